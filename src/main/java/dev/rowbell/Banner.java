@@ -1,0 +1,60 @@
+package dev.rowbell;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+import dev.rowbell.database.Database;
+import dev.rowbell.outbox.OutboxComponent;
+import org.apache.camel.CamelContext;
+import org.apache.camel.model.ModelCamelContext;
+import org.apache.camel.model.RouteDefinition;
+
+/** What a person sees when Rowbell is up: where to look and what to change. */
+final class Banner {
+
+    private static final Pattern SWITCH = Pattern.compile("\\{\\{" + ConfiguredFunction.NAME + ":(.+)}}");
+
+    private Banner() {
+    }
+
+    static String of(CamelContext context, boolean demo) {
+        Rowbell rowbell = Rowbell.of(context);
+        Database database = rowbell.database();
+        List<String> lines = new ArrayList<>();
+        lines.add("");
+        lines.add("Rowbell is watching PostgreSQL %s%s".formatted(database.version(), database.isEmbedded() ? ", embedded" : ""));
+        lines.add("  connect    " + database.shownUrl());
+        if (demo) {
+            lines.add("  demo       orders are written to public.feed; rowbell.demo=false stops that");
+        }
+        lines.add("  durable    " + rowbell.settings().text("rowbell.feedback.table"));
+        if (rowbell.settings().isSet("rowbell.channels")) {
+            lines.add("  notify     " + rowbell.settings().text("rowbell.channels"));
+        }
+        Map<String, String> sinks = new TreeMap<>();
+        for (RouteDefinition route : ((ModelCamelContext) context).getRouteDefinitions()) {
+            String sink = OutboxComponent.sinkOf(context, route);
+            if (sink != null) {
+                sinks.put(sink, state(context, route));
+            }
+        }
+        sinks.forEach((sink, state) -> lines.add("  %-10s %s".formatted(sink, state)));
+        lines.add("");
+        return String.join(System.lineSeparator(), lines);
+    }
+
+    private static String state(CamelContext context, RouteDefinition route) {
+        Matcher key = SWITCH.matcher(String.valueOf(route.getAutoStartup()));
+        boolean named = key.matches();
+        if (!OutboxComponent.isOn(context, route)) {
+            return named ? "off: set " + key.group(1) : "off: autoStartup is false";
+        }
+        // a URL may hold a secret, so only its beginning is shown
+        return named ? "on: " + context.getPropertiesComponent().resolveProperty(key.group(1)).orElse("").replaceFirst("^(https?://)([^/]*@)?([^/?]+).*", "$1$3/…")
+                : "on";
+    }
+}

@@ -1,0 +1,116 @@
+package dev.rowbell;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.io.InputStreamReader;
+import java.time.Duration;
+import java.util.Properties;
+
+import org.apache.camel.CamelContext;
+import org.apache.camel.spi.PropertiesComponent;
+import org.apache.camel.spi.PropertiesSource;
+import org.apache.camel.util.TimeUtils;
+
+/**
+ * The settings of one CamelContext, read from wherever Camel finds its properties (environment, system properties, files); what is set
+ * nowhere has the value of the {@code application.properties} in the jar. No value is ever null; nothing is cached.
+ */
+public final class Settings {
+
+    private static final String PREFIX = "rowbell.";
+
+    private final PropertiesComponent properties;
+
+    Settings(CamelContext context) {
+        properties = context.getPropertiesComponent();
+    }
+
+    /** The value without surrounding blanks; empty where it is set to nothing. */
+    public String text(String key) {
+        return properties.resolveProperty(key).orElse("").trim();
+    }
+
+    public boolean isSet(String key) {
+        return !text(key).isEmpty();
+    }
+
+    /** @throws SettingsException where the value is not a whole number of at least {@code least} */
+    public int number(String key, int least) {
+        try {
+            int number = Integer.parseInt(text(key));
+            if (number >= least) {
+                return number;
+            }
+        } catch (NumberFormatException e) {
+            // said below
+        }
+        throw new SettingsException("%s=%s: give a whole number of at least %d".formatted(key, text(key), least));
+    }
+
+    /** @throws SettingsException where the value is not a duration above zero */
+    public Duration duration(String key) {
+        try {
+            Duration duration = TimeUtils.toDuration(text(key));
+            if (duration.toMillis() > 0) {
+                return duration;
+            }
+        } catch (RuntimeException e) {
+            // said below
+        }
+        throw new SettingsException("%s=%s: give a duration such as 500ms, 1s or 15m".formatted(key, text(key)));
+    }
+
+    /** @throws SettingsException where the value is neither true nor false */
+    public boolean flag(String key) {
+        return switch (text(key)) {
+            case "true" -> true;
+            case "false" -> false;
+            default -> throw new SettingsException("%s=%s: give true or false".formatted(key, text(key)));
+        };
+    }
+
+    /**
+     * Reads what is otherwise read in the middle of the work, or by PostgreSQL.
+     *
+     * @throws SettingsException for the first value that cannot be used
+     */
+    void check() {
+        number("rowbell.feedback.batch", 1);
+        duration("rowbell.feedback.poll");
+        duration("rowbell.listen.heartbeat");
+        flag("rowbell.mail.starttls");
+        number("rowbell.mail.port", 1);
+        if (isSet("rowbell.mail.host") && !isSet("rowbell.mail.to")) {
+            throw new SettingsException("rowbell.mail.to: rowbell.mail.host is set, say who gets the mail");
+        }
+        if (isSet("rowbell.http.url") && !text("rowbell.http.url").matches("https?://[^/].*")) {
+            throw new SettingsException("rowbell.http.url: write it as https://host/path");
+        }
+    }
+
+    /**
+     * The file in the jar as the last resort. Answers for Rowbell's own keys alone, so that what it says about Camel reaches nobody who
+     * embeds the jar.
+     */
+    static PropertiesSource defaults() {
+        Properties defaults = new Properties();
+        try (InputStream in = Settings.class.getResourceAsStream("/dev/rowbell/application.properties")) {
+            defaults.load(new InputStreamReader(in, StandardCharsets.UTF_8));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return new PropertiesSource() {
+            @Override
+            public String getName() {
+                return "rowbell-defaults";
+            }
+
+            @Override
+            public String getProperty(String name) {
+                return name.startsWith(PREFIX) ? defaults.getProperty(name) : null;
+            }
+        };
+    }
+}

@@ -1,0 +1,15 @@
+package dev.rowbell;
+
+/** Something that only the user can put right. The message is one line and names the key to change. */
+public final class SettingsException extends RuntimeException {
+
+    private static final long serialVersionUID = 1L;
+
+    public SettingsException(String message) {
+        super(message);
+    }
+
+    public SettingsException(String message, Throwable cause) {
+        super(message, cause);
+    }
+}

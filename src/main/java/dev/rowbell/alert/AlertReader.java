@@ -1,0 +1,283 @@
+package dev.rowbell.alert;
+
+import java.io.IOException;
+import java.math.BigDecimal;
+import java.nio.charset.StandardCharsets;
+import java.sql.Array;
+import java.sql.SQLException;
+import java.sql.Timestamp;
+import java.time.Clock;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Supplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import org.postgresql.util.PGobject;
+
+/**
+ * Makes the alert document out of whatever a feedback row or a notification holds. Never fails on content: what can be read is mapped,
+ * the rest stands in {@code payload} (of a notification) or {@code new} (of a row). Safe for many threads.
+ */
+public final class AlertReader {
+
+    /** Numbers keep every digit they came with. */
+    static final JsonMapper JSON = JsonMapper.builder()
+            .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+            .build();
+
+    private static final TypeReference<LinkedHashMap<String, Object>> DOCUMENT = new TypeReference<>() { };
+
+    /** The article's form, spelled as it spells it: {@code Resone:c2 overflow::{json}}. */
+    private static final Pattern ARTICLE = Pattern.compile("(?:Resone|Reason):(.*?)::(.*)", Pattern.DOTALL);
+
+    private static final Set<String> SEVERITIES = Set.of("info", "warning", "critical");
+    private static final Set<String> STATUSES = Set.of("firing", "resolved");
+
+    /** What makes a foreign JSON object readable as an alert; {@code id} or {@code status} alone are anybody's words. */
+    private static final List<String> SIGNS = List.of("rule", "reason", "old", "new");
+
+    private final Supplier<String> source;
+    private final Clock clock;
+
+    /** @param source the {@code source} of alerts that name none; asked for each of them */
+    public AlertReader(Supplier<String> source, Clock clock) {
+        this.source = source;
+        this.clock = clock;
+    }
+
+    /** Parses a document that is already an alert. */
+    public static Map<String, Object> parse(String alert) {
+        try {
+            return JSON.readValue(alert, DOCUMENT);
+        } catch (JsonProcessingException e) {
+            throw new IllegalArgumentException("not an alert document", e);
+        }
+    }
+
+    /** The document as JSON text on one line. */
+    public static String write(Object alert) {
+        try {
+            return JSON.writeValueAsString(alert);
+        } catch (JsonProcessingException e) {
+            throw new IllegalArgumentException("the alert has something that JSON cannot say: " + e.getOriginalMessage(), e);
+        }
+    }
+
+    /**
+     * @param row column names and values of any table. A column {@code alert} is taken as the document, {@code crt_time} as its time;
+     *     columns named like keys of the document are those keys where their value suits, and all the rest become {@code new}
+     */
+    public Map<String, Object> fromRow(Map<String, Object> row) {
+        Map<String, Object> alert = new LinkedHashMap<>();
+        Map<String, Object> rest = new LinkedHashMap<>();
+        row.forEach((column, raw) -> {
+            Object value = plain(raw);
+            if (column.equals("alert") && value instanceof Map<?, ?> document) {
+                document.forEach((key, inner) -> alert.put((String) key, inner));
+            } else if (column.equals("crt_time")) {
+                alert.putIfAbsent("time", value);
+            } else if (!suits(column, value)) {
+                rest.put(column, value);
+            } else if (value != null) {
+                alert.put(column, value);
+            }
+        });
+        if (alert.get("new") instanceof Map<?, ?> known) {
+            known.forEach((key, value) -> rest.putIfAbsent((String) key, value));
+        }
+        if (!rest.isEmpty()) {
+            alert.put("new", rest);
+        }
+        return complete(alert);
+    }
+
+    /**
+     * @param payload an alert document, {@code Resone:reason::{json}}, any JSON or any text; null counts as empty text
+     * @param channel the channel it came on
+     */
+    public Map<String, Object> fromNotification(String payload, String channel) {
+        String text = payload == null ? "" : payload;
+        Map<String, Object> alert = new LinkedHashMap<>();
+        Matcher article = ARTICLE.matcher(text);
+        if (article.matches()) {
+            alert.put("reason", article.group(1));
+            Object body = json(article.group(2));
+            alert.put(body instanceof Map ? "new" : "payload", body);
+        } else if (json(text) instanceof Map<?, ?> document && SIGNS.stream().anyMatch(key -> document.get(key) != null && suits(key, document.get(key)))) {
+            Map<Object, Object> rest = new LinkedHashMap<>();
+            document.forEach((key, value) -> {
+                if (suits((String) key, value)) {
+                    alert.put((String) key, value);
+                } else {
+                    rest.put(key, value);
+                }
+            });
+            if (!rest.isEmpty()) {
+                if (alert.containsKey("payload")) {
+                    rest.put("payload", alert.get("payload"));
+                }
+                alert.put("payload", rest);
+            }
+        } else {
+            alert.put("payload", json(text));
+        }
+        alert.putIfAbsent("channel", channel);
+        return complete(alert);
+    }
+
+    /**
+     * What a route sends to a sink.
+     *
+     * @param body the alert, which a route may have changed. Anything that is no Map goes as the {@code payload} of the original
+     * @param original the alert as it was taken, whose id the body keeps where it has none; null where it is not known
+     */
+    public Map<String, Object> fromBody(Object body, Object original) {
+        Map<String, Object> alert = new LinkedHashMap<>();
+        if (original instanceof Map<?, ?> known && (!(body instanceof Map<?, ?> map) || !(map.get("id") instanceof String))) {
+            known.forEach((key, value) -> alert.put(String.valueOf(key), value));
+        }
+        if (body instanceof Map<?, ?> map) {
+            map.forEach((key, value) -> {
+                if (!key.equals("id") || value instanceof String) {
+                    alert.put(String.valueOf(key), value);
+                }
+            });
+        } else if (body != original) {
+            alert.put("payload", body instanceof byte[] bytes ? new String(bytes, StandardCharsets.UTF_8) : body);
+        }
+        return alert.get("id") instanceof String ? alert : complete(alert);
+    }
+
+    /** JSON where it is JSON, else the text as it is. */
+    private static Object json(String text) {
+        try {
+            Object value = JSON.readValue(text, Object.class);
+            return value == null ? text : value;
+        } catch (IOException e) {
+            return text;
+        }
+    }
+
+    /** Whether a value may stand under this key of the document. Null suits every key of it. */
+    private static boolean suits(String key, Object value) {
+        return switch (key) {
+            case "id", "rule", "reason", "source", "table", "operation", "time", "channel", "partition" ->
+                value == null || value instanceof String;
+            case "severity" -> value == null || SEVERITIES.contains(value);
+            case "status" -> value == null || STATUSES.contains(value);
+            case "old", "new" -> value == null || value instanceof Map;
+            case "changed" -> value == null || value instanceof List;
+            case "truncated" -> value == null || value instanceof Boolean;
+            case "payload" -> true;
+            default -> false;
+        };
+    }
+
+    /** In the order of the document, with what it never goes without. */
+    private Map<String, Object> complete(Map<String, Object> alert) {
+        Map<String, Object> document = new LinkedHashMap<>();
+        document.put("id", orElse(alert.remove("id"), this::newId));
+        move(alert, document, "rule", "reason");
+        document.put("severity", orElse(alert.remove("severity"), () -> "warning"));
+        document.put("status", orElse(alert.remove("status"), () -> "firing"));
+        document.put("source", orElse(alert.remove("source"), source));
+        move(alert, document, "table", "partition", "operation");
+        document.put("time", orElse(alert.remove("time"), () -> clock.instant().toString()));
+        Object changed = alert.remove("changed");
+        move(alert, document, "old", "new");
+        List<?> names = changed instanceof List<?> given ? given : changed(document.get("old"), document.get("new"));
+        if (!names.isEmpty()) {
+            document.put("changed", names);
+        }
+        alert.forEach((key, value) -> {
+            if (value != null) {
+                document.put(key, value);
+            }
+        });
+        return document;
+    }
+
+    private static void move(Map<String, Object> from, Map<String, Object> to, String... keys) {
+        for (String key : keys) {
+            Object value = from.remove(key);
+            if (value != null) {
+                to.put(key, value);
+            }
+        }
+    }
+
+    private static Object orElse(Object value, Supplier<String> other) {
+        return value == null || value.equals("") ? other.get() : value;
+    }
+
+    /** The columns whose value differs; a missing side counts as a row of NULLs. */
+    private static List<String> changed(Object old, Object now) {
+        Map<?, ?> before = old instanceof Map<?, ?> map ? map : Map.of();
+        Map<?, ?> after = now instanceof Map<?, ?> map ? map : Map.of();
+        List<String> names = new ArrayList<>();
+        after.forEach((column, value) -> {
+            if (!same(before.get(column), value)) {
+                names.add((String) column);
+            }
+        });
+        before.forEach((column, value) -> {
+            if (value != null && !after.containsKey(column)) {
+                names.add((String) column);
+            }
+        });
+        return names;
+    }
+
+    private static boolean same(Object one, Object other) {
+        if (one instanceof Number && other instanceof Number) {
+            return new BigDecimal(one.toString()).compareTo(new BigDecimal(other.toString())) == 0;
+        }
+        return Objects.equals(one, other);
+    }
+
+    /** What JDBC hands out, as JSON can say it. */
+    private static Object plain(Object value) {
+        try {
+            if (value instanceof PGobject object) {
+                String text = object.getValue();
+                return text != null && object.getType().startsWith("json") ? JSON.readValue(text, Object.class) : text;
+            } else if (value instanceof Timestamp time) {
+                return time.toInstant().toString();
+            } else if (value instanceof Array array) {
+                return Arrays.stream((Object[]) array.getArray()).map(AlertReader::plain).toList();
+            } else if (value instanceof Double || value instanceof Float) {
+                // NaN and the infinities, which JSON does not know
+                double number = ((Number) value).doubleValue();
+                return Double.isFinite(number) ? value : value.toString();
+            } else if (value == null || value instanceof Number || value instanceof Boolean || value instanceof byte[]) {
+                return value;
+            }
+            return value.toString();
+        } catch (IOException | SQLException e) {
+            return value.toString();
+        }
+    }
+
+    /** A UUID of version 7 (RFC 9562), as {@code rowbell.new_id()} makes it. */
+    private String newId() {
+        Instant now = clock.instant();
+        ThreadLocalRandom random = ThreadLocalRandom.current();
+        long high = now.toEpochMilli() << 16 | 0x7000 | random.nextInt(1 << 12);
+        long low = random.nextLong() >>> 2 | 1L << 63;
+        return new UUID(high, low).toString();
+    }
+}

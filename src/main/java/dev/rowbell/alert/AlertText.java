@@ -1,0 +1,177 @@
+package dev.rowbell.alert;
+
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.StringJoiner;
+
+import org.apache.camel.Body;
+
+/** Says an alert in the words that people read: on the console, in the subject and the text part of a mail. Safe for many threads. */
+public final class AlertText {
+
+    private static final int COLUMNS_ON_A_LINE = 6;
+    private static final int VALUE_ON_A_LINE = 60;
+    private static final int SUBJECT = 200;
+
+    /** {@code warning c2-overflow public.feed id=2: c2 8000 → 30001}. */
+    public String line(@Body Map<String, Object> alert) {
+        return clean(head(alert) + ": " + what(alert), Integer.MAX_VALUE);
+    }
+
+    /** {@code [warning] c2-overflow: public.feed id=2}, without line ends, at most 200 characters. */
+    public String subject(@Body Map<String, Object> alert) {
+        StringJoiner where = new StringJoiner(" ");
+        add(where, orElse(alert.get("table"), alert.get("channel")));
+        add(where, key(alert));
+        return clean("[%s] %s: %s".formatted(mark(alert), title(alert), where), SUBJECT);
+    }
+
+    /** One column as a mail shows it. */
+    public record Row(String name, String old, String now, boolean changed) {
+
+        public String getName() {
+            return name;
+        }
+
+        public String getOld() {
+            return old;
+        }
+
+        public String getNow() {
+            return now;
+        }
+
+        public boolean isChanged() {
+            return changed;
+        }
+    }
+
+    /**
+     * What a mail shows, all of it text to be escaped: {@code mark}, {@code title}, {@code where}, {@code rows} of {@link Row},
+     * {@code both} whether there are OLD and NEW, {@code payload} and {@code foot}.
+     */
+    public Map<String, Object> view(@Body Map<String, Object> alert) {
+        StringJoiner where = new StringJoiner(" · ");
+        add(where, alert.get("reason") == null ? null : alert.get("rule"));
+        add(where, orElse(alert.get("table"), alert.get("channel")));
+        add(where, alert.get("operation"));
+        add(where, key(alert));
+        return Map.of(
+                "mark", mark(alert),
+                "title", String.valueOf(orElse(alert.get("reason"), title(alert))),
+                "where", where.toString(),
+                "rows", rows(alert),
+                "both", alert.get("old") != null && alert.get("new") != null,
+                "payload", alert.get("payload") == null ? "" : show(alert.get("payload")),
+                "foot", "%s from %s, alert %s".formatted(alert.get("time"), alert.get("source"), alert.get("id")));
+    }
+
+    /** The mail's text part. */
+    public String plain(@Body Map<String, Object> alert) {
+        Map<String, Object> view = view(alert);
+        StringBuilder text = new StringBuilder("%s: %s%n%s%n%n".formatted(view.get("mark"), view.get("title"), view.get("where")));
+        for (Row row : rows(alert)) {
+            text.append(row.changed() && (boolean) view.get("both")
+                    ? "* %s: %s → %s%n".formatted(row.name(), row.old(), row.now()) : "  %s: %s%n".formatted(row.name(), row.now()));
+        }
+        return text.append(view.get("payload")).append("%n%s%n".formatted(view.get("foot"))).toString();
+    }
+
+    private static List<Row> rows(Map<String, Object> alert) {
+        return row(alert, alert.get("new") == null ? "old" : "new").entrySet().stream()
+                .map(column -> new Row(String.valueOf(column.getKey()), show(value(alert, "old", column.getKey())), show(column.getValue()),
+                        changed(alert).contains(column.getKey())))
+                .toList();
+    }
+
+    /** The same for every try, so that a mail server or reader can drop repeats. */
+    public String messageId(@Body Map<String, Object> alert) {
+        return "<" + String.valueOf(alert.get("id")).replaceAll("[^A-Za-z0-9._-]", "") + "@rowbell>";
+    }
+
+    /** The key of the row as {@code id=2}: its column id, else its first column; empty where there is no row. */
+    public static String key(Map<String, Object> alert) {
+        String column = keyColumn(alert);
+        return column == null ? "" : column + "=" + brief(value(alert, alert.get("new") == null ? "old" : "new", column));
+    }
+
+    private static String keyColumn(Map<String, Object> alert) {
+        Map<?, ?> row = row(alert, alert.get("new") == null ? "old" : "new");
+        if (row.isEmpty()) {
+            return null;
+        }
+        return row.containsKey("id") ? "id" : String.valueOf(row.keySet().iterator().next());
+    }
+
+    private static String head(Map<String, Object> alert) {
+        StringJoiner head = new StringJoiner(" ");
+        add(head, mark(alert));
+        add(head, title(alert));
+        add(head, orElse(alert.get("table"), alert.get("channel")));
+        add(head, key(alert));
+        return head.toString();
+    }
+
+    private static String what(Map<String, Object> alert) {
+        // an inserted row's key has been said, and is no news
+        String key = keyColumn(alert);
+        List<?> changed = changed(alert).stream().filter(column -> alert.get("old") != null || !column.equals(key)).toList();
+        if (changed.isEmpty()) {
+            return alert.get("payload") == null ? String.valueOf(orElse(alert.get("reason"), "nothing changed")) : brief(alert.get("payload"));
+        }
+        StringJoiner what = new StringJoiner(", ");
+        for (Object column : changed.subList(0, Math.min(changed.size(), COLUMNS_ON_A_LINE))) {
+            String now = brief(value(alert, "new", column));
+            what.add(alert.get("old") == null ? column + " " + now : column + " " + brief(value(alert, "old", column)) + " → " + now);
+        }
+        return changed.size() > COLUMNS_ON_A_LINE ? what + " and " + (changed.size() - COLUMNS_ON_A_LINE) + " more" : what.toString();
+    }
+
+    private static String mark(Map<String, Object> alert) {
+        return "resolved".equals(alert.get("status")) ? "resolved" : String.valueOf(alert.get("severity"));
+    }
+
+    private static String title(Map<String, Object> alert) {
+        return String.valueOf(orElse(orElse(alert.get("rule"), alert.get("reason")), "notification"));
+    }
+
+    private static List<?> changed(Map<String, Object> alert) {
+        return alert.get("changed") instanceof List<?> names ? names : List.of();
+    }
+
+    private static Map<?, ?> row(Map<String, Object> alert, String side) {
+        return alert.get(side) instanceof Map<?, ?> row ? row : Map.of();
+    }
+
+    private static Object value(Map<String, Object> alert, String side, Object column) {
+        return row(alert, side).get(column);
+    }
+
+    private static Object orElse(Object value, Object other) {
+        return value == null ? other : value;
+    }
+
+    private static void add(StringJoiner words, Object word) {
+        if (word != null && !word.equals("")) {
+            words.add(word.toString());
+        }
+    }
+
+    private static String show(Object value) {
+        if (value == null) {
+            return "NULL";
+        }
+        return value instanceof Map || value instanceof List ? AlertReader.write(value) : value.toString();
+    }
+
+    private static String brief(Object value) {
+        return clean(show(value), VALUE_ON_A_LINE);
+    }
+
+    /** On one line and no longer than said: a value can neither forge a log line nor a mail header. */
+    private static String clean(String text, int length) {
+        String line = Objects.requireNonNull(text).replaceAll("[\\p{Cntrl}\\u2028\\u2029]+", " ");
+        return line.codePointCount(0, line.length()) <= length ? line : line.substring(0, line.offsetByCodePoints(0, length - 1)) + "…";
+    }
+}

@@ -1,0 +1,162 @@
+package dev.rowbell.database;
+
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.Properties;
+
+import javax.sql.DataSource;
+
+import com.zaxxer.hikari.HikariConfig;
+import com.zaxxer.hikari.HikariDataSource;
+import dev.rowbell.Settings;
+import dev.rowbell.SettingsException;
+import org.postgresql.ds.PGSimpleDataSource;
+import org.springframework.util.ClassUtils;
+
+/** The PostgreSQL that Rowbell works on: the user's, or an embedded one where no URL is set. Safe for many threads. */
+public final class Database implements AutoCloseable {
+
+    private static final int OLDEST = 130000;
+
+    private final EmbeddedServer embedded;
+    private final String url;
+    private final String name;
+    private final String version;
+    private final HikariDataSource pool;
+    private final PGSimpleDataSource listening;
+
+    private Database(Settings settings, EmbeddedServer embedded) {
+        this.embedded = embedded;
+        url = embedded == null ? settings.text("rowbell.jdbc.url") : embedded.url();
+        Properties login = new Properties();
+        put(login, "user", embedded == null ? settings.text("rowbell.jdbc.user") : "");
+        put(login, "password", embedded == null ? settings.text("rowbell.jdbc.password") : "");
+        put(login, "connectTimeout", "10");
+        put(login, "tcpKeepAlive", "true");
+        put(login, "ApplicationName", "rowbell");
+        try (Connection connection = DriverManager.getConnection(url, login);
+                Statement statement = connection.createStatement();
+                ResultSet row = statement.executeQuery(
+                        "select current_database(), current_setting('server_version'), current_setting('server_version_num')::int")) {
+            row.next();
+            name = row.getString(1);
+            version = row.getString(2);
+            if (row.getInt(3) < OLDEST) {
+                throw new SettingsException("rowbell.jdbc.url: %s is PostgreSQL %s, Rowbell needs 13 or newer".formatted(shownUrl(), version));
+            }
+        } catch (SQLException e) {
+            throw refused(e);
+        }
+        pool = pool(settings, login);
+        listening = new PGSimpleDataSource();
+        listening.setUrl(url);
+        login.forEach((key, value) -> set(listening, key.toString(), value.toString()));
+        set(listening, "ApplicationName", "rowbell listen");
+        try {
+            Schema.apply(settings, pool, name);
+        } catch (RuntimeException e) {
+            pool.close();
+            throw e;
+        }
+    }
+
+    /** @throws SettingsException where it cannot be reached, is too old, or lacks the schema and the right to make it */
+    public static Database open(Settings settings) {
+        String url = settings.text("rowbell.jdbc.url");
+        if (!url.isEmpty() && !url.startsWith("jdbc:postgresql:")) {
+            throw new SettingsException("rowbell.jdbc.url: write it as jdbc:postgresql://host:5432/database");
+        }
+        if (url.isEmpty() && !ClassUtils.isPresent("io.zonky.test.db.postgres.embedded.EmbeddedPostgres", Database.class.getClassLoader())) {
+            throw new SettingsException("rowbell.jdbc.url is empty and there is no embedded PostgreSQL on the class path: set the URL");
+        }
+        EmbeddedServer embedded = url.isEmpty() ? EmbeddedServer.start(settings) : null;
+        try {
+            return new Database(settings, embedded);
+        } catch (RuntimeException e) {
+            if (embedded != null) {
+                embedded.close();
+            }
+            throw e;
+        }
+    }
+
+    private HikariDataSource pool(Settings settings, Properties login) {
+        HikariConfig config = new HikariConfig();
+        config.setPoolName("rowbell");
+        config.setJdbcUrl(url);
+        config.setDataSourceProperties(login);
+        config.setMaximumPoolSize(settings.number("rowbell.jdbc.pool-size", 2));
+        config.setMinimumIdle(1);
+        config.setConnectionTimeout(5_000);
+        // a route's own statement that fails inside the batch's transaction fails its alert alone, and not the whole batch for ever
+        config.addDataSourceProperty("autosave", "always");
+        config.addDataSourceProperty("cleanupSavepoints", "true");
+        // nothing Rowbell asks takes as long: what does is a connection that is gone without a word
+        config.addDataSourceProperty("socketTimeout", "60");
+        return new HikariDataSource(config);
+    }
+
+    private SettingsException refused(SQLException e) {
+        String state = e.getSQLState() == null ? "" : e.getSQLState();
+        String why = e.getMessage().lines().findFirst().orElse("").strip();
+        if (state.startsWith("28")) {
+            return new SettingsException("rowbell.jdbc.user, rowbell.jdbc.password: %s refuses them: %s".formatted(shownUrl(), why), e);
+        } else if (state.equals("3D000")) {
+            return new SettingsException("rowbell.jdbc.url: %s".formatted(why), e);
+        }
+        return new SettingsException("rowbell.jdbc.url: cannot connect to %s: %s".formatted(shownUrl(), why), e);
+    }
+
+    /** The URL without its parameters, which may hold a password. */
+    public String shownUrl() {
+        int parameters = url.indexOf('?');
+        return parameters < 0 || embedded != null ? url : url.substring(0, parameters);
+    }
+
+    public String name() {
+        return name;
+    }
+
+    /** The server's version, as {@code 18.6}. */
+    public String version() {
+        return version;
+    }
+
+    public boolean isEmbedded() {
+        return embedded != null;
+    }
+
+    public DataSource pool() {
+        return pool;
+    }
+
+    /** Each call of getConnection opens a connection outside the pool, to be kept for as long as one listens. */
+    public DataSource listening() {
+        return listening;
+    }
+
+    @Override
+    public void close() {
+        pool.close();
+        if (embedded != null) {
+            embedded.close();
+        }
+    }
+
+    private static void put(Properties properties, String key, String value) {
+        if (!value.isEmpty()) {
+            properties.setProperty(key, value);
+        }
+    }
+
+    private static void set(PGSimpleDataSource dataSource, String key, String value) {
+        try {
+            dataSource.setProperty(key, value);
+        } catch (SQLException e) {
+            throw new IllegalArgumentException(e);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+package dev.rowbell.feedback;
+
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+
+import org.apache.camel.CamelContext;
+import org.apache.camel.Consumer;
+import org.apache.camel.spi.ScheduledPollConsumerScheduler;
+import org.apache.camel.support.ScheduledPollConsumer;
+import org.apache.camel.support.service.ServiceSupport;
+
+/**
+ * Polls the feedback table when somebody rings, and otherwise every {@code delay} of its consumer as a backstop. However often it is rung
+ * while a poll runs, one more poll follows. Safe for many threads.
+ */
+public final class Doorbell extends ServiceSupport implements ScheduledPollConsumerScheduler {
+
+    private final Semaphore rung = new Semaphore(0);
+    private CamelContext context;
+    private ScheduledPollConsumer consumer;
+    private Runnable poll;
+    private ExecutorService thread;
+    private volatile boolean running;
+
+    /** Look at the table now. */
+    public void ring() {
+        // one permit is enough: a poll takes all there is
+        if (rung.availablePermits() == 0) {
+            rung.release();
+        }
+    }
+
+    @Override
+    public void onInit(Consumer consumer) {
+        this.consumer = (ScheduledPollConsumer) consumer;
+    }
+
+    @Override
+    public void scheduleTask(Runnable task) {
+        poll = task;
+    }
+
+    @Override
+    public void unscheduleTask() {
+        stop();
+    }
+
+    @Override
+    public synchronized void startScheduler() {
+        if (thread == null) {
+            running = true;
+            thread = context.getExecutorServiceManager().newSingleThreadExecutor(this, "feedback");
+            ScheduledPollConsumer polled = consumer;
+            Runnable task = poll;
+            thread.execute(() -> run(polled, task));
+        }
+    }
+
+    private void run(ScheduledPollConsumer polled, Runnable task) {
+        try {
+            while (running) {
+                task.run();
+                rung.tryAcquire(polled.getDelay(), TimeUnit.MILLISECONDS);
+                rung.drainPermits();
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    @Override
+    public synchronized boolean isSchedulerStarted() {
+        return thread != null;
+    }
+
+    /** Waits for the poll that runs. */
+    @Override
+    protected synchronized void doStop() {
+        if (thread != null) {
+            running = false;
+            ring();
+            context.getExecutorServiceManager().shutdownGraceful(thread, TimeUnit.SECONDS.toMillis(context.getShutdownStrategy().getTimeout()));
+            thread = null;
+        }
+    }
+
+    @Override
+    public void setCamelContext(CamelContext context) {
+        this.context = context;
+    }
+
+    @Override
+    public CamelContext getCamelContext() {
+        return context;
+    }
+}

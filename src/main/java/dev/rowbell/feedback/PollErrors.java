@@ -1,0 +1,41 @@
+package dev.rowbell.feedback;
+
+import java.util.concurrent.TimeUnit;
+
+import dev.rowbell.outbox.Errors;
+import org.apache.camel.Exchange;
+import org.apache.camel.spi.ExceptionHandler;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Says in one line that a poll of the feedback table failed, instead of a stack trace every second while the database is away. */
+public final class PollErrors implements ExceptionHandler {
+
+    private static final Logger LOG = LoggerFactory.getLogger(PollErrors.class);
+
+    private static final long QUIET = TimeUnit.MINUTES.toNanos(1);
+
+    private String last = "";
+    private long saidAt;
+
+    @Override
+    public void handleException(Throwable exception) {
+        handleException(null, null, exception);
+    }
+
+    @Override
+    public void handleException(String message, Throwable exception) {
+        handleException(message, null, exception);
+    }
+
+    @Override
+    public synchronized void handleException(String message, Exchange exchange, Throwable exception) {
+        String words = Errors.inWords(exception);
+        if (!words.equals(last) || System.nanoTime() - saidAt > QUIET) {
+            LOG.warn("taking alerts from the feedback table failed, nothing is lost, trying again: {}", words);
+            last = words;
+            saidAt = System.nanoTime();
+        }
+        LOG.debug("taking alerts failed", exception);
+    }
+}

@@ -1,0 +1,227 @@
+package dev.rowbell.listen;
+
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.TimeUnit;
+
+import dev.rowbell.Rowbell;
+import dev.rowbell.outbox.Backoff;
+import dev.rowbell.outbox.Errors;
+import org.apache.camel.Exchange;
+import org.apache.camel.Processor;
+import org.apache.camel.component.pgevent.PgEventConstants;
+import org.apache.camel.support.DefaultConsumer;
+import org.postgresql.PGConnection;
+import org.postgresql.PGNotification;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Listens on one connection with one thread, and comes back for ever: after 0.2 s, then ever later up to 10 s. After each connect it rings
+ * the doorbell, for what was written while nobody listened. Never inside a transaction while it waits.
+ */
+final class ListenConsumer extends DefaultConsumer {
+
+    private static final Logger LOG = LoggerFactory.getLogger(ListenConsumer.class);
+
+    /** How long one wait for notifications is, and so how soon a stop is seen. */
+    private static final Duration SLICE = Duration.ofMillis(250);
+
+    private final ListenEndpoint endpoint;
+    private final Backoff backoff = new Backoff(Duration.ofMillis(200), Duration.ofSeconds(10));
+    private ExecutorService thread;
+    private volatile boolean running;
+    /** When the last connection was lost, by nanoTime; 0 while there has been none. */
+    private long lostAt;
+
+    ListenConsumer(ListenEndpoint endpoint, Processor processor) {
+        super(endpoint, processor);
+        this.endpoint = endpoint;
+    }
+
+    @Override
+    protected void doStart() throws Exception {
+        super.doStart();
+        running = true;
+        thread = endpoint.getCamelContext().getExecutorServiceManager().newSingleThreadExecutor(this, "listen:" + endpoint.getChannel());
+        thread.execute(this::listenForEver);
+    }
+
+    @Override
+    protected void doStop() throws Exception {
+        running = false;
+        if (thread != null) {
+            long patience = TimeUnit.SECONDS.toMillis(endpoint.getCamelContext().getShutdownStrategy().getTimeout());
+            endpoint.getCamelContext().getExecutorServiceManager().shutdownGraceful(thread, patience);
+        }
+        super.doStop();
+    }
+
+    private void listenForEver() {
+        int failures = 0;
+        while (running) {
+            Connection connection = null;
+            try {
+                connection = endpoint.connect();
+                // a socket that went half-open answers the heartbeat with silence: give up on it instead of waiting for ever
+                connection.setNetworkTimeout(Runnable::run, (int) heartbeat().toMillis());
+                if (await(connection)) {
+                    listen(connection);
+                    failures = 0;
+                    hear(connection);
+                }
+            } catch (SQLException e) {
+                lost(e, failures);
+                rest(backoff.after(++failures));
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return;
+            } finally {
+                close(connection);
+            }
+        }
+    }
+
+    private Duration heartbeat() {
+        return Rowbell.of(endpoint.getCamelContext()).settings().duration("rowbell.listen.heartbeat");
+    }
+
+    /** Whether this process may listen; where only one may, waits until it is this one. False when stopped. */
+    private boolean await(Connection connection) throws SQLException, InterruptedException {
+        if (!endpoint.isExclusive()) {
+            return running;
+        }
+        boolean said = false;
+        while (running) {
+            try (PreparedStatement statement = connection.prepareStatement(
+                    "select pg_try_advisory_lock(hashtext('rowbell listen'), hashtext(?))")) {
+                statement.setString(1, endpoint.getChannel());
+                try (ResultSet row = statement.executeQuery()) {
+                    row.next();
+                    if (row.getBoolean(1)) {
+                        return true;
+                    }
+                }
+            }
+            if (!said) {
+                LOG.info("another process listens to {}, this one stands by", endpoint.channels());
+                said = true;
+            }
+            TimeUnit.MILLISECONDS.sleep(SLICE.toMillis() * 2);
+        }
+        return false;
+    }
+
+    private void listen(Connection connection) throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            for (String channel : endpoint.channels()) {
+                statement.execute("listen \"" + channel.replace("\"", "\"\"") + "\"");
+            }
+        }
+        if (lostAt == 0) {
+            LOG.debug("listening to {}", endpoint.channels());
+        } else {
+            LOG.warn("listening to {} again after a gap of {} s: notifications sent meanwhile are lost, durable alerts are not",
+                    endpoint.channels(), TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - lostAt));
+            lostAt = 0;
+        }
+        Rowbell.of(endpoint.getCamelContext()).doorbell().ring();
+    }
+
+    private void hear(Connection connection) throws SQLException, InterruptedException {
+        PGConnection listening = connection.unwrap(PGConnection.class);
+        long heard = System.nanoTime();
+        while (running) {
+            PGNotification[] notifications = listening.getNotifications((int) SLICE.toMillis());
+            if (notifications != null && notifications.length > 0) {
+                heard = System.nanoTime();
+                route(notifications);
+            } else if (System.nanoTime() - heard > heartbeat().toNanos()) {
+                try (Statement statement = connection.createStatement()) {
+                    statement.execute("select 1");
+                }
+                heard = System.nanoTime();
+            }
+        }
+    }
+
+    /** What has been received is not lost because the database is away: it is routed until that succeeds. */
+    private void route(PGNotification[] notifications) throws InterruptedException {
+        if (endpoint.getTransaction() == null) {
+            routeEach(notifications);
+            return;
+        }
+        int failures = 0;
+        while (true) {
+            try {
+                endpoint.getTransaction().run(() -> routeEach(notifications));
+                return;
+            } catch (RuntimeException e) {
+                if (!running) {
+                    LOG.error("{} notifications could not be routed before the stop: {}", notifications.length, Errors.inWords(e));
+                    return;
+                }
+                if (++failures == 1) {
+                    LOG.warn("routing {} notifications failed, trying again: {}", notifications.length, Errors.inWords(e));
+                }
+                rest(backoff.after(failures));
+            }
+        }
+    }
+
+    private void routeEach(PGNotification[] notifications) {
+        for (PGNotification notification : notifications) {
+            Exchange exchange = createExchange(false);
+            try {
+                exchange.getIn().setHeader(PgEventConstants.HEADER_CHANNEL, notification.getName());
+                exchange.getIn().setBody(notification.getParameter());
+                getProcessor().process(exchange);
+            } catch (Exception e) {
+                exchange.setException(e);
+            }
+            if (exchange.getException() != null) {
+                getExceptionHandler().handleException("a notification on " + notification.getName() + " could not be routed", exchange,
+                        exchange.getException());
+            }
+            releaseExchange(exchange, false);
+        }
+    }
+
+    private void lost(SQLException e, int failures) {
+        if (!running) {
+            return;
+        }
+        if (lostAt == 0) {
+            lostAt = System.nanoTime();
+        }
+        if (failures == 0) {
+            LOG.warn("the connection that listens to {} is gone, connecting again: {}", endpoint.channels(), Errors.inWords(e));
+        }
+    }
+
+    private void rest(Duration time) {
+        long end = System.nanoTime() + time.toNanos();
+        try {
+            while (running && System.nanoTime() < end) {
+                TimeUnit.NANOSECONDS.sleep(Math.min(SLICE.toNanos(), Math.max(1, end - System.nanoTime())));
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static void close(Connection connection) {
+        if (connection != null) {
+            try {
+                connection.close();
+            } catch (SQLException e) {
+                LOG.debug("closing a connection that was lost", e);
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+package dev.rowbell.outbox;
+
+import java.util.Map;
+
+import dev.rowbell.Rowbell;
+import dev.rowbell.alert.AlertReader;
+import org.apache.camel.Exchange;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Files an alert that could not be routed as a dead letter, in the transaction that took it. */
+public final class DeadLetter {
+
+    private static final Logger LOG = LoggerFactory.getLogger(DeadLetter.class);
+
+    /** The alert is in the variable {@link Rowbell#ALERT_VARIABLE}, else in the body; what went wrong in {@link Exchange#EXCEPTION_CAUGHT}. */
+    public void add(Exchange exchange) {
+        OutboxComponent component = exchange.getContext().getComponent("outbox", OutboxComponent.class);
+        String error = Errors.inWords(exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Throwable.class));
+        Object original = exchange.getVariable(Rowbell.ALERT_VARIABLE);
+        Map<String, Object> alert = Rowbell.of(exchange.getContext()).alerts()
+                .fromBody(original == null ? exchange.getIn().getBody() : original, null);
+        String id = (String) alert.get("id");
+        LOG.error("alert {} of rule {} could not be routed and is a dead letter: {}", id, alert.get("rule"), error);
+        Filing.withdraw(component.table(), id);
+        Filing.file(component.table(), component::wake, new Filed(null, id, AlertReader.write(alert), error));
+    }
+}

@@ -1,0 +1,184 @@
+package dev.rowbell.outbox;
+
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.function.Function;
+
+import javax.sql.DataSource;
+
+import org.springframework.jdbc.datasource.DataSourceUtils;
+
+/**
+ * {@code rowbell.delivery} and {@code rowbell.dead_letter}. Time is the database's, so that processes whose clocks differ agree on what is
+ * due. Safe for many threads.
+ */
+final class DeliveryTable {
+
+    private final DataSource dataSource;
+
+    DeliveryTable(DataSource dataSource) {
+        this.dataSource = dataSource;
+    }
+
+    /** Files all of them by at most two statements, in the transaction of this thread if it has one. */
+    void file(List<Filed> filed) throws SQLException {
+        List<Filed> alive = filed.stream().filter(f -> f.error() == null).toList();
+        List<Filed> dead = filed.stream().filter(f -> f.error() != null).toList();
+        // takes part in Spring's transaction, unlike dataSource.getConnection()
+        Connection connection = DataSourceUtils.doGetConnection(dataSource);
+        try {
+            if (!alive.isEmpty()) {
+                update(connection, """
+                        insert into rowbell.delivery (sink, alert_id, alert)
+                        select sink, alert_id, alert::json
+                        from unnest(?::text[], ?::text[], ?::text[]) with ordinality as filed (sink, alert_id, alert, place)
+                        order by place
+                        """, texts(alive, Filed::sink), texts(alive, Filed::alertId), texts(alive, Filed::alert));
+            }
+            if (!dead.isEmpty()) {
+                update(connection, """
+                        insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
+                        select sink, alert_id, alert::json, 0, clock_timestamp(), last_error
+                        from unnest(?::text[], ?::text[], ?::text[], ?::text[]) as filed (sink, alert_id, alert, last_error)
+                        """, texts(dead, Filed::sink), texts(dead, Filed::alertId), texts(dead, Filed::alert), texts(dead, Filed::error));
+            }
+        } finally {
+            DataSourceUtils.doReleaseConnection(connection, dataSource);
+        }
+    }
+
+    /**
+     * Takes up to {@code most} due deliveries of a sink, the longest due first. They are nobody else's until the lease ends; a process that
+     * dies with them leaves them to be taken again.
+     */
+    List<Delivery> take(String sink, int most, Duration lease) throws SQLException {
+        try (Connection connection = dataSource.getConnection();
+                PreparedStatement statement = connection.prepareStatement("""
+                        update rowbell.delivery
+                        set taken_until = clock_timestamp() + ? * interval '1 ms'
+                        where ctid = any(array(
+                          select ctid
+                          from rowbell.delivery
+                          where sink = ?
+                            and due <= clock_timestamp()
+                            and taken_until <= clock_timestamp()
+                          order by due, id
+                          limit ?
+                          for update skip locked))
+                        returning id, alert_id, alert, attempts
+                        """)) {
+            statement.setLong(1, lease.toMillis());
+            statement.setString(2, sink);
+            statement.setInt(3, most);
+            List<Delivery> taken = new ArrayList<>();
+            try (ResultSet rows = statement.executeQuery()) {
+                while (rows.next()) {
+                    taken.add(new Delivery(rows.getLong(1), rows.getString(2), rows.getString(3), rows.getInt(4)));
+                }
+            }
+            taken.sort(Comparator.comparingLong(Delivery::id));
+            return taken;
+        }
+    }
+
+    /** Keeps what was taken for another lease from now. */
+    void keep(List<Delivery> deliveries, Duration lease) throws SQLException {
+        until(deliveries, lease.toMillis() + " ms");
+    }
+
+    /** Gives back what was taken and not tried: it is due at once, and no attempt was made. */
+    void release(List<Delivery> deliveries) throws SQLException {
+        until(deliveries, "-1 day");
+    }
+
+    private void until(List<Delivery> deliveries, String fromNow) throws SQLException {
+        try (Connection connection = dataSource.getConnection()) {
+            update(connection, """
+                    update rowbell.delivery
+                    set taken_until = clock_timestamp() + ?::interval
+                    where id = any(?::bigint[])
+                    """, fromNow, ids(deliveries));
+        }
+    }
+
+    /** Deletes what was delivered, sets back what failed, moves to the dead letters what was given up; all of it or nothing. */
+    void settle(List<Outcome> outcomes) throws SQLException {
+        List<Outcome> delivered = outcomes.stream().filter(Outcome::isDelivered).toList();
+        List<Outcome> dead = outcomes.stream().filter(Outcome::isDead).toList();
+        List<Outcome> failed = outcomes.stream().filter(o -> !o.isDelivered() && !o.isDead()).toList();
+        try (Connection connection = dataSource.getConnection()) {
+            connection.setAutoCommit(false);
+            try {
+                if (!delivered.isEmpty()) {
+                    update(connection, "delete from rowbell.delivery where id = any(?::bigint[])", ids(deliveries(delivered)));
+                }
+                if (!failed.isEmpty()) {
+                    update(connection, """
+                            update rowbell.delivery d
+                            set attempts = d.attempts + 1,
+                                due = clock_timestamp() + f.wait * interval '1 ms',
+                                taken_until = '-infinity',
+                                last_error = f.last_error
+                            from unnest(?::bigint[], ?::bigint[], ?::text[]) as f (id, wait, last_error)
+                            where d.id = f.id
+                            """, ids(deliveries(failed)), numbers(failed, o -> o.retryIn().toMillis()), texts(failed, Outcome::error));
+                }
+                if (!dead.isEmpty()) {
+                    update(connection, """
+                            with dead as (
+                              delete from rowbell.delivery d
+                              using unnest(?::bigint[], ?::text[]) as f (id, last_error)
+                              where d.id = f.id
+                              returning d.*, f.last_error as final_error)
+                            insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
+                            select sink, alert_id, alert, attempts + 1, filed, final_error
+                            from dead
+                            """, ids(deliveries(dead)), texts(dead, Outcome::error));
+                }
+                connection.commit();
+            } catch (SQLException e) {
+                connection.rollback();
+                throw e;
+            } finally {
+                connection.setAutoCommit(true);
+            }
+        }
+    }
+
+    /** @param parameters a list becomes an array */
+    private static void update(Connection connection, String sql, Object... parameters) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            int place = 1;
+            for (Object parameter : parameters) {
+                if (parameter instanceof List<?> list) {
+                    statement.setArray(place++, connection.createArrayOf(list.get(0) instanceof Long ? "bigint" : "text", list.toArray()));
+                } else {
+                    statement.setObject(place++, parameter);
+                }
+            }
+            statement.executeUpdate();
+        }
+    }
+
+    private static List<Delivery> deliveries(List<Outcome> outcomes) {
+        return outcomes.stream().map(Outcome::delivery).toList();
+    }
+
+    private static List<Long> ids(List<Delivery> deliveries) {
+        return numbers(deliveries, Delivery::id);
+    }
+
+    private static <T> List<Long> numbers(List<T> items, Function<T, Long> number) {
+        return items.stream().map(number).toList();
+    }
+
+    private static <T> List<String> texts(List<T> items, Function<T, String> text) {
+        return items.stream().map(text).toList();
+    }
+}

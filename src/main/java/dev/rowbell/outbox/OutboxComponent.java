@@ -1,0 +1,119 @@
+package dev.rowbell.outbox;
+
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+
+import javax.sql.DataSource;
+
+import dev.rowbell.Rowbell;
+import dev.rowbell.Settings;
+import org.apache.camel.CamelContext;
+import org.apache.camel.Endpoint;
+import org.apache.camel.model.FromDefinition;
+import org.apache.camel.model.ModelCamelContext;
+import org.apache.camel.model.ModelLifecycleStrategySupport;
+import org.apache.camel.model.RouteDefinition;
+import org.apache.camel.spi.annotations.Component;
+import org.apache.camel.support.CamelContextHelper;
+import org.apache.camel.support.DefaultComponent;
+
+/**
+ * {@code outbox:NAME}: as a producer it files a delivery for the sink NAME in the current transaction; as a consumer it delivers what is
+ * due. The table between the two is {@code rowbell.delivery}.
+ */
+@Component("outbox")
+public class OutboxComponent extends DefaultComponent {
+
+    /** Consumers of this process by sink, woken when something is filed for them. */
+    private final Map<String, OutboxConsumer> consumers = new ConcurrentHashMap<>();
+    /** Which sinks are off, forgotten whenever a route comes or goes. */
+    private final Map<String, Boolean> off = new ConcurrentHashMap<>();
+    private DeliveryTable table;
+
+    @Override
+    protected void doInit() throws Exception {
+        super.doInit();
+        ((ModelCamelContext) getCamelContext()).addModelLifecycleStrategy(new ModelLifecycleStrategySupport() {
+            @Override
+            public void onAddRouteDefinition(RouteDefinition route) {
+                off.clear();
+            }
+
+            @Override
+            public void onRemoveRouteDefinition(RouteDefinition route) {
+                off.clear();
+            }
+        });
+    }
+
+    @Override
+    protected Endpoint createEndpoint(String uri, String remaining, Map<String, Object> parameters) throws Exception {
+        Settings settings = Rowbell.of(getCamelContext()).settings();
+        OutboxEndpoint endpoint = new OutboxEndpoint(uri, this);
+        endpoint.setSink(remaining);
+        endpoint.setMaxAttempts(settings.number("rowbell.outbox.max-attempts", 1));
+        endpoint.setBackoff(settings.duration("rowbell.outbox.backoff").toMillis());
+        endpoint.setMaxBackoff(settings.duration("rowbell.outbox.max-backoff").toMillis());
+        endpoint.setPoll(settings.duration("rowbell.outbox.poll").toMillis());
+        endpoint.setLease(settings.duration("rowbell.outbox.lease").toMillis());
+        setProperties(endpoint, parameters);
+        endpoint.validate();
+        return endpoint;
+    }
+
+    synchronized DeliveryTable table() {
+        if (table == null) {
+            table = new DeliveryTable(CamelContextHelper.mandatoryLookup(getCamelContext(), Rowbell.DATA_SOURCE, DataSource.class));
+        }
+        return table;
+    }
+
+    void started(OutboxConsumer consumer) {
+        consumers.put(consumer.getEndpoint().getSink(), consumer);
+    }
+
+    void stopped(OutboxConsumer consumer) {
+        consumers.remove(consumer.getEndpoint().getSink(), consumer);
+    }
+
+    void wake(String sink) {
+        OutboxConsumer consumer = consumers.get(sink);
+        if (consumer != null) {
+            consumer.wake();
+        }
+    }
+
+    /**
+     * Whether a sink is off: its route is here and says {@code autoStartup: false}. A sink without a route here may be another process's,
+     * so it is not off and its deliveries wait.
+     */
+    boolean isOff(String sink) {
+        return off.computeIfAbsent(sink, this::isSwitchedOff);
+    }
+
+    private boolean isSwitchedOff(String sink) {
+        return ((ModelCamelContext) getCamelContext()).getRouteDefinitions().stream()
+                .filter(route -> sink.equals(sinkOf(getCamelContext(), route)))
+                .anyMatch(route -> !isOn(getCamelContext(), route));
+    }
+
+    /** Whether a route starts by itself. */
+    public static boolean isOn(CamelContext context, RouteDefinition route) {
+        return route.getAutoStartup() == null || !"false".equals(context.resolvePropertyPlaceholders(route.getAutoStartup()));
+    }
+
+    /** The sink whose route this is; null where it is none. */
+    public static String sinkOf(CamelContext context, RouteDefinition route) {
+        FromDefinition input = route.getInput();
+        if (input == null) {
+            return null;
+        }
+        String uri = context.resolvePropertyPlaceholders(input.getEndpointUri());
+        if (!uri.startsWith("outbox:")) {
+            return null;
+        }
+        String path = uri.substring("outbox:".length()).replaceFirst("^//", "");
+        int query = path.indexOf('?');
+        return query < 0 ? path : path.substring(0, query);
+    }
+}

@@ -1,0 +1,264 @@
+package dev.rowbell.outbox;
+
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+
+import dev.rowbell.alert.AlertReader;
+import org.apache.camel.Exchange;
+import org.apache.camel.Processor;
+import org.apache.camel.support.DefaultConsumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Delivers what is due for one sink. Each of its threads takes some deliveries by a short statement, runs the route with no transaction
+ * and no connection held, and settles what became of them by another. A crash between the two means that the deliveries in flight are
+ * repeated after their lease.
+ */
+final class OutboxConsumer extends DefaultConsumer {
+
+    private static final Logger LOG = LoggerFactory.getLogger(OutboxConsumer.class);
+
+    /** What was delivered is settled at the latest after this, so that a crash repeats little. */
+    private static final Duration SETTLE = Duration.ofMillis(50);
+    /** A thread takes as much as keeps it busy about this long, so that other processes get their share. */
+    private static final Duration BUSY = Duration.ofMillis(500);
+    private static final int TAKE_AT_MOST = 500;
+
+    private final DeliveryTable table;
+    private final Backoff retry;
+    private final Backoff database = new Backoff(Duration.ofMillis(200), Duration.ofSeconds(10));
+    private final Wakeup wakeup = new Wakeup();
+    private final AtomicInteger failuresInARow = new AtomicInteger();
+    private ExecutorService workers;
+    private volatile boolean running;
+    private volatile boolean aborted;
+
+    OutboxConsumer(OutboxEndpoint endpoint, Processor processor) {
+        super(endpoint, processor);
+        table = endpoint.getComponent().table();
+        retry = new Backoff(Duration.ofMillis(endpoint.getBackoff()), Duration.ofMillis(endpoint.getMaxBackoff()));
+    }
+
+    @Override
+    public OutboxEndpoint getEndpoint() {
+        return (OutboxEndpoint) super.getEndpoint();
+    }
+
+    void wake() {
+        wakeup.call();
+    }
+
+    @Override
+    protected void doStart() throws Exception {
+        super.doStart();
+        running = true;
+        aborted = false;
+        int threads = getEndpoint().getParallel();
+        workers = getEndpoint().getCamelContext().getExecutorServiceManager()
+                .newFixedThreadPool(this, "outbox:" + getEndpoint().getSink(), threads);
+        for (int i = 0; i < threads; i++) {
+            workers.execute(this::work);
+        }
+        getEndpoint().getComponent().started(this);
+    }
+
+    @Override
+    protected void doStop() throws Exception {
+        getEndpoint().getComponent().stopped(this);
+        running = false;
+        wakeup.call();
+        if (workers == null) {
+            super.doStop();
+            return;
+        }
+        workers.shutdown();
+        Duration patience = Duration.ofSeconds(getEndpoint().getCamelContext().getShutdownStrategy().getTimeout());
+        if (!workers.awaitTermination(patience.toMillis(), TimeUnit.MILLISECONDS)) {
+            // a delivery that hangs: nobody knows what became of it, so it comes again
+            aborted = true;
+            workers.shutdownNow();
+            workers.awaitTermination(1, TimeUnit.SECONDS);
+        }
+        super.doStop();
+    }
+
+    private void work() {
+        int most = Math.max(getEndpoint().getBatch(), 1);
+        int databaseFailures = 0;
+        while (running) {
+            long seen = wakeup.calls();
+            try {
+                long start = System.nanoTime();
+                List<Delivery> taken = table.take(getEndpoint().getSink(), most, lease());
+                if (taken.isEmpty()) {
+                    wakeup.sleep(seen, Duration.ofMillis(getEndpoint().getPoll()));
+                } else {
+                    deliver(taken);
+                    most = share(most, Duration.ofNanos(System.nanoTime() - start));
+                }
+                if (databaseFailures > 0) {
+                    LOG.info("outbox:{} reaches the database again", getEndpoint().getSink());
+                    databaseFailures = 0;
+                }
+            } catch (SQLException e) {
+                if (++databaseFailures == 1) {
+                    LOG.warn("outbox:{} waits for the database: {}", getEndpoint().getSink(), Errors.inWords(e));
+                }
+                rest(database.after(databaseFailures));
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return;
+            } catch (RuntimeException e) {
+                LOG.error("outbox:{} goes on after an error of its own", getEndpoint().getSink(), e);
+                rest(database.after(1));
+            }
+        }
+    }
+
+    private Duration lease() {
+        return Duration.ofMillis(getEndpoint().getLease());
+    }
+
+    private int share(int most, Duration took) {
+        if (took.compareTo(BUSY.dividedBy(4)) < 0) {
+            return Math.min(most * 2, Math.max(TAKE_AT_MOST, getEndpoint().getBatch()));
+        }
+        return took.compareTo(BUSY) > 0 ? Math.max(most / 2, getEndpoint().getBatch()) : most;
+    }
+
+    private void rest(Duration time) {
+        long seen = wakeup.calls();
+        long end = System.nanoTime() + time.toNanos();
+        try {
+            // a new delivery does not make the database come back sooner, but a stop ends the wait
+            while (running && System.nanoTime() < end) {
+                wakeup.sleep(seen, Duration.ofNanos(end - System.nanoTime()));
+                seen = wakeup.calls();
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Tries each of them once; what is left when the consumer stops is given back untried. */
+    private void deliver(List<Delivery> taken) throws SQLException, InterruptedException {
+        List<Delivery> untried = new ArrayList<>(taken);
+        List<Outcome> unsettled = new ArrayList<>();
+        long leased = System.nanoTime();
+        long settled = System.nanoTime();
+        while (!untried.isEmpty() && running) {
+            if (elapsed(leased).compareTo(lease().dividedBy(2)) > 0) {
+                table.keep(untried, lease());
+                leased = System.nanoTime();
+            }
+            List<Delivery> next = untried.subList(0, Math.min(getEndpoint().getBatch(), untried.size()));
+            List<Outcome> outcomes = attempt(List.copyOf(next));
+            if (aborted) {
+                // the interrupt has done its work, and would keep the pool from handing out a connection
+                Thread.interrupted();
+                break;
+            }
+            unsettled.addAll(outcomes);
+            next.clear();
+            if (untried.isEmpty() || elapsed(settled).compareTo(SETTLE) > 0) {
+                settle(unsettled);
+                unsettled.clear();
+                settled = System.nanoTime();
+            }
+        }
+        settle(unsettled);
+        if (!untried.isEmpty()) {
+            table.release(untried);
+        }
+    }
+
+    private static Duration elapsed(long since) {
+        return Duration.ofNanos(System.nanoTime() - since);
+    }
+
+    private List<Outcome> attempt(List<Delivery> deliveries) {
+        Throwable failure = route(deliveries);
+        if (failure == null) {
+            succeeded();
+            return deliveries.stream().map(Outcome::delivered).toList();
+        }
+        if (deliveries.size() == 1) {
+            return List.of(failed(deliveries.get(0), failure));
+        }
+        // something in it is bad: alone, the others go on
+        List<Outcome> outcomes = new ArrayList<>();
+        for (Delivery delivery : deliveries) {
+            outcomes.addAll(attempt(List.of(delivery)));
+        }
+        return outcomes;
+    }
+
+    /** Runs the route. Returns what went wrong, null where nothing did. */
+    private Throwable route(List<Delivery> deliveries) {
+        Exchange exchange = createExchange(false);
+        try {
+            List<Map<String, Object>> alerts = deliveries.stream().map(d -> AlertReader.parse(d.alert())).toList();
+            exchange.getIn().setBody(getEndpoint().getBatch() == 1 ? alerts.get(0) : alerts);
+            getProcessor().process(exchange);
+            if (exchange.getException() == null && exchange.isRollbackOnly()) {
+                return new IllegalStateException("the route marked it for rollback");
+            }
+            return exchange.getException();
+        } catch (Exception e) {
+            return e;
+        } finally {
+            releaseExchange(exchange, false);
+        }
+    }
+
+    private void succeeded() {
+        if (failuresInARow.getAndSet(0) > 0) {
+            LOG.info("sink {} delivers again", getEndpoint().getSink());
+        }
+    }
+
+    private Outcome failed(Delivery delivery, Throwable failure) {
+        String error = Errors.inWords(failure);
+        int attempts = delivery.attempts() + 1;
+        if (attempts >= getEndpoint().getMaxAttempts()) {
+            LOG.error("sink {} gave up alert {} after {} attempts, it is a dead letter: {}", getEndpoint().getSink(), delivery.alertId(), attempts,
+                    error);
+            return new Outcome(delivery, error, null);
+        }
+        Duration wait = retry.after(attempts);
+        if (failuresInARow.getAndIncrement() == 0) {
+            LOG.warn("sink {} fails, alert {} waits {} ms for attempt {} of {}: {}", getEndpoint().getSink(), delivery.alertId(), wait.toMillis(),
+                    attempts + 1, getEndpoint().getMaxAttempts(), error);
+        } else {
+            LOG.debug("sink {} failed alert {}, attempt {}: {}", getEndpoint().getSink(), delivery.alertId(), attempts, error);
+        }
+        return new Outcome(delivery, error, wait);
+    }
+
+    /** Until it is done: while this process lives, what was delivered is not forgotten because the database was away. */
+    private void settle(List<Outcome> outcomes) throws SQLException {
+        int failures = 0;
+        while (!outcomes.isEmpty()) {
+            try {
+                table.settle(outcomes);
+                return;
+            } catch (SQLException e) {
+                if (!running) {
+                    throw e;
+                }
+                if (++failures == 1) {
+                    LOG.warn("outbox:{} waits for the database to settle {} deliveries: {}", getEndpoint().getSink(), outcomes.size(),
+                            Errors.inWords(e));
+                }
+                rest(database.after(failures));
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+package dev.rowbell.outbox;
+
+import java.util.Map;
+
+import dev.rowbell.Rowbell;
+import dev.rowbell.alert.AlertReader;
+import org.apache.camel.Exchange;
+import org.apache.camel.support.DefaultProducer;
+
+/** Files one delivery of the alert in the body. A sink that is off files nothing. */
+final class OutboxProducer extends DefaultProducer {
+
+    OutboxProducer(OutboxEndpoint endpoint) {
+        super(endpoint);
+    }
+
+    @Override
+    public OutboxEndpoint getEndpoint() {
+        return (OutboxEndpoint) super.getEndpoint();
+    }
+
+    @Override
+    public void process(Exchange exchange) {
+        OutboxComponent component = getEndpoint().getComponent();
+        String sink = getEndpoint().getSink();
+        if (component.isOff(sink)) {
+            return;
+        }
+        Map<String, Object> alert = Rowbell.of(exchange.getContext()).alerts().fromBody(exchange.getIn().getBody(),
+                exchange.getVariable(Rowbell.ALERT_VARIABLE));
+        Filing.file(component.table(), component::wake, new Filed(sink, (String) alert.get("id"), AlertReader.write(alert), null));
+    }
+}

@@ -1,0 +1,24 @@
+package dev.rowbell.outbox;
+
+import java.time.Duration;
+
+/**
+ * What became of one try to deliver.
+ *
+ * @param error null where it succeeded
+ * @param retryIn how long to wait before the next try; null where there will be none
+ */
+record Outcome(Delivery delivery, String error, Duration retryIn) {
+
+    static Outcome delivered(Delivery delivery) {
+        return new Outcome(delivery, null, null);
+    }
+
+    boolean isDelivered() {
+        return error == null;
+    }
+
+    boolean isDead() {
+        return error != null && retryIn == null;
+    }
+}

@@ -1,0 +1,112 @@
+package dev.rowbell.sink;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Clock;
+import java.time.LocalDate;
+import java.util.List;
+import java.util.function.Supplier;
+
+import dev.rowbell.SettingsException;
+import dev.rowbell.alert.AlertReader;
+import org.apache.camel.Body;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Appends alerts to {@code alerts-YYYY-MM-DD.jsonl}, the day being the clock's: JSON Lines (jsonlines.org), UTF-8. The lines of one call
+ * are written and synced to disk as one: all of them or none, also for a second process that appends to the same file. A line that a crash
+ * of the machine left torn is cut off by the next call; it was never acknowledged and comes again. Safe for many threads.
+ */
+public final class JsonLines {
+
+    private static final Logger LOG = LoggerFactory.getLogger(JsonLines.class);
+
+    /** A file lock is the process's and no help between its threads. */
+    private static final Object IN_THIS_PROCESS = new Object();
+
+    private final Supplier<String> dir;
+    private final Clock clock;
+
+    public JsonLines(Supplier<String> dir, Clock clock) {
+        this.dir = dir;
+        this.clock = clock;
+    }
+
+    /**
+     * Makes the directory where there is none.
+     *
+     * @throws SettingsException where it cannot be written
+     */
+    public void check() {
+        Path path = Path.of(dir.get());
+        try {
+            Files.createDirectories(path);
+        } catch (IOException e) {
+            throw new SettingsException("rowbell.file.dir=%s: cannot be made a directory".formatted(path), e);
+        }
+        if (!Files.isWritable(path)) {
+            throw new SettingsException("rowbell.file.dir=%s: cannot be written".formatted(path));
+        }
+    }
+
+    /**
+     * @param alerts one alert or a list of them
+     * @throws UncheckedIOException where the file cannot be written; nothing has been
+     */
+    public void append(@Body Object alerts) {
+        StringBuilder lines = new StringBuilder();
+        for (Object alert : alerts instanceof List<?> list ? list : List.of(alerts)) {
+            lines.append(AlertReader.write(alert)).append('\n');
+        }
+        Path file = Path.of(dir.get(), "alerts-" + LocalDate.now(clock) + ".jsonl");
+        try {
+            synchronized (IN_THIS_PROCESS) {
+                append(file, lines.toString().getBytes(StandardCharsets.UTF_8));
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException("rowbell.file.dir: " + e, e);
+        }
+    }
+
+    private static void append(Path file, byte[] lines) throws IOException {
+        Files.createDirectories(file.toAbsolutePath().getParent());
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+                FileLock lock = channel.lock()) {
+            long end = endOfLastLine(channel);
+            if (end < channel.size()) {
+                LOG.warn("{} ended in a torn line, cutting off {} bytes; that alert comes again", file, channel.size() - end);
+                channel.truncate(end);
+            }
+            try {
+                ByteBuffer bytes = ByteBuffer.wrap(lines);
+                for (long at = end; bytes.hasRemaining();) {
+                    at += channel.write(bytes, at);
+                }
+                channel.force(true);
+            } catch (IOException e) {
+                channel.truncate(end);
+                throw e;
+            }
+        }
+    }
+
+    private static long endOfLastLine(FileChannel channel) throws IOException {
+        ByteBuffer one = ByteBuffer.allocate(1);
+        for (long end = channel.size(); end > 0; end--) {
+            one.clear();
+            channel.read(one, end - 1);
+            if (one.get(0) == '\n') {
+                return end;
+            }
+        }
+        return 0;
+    }
+}

@@ -1,0 +1,42 @@
+package dev.rowbell;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+
+import dev.rowbell.alert.AlertReader;
+
+/** Reads back what the file sink wrote. */
+final class AlertFiles {
+
+    private AlertFiles() {
+    }
+
+    static List<Map<String, Object>> read(Path dir) {
+        if (!Files.isDirectory(dir)) {
+            return List.of();
+        }
+        try (Stream<Path> files = Files.list(dir)) {
+            return files.filter(file -> file.getFileName().toString().matches("alerts-\\d{4}-\\d{2}-\\d{2}\\.jsonl")).sorted()
+                    .flatMap(AlertFiles::lines).map(AlertReader::parse).toList();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    static List<Object> values(Path dir, String key) {
+        return read(dir).stream().map(alert -> alert.get(key)).toList();
+    }
+
+    private static Stream<String> lines(Path file) {
+        try {
+            return Files.readAllLines(file).stream();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}

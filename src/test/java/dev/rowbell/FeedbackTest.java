@@ -1,0 +1,241 @@
+package dev.rowbell;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import java.util.stream.IntStream;
+
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** From the writer's commit to routing, exactly once a row. */
+class FeedbackTest {
+
+    /** The shipped sources and file sink, with a routing of the test's own. */
+    private static final String ROUTES = "file:routes/sources.camel.yaml,file:routes/file.camel.yaml,file:%s/*.camel.yaml";
+
+    @TempDir
+    Path dir;
+    private final TestDatabase database = TestDatabase.create();
+    private final Map<String, String> settings = database.settings();
+
+    @BeforeEach
+    void quietAndIntoTheDirectory() {
+        settings.put("rowbell.file.dir", dir.resolve("alerts").toString());
+        settings.put("rowbell.console", "OFF");
+    }
+
+    private List<Object> received(String key) {
+        return AlertFiles.values(dir.resolve("alerts"), key);
+    }
+
+    private void raise(int from, int to) {
+        database.execute("""
+                insert into rowbell.feedback (alert)
+                select json_build_object('id', 'a' || i, 'rule', 'r', 'new', json_build_object('id', i, 'text', 'x')) from generate_series(%d, %d) i
+                """.formatted(from, to));
+    }
+
+    private static List<String> ids(int from, int to) {
+        return IntStream.rangeClosed(from, to).mapToObj(i -> "a" + i).sorted().toList();
+    }
+
+    @Test
+    void aRollbackRaisesNothing() throws SQLException {
+        try (RunningRowbell rowbell = RunningRowbell.start(settings); Connection writer = database.connect(); Statement statement = writer.createStatement()) {
+            writer.setAutoCommit(false);
+            statement.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"never\", \"rule\": \"r\"}')");
+            statement.execute("select pg_notify('channel_1', '{\"id\": \"never\", \"rule\": \"r\"}')");
+            writer.rollback();
+            statement.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"durable\", \"rule\": \"r\"}')");
+            statement.execute("select pg_notify('channel_1', '{\"id\": \"notified\", \"rule\": \"r\"}')");
+            writer.commit();
+
+            await().until(() -> received("id").size() == 2);
+            assertEquals(new HashSet<>(List.of("durable", "notified")), new HashSet<>(received("id")));
+        }
+    }
+
+    @Test
+    void twoProcessesShareTenThousandAlertsNoneTwiceNoneLost() {
+        try (RunningRowbell one = RunningRowbell.start(settings); RunningRowbell two = RunningRowbell.start(settings)) {
+            for (int batch = 0; batch < 10; batch++) {
+                raise(batch * 1000 + 1, batch * 1000 + 1000);
+            }
+            await().atMost(Duration.ofSeconds(30)).until(() -> received("id").size() >= 10_000);
+            assertEquals(ids(1, 10_000), received("id").stream().map(Object::toString).sorted().toList());
+            await().until(() -> database.count("rowbell.delivery") == 0);
+        }
+    }
+
+    @Test
+    void whatWasWrittenWhileNobodyWatchedComesOldestFirst() {
+        try (RunningRowbell first = RunningRowbell.start(settings)) {
+            assertEquals(0, database.count("rowbell.feedback"));
+        }
+        for (int i = 1; i <= 20; i++) {
+            raise(i, i);
+        }
+        settings.put("rowbell.feedback.batch", "3");
+        try (RunningRowbell second = RunningRowbell.start(settings)) {
+            await().until(() -> received("id").size() == 20);
+            assertEquals(IntStream.rangeClosed(1, 20).mapToObj(i -> "a" + i).toList(), received("id"));
+        }
+    }
+
+    @Test
+    void theDoorbellIsHeardBeforeTheNextPoll() {
+        settings.put("rowbell.feedback.poll", "1h");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            await().until(() -> database.count("pg_stat_activity where query like 'listen%rowbell_doorbell%' and datname = current_database()") == 1);
+            raise(1, 1);
+            await().atMost(Duration.ofSeconds(5)).until(() -> received("id").equals(List.of("a1")));
+        }
+    }
+
+    @Test
+    void killedConnectionsInTheMiddleLoseNothingAndRepeatNothingInRouting() throws IOException {
+        // counts routings by the deliveries they file: the sink is off the table, so every one of them stays
+        Files.writeString(dir.resolve("alerts.camel.yaml"), """
+                - route:
+                    id: alerts
+                    from:
+                      uri: direct:alerts
+                      steps:
+                        - to:
+                            uri: outbox:elsewhere
+                """);
+        settings.put("rowbell.feedback.batch", "50");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
+            for (int i = 0; i < 20; i++) {
+                raise(i * 500 + 1, i * 500 + 500);
+                database.execute("select pg_terminate_backend(pid) from pg_stat_activity"
+                        + " where datname = current_database() and application_name like 'rowbell%'");
+            }
+            await().atMost(Duration.ofSeconds(60)).until(() -> database.count("rowbell.feedback") == 0);
+            assertEquals(ids(1, 10_000), database.query("select alert_id from rowbell.delivery").stream().sorted().toList());
+        }
+    }
+
+    @Test
+    void anAlertThatCannotBeRoutedBecomesADeadLetterAndTheOthersGoOn() throws IOException {
+        Files.writeString(dir.resolve("alerts.camel.yaml"), """
+                - route:
+                    id: alerts
+                    from:
+                      uri: direct:alerts
+                      steps:
+                        - to:
+                            uri: outbox:file
+                        - choice:
+                            when:
+                              - expression:
+                                  simple:
+                                    expression: "${body[new][id]} == 13"
+                                steps:
+                                  - setBody:
+                                      expression:
+                                        constant:
+                                          expression: a body that is no alert any more
+                                  - convertBodyTo:
+                                      type: java.net.Socket
+                              - expression:
+                                  simple:
+                                    expression: "${body[new][id]} == 17"
+                                steps:
+                                  - to:
+                                      uri: sql:select 1/0
+                                      parameters:
+                                        dataSource: "#rowbell"
+                """);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
+            raise(1, 100);
+            await().until(() -> received("id").size() >= 98 && database.count("rowbell.dead_letter") == 2);
+            await().until(() -> database.count("rowbell.delivery") == 0);
+            assertEquals(98, received("id").size());
+            assertTrue(received("id").stream().noneMatch(id -> id.equals("a13") || id.equals("a17")));
+            assertEquals(List.of("a13", "a17"), database.query("select alert_id from rowbell.dead_letter where sink is null order by 1"));
+            assertEquals(List.of("13"), database.query("select alert -> 'new' ->> 'id' from rowbell.dead_letter where alert_id = 'a13'"));
+            assertTrue(database.query("select last_error from rowbell.dead_letter where alert_id = 'a17'").get(0).contains("division by zero"));
+        }
+    }
+
+    @Test
+    void aDeadLetterThatCouldNotBeRoutedIsRoutedAgain() {
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            database.execute("""
+                    insert into rowbell.dead_letter (alert_id, alert, attempts, filed, last_error)
+                    values ('a1', '{"id": "a1", "rule": "r"}', 0, now(), 'a typo in a route')""",
+                    "select rowbell.replay(id) from rowbell.dead_letter");
+            await().until(() -> received("id").equals(List.of("a1")));
+            assertEquals(0, database.count("rowbell.dead_letter"));
+            assertEquals(List.of("f"), database.query("select rowbell.replay(4711)"));
+        }
+    }
+
+    @Test
+    void aTableOfTheUsersOwnIsAFeedbackTable() {
+        // the article's: any columns, crt_time is all that is asked for
+        database.execute("create table public.feedback_table (id bigint, crt_time timestamp default now(), reason text, info jsonb, at date, c2 int, status text)",
+                "create index on public.feedback_table (crt_time)");
+        settings.put("rowbell.feedback.table", "public.feedback_table");
+        settings.put("rowbell.source", "orders-db");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            database.execute("insert into public.feedback_table values (7, '2026-11-23 08:00', 'c2 overflow', '{\"a\": [1.10, null]}', '2026-01-02', null, 'shipped')");
+            await().until(() -> received("id").size() == 1);
+            Map<String, Object> alert = AlertFiles.read(dir.resolve("alerts")).get(0);
+            assertEquals("c2 overflow", alert.get("reason"));
+            assertEquals("orders-db", alert.get("source"));
+            assertEquals("firing", alert.get("status"));
+            assertTrue(alert.get("time").toString().startsWith("2026-11-23T"), alert.get("time").toString());
+            assertEquals("{id=7, info={a=[1.10, null]}, at=2026-01-02, c2=null, status=shipped}", alert.get("new").toString());
+            assertEquals(0, database.count("public.feedback_table"));
+        }
+    }
+
+    @Test
+    void textOfAllKindsComesOutAsItWentIn() {
+        String text = "订单超限 🚨 \"quoted\" 'single' \\ back\nnew line\ttab </script> ${body} {{rowbell.jdbc.url}}";
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            database.execute("create table public.feed (id bigint primary key, \"Große Spalte\" text, empty text, big numeric)", """
+                    create function f() returns trigger language plpgsql as $$ begin
+                      insert into rowbell.feedback (alert)
+                      values (rowbell.alert('текст', 'reason', tg_relid, tg_op, case when tg_op = 'UPDATE' then row_to_json(old) end, row_to_json(new)));
+                      return null;
+                    end $$""", "create trigger t after insert or update on feed for each row execute function f()");
+            try (Connection connection = database.connect();
+                    var insert = connection.prepareStatement("insert into feed values (1, ?, null, 12345678901234567890.123456789012345678901234567890)")) {
+                insert.setString(1, text);
+                insert.execute();
+            } catch (SQLException e) {
+                throw new IllegalStateException(e);
+            }
+            database.execute("update feed set empty = '' where id = 1");
+            await().until(() -> received("id").size() == 2);
+            Map<String, Object> inserted = AlertFiles.read(dir.resolve("alerts")).get(0);
+            Map<String, Object> updated = AlertFiles.read(dir.resolve("alerts")).get(1);
+            assertEquals("текст", inserted.get("rule"));
+            assertEquals(text, ((Map<?, ?>) inserted.get("new")).get("Große Spalte"));
+            assertEquals("12345678901234567890.123456789012345678901234567890", ((Map<?, ?>) inserted.get("new")).get("big").toString());
+            assertEquals(List.of("id", "Große Spalte", "big"), inserted.get("changed"));
+            assertEquals(null, inserted.get("old"));
+            assertEquals(List.of("empty"), updated.get("changed"));
+            assertEquals("public.feed", updated.get("table"));
+            assertEquals("UPDATE", updated.get("operation"));
+            assertEquals(2, new TreeSet<>(received("id")).size());
+        }
+    }
+}

@@ -1,0 +1,152 @@
+package dev.rowbell;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Alerts that come as notifications, over a listener that always comes back. */
+class ListenTest {
+
+    private static final String LISTENERS = "pg_stat_activity where datname = current_database() and application_name = 'rowbell listen'";
+
+    @TempDir
+    Path alerts;
+    private final TestDatabase database = TestDatabase.create();
+    private final Map<String, String> settings = database.settings();
+
+    @BeforeEach
+    void quietAndIntoTheDirectory() {
+        settings.put("rowbell.file.dir", alerts.toString());
+        settings.put("rowbell.console", "OFF");
+    }
+
+    private void awaitListeners(int count) {
+        await().atMost(Duration.ofSeconds(20)).until(() -> database.count(LISTENERS + " and query ilike 'listen%'") == count);
+    }
+
+    private void send(String channel, String payload) {
+        try (Connection connection = database.connect(); PreparedStatement notify = connection.prepareStatement("select pg_notify(?, ?)")) {
+            notify.setString(1, channel);
+            notify.setString(2, payload);
+            notify.execute();
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private Map<String, Object> receive(int index) {
+        await().until(() -> AlertFiles.read(alerts).size() > index);
+        return AlertFiles.read(alerts).get(index);
+    }
+
+    @Test
+    void foreignPayloadsAreWelcome() {
+        settings.put("rowbell.channels", "channel_1,Order alerts");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            awaitListeners(2);
+            send("channel_1", "Resone:c2 overflow::{\"id\":2,\"c2\":30001}");
+            Map<String, Object> article = receive(0);
+            assertEquals("c2 overflow", article.get("reason"));
+            assertEquals(Map.of("id", 2, "c2", 30001), article.get("new"));
+            assertEquals("channel_1", article.get("channel"));
+            assertEquals(database.name(), article.get("source"));
+
+            send("Order alerts", "{\"order\": 5, \"price\": 1.10}");
+            Map<String, Object> json = receive(1);
+            assertEquals("{order=5, price=1.10}", json.get("payload").toString());
+            assertEquals("Order alerts", json.get("channel"));
+
+            send("channel_1", "订单 \"five\"\nis late 🚨");
+            assertEquals("订单 \"five\"\nis late 🚨", receive(2).get("payload"));
+
+            send("channel_1", "");
+            assertEquals("", receive(3).get("payload"));
+        }
+    }
+
+    @Test
+    void aPayloadOfTheLargestSizeArrivesWhole() {
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            awaitListeners(2);
+            String payload = "x".repeat(7_999);
+            send("channel_1", payload);
+            assertEquals(payload, receive(0).get("payload"));
+        }
+    }
+
+    @Test
+    void theListenerComesBackEveryTimeAndHearsEverythingOnce() {
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            for (int i = 0; i < 5; i++) {
+                awaitListeners(2);
+                send("channel_1", "{\"id\": \"n" + i + "\", \"rule\": \"r\"}");
+                assertEquals("n" + i, receive(i).get("id"));
+                List<String> before = database.query("select pid from " + LISTENERS);
+                database.execute("select pg_terminate_backend(pid) from " + LISTENERS);
+                await().atMost(Duration.ofSeconds(20)).until(() -> database.query("select pid from " + LISTENERS).stream().noneMatch(before::contains));
+            }
+            awaitListeners(2);
+            send("channel_1", "{\"id\": \"last\", \"rule\": \"r\"}");
+            assertEquals("last", receive(5).get("id"));
+            assertEquals(6, AlertFiles.read(alerts).size());
+            assertEquals(2, database.count(LISTENERS));
+            assertEquals(0, database.count(LISTENERS + " and state <> 'idle'"));
+        }
+        await().until(() -> database.count(LISTENERS) == 0);
+    }
+
+    @Test
+    void durableAlertsWrittenInAGapAreTakenAsSoonAsTheListenerIsBack() {
+        settings.put("rowbell.feedback.poll", "1h");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            awaitListeners(2);
+            database.execute("select pg_terminate_backend(pid) from " + LISTENERS,
+                    "insert into rowbell.feedback (alert) values ('{\"id\": \"in the gap\", \"rule\": \"r\"}')");
+            await().atMost(Duration.ofSeconds(10)).until(() -> AlertFiles.values(alerts, "id").equals(List.of("in the gap")));
+        }
+    }
+
+    @Test
+    void ofTwoProcessesOneListensAndTheOtherTakesOver() {
+        try (RunningRowbell one = RunningRowbell.start(settings)) {
+            awaitListeners(2);
+            try (RunningRowbell two = RunningRowbell.start(settings)) {
+                // two doorbells, one listener to the channel, one in waiting
+                await().until(() -> database.count(LISTENERS) == 4);
+                awaitListeners(3);
+                for (int i = 0; i < 20; i++) {
+                    send("channel_1", "{\"id\": \"n" + i + "\", \"rule\": \"r\"}");
+                }
+                await().until(() -> AlertFiles.read(alerts).size() >= 20);
+                await().until(() -> database.count("rowbell.delivery") == 0);
+                assertEquals(20, AlertFiles.read(alerts).size());
+                one.close();
+                awaitListeners(2);
+                send("channel_1", "{\"id\": \"after\", \"rule\": \"r\"}");
+                await().until(() -> AlertFiles.values(alerts, "id").contains("after"));
+                assertEquals(21, AlertFiles.read(alerts).size());
+            }
+        }
+    }
+
+    @Test
+    void noChannelsMeansNoListenerForThem() {
+        settings.put("rowbell.channels", "");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            awaitListeners(1);
+            assertTrue(rowbell.context().getRoutes().stream().noneMatch(route -> route.getRouteId().equals("notifications")));
+        }
+    }
+}

@@ -1,0 +1,259 @@
+package dev.rowbell;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+
+import dev.rowbell.alert.AlertReader;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** From routing to each sink, at least once, and each sink for itself. */
+class OutboxTest {
+
+    @TempDir
+    Path dir;
+    private final TestDatabase database = TestDatabase.create();
+    private final Map<String, String> settings = database.settings();
+    private final WebReceiver web = new WebReceiver();
+
+    @BeforeEach
+    void webAndFile() {
+        settings.put("rowbell.file.dir", dir.resolve("alerts").toString());
+        settings.put("rowbell.http.url", web.url());
+        settings.put("rowbell.console", "OFF");
+        settings.put("rowbell.outbox.backoff", "50ms");
+        settings.put("rowbell.outbox.poll", "50ms");
+    }
+
+    @AfterEach
+    void close() {
+        web.close();
+    }
+
+    private void raise(int from, int to) {
+        database.execute("insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i, 'rule', 'r') from generate_series(%d, %d) i"
+                .formatted(from, to));
+    }
+
+    private List<Object> posted() {
+        return web.requests().stream().map(request -> AlertReader.parse(request.body()).get("id")).toList();
+    }
+
+    private List<Object> filed() {
+        return AlertFiles.values(dir.resolve("alerts"), "id");
+    }
+
+    @Test
+    void whatFailsIsTriedAgainWithTheSameIdUntilItSucceeds() {
+        web.answer(request -> web.requests().size() < 4 ? 503 : 200);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 1);
+            await().until(() -> posted().size() == 4 && database.count("rowbell.delivery") == 0);
+            assertEquals(List.of("a1", "a1", "a1", "a1"), posted());
+            assertEquals(List.of("a1"), filed());
+            assertEquals(0, database.count("rowbell.dead_letter"));
+        }
+    }
+
+    @Test
+    void afterMaxAttemptsItIsADeadLetterAndAReplayGoesToThatSinkAlone() {
+        settings.put("rowbell.outbox.max-attempts", "3");
+        web.answer(request -> 500);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 1);
+            await().until(() -> database.count("rowbell.dead_letter") == 1);
+            assertEquals(List.of("http/a1/3"), database.query("select sink || '/' || alert_id || '/' || attempts from rowbell.dead_letter"));
+            assertTrue(database.query("select last_error from rowbell.dead_letter").get(0).contains("statusCode: 500"));
+            assertEquals(0, database.count("rowbell.delivery"));
+
+            web.answer(request -> 200);
+            database.execute("select rowbell.replay(id) from rowbell.dead_letter");
+            await().until(() -> posted().size() == 4 && database.count("rowbell.delivery") == 0);
+            assertEquals("a1", posted().get(3));
+            assertEquals(List.of("a1"), filed());
+        }
+    }
+
+    @Test
+    void theWaitDoublesAndIsNeverLongerThanTheLongest() {
+        settings.put("rowbell.outbox.backoff", "10s");
+        settings.put("rowbell.outbox.max-backoff", "30s");
+        web.answer(request -> 500);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 1);
+            double[] expected = { 10, 20, 30, 30 };
+            for (int attempts = 1; attempts <= expected.length; attempts++) {
+                String failed = "rowbell.delivery where attempts = " + attempts;
+                await().until(() -> database.count(failed) == 1);
+                double wait = Double.parseDouble(database.query("select extract(epoch from due - clock_timestamp()) from " + failed).get(0));
+                double most = expected[attempts - 1] * 1.2;
+                assertTrue(wait > expected[attempts - 1] * 0.8 - 5 && wait <= most, "attempt " + attempts + " waits " + wait);
+                database.execute("update rowbell.delivery set due = now()");
+            }
+        }
+    }
+
+    @Test
+    void aSlowReceiverDelaysNobodyElseAndHoldsNoTransaction() throws InterruptedException {
+        CountDownLatch release = new CountDownLatch(1);
+        web.answer(request -> {
+            try {
+                return release.await(20, TimeUnit.SECONDS) ? 200 : 500;
+            } catch (InterruptedException e) {
+                return 500;
+            }
+        });
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 300);
+            await().until(() -> filed().size() == 300);
+            assertEquals(1, web.requests().size());
+            assertEquals(0, database.count("pg_stat_activity where datname = current_database() and application_name like 'rowbell%'"
+                    + " and state like 'idle in transaction%'"));
+            release.countDown();
+            await().until(() -> database.count("rowbell.delivery") == 0);
+            assertEquals(300, new HashSet<>(posted()).size());
+            assertEquals(300, posted().size());
+        }
+    }
+
+    @Test
+    void aDeliveryTakenByAProcessThatDiedBecomesDueAgain() {
+        settings.put("rowbell.feedback.poll", "50ms");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            // as a process leaves it that took it for two seconds and died
+            database.execute("""
+                    insert into rowbell.delivery (sink, alert_id, alert, taken_until)
+                    values ('file', 'a1', '{"id": "a1", "rule": "r"}', clock_timestamp() + interval '2 s')""");
+            raise(2, 2);
+            await().until(() -> filed().equals(List.of("a2")));
+            await().atMost(Duration.ofSeconds(10)).until(() -> filed().equals(List.of("a2", "a1")));
+        }
+    }
+
+    @Test
+    void aSinkThatIsOffFilesNothing() {
+        settings.put("rowbell.http.url", "");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 10);
+            await().until(() -> filed().size() == 10);
+            await().until(() -> database.count("rowbell.delivery") == 0);
+            assertEquals(List.of(), posted());
+        }
+    }
+
+    @Test
+    void deliveriesForASinkWithoutARouteWaitUntilThereIsOne() throws IOException {
+        String route = """
+                - route:
+                    id: alerts
+                    from:
+                      uri: direct:alerts
+                      steps:
+                        - to:
+                            uri: outbox:pager
+                """;
+        Files.writeString(dir.resolve("alerts.camel.yaml"), route);
+        String routes = "file:routes/sources.camel.yaml,file:" + dir + "/*.camel.yaml";
+        try (RunningRowbell rowbell = RunningRowbell.start(settings, routes)) {
+            raise(1, 5);
+            await().until(() -> database.count("rowbell.delivery where sink = 'pager'") == 5);
+        }
+        Files.writeString(dir.resolve("pager.camel.yaml"), Files.readString(Path.of("routes/http.camel.yaml"))
+                .replace("id: http", "id: pager").replace("outbox:http", "outbox:pager"));
+        try (RunningRowbell rowbell = RunningRowbell.start(settings, routes)) {
+            await().until(() -> database.count("rowbell.delivery") == 0);
+            assertEquals(IntStream.rangeClosed(1, 5).mapToObj(i -> "a" + i).toList(), posted());
+        }
+    }
+
+    @Test
+    void aBadAlertInABatchFailsAlone() throws IOException {
+        Files.writeString(dir.resolve("picky.camel.yaml"), """
+                - route:
+                    id: picky
+                    errorHandler:
+                      noErrorHandler: {}
+                    from:
+                      uri: outbox:picky
+                      parameters:
+                        batch: 100
+                        maxAttempts: 1
+                      steps:
+                        - filter:
+                            expression:
+                              simple:
+                                expression: "${body.toString()} contains 'id=a7,'"
+                            steps:
+                              - throwException:
+                                  exceptionType: java.lang.IllegalStateException
+                                  message: not this one
+                        - bean:
+                            ref: rowbellFile
+                            method: append
+                - route:
+                    id: alerts
+                    from:
+                      uri: direct:alerts
+                      steps:
+                        - to:
+                            uri: outbox:picky
+                """);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings, "file:routes/sources.camel.yaml,file:" + dir + "/*.camel.yaml")) {
+            raise(1, 50);
+            await().until(() -> database.count("rowbell.dead_letter") == 1 && database.count("rowbell.delivery") == 0);
+            assertEquals(List.of("a7: IllegalStateException: not this one"), database.query("select alert_id || ': ' || last_error from rowbell.dead_letter"));
+            assertEquals(49, filed().size());
+            assertEquals(49, new HashSet<>(filed()).size());
+        }
+    }
+
+    @Test
+    void aStopGivesBackWhatWasNotTriedAndTheNextStartDeliversIt() {
+        CountDownLatch first = new CountDownLatch(1);
+        web.answer(request -> {
+            first.countDown();
+            return 200;
+        });
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 2000);
+            assertTrue(first.await(10, TimeUnit.SECONDS));
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+        int before = posted().size();
+        assertTrue(before < 2000, "the stop came too late to prove anything");
+        assertEquals(0, database.count("rowbell.delivery where taken_until > clock_timestamp()"));
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.delivery") == 0 && database.count("rowbell.feedback") == 0);
+            assertEquals(2000, new HashSet<>(posted()).size());
+            assertEquals(2000, posted().size());
+            assertEquals(2000, filed().size());
+        }
+    }
+
+    @Test
+    void severalProcessesShareTheDeliveriesOfOneSink() {
+        web.answerAfter(Duration.ofMillis(2));
+        try (RunningRowbell one = RunningRowbell.start(settings); RunningRowbell two = RunningRowbell.start(settings)) {
+            raise(1, 1000);
+            await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.delivery") == 0 && posted().size() >= 1000);
+            assertEquals(1000, posted().size());
+            assertEquals(1000, new HashSet<>(posted()).size());
+            assertEquals(2, web.requests().stream().map(WebReceiver.Request::client).distinct().count());
+        }
+    }
+}

@@ -1,0 +1,42 @@
+package dev.rowbell;
+
+import java.util.Map;
+import java.util.Properties;
+
+import org.apache.camel.CamelContext;
+import org.apache.camel.main.Main;
+
+/** Rowbell in this JVM, with the routes that people get, as a Camel application runs it that has the jar on its class path. */
+final class RunningRowbell implements AutoCloseable {
+
+    private final Main camel = new Main();
+
+    private RunningRowbell() {
+    }
+
+    /** Runs what is in {@code routes/}. */
+    static RunningRowbell start(Map<String, String> settings) {
+        return start(settings, "file:routes/*.camel.yaml");
+    }
+
+    /** @param routes resource patterns, with commas between */
+    static RunningRowbell start(Map<String, String> settings, String routes) {
+        RunningRowbell rowbell = new RunningRowbell();
+        rowbell.camel.setPropertyPlaceholderLocations("file:application.properties");
+        Properties properties = new Properties();
+        properties.putAll(settings);
+        rowbell.camel.setOverrideProperties(properties);
+        rowbell.camel.configure().withRoutesIncludePattern(routes);
+        rowbell.camel.start();
+        return rowbell;
+    }
+
+    CamelContext context() {
+        return camel.getCamelContext();
+    }
+
+    @Override
+    public void close() {
+        camel.stop();
+    }
+}

@@ -1,0 +1,115 @@
+package dev.rowbell;
+
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+
+import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
+import org.testcontainers.postgresql.PostgreSQLContainer;
+import org.testcontainers.utility.DockerImageName;
+
+/**
+ * A fresh database on a real PostgreSQL: an embedded one, or the container that {@code -Drowbell.test.image} or ROWBELL_TEST_IMAGE names.
+ * One server serves a whole test run and ends with it.
+ */
+final class TestDatabase {
+
+    private static final AtomicInteger COUNT = new AtomicInteger();
+
+    private final String name = "test_" + COUNT.incrementAndGet();
+
+    private record Server(String host, int port, String user, String password) {
+
+        static final Server INSTANCE = start();
+
+        private static Server start() {
+            String image = System.getProperty("rowbell.test.image", System.getenv().getOrDefault("ROWBELL_TEST_IMAGE", ""));
+            if (!image.isBlank()) {
+                PostgreSQLContainer container = new PostgreSQLContainer(DockerImageName.parse(image).asCompatibleSubstituteFor("postgres"));
+                container.start();
+                Runtime.getRuntime().addShutdownHook(new Thread(container::stop));
+                return new Server(container.getHost(), container.getMappedPort(5432), container.getUsername(), container.getPassword());
+            }
+            try {
+                EmbeddedPostgres embedded = EmbeddedPostgres.builder().setServerConfig("unix_socket_directories", "''").start();
+                return new Server("localhost", embedded.getPort(), "postgres", "postgres");
+            } catch (java.io.IOException e) {
+                throw new java.io.UncheckedIOException(e);
+            }
+        }
+
+        String url(String database) {
+            return "jdbc:postgresql://%s:%d/%s".formatted(host, port, database);
+        }
+    }
+
+    private TestDatabase() {
+    }
+
+    static TestDatabase create() {
+        TestDatabase database = new TestDatabase();
+        try (Connection connection = DriverManager.getConnection(Server.INSTANCE.url("postgres"), Server.INSTANCE.user, Server.INSTANCE.password);
+                Statement statement = connection.createStatement()) {
+            statement.execute("create database " + database.name);
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+        return database;
+    }
+
+    String name() {
+        return name;
+    }
+
+    String url() {
+        return Server.INSTANCE.url(name);
+    }
+
+    int port() {
+        return Server.INSTANCE.port;
+    }
+
+    /** The settings with which Rowbell works on this database. */
+    Map<String, String> settings() {
+        return new HashMap<>(Map.of("rowbell.jdbc.url", url(), "rowbell.jdbc.user", Server.INSTANCE.user, "rowbell.jdbc.password",
+                Server.INSTANCE.password));
+    }
+
+    Connection connect() throws SQLException {
+        return DriverManager.getConnection(url(), Server.INSTANCE.user, Server.INSTANCE.password);
+    }
+
+    void execute(String... statements) {
+        try (Connection connection = connect(); Statement statement = connection.createStatement()) {
+            for (String sql : statements) {
+                statement.execute(sql);
+            }
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** The first column of every row. */
+    List<String> query(String sql) {
+        try (Connection connection = connect(); Statement statement = connection.createStatement(); ResultSet rows = statement.executeQuery(sql)) {
+            List<String> values = new ArrayList<>();
+            while (rows.next()) {
+                values.add(rows.getString(1));
+            }
+            return values;
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    long count(String sql) {
+        return Long.parseLong(query("select count(*) from " + sql).get(0));
+    }
+}

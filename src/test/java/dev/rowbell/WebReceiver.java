@@ -1,0 +1,73 @@
+package dev.rowbell;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.ToIntFunction;
+
+import com.sun.net.httpserver.Headers;
+import com.sun.net.httpserver.HttpServer;
+
+/** A real HTTP server on loopback that keeps what it got and answers as it is told. */
+final class WebReceiver implements AutoCloseable {
+
+    record Request(String method, String uri, Headers headers, String body, int client) {
+    }
+
+    private final List<Request> requests = new CopyOnWriteArrayList<>();
+    private final ExecutorService threads = Executors.newCachedThreadPool();
+    private final HttpServer server;
+    private volatile ToIntFunction<Request> answer = request -> 204;
+
+    WebReceiver() {
+        try {
+            server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        server.setExecutor(threads);
+        server.createContext("/", exchange -> {
+            Request request = new Request(exchange.getRequestMethod(), exchange.getRequestURI().toString(), exchange.getRequestHeaders(),
+                    new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8), exchange.getRemoteAddress().getPort());
+            requests.add(request);
+            exchange.sendResponseHeaders(answer.applyAsInt(request), -1);
+            exchange.close();
+        });
+        server.start();
+    }
+
+    /** @param answer the status of the answer; may take its time */
+    void answer(ToIntFunction<Request> answer) {
+        this.answer = answer;
+    }
+
+    /** As a receiver answers that is busy or far away. */
+    void answerAfter(Duration delay) {
+        answer(request -> {
+            LockSupport.parkNanos(delay.toNanos());
+            return 200;
+        });
+    }
+
+    String url() {
+        return "http://127.0.0.1:" + server.getAddress().getPort();
+    }
+
+    List<Request> requests() {
+        return requests;
+    }
+
+    @Override
+    public void close() {
+        server.stop(0);
+        threads.shutdownNow();
+    }
+}
