@@ -231,7 +231,7 @@ class FeedbackTest {
             assertEquals(text, ((Map<?, ?>) inserted.get("new")).get("Große Spalte"));
             assertEquals("12345678901234567890.123456789012345678901234567890", ((Map<?, ?>) inserted.get("new")).get("big").toString());
             assertEquals(List.of("id", "Große Spalte", "big"), inserted.get("changed"));
-            assertEquals(null, inserted.get("old"));
+            assertEquals(Map.of(), inserted.get("old"));
             assertEquals(List.of("empty"), updated.get("changed"));
             assertEquals("public.feed", updated.get("table"));
             assertEquals("UPDATE", updated.get("operation"));

@@ -198,17 +198,22 @@ public final class AlertReader {
         move(alert, document, "table", "partition", "operation");
         document.put("time", orElse(alert.remove("time"), () -> clock.instant().toString()));
         Object changed = alert.remove("changed");
-        move(alert, document, "old", "new");
-        List<?> names = changed instanceof List<?> given ? given : changed(document.get("old"), document.get("new"));
-        if (!names.isEmpty()) {
-            document.put("changed", names);
-        }
+        // always there, if only empty: what a route or a receiver asks of them never fails because a row was inserted
+        Map<?, ?> old = row(alert.remove("old"));
+        Map<?, ?> now = row(alert.remove("new"));
+        document.put("old", old);
+        document.put("new", now);
+        document.put("changed", changed instanceof List<?> given ? given : changed(old, now));
         alert.forEach((key, value) -> {
             if (value != null) {
                 document.put(key, value);
             }
         });
         return document;
+    }
+
+    private static Map<?, ?> row(Object value) {
+        return value instanceof Map<?, ?> row ? row : Map.of();
     }
 
     private static void move(Map<String, Object> from, Map<String, Object> to, String... keys) {
@@ -225,9 +230,7 @@ public final class AlertReader {
     }
 
     /** The columns whose value differs; a missing side counts as a row of NULLs. */
-    private static List<String> changed(Object old, Object now) {
-        Map<?, ?> before = old instanceof Map<?, ?> map ? map : Map.of();
-        Map<?, ?> after = now instanceof Map<?, ?> map ? map : Map.of();
+    private static List<String> changed(Map<?, ?> before, Map<?, ?> after) {
         List<String> names = new ArrayList<>();
         after.forEach((column, value) -> {
             if (!same(before.get(column), value)) {

@@ -16,7 +16,8 @@ public final class AlertText {
 
     /** {@code warning c2-overflow public.feed id=2: c2 8000 → 30001}. */
     public String line(@Body Map<String, Object> alert) {
-        return clean(head(alert) + ": " + what(alert), Integer.MAX_VALUE);
+        String what = what(alert);
+        return clean(what.isEmpty() ? head(alert) : head(alert) + ": " + what, Integer.MAX_VALUE);
     }
 
     /** {@code [warning] c2-overflow: public.feed id=2}, without line ends, at most 200 characters. */
@@ -62,7 +63,7 @@ public final class AlertText {
                 "title", String.valueOf(orElse(alert.get("reason"), title(alert))),
                 "where", where.toString(),
                 "rows", rows(alert),
-                "both", alert.get("old") != null && alert.get("new") != null,
+                "both", hasOld(alert) && !row(alert, "new").isEmpty(),
                 "payload", alert.get("payload") == null ? "" : show(alert.get("payload")),
                 "foot", "%s from %s, alert %s".formatted(alert.get("time"), alert.get("source"), alert.get("id")));
     }
@@ -79,7 +80,7 @@ public final class AlertText {
     }
 
     private static List<Row> rows(Map<String, Object> alert) {
-        return row(alert, alert.get("new") == null ? "old" : "new").entrySet().stream()
+        return row(alert, side(alert)).entrySet().stream()
                 .map(column -> new Row(String.valueOf(column.getKey()), show(value(alert, "old", column.getKey())), show(column.getValue()),
                         changed(alert).contains(column.getKey())))
                 .toList();
@@ -93,11 +94,11 @@ public final class AlertText {
     /** The key of the row as {@code id=2}: its column id, else its first column; empty where there is no row. */
     public static String key(Map<String, Object> alert) {
         String column = keyColumn(alert);
-        return column == null ? "" : column + "=" + brief(value(alert, alert.get("new") == null ? "old" : "new", column));
+        return column == null ? "" : column + "=" + brief(value(alert, side(alert), column));
     }
 
     private static String keyColumn(Map<String, Object> alert) {
-        Map<?, ?> row = row(alert, alert.get("new") == null ? "old" : "new");
+        Map<?, ?> row = row(alert, side(alert));
         if (row.isEmpty()) {
             return null;
         }
@@ -116,14 +117,14 @@ public final class AlertText {
     private static String what(Map<String, Object> alert) {
         // an inserted row's key has been said, and is no news
         String key = keyColumn(alert);
-        List<?> changed = changed(alert).stream().filter(column -> alert.get("old") != null || !column.equals(key)).toList();
+        List<?> changed = changed(alert).stream().filter(column -> hasOld(alert) || !column.equals(key)).toList();
         if (changed.isEmpty()) {
-            return alert.get("payload") == null ? String.valueOf(orElse(alert.get("reason"), "nothing changed")) : brief(alert.get("payload"));
+            return alert.get("payload") == null ? "" : brief(alert.get("payload"));
         }
         StringJoiner what = new StringJoiner(", ");
         for (Object column : changed.subList(0, Math.min(changed.size(), COLUMNS_ON_A_LINE))) {
             String now = brief(value(alert, "new", column));
-            what.add(alert.get("old") == null ? column + " " + now : column + " " + brief(value(alert, "old", column)) + " → " + now);
+            what.add(hasOld(alert) ? column + " " + brief(value(alert, "old", column)) + " → " + now : column + " " + now);
         }
         return changed.size() > COLUMNS_ON_A_LINE ? what + " and " + (changed.size() - COLUMNS_ON_A_LINE) + " more" : what.toString();
     }
@@ -138,6 +139,15 @@ public final class AlertText {
 
     private static List<?> changed(Map<String, Object> alert) {
         return alert.get("changed") instanceof List<?> names ? names : List.of();
+    }
+
+    private static boolean hasOld(Map<String, Object> alert) {
+        return !row(alert, "old").isEmpty();
+    }
+
+    /** Where the row is to be read: a deleted one has nothing but OLD. */
+    private static String side(Map<String, Object> alert) {
+        return row(alert, "new").isEmpty() ? "old" : "new";
     }
 
     private static Map<?, ?> row(Map<String, Object> alert, String side) {

@@ -1,0 +1,73 @@
+package dev.rowbell;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
+
+import java.nio.file.Path;
+import java.util.Properties;
+
+import javax.sql.DataSource;
+
+import org.apache.camel.CamelContext;
+import org.apache.camel.spi.Resource;
+import org.apache.camel.support.PluginHelper;
+import org.apache.camel.test.junit5.CamelTestSupport;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.postgresql.ds.PGSimpleDataSource;
+
+/** A Camel application that has the jar on its class path, and a database connection of its own. */
+class EmbeddingTest extends CamelTestSupport {
+
+    @TempDir
+    static Path alerts;
+    private static final TestDatabase DATABASE = TestDatabase.create();
+
+    @Override
+    protected Properties useOverridePropertiesWithPropertiesComponent() {
+        Properties properties = new Properties();
+        properties.putAll(DATABASE.settings());
+        properties.put("rowbell.file.dir", alerts.toString());
+        return properties;
+    }
+
+    @Override
+    protected CamelContext createCamelContext() throws Exception {
+        CamelContext context = super.createCamelContext();
+        context.build();
+        for (Resource routes : PluginHelper.getPackageScanResourceResolver(context).findResources("classpath:dev/rowbell/routes/*.camel.yaml")) {
+            PluginHelper.getRoutesLoader(context).loadRoutes(routes);
+        }
+        return context;
+    }
+
+    @Test
+    void theRoutesOfTheJarRunWithNothingButTheSettings() {
+        assertEquals("alerts,doorbell,feedback,file,http,mail,notifications,route-alert",
+                String.join(",", context.getRoutes().stream().map(route -> route.getRouteId()).sorted().toList()));
+        DATABASE.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"embedded\", \"rule\": \"r\"}')");
+        await().until(() -> AlertFiles.values(alerts, "id").contains("embedded"));
+    }
+
+    @Test
+    void anApplicationWithoutTheRoutesOpensNoConnection() throws Exception {
+        try (CamelContext other = new org.apache.camel.impl.DefaultCamelContext()) {
+            other.start();
+            assertEquals(0, other.getRoutes().size());
+            assertNull(other.hasComponent("outbox"));
+        }
+    }
+
+    @Test
+    void aDataSourceOfTheApplicationIsUsed() throws Exception {
+        PGSimpleDataSource own = new PGSimpleDataSource();
+        own.setUrl(DATABASE.url());
+        try (org.apache.camel.impl.DefaultCamelContext other = new org.apache.camel.impl.DefaultCamelContext(false)) {
+            other.getRegistry().bind("rowbell", DataSource.class, own);
+            other.start();
+            assertSame(own, other.getRegistry().lookupByNameAndType("rowbell", DataSource.class));
+        }
+    }
+}

@@ -1,0 +1,82 @@
+package dev.rowbell;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** {@code camel run application.properties routes/*} with the bundle named in camel.jbang.dependencies. */
+class JBangIT {
+
+    @TempDir
+    Path dir;
+    /** Not a temporary directory: JUnit warns of each link in one. */
+    private final Path repository = Path.of("target/jbang-repository").toAbsolutePath();
+
+    @Test
+    void camelJBangRunsTheBundle() throws IOException {
+        TestDatabase database = TestDatabase.create();
+        installed();
+        Files.copy(Path.of("application.properties"), dir.resolve("application.properties"));
+        List<String> command = new ArrayList<>(List.of("-Dmaven.repo.local=" + repository, "-cp", commandLine(),
+                Path.of("src/test/jbang/CamelJBang.java").toAbsolutePath().toString(), "run", "application.properties"));
+        Files.createDirectory(dir.resolve("routes"));
+        try (DirectoryStream<Path> routes = Files.newDirectoryStream(Path.of("routes"))) {
+            for (Path route : routes) {
+                Files.copy(route, dir.resolve(route));
+                command.add(route.toString());
+            }
+        }
+        try (Program camel = Program.java(dir, database.settings(), command.toArray(String[]::new))) {
+            await().atMost(Duration.ofSeconds(120)).failFast(() -> assertEquals(true, camel.isAlive(), camel.output()))
+                    .until(() -> camel.output().contains("(rowbell) started"));
+            database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"durable\", \"rule\": \"r\"}')",
+                    "select pg_notify('channel_1', 'Resone:c2 overflow::{\"id\": 2}')");
+            await().atMost(Duration.ofSeconds(20)).until(() -> AlertFiles.read(dir.resolve("alerts")).size() == 2);
+            assertEquals(true, AlertFiles.values(dir.resolve("alerts"), "id").contains("durable"));
+            assertEquals(true, AlertFiles.values(dir.resolve("alerts"), "reason").contains("c2 overflow"));
+        }
+    }
+
+    /** The local repository as {@code mvn install} would leave it, without touching the one of who runs the test: links but for Rowbell. */
+    private void installed() throws IOException {
+        Path own = Path.of(System.getProperty("maven.repo"));
+        Path version = Files.createDirectories(repository.resolve("dev/rowbell/rowbell/" + System.getProperty("rowbell.version")));
+        try (DirectoryStream<Path> groups = Files.newDirectoryStream(own)) {
+            for (Path group : groups) {
+                Path link = repository.resolve(group.getFileName());
+                if (!Files.exists(link)) {
+                    Files.createSymbolicLink(link, group.toAbsolutePath());
+                }
+            }
+        }
+        String name = "rowbell-" + System.getProperty("rowbell.version");
+        Files.copy(Path.of("target/rowbell.jar"), version.resolve(name + ".jar"), StandardCopyOption.REPLACE_EXISTING);
+        Files.copy(Path.of("pom.xml"), version.resolve(name + ".pom"), StandardCopyOption.REPLACE_EXISTING);
+    }
+
+    private String commandLine() throws IOException {
+        Path classPath = dir.resolve("class-path");
+        boolean windows = File.separatorChar == '\\';
+        try (Program maven = Program.start(Path.of("."), Map.of(), List.of(
+                Path.of(System.getProperty("maven.home"), "bin", windows ? "mvn.cmd" : "mvn").toString(), "-B", "-q", "-f", "src/test/jbang/pom.xml",
+                "-Dcamel.version=" + System.getProperty("camel.version"), "-Dmaven.repo.local=" + System.getProperty("maven.repo"),
+                "org.apache.maven.plugins:maven-dependency-plugin:" + System.getProperty("dependency-plugin.version") + ":build-classpath",
+                "-Dmdep.outputFile=" + classPath))) {
+            assertEquals(0, maven.exitWithin(300), maven.output());
+        }
+        return Files.readString(classPath).strip();
+    }
+}

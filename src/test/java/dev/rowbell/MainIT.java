@@ -1,0 +1,186 @@
+package dev.rowbell;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
+
+import org.awaitility.Awaitility;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** {@code java -jar target/rowbell.jar} as people run it. */
+class MainIT {
+
+    @TempDir
+    Path dir;
+
+    private static String await(Program program, String pattern) {
+        Pattern expected = Pattern.compile(pattern);
+        Awaitility.await(pattern).atMost(Duration.ofSeconds(30)).failFast("ended", () -> !program.isAlive())
+                .until(() -> expected.matcher(program.output()).find());
+        Matcher found = expected.matcher(program.output());
+        assertTrue(found.find());
+        return found.groupCount() == 0 ? found.group() : found.group(1);
+    }
+
+    private static long rowsOfFeed(String url) throws SQLException {
+        try (Connection connection = DriverManager.getConnection(url); Statement statement = connection.createStatement();
+                ResultSet row = statement.executeQuery("select count(*) from public.feed")) {
+            row.next();
+            return row.getLong(1);
+        }
+    }
+
+    /** The embedded PostgreSQL's process; dead once it is a zombie nobody collects. */
+    private boolean postgresRuns() {
+        return ProcessHandle.allProcesses().anyMatch(process -> process.info().commandLine().orElse("").contains(dir.resolve(".rowbell").toString())
+                && process.info().command().orElse("").endsWith("postgres"));
+    }
+
+    @Test
+    void aNewcomerSeesAlertsAndTheNextStartGoesOnWithTheSameData() throws Exception {
+        String url;
+        long rows;
+        int alerts;
+        try (Program rowbell = Program.rowbell(dir, Map.of())) {
+            url = await(rowbell, "connect +(jdbc:postgresql://\\S+)");
+            await(rowbell, "Rowbell is watching PostgreSQL 18\\.\\d+, embedded");
+            await(rowbell, "file +on: alerts");
+            await(rowbell, "http +off: set rowbell\\.http\\.url");
+            await(rowbell, "mail +off: set rowbell\\.mail\\.host");
+            await(rowbell, "warning c2-overflow public\\.feed id=\\d+: c1 \\S+ → \\d+, c2 \\S+ → \\d+\\d{4}");
+            await(rowbell, "critical c4-negative public\\.feed id=\\d+: .*c4 (\\S+ → )?-\\d+");
+            Awaitility.await().until(() -> AlertFiles.read(dir.resolve("alerts")).size() >= 2);
+            assertTrue(postgresRuns());
+            try (Connection connection = DriverManager.getConnection(url); Statement statement = connection.createStatement();
+                    ResultSet row = statement.executeQuery("select current_setting('fsync') || current_setting('synchronous_commit')")) {
+                row.next();
+                assertEquals("onon", row.getString(1));
+            }
+            try (Program second = Program.rowbell(dir, Map.of())) {
+                assertEquals(2, second.exitWithin(20));
+                assertTrue(second.output().contains("rowbell.embedded.dir"), second.output());
+            }
+            rows = rowsOfFeed(url);
+            rowbell.terminate();
+            rowbell.exitWithin(5);
+            alerts = AlertFiles.read(dir.resolve("alerts")).size();
+            assertFalse(postgresRuns());
+            assertFalse(rowbell.output().contains("Exception"), rowbell.output());
+        }
+        try (Program rowbell = Program.rowbell(dir, Map.of("rowbell.demo", "false"))) {
+            assertEquals(url, await(rowbell, "connect +(jdbc:postgresql://\\S+)"));
+            assertTrue(rowsOfFeed(url) >= rows);
+            assertTrue(AlertFiles.read(dir.resolve("alerts")).size() >= alerts);
+            // killed, it leaves its PostgreSQL behind, which the next start puts away
+            rowbell.kill();
+            rowbell.exitWithin(5);
+        }
+        try (Program rowbell = Program.rowbell(dir, Map.of("rowbell.demo", "false"))) {
+            await(rowbell, "Rowbell is watching");
+            assertTrue(rowsOfFeed(url) >= rows);
+            rowbell.terminate();
+            rowbell.exitWithin(5);
+        }
+        assertFalse(postgresRuns());
+    }
+
+    private void refuses(Map<String, String> settings, String... words) {
+        try (Program rowbell = Program.rowbell(dir, settings)) {
+            assertEquals(2, rowbell.exitWithin(30), rowbell.output());
+            List<String> lines = rowbell.output().lines().filter(line -> !line.isBlank()).toList();
+            assertEquals(1, lines.size(), rowbell.output());
+            for (String word : words) {
+                assertTrue(lines.get(0).contains(word), lines.get(0));
+            }
+        }
+    }
+
+    @Test
+    void aWrongSettingIsOneLineThatNamesTheKey() throws IOException {
+        TestDatabase database = TestDatabase.create();
+        refuses(Map.of("rowbell.jdbc.url", "jdbc:postgresql://localhost:1/shop"), "rowbell.jdbc.url", "localhost:1");
+        refuses(Map.of("rowbell.jdbc.url", "jdbc:mysql://localhost/shop"), "rowbell.jdbc.url", "jdbc:postgresql://");
+        refuses(with(database, "rowbell.jdbc.url", database.url() + "_nowhere"), "rowbell.jdbc.url", database.name() + "_nowhere");
+        refuses(with(database, "rowbell.jdbc.user", "nobody"), "rowbell.jdbc.user", "rowbell.jdbc.password");
+        database.execute("drop role if exists poor", "create role poor login password 'poor'");
+        Map<String, String> poor = with(database, "rowbell.jdbc.user", "poor");
+        poor.put("rowbell.jdbc.password", "poor");
+        refuses(poor, "rowbell.jdbc.user", "create on the database", "docs/schema.md");
+        refuses(with(database, "rowbell.migrate", "false"), "rowbell.migrate", "V1__queues.sql");
+        refuses(with(database, "rowbell.feedback.table", "public.nowhere"), "rowbell.feedback.table");
+        database.execute("create table no_time (a int)", "create table parts (crt_time timestamptz) partition by range (crt_time)");
+        refuses(with(database, "rowbell.feedback.table", "no_time"), "rowbell.feedback.table", "crt_time");
+        refuses(with(database, "rowbell.feedback.table", "parts"), "rowbell.feedback.table", "partitions");
+        refuses(with(database, "rowbell.feedback.batch", "many"), "rowbell.feedback.batch", "whole number");
+        refuses(with(database, "rowbell.outbox.backoff", "soon"), "rowbell.outbox.backoff", "15m");
+        refuses(with(database, "rowbell.mail.host", "localhost"), "rowbell.mail.to");
+        refuses(with(database, "rowbell.http.url", "localhost"), "rowbell.http.url", "https://");
+        Files.writeString(dir.resolve("a-file"), "");
+        refuses(with(database, "rowbell.file.dir", "a-file"), "rowbell.file.dir");
+        refuses(Map.of("rowbell.embedded.dir", "a-file"), "rowbell.embedded.dir");
+        try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            String port = String.valueOf(taken.getLocalPort());
+            refuses(Map.of("rowbell.embedded.port", port), "rowbell.embedded.port", port);
+        }
+        Files.createDirectories(dir.resolve("routes"));
+        Files.writeString(dir.resolve("routes/broken.camel.yaml"), "- route:\n    id: broken\n    form: [a mistake");
+        refuses(database.settings(), "broken.camel.yaml", "line 3");
+    }
+
+    private static Map<String, String> with(TestDatabase database, String key, String value) {
+        Map<String, String> settings = database.settings();
+        settings.put(key, value);
+        return settings;
+    }
+
+    @Test
+    void killedAgainAndAgainItLosesNothing() {
+        TestDatabase database = TestDatabase.create();
+        Map<String, String> settings = with(database, "rowbell.console", "OFF");
+        settings.put("rowbell.outbox.lease", "1s");
+        settings.put("rowbell.feedback.batch", "100");
+        for (int round = 0; round < 3; round++) {
+            try (Program rowbell = Program.rowbell(dir, settings)) {
+                await(rowbell, "Rowbell is watching");
+                int filed = AlertFiles.read(dir.resolve("alerts")).size();
+                database.execute("""
+                        insert into rowbell.feedback (alert)
+                        select json_build_object('id', 'a' || i, 'rule', 'r') from generate_series(%d, %d) i
+                        """.formatted(round * 5000 + 1, round * 5000 + 5000));
+                // in the middle of the work
+                Awaitility.await().pollInterval(Duration.ofMillis(5)).until(() -> AlertFiles.read(dir.resolve("alerts")).size() > filed);
+                rowbell.kill();
+                rowbell.exitWithin(5);
+            }
+        }
+        assertTrue(database.count("rowbell.feedback") + database.count("rowbell.delivery") > 0, "killed too late to prove anything");
+        try (Program rowbell = Program.rowbell(dir, settings)) {
+            Awaitility.await().atMost(Duration.ofSeconds(30))
+                    .until(() -> database.count("rowbell.feedback") == 0 && database.count("rowbell.delivery") == 0);
+        }
+        List<Object> ids = AlertFiles.values(dir.resolve("alerts"), "id");
+        assertEquals(new HashSet<Object>(IntStream.rangeClosed(1, 15_000).mapToObj(i -> "a" + i).toList()), new HashSet<>(ids));
+        // one batch of the file sink was in flight at each kill
+        assertTrue(ids.size() <= 15_000 + 3 * 500, ids.size() + " lines");
+        assertEquals(0, database.count("rowbell.dead_letter"));
+    }
+}
