@@ -7,7 +7,6 @@ import java.sql.Array;
 import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.time.Clock;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -15,8 +14,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
-import java.util.UUID;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -108,8 +105,9 @@ public final class AlertReader {
     /**
      * @param payload an alert document, {@code Resone:reason::{json}}, any JSON or any text; null counts as empty text
      * @param channel the channel it came on
+     * @param id the alert's id where the payload has none of its own, so that a second try has the same
      */
-    public Map<String, Object> fromNotification(String payload, String channel) {
+    public Map<String, Object> fromNotification(String payload, String channel, String id) {
         String text = payload == null ? "" : payload;
         Map<String, Object> alert = new LinkedHashMap<>();
         Matcher article = ARTICLE.matcher(text);
@@ -136,6 +134,7 @@ public final class AlertReader {
             alert.put("payload", json(text));
         }
         alert.putIfAbsent("channel", channel);
+        alert.putIfAbsent("id", id);
         return complete(alert);
     }
 
@@ -190,7 +189,7 @@ public final class AlertReader {
     /** In the order of the document, with what it never goes without. */
     private Map<String, Object> complete(Map<String, Object> alert) {
         Map<String, Object> document = new LinkedHashMap<>();
-        document.put("id", orElse(alert.remove("id"), this::newId));
+        document.put("id", orElse(alert.remove("id"), () -> AlertId.next(clock)));
         move(alert, document, "rule", "reason");
         document.put("severity", orElse(alert.remove("severity"), () -> "warning"));
         document.put("status", orElse(alert.remove("status"), () -> "firing"));
@@ -273,14 +272,5 @@ public final class AlertReader {
         } catch (IOException | SQLException e) {
             return value.toString();
         }
-    }
-
-    /** A UUID of version 7 (RFC 9562), as {@code rowbell.new_id()} makes it. */
-    private String newId() {
-        Instant now = clock.instant();
-        ThreadLocalRandom random = ThreadLocalRandom.current();
-        long high = now.toEpochMilli() << 16 | 0x7000 | random.nextInt(1 << 12);
-        long low = random.nextLong() >>> 2 | 1L << 63;
-        return new UUID(high, low).toString();
     }
 }

@@ -5,11 +5,15 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Clock;
 import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
 
 import dev.rowbell.Rowbell;
+import dev.rowbell.alert.AlertId;
 import dev.rowbell.outbox.Backoff;
 import dev.rowbell.outbox.Errors;
 import org.apache.camel.Exchange;
@@ -29,6 +33,8 @@ final class ListenConsumer extends DefaultConsumer {
 
     private static final Logger LOG = LoggerFactory.getLogger(ListenConsumer.class);
 
+    /** The id of the alert that a notification becomes, unless its payload brings one. */
+    private static final String ID_HEADER = "alertId";
     /** How long one wait for notifications is, and so how soon a stop is seen. */
     private static final Duration SLICE = Duration.ofMillis(250);
 
@@ -152,14 +158,16 @@ final class ListenConsumer extends DefaultConsumer {
 
     /** What has been received is not lost because the database is away: it is routed until that succeeds. */
     private void route(PGNotification[] notifications) throws InterruptedException {
+        // made once, so that a notification which is routed again is the same alert
+        List<String> ids = Arrays.stream(notifications).map(notification -> AlertId.next(Clock.systemUTC())).toList();
         if (endpoint.getTransaction() == null) {
-            routeEach(notifications);
+            routeEach(notifications, ids);
             return;
         }
         int failures = 0;
         while (true) {
             try {
-                endpoint.getTransaction().run(() -> routeEach(notifications));
+                endpoint.getTransaction().run(() -> routeEach(notifications, ids));
                 return;
             } catch (RuntimeException e) {
                 if (!running) {
@@ -174,11 +182,13 @@ final class ListenConsumer extends DefaultConsumer {
         }
     }
 
-    private void routeEach(PGNotification[] notifications) {
-        for (PGNotification notification : notifications) {
+    private void routeEach(PGNotification[] notifications, List<String> ids) {
+        for (int i = 0; i < notifications.length; i++) {
+            PGNotification notification = notifications[i];
             Exchange exchange = createExchange(false);
             try {
                 exchange.getIn().setHeader(PgEventConstants.HEADER_CHANNEL, notification.getName());
+                exchange.getIn().setHeader(ID_HEADER, ids.get(i));
                 exchange.getIn().setBody(notification.getParameter());
                 getProcessor().process(exchange);
             } catch (Exception e) {
