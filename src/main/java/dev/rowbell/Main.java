@@ -4,7 +4,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
 
-import dev.rowbell.outbox.Errors;
 import dev.rowbell.sink.JsonLines;
 import org.apache.camel.CamelContext;
 import org.slf4j.LoggerFactory;

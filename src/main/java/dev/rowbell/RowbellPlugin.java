@@ -1,18 +1,67 @@
 package dev.rowbell;
 
+import java.time.Clock;
+
+import javax.sql.DataSource;
+
+import dev.rowbell.alert.AlertText;
+import dev.rowbell.feedback.FeedbackTransaction;
+import dev.rowbell.feedback.PollErrors;
+import dev.rowbell.listen.ListenComponent;
+import dev.rowbell.outbox.DeadLetter;
+import dev.rowbell.sink.JsonLines;
+import dev.rowbell.sink.MailLogin;
 import org.apache.camel.CamelContext;
 import org.apache.camel.RuntimeCamelException;
 import org.apache.camel.spi.ContextServicePlugin;
+import org.apache.camel.spi.PropertiesComponent;
+import org.apache.camel.spi.Registry;
+import org.apache.camel.support.CamelContextHelper;
 
-/** Found by ServiceLoader: any CamelContext that has the jar can run Rowbell's routes, with nothing to configure. */
+/**
+ * Found by ServiceLoader while a CamelContext is built: any context that has the jar can run Rowbell's routes, with nothing to configure.
+ * Binds what routes refer to by name. A bean of the same name that is there before stays, {@code rowbell} among them: an application's own
+ * DataSource.
+ */
 public final class RowbellPlugin implements ContextServicePlugin {
 
     @Override
     public void load(CamelContext context) {
+        Rowbell rowbell = new Rowbell(context);
+        context.getCamelContextExtension().addContextPlugin(Rowbell.class, rowbell);
+        PropertiesComponent properties = context.getPropertiesComponent();
+        properties.addPropertiesSource(Settings.defaults());
+        properties.addPropertiesFunction(new ConfiguredFunction(rowbell.settings()));
+        properties.addPropertiesFunction(new MillisFunction(rowbell.settings()));
         try {
-            Rowbell.join(context);
+            context.addService(rowbell);
         } catch (Exception e) {
             throw RuntimeCamelException.wrapRuntimeCamelException(e);
+        }
+        bind(context, rowbell);
+    }
+
+    private static void bind(CamelContext context, Rowbell rowbell) {
+        Registry registry = context.getRegistry();
+        bind(registry, "pgevent", new ListenComponent());
+        bind(registry, "rowbellDoorbell", rowbell.doorbell());
+        bind(registry, "rowbellAlerts", rowbell.alerts());
+        bind(registry, "rowbellText", new AlertText());
+        bind(registry, "rowbellDeadLetter", new DeadLetter());
+        bind(registry, "rowbellPollErrors", new PollErrors());
+        bind(registry, "rowbellFile", new JsonLines(() -> rowbell.settings().text("rowbell.file.dir"), Clock.systemDefaultZone()));
+        bind(registry, "rowbellMailLogin", new MailLogin(rowbell.settings()));
+        if (registry.lookupByName(Rowbell.DATA_SOURCE) == null) {
+            registry.bind(Rowbell.DATA_SOURCE, DataSource.class, () -> rowbell.database().pool());
+        }
+        registry.bind("rowbellListen", DataSource.class, () -> rowbell.database().listening());
+        registry.bind("rowbellTransaction", FeedbackTransaction.class,
+                () -> new FeedbackTransaction(CamelContextHelper.mandatoryLookup(context, Rowbell.DATA_SOURCE, DataSource.class)));
+    }
+
+    private static void bind(Registry registry, String name, Object bean) {
+        if (registry.lookupByName(name) == null) {
+            registry.bind(name, bean);
         }
     }
 }

@@ -238,4 +238,31 @@ class FeedbackTest {
             assertEquals(2, new TreeSet<>(received("id")).size());
         }
     }
+
+    @Test
+    void oddCharactersInADocumentHoldNobodyUp() {
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            database.execute("insert into rowbell.feedback (alert) values "
+                    + "('{\"id\": \"a1\", \"rule\": \"r\"}'), "
+                    + "('{\"id\": \"nul\\u0000\", \"rule\": \"r\\u0000\", \"new\": {\"id\": \"\\u0000\"}}'), "
+                    + "('{\"id\": \"half\\ud800\", \"rule\": \"r\", \"new\": {\"half\": \"\\ud83d\"}}'), "
+                    + "('[]'), ('null'), ('\"text\"'), ('{\"id\": {\"a\": 1}, \"rule\": 5, \"changed\": \"c2\", \"old\": 3, \"new\": []}'), "
+                    + "('{\"id\": \"a2\", \"rule\": \"r\"}')");
+            await().until(() -> database.count("rowbell.feedback") == 0 && database.count("rowbell.delivery") == 0);
+            assertEquals(8, received("id").size() + database.count("rowbell.dead_letter"));
+            assertEquals(0, database.count("rowbell.dead_letter"), () -> database.query("select last_error from rowbell.dead_letter").toString());
+            assertTrue(received("id").containsAll(List.of("a1", "a2")));
+        }
+    }
+
+    @Test
+    void anAlertThatPostgresRefusesToFileIsADeadLetterAndTheOthersAreFiled() {
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            database.execute("alter table rowbell.delivery add constraint picky check (alert_id <> 'a13')");
+            raise(1, 100);
+            await().until(() -> received("id").size() >= 99 && database.count("rowbell.delivery") == 0);
+            assertEquals(ids(1, 100).stream().filter(id -> !id.equals("a13")).toList(), received("id").stream().map(Object::toString).sorted().toList());
+            assertEquals(List.of("file/a13r"), database.query("select sink || '/' || alert_id || ((alert ->> 'payload')::json ->> 'rule') from rowbell.dead_letter"));
+        }
+    }
 }

@@ -166,6 +166,23 @@ class RoutingTest {
         }
     }
 
+    @Test
+    void editedSourcesAndSinksTakeEffectAndLoseNothing() throws IOException {
+        settings.put("camel.main.routesReloadEnabled", "true");
+        settings.put("camel.main.routesReloadDirectory", routes.toString());
+        try (RunningRowbell rowbell = start()) {
+            Path sources = routes.resolve("sources.camel.yaml");
+            Files.writeString(sources, Files.readString(sources).replace("method: fromRow", "method: fromRow\n        - setBody:\n            expression:\n"
+                    + "              simple:\n                expression: \"${body}\""));
+            Path http = routes.resolve("http.camel.yaml");
+            Files.writeString(http, Files.readString(http).replace("application/json", "application/x-edited"));
+            raiseUntil(rowbell, () -> web.requests().stream().anyMatch(r -> "application/x-edited".equals(r.headers().getFirst("Content-Type"))));
+            await().until(() -> database.count("rowbell.feedback") == 0 && database.count("rowbell.delivery") == 0);
+            assertEquals(filed().stream().sorted().toList(), posted().stream().sorted().toList());
+            assertEquals(1, Thread.getAllStackTraces().keySet().stream().filter(thread -> thread.getName().endsWith(" feedback")).count());
+        }
+    }
+
     /** The file watcher takes its time, so alerts are raised until they show what is awaited. */
     private void raiseUntil(RunningRowbell rowbell, java.util.concurrent.Callable<Boolean> condition) {
         await().atMost(Duration.ofSeconds(30)).pollInterval(Duration.ofMillis(300)).until(() -> {

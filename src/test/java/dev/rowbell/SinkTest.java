@@ -118,7 +118,7 @@ class SinkTest {
             assertNull(message.getHeader("X-Evil"));
             assertNull(message.getRecipients(Message.RecipientType.BCC));
             assertEquals("[warning] r Bcc: thief@example.org: t id=1 X-Evil: yes body", message.getSubject());
-            assertEquals("<xBccthiefexample.org@rowbell>", message.getMessageID());
+            assertTrue(message.getMessageID().matches("<[0-9a-f-]{36}@rowbell>"), message.getMessageID());
             await().until(() -> web.requests().size() == 1);
             assertEquals("POST", web.requests().get(0).method());
             assertTrue(web.requests().get(0).headers().keySet().stream().noneMatch(name -> name.toLowerCase().startsWith("camel")),

@@ -19,6 +19,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -40,6 +41,9 @@ public final class AlertReader {
 
     /** The article's form, spelled as it spells it: {@code Resone:c2 overflow::{json}}. */
     private static final Pattern ARTICLE = Pattern.compile("(?:Resone|Reason):(.*?)::(.*)", Pattern.DOTALL);
+
+    /** What can be a key of a table and part of a header; others' ids that cannot are kept in the payload. */
+    private static final Pattern ID = Pattern.compile("[^\\p{Cntrl}\\p{Cs}]{1,200}");
 
     private static final Set<String> SEVERITIES = Set.of("info", "warning", "critical");
     private static final Set<String> STATUSES = Set.of("firing", "resolved");
@@ -65,10 +69,13 @@ public final class AlertReader {
         }
     }
 
-    /** The document as JSON text on one line. */
+    /** The document as JSON text on one line, which UTF-8 can say. */
     public static String write(Object alert) {
         try {
-            return JSON.writeValueAsString(alert);
+            String text = JSON.writeValueAsString(alert);
+            // half of a surrogate pair, which JSON may escape and nothing else can hold
+            return text.codePoints().anyMatch(c -> c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE)
+                    ? JSON.writer().with(JsonWriteFeature.ESCAPE_NON_ASCII).writeValueAsString(alert) : text;
         } catch (JsonProcessingException e) {
             throw new IllegalArgumentException("the alert has something that JSON cannot say: " + e.getOriginalMessage(), e);
         }
@@ -84,7 +91,7 @@ public final class AlertReader {
         row.forEach((column, raw) -> {
             Object value = plain(raw);
             if (column.equals("alert") && value instanceof Map<?, ?> document) {
-                document.forEach((key, inner) -> alert.put((String) key, inner));
+                alert.putAll(admit(document));
             } else if (column.equals("crt_time")) {
                 alert.putIfAbsent("time", value);
             } else if (!suits(column, value)) {
@@ -116,20 +123,7 @@ public final class AlertReader {
             Object body = json(article.group(2));
             alert.put(body instanceof Map ? "new" : "payload", body);
         } else if (json(text) instanceof Map<?, ?> document && SIGNS.stream().anyMatch(key -> document.get(key) != null && suits(key, document.get(key)))) {
-            Map<Object, Object> rest = new LinkedHashMap<>();
-            document.forEach((key, value) -> {
-                if (suits((String) key, value)) {
-                    alert.put((String) key, value);
-                } else {
-                    rest.put(key, value);
-                }
-            });
-            if (!rest.isEmpty()) {
-                if (alert.containsKey("payload")) {
-                    rest.put("payload", alert.get("payload"));
-                }
-                alert.put("payload", rest);
-            }
+            alert.putAll(admit(document));
         } else {
             alert.put("payload", json(text));
         }
@@ -146,19 +140,23 @@ public final class AlertReader {
      */
     public Map<String, Object> fromBody(Object body, Object original) {
         Map<String, Object> alert = new LinkedHashMap<>();
-        if (original instanceof Map<?, ?> known && (!(body instanceof Map<?, ?> map) || !(map.get("id") instanceof String))) {
+        if (original instanceof Map<?, ?> known && (!(body instanceof Map<?, ?> map) || !isId(map.get("id")))) {
             known.forEach((key, value) -> alert.put(String.valueOf(key), value));
         }
         if (body instanceof Map<?, ?> map) {
             map.forEach((key, value) -> {
-                if (!key.equals("id") || value instanceof String) {
+                if (!key.equals("id") || isId(value)) {
                     alert.put(String.valueOf(key), value);
                 }
             });
         } else if (body != original) {
             alert.put("payload", body instanceof byte[] bytes ? new String(bytes, StandardCharsets.UTF_8) : body);
         }
-        return alert.get("id") instanceof String ? alert : complete(alert);
+        return isId(alert.get("id")) ? alert : complete(alert);
+    }
+
+    private static boolean isId(Object value) {
+        return value != null && suits("id", value);
     }
 
     /** JSON where it is JSON, else the text as it is. */
@@ -171,10 +169,25 @@ public final class AlertReader {
         }
     }
 
+    /** What of a document may stand under its own key; the rest of it is the payload. */
+    private static Map<String, Object> admit(Map<?, ?> document) {
+        Map<String, Object> alert = new LinkedHashMap<>();
+        Map<String, Object> rest = new LinkedHashMap<>();
+        document.forEach((key, value) -> (suits((String) key, value) ? alert : rest).put((String) key, value));
+        if (!rest.isEmpty()) {
+            if (alert.containsKey("payload")) {
+                rest.put("payload", alert.get("payload"));
+            }
+            alert.put("payload", rest);
+        }
+        return alert;
+    }
+
     /** Whether a value may stand under this key of the document. Null suits every key of it. */
     private static boolean suits(String key, Object value) {
         return switch (key) {
-            case "id", "rule", "reason", "source", "table", "operation", "time", "channel", "partition" ->
+            case "id" -> value == null || value instanceof String id && ID.matcher(id).matches();
+            case "rule", "reason", "source", "table", "operation", "time", "channel", "partition" ->
                 value == null || value instanceof String;
             case "severity" -> value == null || SEVERITIES.contains(value);
             case "status" -> value == null || STATUSES.contains(value);

@@ -35,8 +35,12 @@ public final class Database implements AutoCloseable {
         put(login, "user", embedded == null ? settings.text("rowbell.jdbc.user") : "");
         put(login, "password", embedded == null ? settings.text("rowbell.jdbc.password") : "");
         put(login, "connectTimeout", "10");
+        // also where a server takes the connection and says no more
+        put(login, "loginTimeout", "10");
         put(login, "tcpKeepAlive", "true");
         put(login, "ApplicationName", "rowbell");
+        // or the message of an error would hold the row
+        put(login, "logServerErrorDetail", "false");
         try (Connection connection = DriverManager.getConnection(url, login);
                 Statement statement = connection.createStatement();
                 ResultSet row = statement.executeQuery(

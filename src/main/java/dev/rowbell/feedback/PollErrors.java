@@ -2,7 +2,7 @@ package dev.rowbell.feedback;
 
 import java.util.concurrent.TimeUnit;
 
-import dev.rowbell.outbox.Errors;
+import dev.rowbell.Errors;
 import org.apache.camel.Exchange;
 import org.apache.camel.spi.ExceptionHandler;
 import org.slf4j.Logger;

@@ -12,10 +12,10 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
 
+import dev.rowbell.Backoff;
+import dev.rowbell.Errors;
 import dev.rowbell.Rowbell;
 import dev.rowbell.alert.AlertId;
-import dev.rowbell.outbox.Backoff;
-import dev.rowbell.outbox.Errors;
 import org.apache.camel.Exchange;
 import org.apache.camel.Processor;
 import org.apache.camel.component.pgevent.PgEventConstants;

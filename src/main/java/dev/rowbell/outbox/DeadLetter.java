@@ -2,6 +2,7 @@ package dev.rowbell.outbox;
 
 import java.util.Map;
 
+import dev.rowbell.Errors;
 import dev.rowbell.Rowbell;
 import dev.rowbell.alert.AlertReader;
 import org.apache.camel.Exchange;

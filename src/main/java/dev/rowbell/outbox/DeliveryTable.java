@@ -4,6 +4,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Savepoint;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -12,6 +13,9 @@ import java.util.function.Function;
 
 import javax.sql.DataSource;
 
+import dev.rowbell.Errors;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.springframework.jdbc.datasource.DataSourceUtils;
 
 /**
@@ -20,36 +24,76 @@ import org.springframework.jdbc.datasource.DataSourceUtils;
  */
 final class DeliveryTable {
 
+    private static final Logger LOG = LoggerFactory.getLogger(DeliveryTable.class);
+
+    /** Classes of SQLSTATE that blame the data: data exception, integrity constraint, program limit (appendix A of PostgreSQL's manual). */
+    private static final List<String> REFUSED = List.of("22", "23", "54");
+
     private final DataSource dataSource;
 
     DeliveryTable(DataSource dataSource) {
         this.dataSource = dataSource;
     }
 
-    /** Files all of them by at most two statements, in the transaction of this thread if it has one. */
+    /**
+     * Files all of them by at most two statements, in the transaction of this thread if it has one. Where PostgreSQL refuses the data of
+     * one, that one becomes a dead letter and the others are filed.
+     */
     void file(List<Filed> filed) throws SQLException {
-        List<Filed> alive = filed.stream().filter(f -> f.error() == null).toList();
-        List<Filed> dead = filed.stream().filter(f -> f.error() != null).toList();
         // takes part in Spring's transaction, unlike dataSource.getConnection()
         Connection connection = DataSourceUtils.doGetConnection(dataSource);
         try {
-            if (!alive.isEmpty()) {
-                update(connection, """
-                        insert into rowbell.delivery (sink, alert_id, alert)
-                        select sink, alert_id, alert::json
-                        from unnest(?::text[], ?::text[], ?::text[]) with ordinality as filed (sink, alert_id, alert, place)
-                        order by place
-                        """, texts(alive, Filed::sink), texts(alive, Filed::alertId), texts(alive, Filed::alert));
-            }
-            if (!dead.isEmpty()) {
-                update(connection, """
-                        insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
-                        select sink, alert_id, alert::json, 0, clock_timestamp(), last_error
-                        from unnest(?::text[], ?::text[], ?::text[], ?::text[]) as filed (sink, alert_id, alert, last_error)
-                        """, texts(dead, Filed::sink), texts(dead, Filed::alertId), texts(dead, Filed::alert), texts(dead, Filed::error));
+            if (!fits(connection, filed)) {
+                for (Filed one : filed) {
+                    if (!fits(connection, List.of(one))) {
+                        insert(connection, List.of(one.refused()));
+                    }
+                }
             }
         } finally {
             DataSourceUtils.doReleaseConnection(connection, dataSource);
+        }
+    }
+
+    /** False where PostgreSQL refuses the data; the transaction is then as it was before. */
+    private static boolean fits(Connection connection, List<Filed> filed) throws SQLException {
+        Savepoint before = connection.getAutoCommit() ? null : connection.setSavepoint();
+        try {
+            insert(connection, filed);
+            if (before != null) {
+                connection.releaseSavepoint(before);
+            }
+            return true;
+        } catch (SQLException e) {
+            if (e.getSQLState() == null || REFUSED.stream().noneMatch(e.getSQLState()::startsWith)) {
+                throw e;
+            }
+            LOG.error("PostgreSQL refuses to file {}: {}", filed.size() == 1 ? "alert " + filed.get(0).alertId() : filed.size() + " alerts together",
+                    Errors.inWords(e));
+            if (before != null) {
+                connection.rollback(before);
+            }
+            return false;
+        }
+    }
+
+    private static void insert(Connection connection, List<Filed> filed) throws SQLException {
+        List<Filed> alive = filed.stream().filter(f -> f.error() == null).toList();
+        List<Filed> dead = filed.stream().filter(f -> f.error() != null).toList();
+        if (!alive.isEmpty()) {
+            update(connection, """
+                    insert into rowbell.delivery (sink, alert_id, alert)
+                    select sink, alert_id, alert::json
+                    from unnest(?::text[], ?::text[], ?::text[]) with ordinality as filed (sink, alert_id, alert, place)
+                    order by place
+                    """, texts(alive, Filed::sink), texts(alive, Filed::alertId), texts(alive, Filed::alert));
+        }
+        if (!dead.isEmpty()) {
+            update(connection, """
+                    insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
+                    select sink, alert_id, alert::json, 0, clock_timestamp(), last_error
+                    from unnest(?::text[], ?::text[], ?::text[], ?::text[]) as filed (sink, alert_id, alert, last_error)
+                    """, texts(dead, Filed::sink), texts(dead, Filed::alertId), texts(dead, Filed::alert), texts(dead, Filed::error));
         }
     }
 

@@ -1,5 +1,9 @@
 package dev.rowbell.outbox;
 
+import java.util.Map;
+
+import dev.rowbell.alert.AlertReader;
+
 /**
  * One alert to be filed.
  *
@@ -7,4 +11,10 @@ package dev.rowbell.outbox;
  * @param error why it could not be routed; null where it can be delivered
  */
 record Filed(String sink, String alertId, String alert, String error) {
+
+    /** As a dead letter for its sink, the document as plain text in its payload: whatever it was that PostgreSQL would not take. */
+    Filed refused() {
+        String text = alert.replace("\\u0000", "");
+        return new Filed(sink, alertId, AlertReader.write(Map.of("payload", text)), "PostgreSQL refused the document");
+    }
 }

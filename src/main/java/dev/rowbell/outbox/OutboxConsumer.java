@@ -9,6 +9,8 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
+import dev.rowbell.Backoff;
+import dev.rowbell.Errors;
 import dev.rowbell.alert.AlertReader;
 import org.apache.camel.Exchange;
 import org.apache.camel.Processor;

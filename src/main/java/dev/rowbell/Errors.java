@@ -1,4 +1,4 @@
-package dev.rowbell.outbox;
+package dev.rowbell;
 
 import java.util.regex.Pattern;
 

@@ -1,0 +1,134 @@
+package dev.rowbell.alert;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Clock;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Whatever comes in, nothing of it is dropped. */
+class AlertReaderTest {
+
+    private static final Instant NOW = Instant.parse("2026-11-23T08:00:00.123Z");
+    private final AlertReader reader = new AlertReader(() -> "db", Clock.fixed(NOW, ZoneOffset.UTC));
+
+    private Map<String, Object> notified(String payload) {
+        return reader.fromNotification(payload, "channel_1", "id-1");
+    }
+
+    @Test
+    void theArticlesFormIsReasonAndRow() {
+        Map<String, Object> alert = notified("Resone:c2 overflow::{\"id\":2,\"c2\":30001}");
+        assertEquals("c2 overflow", alert.get("reason"));
+        assertEquals(Map.of("id", 2, "c2", 30001), alert.get("new"));
+        assertEquals(List.of("id", "c2"), alert.get("changed"));
+        assertEquals("channel_1", alert.get("channel"));
+        assertEquals("id-1", alert.get("id"));
+        assertFalse(alert.containsKey("payload"));
+    }
+
+    @Test
+    void theArticlesFormWithSomethingElseThanARowKeepsIt() {
+        assertEquals("(2,30001)", notified("Resone:c2 overflow::(2,30001)").get("payload"));
+        assertEquals(List.of(1, 2), notified("Reason:x::[1,2]").get("payload"));
+        assertEquals("", notified("Resone:::").get("payload"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = { "plain", "", " ", "{\"open\": ", "{} trailing", "null", "Resone:no end", "\"text\\n\"", "订单", "{\"a\":1}{\"b\":2}" })
+    void anyTextIsAPayload(String text) {
+        Object payload = notified(text).get("payload");
+        assertEquals(text.equals("\"text\\n\"") ? "text\n" : text, payload);
+        assertEquals("firing", notified(text).get("status"));
+    }
+
+    @Test
+    void foreignJsonThatOnlySoundsLikeAnAlertIsAPayload() {
+        Map<String, Object> alert = notified("{\"id\": 5, \"status\": \"shipped\", \"time\": \"noon\"}");
+        assertEquals(Map.of("id", 5, "status", "shipped", "time", "noon"), alert.get("payload"));
+        assertEquals("id-1", alert.get("id"));
+        assertEquals("firing", alert.get("status"));
+    }
+
+    @Test
+    void ofAForeignAlertWhatFitsIsMappedAndTheRestStays() {
+        Map<String, Object> alert = notified("""
+                {"id": 5, "reason": "late", "severity": "apocalyptic", "old": "none", "new": {"a": 1}, "payload": [1], "To": "x@example.org"}""");
+        assertEquals("late", alert.get("reason"));
+        assertEquals("warning", alert.get("severity"));
+        assertEquals(Map.of("a", 1), alert.get("new"));
+        assertEquals("{id=5, severity=apocalyptic, old=none, To=x@example.org, payload=[1]}", alert.get("payload").toString());
+        assertEquals("id-1", alert.get("id"));
+    }
+
+    @Test
+    void numbersKeepEveryDigit() {
+        String exact = "{\"reason\":\"r\",\"new\":{\"a\":1.10,\"b\":123456789012345678901234567890,\"c\":1e400,\"d\":0.1000000000000000055511151231257827}}";
+        String written = AlertReader.write(notified(exact).get("new"));
+        assertEquals("{\"a\":1.10,\"b\":123456789012345678901234567890,\"c\":1E+400,\"d\":0.1000000000000000055511151231257827}", written);
+    }
+
+    @Test
+    void changedComparesValuesAndTakesAMissingSideForNulls() {
+        assertEquals(List.of("b", "c", "d"), notified("""
+                {"rule": "r", "old": {"a": 1.0, "b": "x", "c": null, "d": 5, "e": {"x": [1]}}, "new": {"a": 1, "b": "y", "c": 0, "e": {"x": [1]}}}""").get("changed"));
+        assertEquals(List.of("a"), notified("{\"rule\": \"r\", \"new\": {\"a\": 1, \"b\": null}}").get("changed"));
+        assertEquals(List.of("a"), notified("{\"rule\": \"r\", \"old\": {\"a\": 1, \"b\": null}}").get("changed"));
+        assertEquals(List.of(), notified("{\"rule\": \"r\"}").get("changed"));
+    }
+
+    @Test
+    void oldAndNewAreAlwaysThereForARouteToAsk() {
+        Map<String, Object> alert = notified("text");
+        assertEquals(Map.of(), alert.get("old"));
+        assertEquals(Map.of(), alert.get("new"));
+        assertEquals(List.of(), alert.get("changed"));
+    }
+
+    @Test
+    void aBodyThatLostItsIdGetsTheOneOfItsAlert() {
+        Map<String, Object> original = notified("{\"rule\": \"r\"}");
+        assertEquals("id-1", reader.fromBody(Map.of("just", "this"), original).get("id"));
+        assertEquals("id-1", reader.fromBody(Map.of("id", 5), original).get("id"));
+        assertEquals("text", reader.fromBody("text", original).get("payload"));
+        assertEquals("r", reader.fromBody("text", original).get("rule"));
+        assertEquals("id-2", reader.fromBody(Map.of("id", "id-2"), original).get("id"));
+    }
+
+    @Test
+    void aRowsUnknownColumnsAreTheNewRow() {
+        Map<String, Object> row = new LinkedHashMap<>();
+        row.put("id", 7L);
+        row.put("rule", "late");
+        row.put("severity", "critical");
+        row.put("weight", Double.NaN);
+        row.put("note", null);
+        Map<String, Object> alert = reader.fromRow(row);
+        assertEquals("late", alert.get("rule"));
+        assertEquals("critical", alert.get("severity"));
+        assertEquals("{id=7, weight=NaN, note=null}", alert.get("new").toString());
+        assertEquals(NOW.toString(), alert.get("time"));
+    }
+
+    @Test
+    void idsAreUniqueUuidsOfVersion7InTheOrderOfTime() {
+        Set<String> ids = new HashSet<>();
+        for (int i = 0; i < 10_000; i++) {
+            ids.add(AlertId.next(Clock.systemUTC()));
+        }
+        assertEquals(10_000, ids.size());
+        assertTrue(ids.stream().allMatch(id -> id.matches("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")));
+        assertTrue(AlertId.next(Clock.fixed(NOW, ZoneOffset.UTC)).compareTo(AlertId.next(Clock.fixed(NOW.plusMillis(1), ZoneOffset.UTC))) < 0);
+    }
+}

@@ -1,0 +1,69 @@
+package dev.rowbell.alert;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Clock;
+import java.util.Map;
+
+import org.junit.jupiter.api.Test;
+
+/** How an alert is said to people. */
+class AlertTextTest {
+
+    private final AlertText text = new AlertText();
+
+    private static Map<String, Object> alert(String document) {
+        return new AlertReader(() -> "orders-db", Clock.systemUTC()).fromNotification(document, "channel_1", "id-1");
+    }
+
+    @Test
+    void anUpdateSaysWhatChanged() {
+        assertEquals("warning c2-overflow public.feed id=2: c2 8000 → 30001, c3 NULL → 1", text.line(alert("""
+                {"rule": "c2-overflow", "table": "public.feed", "old": {"id": 2, "c2": 8000}, "new": {"id": 2, "c2": 30001, "c3": 1}}""")));
+    }
+
+    @Test
+    void anInsertedRowsKeyIsSaidOnce() {
+        assertEquals("critical r t id=2: c2 30001", text.line(alert("""
+                {"rule": "r", "severity": "critical", "table": "t", "new": {"id": 2, "c1": null, "c2": 30001}}""")));
+        assertEquals("warning r t id=2", text.line(alert("{\"rule\": \"r\", \"table\": \"t\", \"new\": {\"id\": 2}}")));
+    }
+
+    @Test
+    void aDeletedRowAndAResolvedAlertAreSaid() {
+        assertEquals("resolved r t id=2: id 2 → NULL, a x → NULL", text.line(alert("""
+                {"rule": "r", "status": "resolved", "table": "t", "operation": "DELETE", "old": {"id": 2, "a": "x"}}""")));
+    }
+
+    @Test
+    void foreignTextIsSaidWithItsChannel() {
+        assertEquals("warning notification channel_1: disk is full", text.line(alert("disk is full")));
+        assertEquals("[warning] notification: channel_1", text.subject(alert("disk is full")));
+    }
+
+    @Test
+    void aLineIsOneLineAndNotEndless() {
+        String line = text.line(alert("""
+                {"rule": "r\\r\\n[critical] forged", "table": "t", "new": {"id": 1, "note": "a\\u2028b\\u0007%s"}}""".formatted("x".repeat(5000))));
+        assertTrue(line.startsWith("warning r [critical] forged t id=1: note a b x"), line);
+        assertTrue(line.endsWith("x…") && line.length() < 150, line);
+        assertTrue(line.lines().count() == 1, line);
+    }
+
+    @Test
+    void aSubjectIsShortAndCutsNoCharacterInHalf() {
+        String subject = text.subject(alert("{\"rule\": \"%s\"}".formatted("🚨".repeat(500))));
+        assertEquals(200, subject.codePointCount(0, subject.length()));
+        assertTrue(subject.endsWith("🚨…"), subject);
+    }
+
+    @Test
+    void manyColumnsAreCounted() {
+        StringBuilder row = new StringBuilder("{\"id\": 1");
+        for (int i = 0; i < 20; i++) {
+            row.append(", \"c").append(i).append("\": ").append(i);
+        }
+        assertTrue(text.line(alert("{\"rule\": \"r\", \"new\": " + row + "}}")).endsWith("c5 5 and 14 more"));
+    }
+}
