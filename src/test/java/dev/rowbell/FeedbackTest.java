@@ -56,6 +56,7 @@ class FeedbackTest {
     @Test
     void aRollbackRaisesNothing() throws SQLException {
         try (RunningRowbell rowbell = RunningRowbell.start(settings); Connection writer = database.connect(); Statement statement = writer.createStatement()) {
+            await().until(() -> database.count("pg_stat_activity where query ilike 'listen%channel_1%' and datname = current_database()") == 1);
             writer.setAutoCommit(false);
             statement.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"never\", \"rule\": \"r\"}')");
             statement.execute("select pg_notify('channel_1', '{\"id\": \"never\", \"rule\": \"r\"}')");
