@@ -116,7 +116,7 @@ class BundleTest {
         settings.put("rowbell.file.dir", dir.toString());
         settings.put("rowbell.console", "OFF");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
-            await().until(() -> database.count("pg_stat_activity where datname = current_database() and query ilike 'listen%channel_1%'") == 1);
+            database.awaitListener("channel_1");
             database.execute("insert into feed (id, c1) select i, case when i % 1000 = 0 then 10000 else 1 end from generate_series(1, 3000) i",
                     "insert into feed (id, c2) values (2, 30001) on conflict (id) do update set c2 = excluded.c2");
             await().until(() -> AlertFiles.read(dir).size() == 4);

@@ -63,6 +63,7 @@ class EndToEndTest {
                           return null;
                         end $$;
                         create trigger keep after insert or update on feed for each row execute function keep()""");
+                database.awaitListener("channel_1");
                 tenThousandRowsByBatchUpsert(database);
                 singleRows(database);
 

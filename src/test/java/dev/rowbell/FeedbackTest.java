@@ -56,7 +56,7 @@ class FeedbackTest {
     @Test
     void aRollbackRaisesNothing() throws SQLException {
         try (RunningRowbell rowbell = RunningRowbell.start(settings); Connection writer = database.connect(); Statement statement = writer.createStatement()) {
-            await().until(() -> database.count("pg_stat_activity where query ilike 'listen%channel_1%' and datname = current_database()") == 1);
+            database.awaitListener("channel_1");
             writer.setAutoCommit(false);
             statement.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"never\", \"rule\": \"r\"}')");
             statement.execute("select pg_notify('channel_1', '{\"id\": \"never\", \"rule\": \"r\"}')");
@@ -101,7 +101,7 @@ class FeedbackTest {
     void theDoorbellIsHeardBeforeTheNextPoll() {
         settings.put("rowbell.feedback.poll", "1h");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
-            await().until(() -> database.count("pg_stat_activity where query like 'listen%rowbell_doorbell%' and datname = current_database()") == 1);
+            database.awaitListener("rowbell_doorbell");
             raise(1, 1);
             await().atMost(Duration.ofSeconds(5)).until(() -> received("id").equals(List.of("a1")));
         }

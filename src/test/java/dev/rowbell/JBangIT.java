@@ -42,6 +42,7 @@ class JBangIT {
         try (Program camel = Program.java(dir, database.settings(), command.toArray(String[]::new))) {
             await().atMost(Duration.ofSeconds(120)).failFast(() -> assertEquals(true, camel.isAlive(), camel.output()))
                     .until(() -> camel.output().contains("(rowbell) started"));
+            database.awaitListener("channel_1");
             database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"durable\", \"rule\": \"r\"}')",
                     "select pg_notify('channel_1', 'Resone:c2 overflow::{\"id\": 2}')");
             await().atMost(Duration.ofSeconds(20)).until(() -> AlertFiles.read(dir.resolve("alerts")).size() == 2);

@@ -5,6 +5,7 @@ import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -12,6 +13,7 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
+import org.awaitility.Awaitility;
 import org.testcontainers.postgresql.PostgreSQLContainer;
 import org.testcontainers.utility.DockerImageName;
 
@@ -111,5 +113,11 @@ final class TestDatabase {
 
     long count(String sql) {
         return Long.parseLong(query("select count(*) from " + sql).get(0));
+    }
+
+    /** Somebody who starts listens a moment later; a notification sent before that is nobody's. */
+    void awaitListener(String channel) {
+        Awaitility.await().atMost(Duration.ofSeconds(20)).until(
+                () -> count("pg_stat_activity where datname = current_database() and query ilike 'listen%" + channel + "%'") > 0);
     }
 }
