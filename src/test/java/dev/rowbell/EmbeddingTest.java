@@ -6,11 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Properties;
 
 import javax.sql.DataSource;
 
 import org.apache.camel.CamelContext;
+import org.apache.camel.main.Main;
 import org.apache.camel.spi.Resource;
 import org.apache.camel.support.PluginHelper;
 import org.apache.camel.test.junit5.CamelTestSupport;
@@ -49,6 +51,24 @@ class EmbeddingTest extends CamelTestSupport {
                 String.join(",", context.getRoutes().stream().map(route -> route.getRouteId()).sorted().toList()));
         DATABASE.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"embedded\", \"rule\": \"r\"}')");
         await().until(() -> AlertFiles.values(alerts, "id").contains("embedded"));
+    }
+
+    @Test
+    void routesIncludePatternAloneBringsTheRoutesOfTheJar(@TempDir Path dir) {
+        TestDatabase database = TestDatabase.create();
+        Map<String, String> settings = database.settings();
+        settings.put("rowbell.file.dir", dir.toString());
+        Main application = new Main();
+        application.setPropertyPlaceholderLocations("classpath:none.properties;optional=true");
+        settings.forEach(application::addProperty);
+        application.addProperty("camel.main.routesIncludePattern", "classpath:dev/rowbell/routes/*.camel.yaml");
+        application.start();
+        try {
+            database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"included\", \"rule\": \"r\"}')");
+            await().until(() -> AlertFiles.values(dir, "id").contains("included"));
+        } finally {
+            application.stop();
+        }
     }
 
     @Test

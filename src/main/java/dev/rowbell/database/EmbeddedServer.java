@@ -10,6 +10,7 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -72,6 +73,7 @@ final class EmbeddedServer implements AutoCloseable {
                     .setPGStartupWait(Duration.ofSeconds(60))
                     .start();
             Files.writeString(dir.resolve("port"), String.valueOf(server.getPort()));
+            ownersAlone(dir);
             createDatabase(server);
             return new EmbeddedServer(server, lock);
         } catch (IOException | SQLException | IllegalStateException e) {
@@ -116,6 +118,13 @@ final class EmbeddedServer implements AutoCloseable {
             return channel;
         } catch (IOException e) {
             throw new SettingsException("rowbell.embedded.dir=%s: cannot be written".formatted(dir), e);
+        }
+    }
+
+    /** The library leaves it open to everybody. */
+    private static void ownersAlone(Path dir) throws IOException {
+        if (Files.getFileStore(dir).supportsFileAttributeView("posix")) {
+            Files.setPosixFilePermissions(dir, PosixFilePermissions.fromString("rwx------"));
         }
     }
 
