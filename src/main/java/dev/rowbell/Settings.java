@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.Properties;
 
 import org.apache.camel.CamelContext;
+import org.apache.camel.Ordered;
 import org.apache.camel.spi.PropertiesComponent;
 import org.apache.camel.spi.PropertiesSource;
 import org.apache.camel.util.TimeUtils;
@@ -101,16 +102,25 @@ public final class Settings {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        return new PropertiesSource() {
-            @Override
-            public String getName() {
-                return "rowbell-defaults";
-            }
+        return new Defaults(defaults);
+    }
 
-            @Override
-            public String getProperty(String name) {
-                return name.startsWith(PREFIX) ? defaults.getProperty(name) : null;
-            }
-        };
+    private record Defaults(Properties values) implements PropertiesSource, Ordered {
+
+        @Override
+        public String getName() {
+            return "rowbell-defaults";
+        }
+
+        @Override
+        public String getProperty(String name) {
+            return name.startsWith(PREFIX) ? values.getProperty(name) : null;
+        }
+
+        /** After every other source: a file of the user's has an order of its own. */
+        @Override
+        public int getOrder() {
+            return Ordered.LOWEST;
+        }
     }
 }

@@ -2,6 +2,7 @@ package dev.rowbell;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -32,9 +33,11 @@ final class AlertFiles {
         return read(dir).stream().map(alert -> alert.get(key)).toList();
     }
 
+    /** Whole lines: a reader may come in the middle of a write. */
     private static Stream<String> lines(Path file) {
         try {
-            return Files.readAllLines(file).stream();
+            String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+            return text.substring(0, text.lastIndexOf('\n') + 1).lines();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -5,6 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 
+import java.io.IOException;
+import java.io.Writer;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Properties;
@@ -54,14 +57,18 @@ class EmbeddingTest extends CamelTestSupport {
     }
 
     @Test
-    void routesIncludePatternAloneBringsTheRoutesOfTheJar(@TempDir Path dir) {
+    void routesIncludePatternAloneBringsTheRoutesOfTheJar(@TempDir Path dir) throws IOException {
         TestDatabase database = TestDatabase.create();
         Map<String, String> settings = database.settings();
         settings.put("rowbell.file.dir", dir.toString());
+        settings.put("camel.main.routesIncludePattern", "classpath:dev/rowbell/routes/*.camel.yaml");
+        Properties file = new Properties();
+        file.putAll(settings);
+        try (Writer out = Files.newBufferedWriter(dir.resolve("application.properties"))) {
+            file.store(out, null);
+        }
         Main application = new Main();
-        application.setPropertyPlaceholderLocations("classpath:none.properties;optional=true");
-        settings.forEach(application::addProperty);
-        application.addProperty("camel.main.routesIncludePattern", "classpath:dev/rowbell/routes/*.camel.yaml");
+        application.setPropertyPlaceholderLocations("file:" + dir.resolve("application.properties"));
         application.start();
         try {
             database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"included\", \"rule\": \"r\"}')");

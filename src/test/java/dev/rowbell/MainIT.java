@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.Writer;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
@@ -18,6 +19,7 @@ import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
@@ -101,6 +103,29 @@ class MainIT {
             rowbell.exitWithin(5);
         }
         assertFalse(postgresRuns());
+    }
+
+    @Test
+    void itReadsApplicationPropertiesAndRoutesOfItsDirectory() throws IOException {
+        TestDatabase database = TestDatabase.create();
+        Properties file = new Properties();
+        file.putAll(database.settings());
+        file.put("rowbell.file.dir", "elsewhere");
+        file.put("rowbell.source", "from-the-file");
+        try (Writer out = Files.newBufferedWriter(dir.resolve("application.properties"))) {
+            file.store(out, null);
+        }
+        Files.createDirectory(dir.resolve("routes"));
+        for (String route : List.of("sources", "alerts", "file")) {
+            Files.copy(Path.of("routes", route + ".camel.yaml"), dir.resolve("routes/" + route + ".camel.yaml"));
+        }
+        try (Program rowbell = Program.rowbell(dir, Map.of("rowbell.source", "from-the-environment"))) {
+            await(rowbell, "connect +" + database.url());
+            await(rowbell, "file +on: elsewhere");
+            assertFalse(rowbell.output().contains("http "), rowbell.output());
+            database.execute("insert into rowbell.feedback (alert) values ('{\"rule\": \"r\"}')");
+            Awaitility.await().until(() -> AlertFiles.values(dir.resolve("elsewhere"), "source").equals(List.of("from-the-environment")));
+        }
     }
 
     private void refuses(Map<String, String> settings, String... words) {
