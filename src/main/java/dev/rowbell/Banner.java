@@ -53,8 +53,14 @@ final class Banner {
         if (!OutboxComponent.isOn(context, route)) {
             return named ? "off: set " + key.group(1) : "off: autoStartup is false";
         }
-        // a URL may hold a secret, so only its beginning is shown
-        return named ? "on: " + context.getPropertiesComponent().resolveProperty(key.group(1)).orElse("").replaceFirst("^(https?://)([^/]*@)?([^/?]+).*", "$1$3/…")
-                : "on";
+        return named ? "on" + shown(key.group(1), context.resolvePropertyPlaceholders("{{" + key.group(1) + "}}")) : "on";
+    }
+
+    /** Of an address what is no secret; of a key that Rowbell does not know, nothing. */
+    private static String shown(String key, String value) {
+        if (value.matches("https?://.*")) {
+            return ": " + Errors.inWords(new IllegalArgumentException(value)).replaceFirst("^\\w+: ", "");
+        }
+        return key.equals("rowbell.file.dir") || key.equals("rowbell.mail.host") ? ": " + value : "";
     }
 }

@@ -7,7 +7,7 @@ public final class Errors {
 
     private static final int LENGTH = 1000;
     /** What follows the host may be a secret: the address of a web hook is often nothing else. */
-    private static final Pattern ADDRESS = Pattern.compile("(https?://)(?:[^/@\\s]*@)?([^/?\\s]+)[/?]\\S*");
+    private static final Pattern ADDRESS = Pattern.compile("(https?://)(?:[^/@\\s]*@)?([^/?#\\s]+)\\S*");
 
     private Errors() {
     }

@@ -23,6 +23,7 @@ public final class Rowbell extends ServiceSupport {
     private final Doorbell doorbell = new Doorbell();
     private final AlertReader alerts;
     private Database database;
+    private boolean closed;
 
     Rowbell(CamelContext context) {
         settings = new Settings(context);
@@ -51,6 +52,9 @@ public final class Rowbell extends ServiceSupport {
      * @throws SettingsException where that is not possible
      */
     public synchronized Database database() {
+        if (closed) {
+            throw new IllegalStateException("Rowbell has been stopped");
+        }
         if (database == null) {
             settings.check();
             database = Database.open(settings);
@@ -63,9 +67,15 @@ public final class Rowbell extends ServiceSupport {
         return source.isEmpty() ? database().name() : source;
     }
 
-    /** Closes the database, which the next use opens again. */
+    @Override
+    protected synchronized void doStart() {
+        closed = false;
+    }
+
+    /** Closes the database for good: what still runs shall not open it again. */
     @Override
     protected synchronized void doStop() {
+        closed = true;
         if (database != null) {
             database.close();
             database = null;

@@ -55,8 +55,10 @@ public final class RowbellPlugin implements ContextServicePlugin {
             registry.bind(Rowbell.DATA_SOURCE, DataSource.class, () -> rowbell.database().pool());
         }
         registry.bind("rowbellListen", DataSource.class, () -> rowbell.database().listening());
-        registry.bind("rowbellTransaction", FeedbackTransaction.class,
-                () -> new FeedbackTransaction(CamelContextHelper.mandatoryLookup(context, Rowbell.DATA_SOURCE, DataSource.class)));
+        registry.bind("rowbellTransaction", FeedbackTransaction.class, () -> {
+            rowbell.database();
+            return new FeedbackTransaction(CamelContextHelper.mandatoryLookup(context, Rowbell.DATA_SOURCE, DataSource.class));
+        });
     }
 
     private static void bind(Registry registry, String name, Object bean) {

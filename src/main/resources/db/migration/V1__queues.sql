@@ -19,6 +19,7 @@ create table rowbell.delivery (
   due timestamptz not null default clock_timestamp(),
   -- kept out of the index: taking a delivery then writes no index entry
   taken_until timestamptz not null default '-infinity',
+  taken_by uuid,
   last_error text
 );
 create index delivery_due on rowbell.delivery (sink, due, id);

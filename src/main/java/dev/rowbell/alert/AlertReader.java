@@ -3,12 +3,14 @@ package dev.rowbell.alert;
 import java.io.IOException;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
-import java.sql.Array;
-import java.sql.SQLException;
-import java.sql.Timestamp;
 import java.time.Clock;
+import java.time.DateTimeException;
+import java.time.LocalDateTime;
+import java.time.OffsetDateTime;
+import java.time.ZoneId;
+import java.time.format.DateTimeFormatter;
+import java.time.temporal.TemporalAccessor;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -23,7 +25,8 @@ import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import org.postgresql.util.PGobject;
+import org.apache.camel.Body;
+import org.apache.camel.Header;
 
 /**
  * Makes the alert document out of whatever a feedback row or a notification holds. Never fails on content: what can be read is mapped,
@@ -82,18 +85,25 @@ public final class AlertReader {
     }
 
     /**
-     * @param row column names and values of any table. A column {@code alert} is taken as the document, {@code crt_time} as its time;
-     *     columns named like keys of the document are those keys where their value suits, and all the rest become {@code new}
+     * @param row its column {@code feedback} is the row of any table as PostgreSQL says it in JSON, which it can for every type. A column
+     *     {@code alert} is taken as the document, {@code crt_time} as its time; columns named like keys of the document are those keys where
+     *     their value suits, and all the rest become {@code new}
      */
-    public Map<String, Object> fromRow(Map<String, Object> row) {
+    public Map<String, Object> fromRow(@Body Map<String, Object> row) {
+        String text = String.valueOf(row.get("feedback"));
         Map<String, Object> alert = new LinkedHashMap<>();
+        if (!(json(text) instanceof Map<?, ?> columns)) {
+            // deeper or longer than the JSON library reads
+            alert.put("payload", text);
+            return complete(alert);
+        }
         Map<String, Object> rest = new LinkedHashMap<>();
-        row.forEach((column, raw) -> {
-            Object value = plain(raw);
+        columns.forEach((name, value) -> {
+            String column = (String) name;
             if (column.equals("alert") && value instanceof Map<?, ?> document) {
                 alert.putAll(admit(document));
             } else if (column.equals("crt_time")) {
-                alert.putIfAbsent("time", value);
+                alert.putIfAbsent("time", inUtc(value));
             } else if (!suits(column, value)) {
                 rest.put(column, value);
             } else if (value != null) {
@@ -109,12 +119,23 @@ public final class AlertReader {
         return complete(alert);
     }
 
+    /** PostgreSQL's time, with an offset or in the time zone of this machine, which pgjdbc makes the session's. */
+    private static Object inUtc(Object time) {
+        try {
+            TemporalAccessor parsed = DateTimeFormatter.ISO_DATE_TIME.parseBest(String.valueOf(time), OffsetDateTime::from, LocalDateTime::from);
+            return parsed instanceof OffsetDateTime offset ? offset.toInstant().toString()
+                    : ((LocalDateTime) parsed).atZone(ZoneId.systemDefault()).toInstant().toString();
+        } catch (DateTimeException e) {
+            return time == null ? null : time.toString();
+        }
+    }
+
     /**
      * @param payload an alert document, {@code Resone:reason::{json}}, any JSON or any text; null counts as empty text
      * @param channel the channel it came on
      * @param id the alert's id where the payload has none of its own, so that a second try has the same
      */
-    public Map<String, Object> fromNotification(String payload, String channel, String id) {
+    public Map<String, Object> fromNotification(@Body String payload, @Header("channel") String channel, @Header("alertId") String id) {
         String text = payload == null ? "" : payload;
         Map<String, Object> alert = new LinkedHashMap<>();
         Matcher article = ARTICLE.matcher(text);
@@ -262,28 +283,5 @@ public final class AlertReader {
             return new BigDecimal(one.toString()).compareTo(new BigDecimal(other.toString())) == 0;
         }
         return Objects.equals(one, other);
-    }
-
-    /** What JDBC hands out, as JSON can say it. */
-    private static Object plain(Object value) {
-        try {
-            if (value instanceof PGobject object) {
-                String text = object.getValue();
-                return text != null && object.getType().startsWith("json") ? JSON.readValue(text, Object.class) : text;
-            } else if (value instanceof Timestamp time) {
-                return time.toInstant().toString();
-            } else if (value instanceof Array array) {
-                return Arrays.stream((Object[]) array.getArray()).map(AlertReader::plain).toList();
-            } else if (value instanceof Double || value instanceof Float) {
-                // NaN and the infinities, which JSON does not know
-                double number = ((Number) value).doubleValue();
-                return Double.isFinite(number) ? value : value.toString();
-            } else if (value == null || value instanceof Number || value instanceof Boolean || value instanceof byte[]) {
-                return value;
-            }
-            return value.toString();
-        } catch (IOException | SQLException e) {
-            return value.toString();
-        }
     }
 }

@@ -114,10 +114,9 @@ public final class Database implements AutoCloseable {
         return new SettingsException("rowbell.jdbc.url: cannot connect to %s: %s".formatted(shownUrl(), why), e);
     }
 
-    /** The URL without its parameters, which may hold a password. */
+    /** The URL without its parameters and its login, which may hold a password. */
     public String shownUrl() {
-        int parameters = url.indexOf('?');
-        return parameters < 0 || embedded != null ? url : url.substring(0, parameters);
+        return embedded != null ? url : url.replaceFirst("\\?.*", "").replaceFirst("//[^/]*@", "//");
     }
 
     public String name() {

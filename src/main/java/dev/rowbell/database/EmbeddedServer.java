@@ -144,7 +144,7 @@ final class EmbeddedServer implements AutoCloseable {
         }
         long pid = Long.parseLong(Files.readAllLines(pidFile).get(0).strip());
         Optional<ProcessHandle> orphan = ProcessHandle.of(pid)
-                .filter(process -> process.info().command().map(command -> command.endsWith("postgres")).orElse(true));
+                .filter(process -> process.info().command().map(command -> command.endsWith("postgres")).orElse(false));
         if (orphan.isEmpty()) {
             return;
         }

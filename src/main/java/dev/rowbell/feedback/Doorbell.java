@@ -9,12 +9,16 @@ import org.apache.camel.Consumer;
 import org.apache.camel.spi.ScheduledPollConsumerScheduler;
 import org.apache.camel.support.ScheduledPollConsumer;
 import org.apache.camel.support.service.ServiceSupport;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Polls the feedback table when somebody rings, and otherwise every {@code delay} of its consumer as a backstop. However often it is rung
  * while a poll runs, one more poll follows. Safe for many threads.
  */
 public final class Doorbell extends ServiceSupport implements ScheduledPollConsumerScheduler {
+
+    private static final Logger LOG = LoggerFactory.getLogger(Doorbell.class);
 
     private final Semaphore rung = new Semaphore(0);
     private CamelContext context;
@@ -60,12 +64,21 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
     private void run(ScheduledPollConsumer polled, Runnable task) {
         try {
             while (running) {
-                task.run();
+                poll(task);
                 rung.tryAcquire(polled.getDelay(), TimeUnit.MILLISECONDS);
                 rung.drainPermits();
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+        }
+    }
+
+    private static void poll(Runnable task) {
+        try {
+            task.run();
+        } catch (Throwable e) {
+            // Camel lets Errors through; without this thread no alert would ever be taken again
+            LOG.error("polling the feedback table failed, trying again", e);
         }
     }
 

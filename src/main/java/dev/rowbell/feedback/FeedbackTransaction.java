@@ -1,24 +1,33 @@
 package dev.rowbell.feedback;
 
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
+
 import javax.sql.DataSource;
 
 import org.apache.camel.Consumer;
 import org.apache.camel.Endpoint;
+import org.apache.camel.Exchange;
+import org.apache.camel.Route;
 import org.apache.camel.spi.PollingConsumerPollStrategy;
-import org.apache.camel.support.ScheduledPollConsumer;
+import org.apache.camel.support.RoutePolicySupport;
 import org.springframework.jdbc.datasource.DataSourceTransactionManager;
 import org.springframework.transaction.TransactionStatus;
 import org.springframework.transaction.support.TransactionTemplate;
 
 /**
  * One poll of the feedback table, or one handful of notifications, is one database transaction: taking the alerts and filing their
- * deliveries commit together. Bound to the thread; safe for many threads.
+ * deliveries commit together. As the route's policy it counts the alerts that came through, and commits a poll only where that is all of
+ * them: a consumer that is being stopped skips the rest of its batch and says nothing of it. Safe for many threads, a transaction being its
+ * thread's.
  */
-public final class FeedbackTransaction implements PollingConsumerPollStrategy {
+public final class FeedbackTransaction extends RoutePolicySupport implements PollingConsumerPollStrategy {
 
     private final DataSourceTransactionManager manager;
     private final TransactionTemplate template;
     private final ThreadLocal<TransactionStatus> current = new ThreadLocal<>();
+    private final Map<Endpoint, AtomicInteger> routed = new ConcurrentHashMap<>();
 
     public FeedbackTransaction(DataSource dataSource) {
         manager = new DataSourceTransactionManager(dataSource);
@@ -31,21 +40,35 @@ public final class FeedbackTransaction implements PollingConsumerPollStrategy {
     }
 
     @Override
+    public void onExchangeDone(Route route, Exchange exchange) {
+        if (!exchange.isFailed()) {
+            counter(route.getEndpoint()).incrementAndGet();
+        }
+    }
+
+    private AtomicInteger counter(Endpoint endpoint) {
+        return routed.computeIfAbsent(endpoint, e -> new AtomicInteger());
+    }
+
+    @Override
     public boolean begin(Consumer consumer, Endpoint endpoint) {
+        // what an Error left behind
+        rollback();
+        counter(endpoint).set(0);
         current.set(manager.getTransaction(template));
         return true;
     }
 
+    /** @throws IllegalStateException where not all that was taken has been routed; the caller then rolls back */
     @Override
     public void commit(Consumer consumer, Endpoint endpoint, int polledMessages) {
-        TransactionStatus status = current.get();
-        if (((ScheduledPollConsumer) consumer).isRunAllowed()) {
-            current.remove();
-            manager.commit(status);
-        } else {
-            // a stop that ran out of patience skips the rest of a batch, whose rows the statement has deleted: it never happened
-            rollback();
+        int through = counter(endpoint).get();
+        if (through != polledMessages) {
+            throw new IllegalStateException("of %d alerts %d were routed, all of them stay in the feedback table".formatted(polledMessages, through));
         }
+        TransactionStatus status = current.get();
+        current.remove();
+        manager.commit(status);
     }
 
     @Override

@@ -18,6 +18,7 @@ import dev.rowbell.Rowbell;
 import dev.rowbell.alert.AlertId;
 import org.apache.camel.Exchange;
 import org.apache.camel.Processor;
+import org.apache.camel.RuntimeCamelException;
 import org.apache.camel.component.pgevent.PgEventConstants;
 import org.apache.camel.support.DefaultConsumer;
 import org.postgresql.PGConnection;
@@ -44,6 +45,7 @@ final class ListenConsumer extends DefaultConsumer {
     private volatile boolean running;
     /** When the last connection was lost, by nanoTime; 0 while there has been none. */
     private long lostAt;
+    private boolean listening;
 
     ListenConsumer(ListenEndpoint endpoint, Processor processor) {
         super(endpoint, processor);
@@ -76,6 +78,7 @@ final class ListenConsumer extends DefaultConsumer {
                 connection = endpoint.connect();
                 // a socket that went half-open answers the heartbeat with silence: give up on it instead of waiting for ever
                 connection.setNetworkTimeout(Runnable::run, (int) heartbeat().toMillis());
+                prepare(connection);
                 if (await(connection)) {
                     listen(connection);
                     failures = 0;
@@ -87,9 +90,22 @@ final class ListenConsumer extends DefaultConsumer {
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
                 return;
+            } catch (Throwable e) {
+                // without this thread nobody would ever listen again
+                LOG.error("listening to {} failed, trying again", endpoint.channels(), e);
+                rest(backoff.after(++failures));
             } finally {
                 close(connection);
             }
+        }
+    }
+
+    /** The server shall notice too when this end is gone, and let go of what only one may hold. */
+    private static void prepare(Connection connection) throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            statement.execute("set tcp_keepalives_idle = 10");
+            statement.execute("set tcp_keepalives_interval = 5");
+            statement.execute("set tcp_keepalives_count = 3");
         }
     }
 
@@ -129,6 +145,7 @@ final class ListenConsumer extends DefaultConsumer {
                 statement.execute("listen \"" + channel.replace("\"", "\"\"") + "\"");
             }
         }
+        listening = true;
         if (lostAt == 0) {
             LOG.debug("listening to {}", endpoint.channels());
         } else {
@@ -140,10 +157,10 @@ final class ListenConsumer extends DefaultConsumer {
     }
 
     private void hear(Connection connection) throws SQLException, InterruptedException {
-        PGConnection listening = connection.unwrap(PGConnection.class);
+        PGConnection notified = connection.unwrap(PGConnection.class);
         long heard = System.nanoTime();
         while (running) {
-            PGNotification[] notifications = listening.getNotifications((int) SLICE.toMillis());
+            PGNotification[] notifications = notified.getNotifications((int) SLICE.toMillis());
             if (notifications != null && notifications.length > 0) {
                 heard = System.nanoTime();
                 route(notifications);
@@ -194,9 +211,12 @@ final class ListenConsumer extends DefaultConsumer {
             } catch (Exception e) {
                 exchange.setException(e);
             }
-            if (exchange.getException() != null) {
-                getExceptionHandler().handleException("a notification on " + notification.getName() + " could not be routed", exchange,
-                        exchange.getException());
+            Exception failure = exchange.getException();
+            if (failure != null && endpoint.getTransaction() != null) {
+                releaseExchange(exchange, false);
+                throw RuntimeCamelException.wrapRuntimeCamelException(failure);
+            } else if (failure != null) {
+                getExceptionHandler().handleException("a notification on " + notification.getName() + " could not be routed", exchange, failure);
             }
             releaseExchange(exchange, false);
         }
@@ -206,8 +226,9 @@ final class ListenConsumer extends DefaultConsumer {
         if (!running) {
             return;
         }
-        if (lostAt == 0) {
+        if (listening) {
             lostAt = System.nanoTime();
+            listening = false;
         }
         if (failures == 0) {
             LOG.warn("the connection that listens to {} is gone, connecting again: {}", endpoint.channels(), Errors.inWords(e));

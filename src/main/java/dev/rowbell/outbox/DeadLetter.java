@@ -18,12 +18,21 @@ public final class DeadLetter {
     public void add(Exchange exchange) {
         OutboxComponent component = exchange.getContext().getComponent("outbox", OutboxComponent.class);
         String error = Errors.inWords(exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Throwable.class));
-        Object original = exchange.getVariable(Rowbell.ALERT_VARIABLE);
+        Object origin = exchange.getVariable(Rowbell.ALERT_VARIABLE);
         Map<String, Object> alert = Rowbell.of(exchange.getContext()).alerts()
-                .fromBody(original == null ? exchange.getIn().getBody() : original, null);
+                .fromBody(origin == null ? exchange.getIn().getBody() : origin, null);
         String id = (String) alert.get("id");
         LOG.error("alert {} of rule {} could not be routed and is a dead letter: {}", id, alert.get("rule"), error);
-        Filing.withdraw(component.table(), id);
-        Filing.file(component.table(), component::wake, new Filed(null, id, AlertReader.write(alert), error));
+        Filing.withdraw(component.table(), origin);
+        Filing.file(component.table(), component::wake, new Filed(null, id, text(id, alert), error, origin));
+    }
+
+    /** Also where a route put something into the alert that JSON cannot say. */
+    private static String text(String id, Map<String, Object> alert) {
+        try {
+            return AlertReader.write(alert);
+        } catch (IllegalArgumentException e) {
+            return AlertReader.write(Map.of("id", id, "payload", alert.toString()));
+        }
     }
 }

@@ -8,7 +8,10 @@ import java.sql.Savepoint;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.UUID;
 import java.util.function.Function;
 
 import javax.sql.DataSource;
@@ -100,12 +103,15 @@ final class DeliveryTable {
     /**
      * Takes up to {@code most} due deliveries of a sink, the longest due first. They are nobody else's until the lease ends; a process that
      * dies with them leaves them to be taken again.
+     *
+     * @param taker by which the later calls know what is still this one's: another may have taken it after the lease
      */
-    List<Delivery> take(String sink, int most, Duration lease) throws SQLException {
+    List<Delivery> take(String sink, int most, Duration lease, UUID taker) throws SQLException {
         try (Connection connection = dataSource.getConnection();
                 PreparedStatement statement = connection.prepareStatement("""
                         update rowbell.delivery
-                        set taken_until = clock_timestamp() + ? * interval '1 ms'
+                        set taken_until = clock_timestamp() + ? * interval '1 ms',
+                            taken_by = ?
                         where ctid = any(array(
                           select ctid
                           from rowbell.delivery
@@ -118,8 +124,9 @@ final class DeliveryTable {
                         returning id, alert_id, alert, attempts
                         """)) {
             statement.setLong(1, lease.toMillis());
-            statement.setString(2, sink);
-            statement.setInt(3, most);
+            statement.setObject(2, taker);
+            statement.setString(3, sink);
+            statement.setInt(4, most);
             List<Delivery> taken = new ArrayList<>();
             try (ResultSet rows = statement.executeQuery()) {
                 while (rows.next()) {
@@ -131,28 +138,43 @@ final class DeliveryTable {
         }
     }
 
-    /** Keeps what was taken for another lease from now. */
-    void keep(List<Delivery> deliveries, Duration lease) throws SQLException {
-        until(deliveries, lease.toMillis() + " ms");
+    /** Keeps what was taken for another lease from now, and returns the ids of what is still this one's. */
+    Set<Long> keep(List<Delivery> deliveries, Duration lease, UUID taker) throws SQLException {
+        return until(deliveries, lease.toMillis() + " ms", taker);
     }
 
     /** Gives back what was taken and not tried: it is due at once, and no attempt was made. */
-    void release(List<Delivery> deliveries) throws SQLException {
-        until(deliveries, "-1 day");
+    void release(List<Delivery> deliveries, UUID taker) throws SQLException {
+        until(deliveries, "-1 day", taker);
     }
 
-    private void until(List<Delivery> deliveries, String fromNow) throws SQLException {
-        try (Connection connection = dataSource.getConnection()) {
-            update(connection, """
-                    update rowbell.delivery
-                    set taken_until = clock_timestamp() + ?::interval
-                    where id = any(?::bigint[])
-                    """, fromNow, ids(deliveries));
+    private Set<Long> until(List<Delivery> deliveries, String fromNow, UUID taker) throws SQLException {
+        try (Connection connection = dataSource.getConnection();
+                PreparedStatement statement = connection.prepareStatement("""
+                        update rowbell.delivery
+                        set taken_until = clock_timestamp() + ?::interval
+                        where id = any(?::bigint[])
+                          and taken_by = ?
+                        returning id
+                        """)) {
+            statement.setString(1, fromNow);
+            statement.setArray(2, connection.createArrayOf("bigint", ids(deliveries).toArray()));
+            statement.setObject(3, taker);
+            Set<Long> kept = new HashSet<>();
+            try (ResultSet rows = statement.executeQuery()) {
+                while (rows.next()) {
+                    kept.add(rows.getLong(1));
+                }
+            }
+            return kept;
         }
     }
 
-    /** Deletes what was delivered, sets back what failed, moves to the dead letters what was given up; all of it or nothing. */
-    void settle(List<Outcome> outcomes) throws SQLException {
+    /**
+     * Deletes what was delivered, sets back what failed, moves to the dead letters what was given up; all of it or nothing. What another
+     * has taken meanwhile is the other's to set back or give up.
+     */
+    void settle(List<Outcome> outcomes, UUID taker) throws SQLException {
         List<Outcome> delivered = outcomes.stream().filter(Outcome::isDelivered).toList();
         List<Outcome> dead = outcomes.stream().filter(Outcome::isDead).toList();
         List<Outcome> failed = outcomes.stream().filter(o -> !o.isDelivered() && !o.isDead()).toList();
@@ -171,7 +193,8 @@ final class DeliveryTable {
                                 last_error = f.last_error
                             from unnest(?::bigint[], ?::bigint[], ?::text[]) as f (id, wait, last_error)
                             where d.id = f.id
-                            """, ids(deliveries(failed)), numbers(failed, o -> o.retryIn().toMillis()), texts(failed, Outcome::error));
+                              and d.taken_by = ?
+                            """, ids(deliveries(failed)), numbers(failed, o -> o.retryIn().toMillis()), texts(failed, Outcome::error), taker);
                 }
                 if (!dead.isEmpty()) {
                     update(connection, """
@@ -179,11 +202,12 @@ final class DeliveryTable {
                               delete from rowbell.delivery d
                               using unnest(?::bigint[], ?::text[]) as f (id, last_error)
                               where d.id = f.id
+                                and d.taken_by = ?
                               returning d.*, f.last_error as final_error)
                             insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
                             select sink, alert_id, alert, attempts + 1, filed, final_error
                             from dead
-                            """, ids(deliveries(dead)), texts(dead, Outcome::error));
+                            """, ids(deliveries(dead)), texts(dead, Outcome::error), taker);
                 }
                 connection.commit();
             } catch (SQLException e) {

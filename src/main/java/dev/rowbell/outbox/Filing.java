@@ -13,7 +13,7 @@ import org.springframework.transaction.support.TransactionSynchronizationManager
 /**
  * What one database transaction files. It is collected while the alerts of a batch are routed and written by one statement just before the
  * commit, so that a batch costs one round trip however many sinks it goes to. Where the thread has no transaction, each alert is filed at
- * once. Bound to its thread.
+ * once, and stays filed whatever becomes of the batch. Bound to its thread.
  */
 final class Filing implements TransactionSynchronization {
 
@@ -37,9 +37,9 @@ final class Filing implements TransactionSynchronization {
     }
 
     /** The alert goes to no sink of this transaction after all: what was filed of it before it failed is taken back. */
-    static void withdraw(DeliveryTable table, String alertId) {
+    static void withdraw(DeliveryTable table, Object origin) {
         if (TransactionSynchronizationManager.getResource(table) instanceof Filing filing) {
-            filing.filed.removeIf(f -> f.alertId().equals(alertId));
+            filing.filed.removeIf(f -> f.origin() == origin);
         }
     }
 

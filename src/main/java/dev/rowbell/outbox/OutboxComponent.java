@@ -1,5 +1,6 @@
 package dev.rowbell.outbox;
 
+import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -11,7 +12,6 @@ import org.apache.camel.CamelContext;
 import org.apache.camel.Endpoint;
 import org.apache.camel.model.FromDefinition;
 import org.apache.camel.model.ModelCamelContext;
-import org.apache.camel.model.ModelLifecycleStrategySupport;
 import org.apache.camel.model.RouteDefinition;
 import org.apache.camel.spi.annotations.Component;
 import org.apache.camel.support.CamelContextHelper;
@@ -24,27 +24,15 @@ import org.apache.camel.support.DefaultComponent;
 @Component("outbox")
 public class OutboxComponent extends DefaultComponent {
 
+    private static final Duration LOOK_AGAIN = Duration.ofSeconds(1);
+
+    private record Switch(boolean off, long seenAt) {
+    }
+
     /** Consumers of this process by sink, woken when something is filed for them. */
     private final Map<String, OutboxConsumer> consumers = new ConcurrentHashMap<>();
-    /** Which sinks are off, forgotten whenever a route comes or goes. */
-    private final Map<String, Boolean> off = new ConcurrentHashMap<>();
+    private final Map<String, Switch> switches = new ConcurrentHashMap<>();
     private DeliveryTable table;
-
-    @Override
-    protected void doInit() throws Exception {
-        super.doInit();
-        ((ModelCamelContext) getCamelContext()).addModelLifecycleStrategy(new ModelLifecycleStrategySupport() {
-            @Override
-            public void onAddRouteDefinition(RouteDefinition route) {
-                off.clear();
-            }
-
-            @Override
-            public void onRemoveRouteDefinition(RouteDefinition route) {
-                off.clear();
-            }
-        });
-    }
 
     @Override
     protected Endpoint createEndpoint(String uri, String remaining, Map<String, Object> parameters) throws Exception {
@@ -63,6 +51,8 @@ public class OutboxComponent extends DefaultComponent {
 
     synchronized DeliveryTable table() {
         if (table == null) {
+            // brings the schema up to date, also where the application has a DataSource of its own
+            Rowbell.of(getCamelContext()).database();
             table = new DeliveryTable(CamelContextHelper.mandatoryLookup(getCamelContext(), Rowbell.DATA_SOURCE, DataSource.class));
         }
         return table;
@@ -85,10 +75,15 @@ public class OutboxComponent extends DefaultComponent {
 
     /**
      * Whether a sink is off: its route is here and says {@code autoStartup: false}. A sink without a route here may be another process's,
-     * so it is not off and its deliveries wait.
+     * so it is not off and its deliveries wait. A route that was reloaded counts a second later.
      */
     boolean isOff(String sink) {
-        return off.computeIfAbsent(sink, this::isSwitchedOff);
+        Switch known = switches.get(sink);
+        if (known == null || System.nanoTime() - known.seenAt() > LOOK_AGAIN.toNanos()) {
+            known = new Switch(isSwitchedOff(sink), System.nanoTime());
+            switches.put(sink, known);
+        }
+        return known.off();
     }
 
     private boolean isSwitchedOff(String sink) {

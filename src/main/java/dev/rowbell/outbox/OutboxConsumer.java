@@ -2,12 +2,17 @@ package dev.rowbell.outbox;
 
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Collectors;
 
 import dev.rowbell.Backoff;
 import dev.rowbell.Errors;
@@ -81,14 +86,27 @@ final class OutboxConsumer extends DefaultConsumer {
             return;
         }
         workers.shutdown();
-        Duration patience = Duration.ofSeconds(getEndpoint().getCamelContext().getShutdownStrategy().getTimeout());
-        if (!workers.awaitTermination(patience.toMillis(), TimeUnit.MILLISECONDS)) {
+        if (!isDone(patience())) {
             // a delivery that hangs: nobody knows what became of it, so it comes again
             aborted = true;
             workers.shutdownNow();
-            workers.awaitTermination(1, TimeUnit.SECONDS);
+            isDone(Duration.ofSeconds(1));
         }
         super.doStop();
+    }
+
+    /** Less than the whole stop may take, so that there is time to give back what is not finished. */
+    private Duration patience() {
+        return Duration.ofSeconds(getEndpoint().getCamelContext().getShutdownStrategy().getTimeout()).multipliedBy(2).dividedBy(3);
+    }
+
+    private boolean isDone(Duration patience) {
+        try {
+            return workers.awaitTermination(patience.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (InterruptedException e) {
+            // Camel's own patience is at its end; what follows is short and must be done all the same
+            return false;
+        }
     }
 
     private void work() {
@@ -98,11 +116,12 @@ final class OutboxConsumer extends DefaultConsumer {
             long seen = wakeup.calls();
             try {
                 long start = System.nanoTime();
-                List<Delivery> taken = table.take(getEndpoint().getSink(), most, lease());
+                UUID taker = UUID.randomUUID();
+                List<Delivery> taken = table.take(getEndpoint().getSink(), most, lease(), taker);
                 if (taken.isEmpty()) {
                     wakeup.sleep(seen, Duration.ofMillis(getEndpoint().getPoll()));
                 } else {
-                    deliver(taken);
+                    deliver(taken, taker);
                     most = share(most, Duration.ofNanos(System.nanoTime() - start));
                 }
                 if (databaseFailures > 0) {
@@ -117,7 +136,8 @@ final class OutboxConsumer extends DefaultConsumer {
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
                 return;
-            } catch (RuntimeException e) {
+            } catch (Throwable e) {
+                // without this thread the sink would stand still and nobody know
                 LOG.error("outbox:{} goes on after an error of its own", getEndpoint().getSink(), e);
                 rest(database.after(1));
             }
@@ -149,57 +169,65 @@ final class OutboxConsumer extends DefaultConsumer {
         }
     }
 
-    /** Tries each of them once; what is left when the consumer stops is given back untried. */
-    private void deliver(List<Delivery> taken) throws SQLException, InterruptedException {
-        List<Delivery> untried = new ArrayList<>(taken);
+    /**
+     * Tries each of them once; what is left when the consumer stops is given back untried. Where a batch fails, something in it is bad: its
+     * alerts are tried one by one, so that the others go on.
+     */
+    private void deliver(List<Delivery> taken, UUID taker) throws SQLException {
+        Deque<List<Delivery>> untried = new ArrayDeque<>();
+        int batch = getEndpoint().getBatch();
+        for (int from = 0; from < taken.size(); from += batch) {
+            untried.add(taken.subList(from, Math.min(from + batch, taken.size())));
+        }
         List<Outcome> unsettled = new ArrayList<>();
         long leased = System.nanoTime();
         long settled = System.nanoTime();
         while (!untried.isEmpty() && running) {
             if (elapsed(leased).compareTo(lease().dividedBy(2)) > 0) {
-                table.keep(untried, lease());
                 leased = System.nanoTime();
+                Set<Long> kept = table.keep(all(untried), lease(), taker);
+                untried = untried.stream().map(next -> next.stream().filter(delivery -> kept.contains(delivery.id())).toList())
+                        .filter(next -> !next.isEmpty()).collect(Collectors.toCollection(ArrayDeque::new));
+                if (untried.isEmpty()) {
+                    break;
+                }
             }
-            List<Delivery> next = untried.subList(0, Math.min(getEndpoint().getBatch(), untried.size()));
-            List<Outcome> outcomes = attempt(List.copyOf(next));
+            List<Delivery> next = untried.peek();
+            Throwable failure = route(next);
             if (aborted) {
                 // the interrupt has done its work, and would keep the pool from handing out a connection
                 Thread.interrupted();
                 break;
             }
-            unsettled.addAll(outcomes);
-            next.clear();
+            untried.pop();
+            if (failure == null) {
+                succeeded();
+                next.forEach(delivery -> unsettled.add(Outcome.delivered(delivery)));
+            } else if (next.size() == 1) {
+                unsettled.add(failed(next.get(0), failure));
+            } else {
+                for (int last = next.size() - 1; last >= 0; last--) {
+                    untried.push(List.of(next.get(last)));
+                }
+            }
             if (untried.isEmpty() || elapsed(settled).compareTo(SETTLE) > 0) {
-                settle(unsettled);
+                settle(unsettled, taker);
                 unsettled.clear();
                 settled = System.nanoTime();
             }
         }
-        settle(unsettled);
+        settle(unsettled, taker);
         if (!untried.isEmpty()) {
-            table.release(untried);
+            table.release(all(untried), taker);
         }
+    }
+
+    private static List<Delivery> all(Deque<List<Delivery>> batches) {
+        return batches.stream().flatMap(List::stream).toList();
     }
 
     private static Duration elapsed(long since) {
         return Duration.ofNanos(System.nanoTime() - since);
-    }
-
-    private List<Outcome> attempt(List<Delivery> deliveries) {
-        Throwable failure = route(deliveries);
-        if (failure == null) {
-            succeeded();
-            return deliveries.stream().map(Outcome::delivered).toList();
-        }
-        if (deliveries.size() == 1) {
-            return List.of(failed(deliveries.get(0), failure));
-        }
-        // something in it is bad: alone, the others go on
-        List<Outcome> outcomes = new ArrayList<>();
-        for (Delivery delivery : deliveries) {
-            outcomes.addAll(attempt(List.of(delivery)));
-        }
-        return outcomes;
     }
 
     /** Runs the route. Returns what went wrong, null where nothing did. */
@@ -245,11 +273,11 @@ final class OutboxConsumer extends DefaultConsumer {
     }
 
     /** Until it is done: while this process lives, what was delivered is not forgotten because the database was away. */
-    private void settle(List<Outcome> outcomes) throws SQLException {
+    private void settle(List<Outcome> outcomes, UUID taker) throws SQLException {
         int failures = 0;
         while (!outcomes.isEmpty()) {
             try {
-                table.settle(outcomes);
+                table.settle(outcomes, taker);
                 return;
             } catch (SQLException e) {
                 if (!running) {

@@ -26,8 +26,8 @@ final class OutboxProducer extends DefaultProducer {
         if (component.isOff(sink)) {
             return;
         }
-        Map<String, Object> alert = Rowbell.of(exchange.getContext()).alerts().fromBody(exchange.getIn().getBody(),
-                exchange.getVariable(Rowbell.ALERT_VARIABLE));
-        Filing.file(component.table(), component::wake, new Filed(sink, (String) alert.get("id"), AlertReader.write(alert), null));
+        Object origin = exchange.getVariable(Rowbell.ALERT_VARIABLE);
+        Map<String, Object> alert = Rowbell.of(exchange.getContext()).alerts().fromBody(exchange.getIn().getBody(), origin);
+        Filing.file(component.table(), component::wake, new Filed(sink, (String) alert.get("id"), AlertReader.write(alert), null, origin));
     }
 }
