@@ -3,16 +3,14 @@ package dev.rowbell;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
-import static org.junit.jupiter.api.Assertions.assertSame;
 
 import java.io.IOException;
 import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Properties;
-
-import javax.sql.DataSource;
 
 import org.apache.camel.CamelContext;
 import org.apache.camel.main.Main;
@@ -88,13 +86,32 @@ class EmbeddingTest extends CamelTestSupport {
     }
 
     @Test
-    void aDataSourceOfTheApplicationIsUsed() throws Exception {
+    void aDataSourceOfTheApplicationIsUsed(@TempDir Path dir) throws Exception {
+        TestDatabase database = TestDatabase.create();
         PGSimpleDataSource own = new PGSimpleDataSource();
-        own.setUrl(DATABASE.url());
-        try (org.apache.camel.impl.DefaultCamelContext other = new org.apache.camel.impl.DefaultCamelContext(false)) {
-            other.getRegistry().bind("rowbell", DataSource.class, own);
-            other.start();
-            assertSame(own, other.getRegistry().lookupByNameAndType("rowbell", DataSource.class));
+        own.setUrl(database.url());
+        own.setUser(database.settings().get("rowbell.jdbc.user"));
+        own.setPassword(database.settings().get("rowbell.jdbc.password"));
+        own.setApplicationName("the application's own");
+        Properties settings = new Properties();
+        settings.putAll(database.settings());
+        settings.put("rowbell.file.dir", dir.toString());
+        Main application = new Main();
+        application.bind("rowbell", own);
+        application.setOverrideProperties(settings);
+        application.configure().withRoutesIncludePattern("classpath:dev/rowbell/routes/*.camel.yaml");
+        application.start();
+        try {
+            database.execute("create table seen (by text)", """
+                    create function see() returns trigger language plpgsql as $$ begin
+                      insert into seen values (current_setting('application_name'));
+                      return null;
+                    end $$""", "create trigger see after delete on rowbell.delivery for each row execute function see()",
+                    "insert into rowbell.feedback (alert) values ('{\"id\": \"own\", \"rule\": \"r\"}')");
+            await().until(() -> AlertFiles.values(dir, "id").contains("own"));
+            await().until(() -> database.query("select by from seen").equals(List.of("the application's own")));
+        } finally {
+            application.stop();
         }
     }
 }

@@ -266,4 +266,103 @@ class FeedbackTest {
             assertEquals(List.of("file/a13r"), database.query("select sink || '/' || alert_id || ((alert ->> 'payload')::json ->> 'rule') from rowbell.dead_letter"));
         }
     }
+
+    /**
+     * Routing that takes 10 ms an alert, on the thread and in the transaction of its batch: a batch takes longer than a stop. Without what
+     * makes Camel finish it all the same, as a copy of the route may be.
+     */
+    private String slowRouting() throws IOException {
+        Files.writeString(dir.resolve("sources.camel.yaml"),
+                Files.readString(Path.of("routes/sources.camel.yaml")).replace("    shutdownRunningTask: CompleteAllTasks\n", ""));
+        Files.writeString(dir.resolve("alerts.camel.yaml"), """
+                - route:
+                    id: alerts
+                    from:
+                      uri: direct:alerts
+                      steps:
+                        - delay:
+                            asyncDelayed: false
+                            expression:
+                              constant:
+                                expression: 10
+                        - to:
+                            uri: outbox:elsewhere
+                """);
+        return "file:" + dir + "/*.camel.yaml";
+    }
+
+    private void awaitMiddleOfABatch() {
+        await().pollInterval(Duration.ofMillis(5)).until(() -> database.count("pg_stat_activity where datname = current_database()"
+                + " and application_name = 'rowbell' and state = 'idle in transaction'") > 0);
+    }
+
+    @Test
+    void aStopInTheMiddleOfABatchLosesNothingAndRoutesNothingTwice() throws Exception {
+        String routes = slowRouting();
+        for (int round = 0; round < 2; round++) {
+            try (RunningRowbell rowbell = RunningRowbell.start(settings, routes)) {
+                raise(round * 500 + 1, round * 500 + 500);
+                awaitMiddleOfABatch();
+                if (round == 1) {
+                    rowbell.context().getRouteController().stopRoute("feedback");
+                }
+            }
+            assertEquals((round + 1) * 500, database.count("rowbell.feedback") + database.count("rowbell.delivery"));
+        }
+        try (RunningRowbell rowbell = RunningRowbell.start(settings, routes)) {
+            await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.feedback") == 0);
+            assertEquals(ids(1, 1000), database.query("select alert_id from rowbell.delivery").stream().sorted().toList());
+        }
+    }
+
+    @Test
+    void aFailingAlertTakesNothingFromAnotherOfTheSameId() throws IOException {
+        Files.writeString(dir.resolve("alerts.camel.yaml"), """
+                - route:
+                    id: alerts
+                    from:
+                      uri: direct:alerts
+                      steps:
+                        - to:
+                            uri: outbox:file
+                        - filter:
+                            expression:
+                              simple:
+                                expression: "${body[rule]} == 'bad'"
+                            steps:
+                              - throwException:
+                                  exceptionType: java.lang.IllegalStateException
+                                  message: bad
+                """);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
+            database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"x\", \"rule\": \"good\"}'), ('{\"id\": \"x\", \"rule\": \"bad\"}')");
+            await().until(() -> received("rule").equals(List.of("good")) && database.count("rowbell.dead_letter") == 1);
+            await().until(() -> database.count("rowbell.delivery") == 0);
+            assertEquals(List.of("good"), received("rule"));
+        }
+    }
+
+    @Test
+    void columnsOfEveryTypeComeThrough() {
+        database.execute("""
+                create table public.odd (crt_time timestamptz default now(), price money, grid int[], doc xml, day date, clock timetz, bits bytea,
+                  ratio float8, span interval, net inet, nothing int)""", "create index on public.odd (crt_time)");
+        settings.put("rowbell.feedback.table", "public.odd");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            database.execute("""
+                    insert into public.odd values (now(), '1234.50', '{{1,2},{3,4}}', '<a/>', 'infinity', '10:00+02', '\\xdead', 'NaN', '1 day 2 s', '10.0.0.1', null)""");
+            await().until(() -> received("id").size() == 1);
+            Map<?, ?> row = (Map<?, ?>) AlertFiles.read(dir.resolve("alerts")).get(0).get("new");
+            assertTrue(row.get("price").toString().contains("1,234.50"), row.toString());
+            assertEquals(List.of(List.of(1, 2), List.of(3, 4)), row.get("grid"));
+            assertEquals("<a/>", row.get("doc"));
+            assertEquals("infinity", row.get("day"));
+            assertEquals("10:00:00+02", row.get("clock"));
+            assertEquals("\\xdead", row.get("bits"));
+            assertEquals("NaN", row.get("ratio"));
+            assertEquals("1 day 00:00:02", row.get("span"));
+            assertEquals("10.0.0.1", row.get("net"));
+            assertTrue(row.containsKey("nothing"));
+        }
+    }
 }

@@ -73,6 +73,13 @@ class ListenTest {
 
             send("channel_1", "");
             assertEquals("", receive(3).get("payload"));
+
+            // as they are, whatever Camel makes of such words elsewhere
+            String[] odd = { "'single quoted'", "\"a\" and \"b\"", "'a', 'b'", "null", "${body}", "{{rowbell.jdbc.url}}", "true" };
+            for (int i = 0; i < odd.length; i++) {
+                send("channel_1", odd[i]);
+                assertEquals(odd[i], String.valueOf(receive(4 + i).get("payload")));
+            }
         }
     }
 

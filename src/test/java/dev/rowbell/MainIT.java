@@ -143,6 +143,10 @@ class MainIT {
     void aWrongSettingIsOneLineThatNamesTheKey() throws IOException {
         TestDatabase database = TestDatabase.create();
         refuses(Map.of("rowbell.jdbc.url", "jdbc:postgresql://localhost:1/shop"), "rowbell.jdbc.url", "localhost:1");
+        try (ServerSocket silent = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            // takes the connection and says nothing
+            refuses(Map.of("rowbell.jdbc.url", "jdbc:postgresql://127.0.0.1:%d/shop".formatted(silent.getLocalPort())), "rowbell.jdbc.url");
+        }
         refuses(Map.of("rowbell.jdbc.url", "jdbc:mysql://localhost/shop"), "rowbell.jdbc.url", "jdbc:postgresql://");
         refuses(with(database, "rowbell.jdbc.url", database.url() + "_nowhere"), "rowbell.jdbc.url", database.name() + "_nowhere");
         refuses(with(database, "rowbell.jdbc.user", "nobody"), "rowbell.jdbc.user", "rowbell.jdbc.password");
@@ -175,6 +179,25 @@ class MainIT {
         Map<String, String> settings = database.settings();
         settings.put(key, value);
         return settings;
+    }
+
+    @Test
+    void twoProcessesAppendToOneFileAndTearNoLine() {
+        TestDatabase database = TestDatabase.create();
+        Map<String, String> settings = with(database, "rowbell.console", "OFF");
+        settings.put("rowbell.feedback.batch", "50");
+        try (Program one = Program.rowbell(dir, settings); Program two = Program.rowbell(dir, settings)) {
+            await(one, "Rowbell is watching");
+            await(two, "Rowbell is watching");
+            for (int batch = 0; batch < 20; batch++) {
+                database.execute("insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i, 'rule', repeat('订', 300)) from generate_series(%d, %d) i"
+                        .formatted(batch * 500 + 1, batch * 500 + 500));
+            }
+            Awaitility.await().atMost(Duration.ofSeconds(60))
+                    .until(() -> database.count("rowbell.feedback") == 0 && database.count("rowbell.delivery") == 0);
+            assertEquals(IntStream.rangeClosed(1, 10_000).mapToObj(i -> "a" + i).sorted().toList(),
+                    AlertFiles.values(dir.resolve("alerts"), "id").stream().map(Object::toString).sorted().toList());
+        }
     }
 
     @Test

@@ -256,4 +256,69 @@ class OutboxTest {
             assertEquals(2, web.requests().stream().map(WebReceiver.Request::client).distinct().count());
         }
     }
+
+    @Test
+    void aFailingBatchThatOutlivesItsLeaseIsDeliveredByOneProcess() throws IOException {
+        Files.writeString(dir.resolve("chat.camel.yaml"), """
+                - route:
+                    id: chat
+                    errorHandler:
+                      noErrorHandler: {}
+                    from:
+                      uri: outbox:chat
+                      parameters:
+                        batch: 20
+                        lease: 1s
+                      steps:
+                        - filter:
+                            expression:
+                              simple:
+                                expression: "${body.size} > 1"
+                            steps:
+                              - throwException:
+                                  exceptionType: java.lang.IllegalStateException
+                                  message: one at a time
+                        - setBody:
+                            expression:
+                              simple:
+                                expression: "${body[0]}"
+                        - marshal:
+                            json:
+                              library: Jackson
+                        - to:
+                            uri: "{{rowbell.http.url}}"
+                            parameters:
+                              httpMethod: POST
+                - route:
+                    id: alerts
+                    from:
+                      uri: direct:alerts
+                      steps:
+                        - to:
+                            uri: outbox:chat
+                """);
+        web.answerAfter(Duration.ofMillis(150));
+        String routes = "file:routes/sources.camel.yaml,file:" + dir + "/*.camel.yaml";
+        try (RunningRowbell one = RunningRowbell.start(settings, routes); RunningRowbell two = RunningRowbell.start(settings, routes)) {
+            raise(1, 20);
+            await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.delivery") == 0 && database.count("rowbell.feedback") == 0);
+            assertEquals(20, posted().size());
+            assertEquals(20, new HashSet<>(posted()).size());
+        }
+    }
+
+    @Test
+    void severalThreadsDeliverForOneSink() throws IOException {
+        Files.writeString(dir.resolve("http.camel.yaml"), Files.readString(Path.of("routes/http.camel.yaml"))
+                .replace("uri: outbox:http\n", "uri: outbox:http\n      parameters:\n        parallel: 4\n"));
+        web.answerAfter(Duration.ofMillis(50));
+        try (RunningRowbell rowbell = RunningRowbell.start(settings,
+                "file:routes/sources.camel.yaml,file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:" + dir + "/*.camel.yaml")) {
+            raise(1, 100);
+            await().atMost(Duration.ofSeconds(20)).until(() -> database.count("rowbell.delivery where sink = 'http'") == 0 && posted().size() >= 100);
+            assertEquals(100, new HashSet<>(posted()).size());
+            assertEquals(100, posted().size());
+            assertEquals(4, web.requests().stream().map(WebReceiver.Request::client).distinct().count());
+        }
+    }
 }

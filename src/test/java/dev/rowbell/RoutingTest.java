@@ -159,9 +159,36 @@ class RoutingTest {
 
             int posts = posted().size();
             Files.writeString(routes.resolve("alerts.camel.yaml"), "- route:\n    id: alerts\n    form: [a mistake");
-            long filedBefore = filed().size();
-            raiseUntil(rowbell, () -> filed().size() > filedBefore + 3);
+            // longer than the two seconds after which the file is looked at again
+            int before = filed().size();
+            await().during(Duration.ofSeconds(4)).atMost(Duration.ofSeconds(20)).pollInterval(Duration.ofMillis(300)).until(() -> {
+                raise("{\"rule\": \"r\"}");
+                return database.count("rowbell.feedback") <= 1;
+            });
+            await().until(() -> filed().size() > before + 10);
             assertEquals(posts, posted().size());
+            assertEquals(0, database.count("rowbell.dead_letter"));
+        }
+    }
+
+    @Test
+    void whileTheRouteHasAMistakeAlertsWaitAndNoneBecomesADeadLetter() throws IOException {
+        settings.put("camel.main.routesReloadEnabled", "true");
+        settings.put("camel.main.routesReloadDirectory", routes.toString());
+        try (RunningRowbell rowbell = start()) {
+            route("""
+                    - to:
+                        uri: outbx:mail
+                    """);
+            raiseUntil(rowbell, () -> database.count("rowbell.feedback") > 5);
+            assertEquals(0, database.count("rowbell.dead_letter"));
+            database.execute("select pg_notify('channel_1', '{\"id\": \"notified\", \"rule\": \"r\"}')");
+
+            route("""
+                    - to:
+                        uri: outbox:http
+                    """);
+            await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.feedback") == 0 && posted().contains("notified"));
             assertEquals(0, database.count("rowbell.dead_letter"));
         }
     }

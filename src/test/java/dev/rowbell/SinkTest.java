@@ -138,6 +138,18 @@ class SinkTest {
     }
 
     @Test
+    void severalPeopleAndAddressesOfAllKindsGetTheMail() throws Exception {
+        settings.put("rowbell.mail.to", "ops+rowbell@example.org, \"100% & more\" <team@example.org>");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(UPDATE);
+            await().until(() -> mail.getReceivedMessages().length == 2);
+            assertEquals(List.of("ops+rowbell@example.org", "100% & more <team@example.org>"),
+                    Stream.of(mail.getReceivedMessages()[0].getRecipients(Message.RecipientType.TO)).map(Objects::toString).toList());
+            await().until(() -> database.count("rowbell.delivery") == 0);
+        }
+    }
+
+    @Test
     void aMailServerThatWantsTlsAndALoginGetsBoth() throws Exception {
         try (StartTlsServer server = new StartTlsServer(keys, "rowbell", "p@ss%+&w)rd} ü")) {
             settings.put("rowbell.mail.port", String.valueOf(server.port()));
@@ -226,8 +238,9 @@ class SinkTest {
         settings.put("rowbell.mail.password", "mail-s3cret");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(UPDATE);
-            await().until(() -> web.requests().size() == 1);
+            await().until(() -> web.requests().size() == 1 && mail.getReceivedMessages().length + database.count("rowbell.dead_letter") == 1);
             List<String> endpoints = rowbell.context().getEndpoints().stream().map(Objects::toString).toList();
+            assertTrue(endpoints.stream().anyMatch(uri -> uri.contains("smtp:")), endpoints.toString());
             assertTrue(endpoints.stream().noneMatch(uri -> uri.contains("s3cret")), endpoints.toString());
         }
     }

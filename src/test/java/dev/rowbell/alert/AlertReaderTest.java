@@ -8,7 +8,6 @@ import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -108,17 +107,18 @@ class AlertReaderTest {
 
     @Test
     void aRowsUnknownColumnsAreTheNewRow() {
-        Map<String, Object> row = new LinkedHashMap<>();
-        row.put("id", 7L);
-        row.put("rule", "late");
-        row.put("severity", "critical");
-        row.put("weight", Double.NaN);
-        row.put("note", null);
-        Map<String, Object> alert = reader.fromRow(row);
+        Map<String, Object> alert = reader.fromRow(Map.of("feedback", """
+                {"id": 7, "crt_time": "2026-11-23T09:00:00.5+01:00", "rule": "late", "severity": "critical", "weight": "NaN", "note": null}"""));
         assertEquals("late", alert.get("rule"));
         assertEquals("critical", alert.get("severity"));
         assertEquals("{id=7, weight=NaN, note=null}", alert.get("new").toString());
-        assertEquals(NOW.toString(), alert.get("time"));
+        assertEquals("2026-11-23T08:00:00.500Z", alert.get("time"));
+    }
+
+    @Test
+    void aRowThatTheJsonLibraryCannotReadIsKeptAsText() {
+        String deep = "{\"a\":" + "[".repeat(2000) + "]".repeat(2000) + "}";
+        assertEquals(deep, reader.fromRow(Map.of("feedback", deep)).get("payload"));
     }
 
     @Test
