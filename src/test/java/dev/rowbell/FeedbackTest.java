@@ -15,6 +15,8 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 
 import org.junit.jupiter.api.BeforeEach;
@@ -363,6 +365,27 @@ class FeedbackTest {
             assertEquals("1 day 00:00:02", row.get("span"));
             assertEquals("10.0.0.1", row.get("net"));
             assertTrue(row.containsKey("nothing"));
+        }
+    }
+
+    @Test
+    void theRightsOfTheDocsAreEnoughWhereADbaAppliesTheSchema() throws IOException {
+        try (RunningRowbell dba = RunningRowbell.start(settings)) {
+            assertEquals(0, database.count("rowbell.feedback"));
+        }
+        String role = "rowbell_of_" + database.name();
+        Matcher grants = Pattern.compile("```sql\n *(grant usage.*?)```", Pattern.DOTALL).matcher(Files.readString(Path.of("docs/schema.md")));
+        assertTrue(grants.find());
+        database.execute("drop role if exists " + role, "create role " + role + " login password 'pw'", grants.group(1).replace("to rowbell;", "to " + role + ";"));
+        settings.putAll(Map.of("rowbell.migrate", "false", "rowbell.jdbc.user", role, "rowbell.jdbc.password", "pw"));
+        settings.put("rowbell.http.url", "http://127.0.0.1:1/");
+        settings.put("rowbell.outbox.max-attempts", "2");
+        settings.put("rowbell.outbox.backoff", "10ms");
+        settings.put("rowbell.outbox.poll", "50ms");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 10);
+            await().until(() -> received("id").size() == 10 && database.count("rowbell.dead_letter where sink = 'http'") == 10);
+            assertEquals(0, database.count("rowbell.delivery"));
         }
     }
 }
