@@ -22,6 +22,7 @@ public final class Rowbell extends ServiceSupport {
     private final Settings settings;
     private final Doorbell doorbell = new Doorbell();
     private final AlertReader alerts;
+    private volatile String source;
     private Database database;
     private boolean closed;
 
@@ -62,14 +63,21 @@ public final class Rowbell extends ServiceSupport {
         return database;
     }
 
+    /** Asked for each alert, and so kept: finding a setting takes as long as routing the alert. */
     private String source() {
-        String source = settings.text("rowbell.source");
-        return source.isEmpty() ? database().name() : source;
+        String known = source;
+        if (known == null) {
+            String set = settings.text("rowbell.source");
+            known = set.isEmpty() ? database().name() : set;
+            source = known;
+        }
+        return known;
     }
 
     @Override
     protected synchronized void doStart() {
         closed = false;
+        source = null;
     }
 
     /** Closes the database for good: what still runs shall not open it again. */
