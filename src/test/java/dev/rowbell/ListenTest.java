@@ -4,6 +4,7 @@ import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -154,6 +155,34 @@ class ListenTest {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             awaitListeners(1);
             assertTrue(rowbell.context().getRoutes().stream().noneMatch(route -> route.getRouteId().equals("notifications")));
+        }
+    }
+
+    @Test
+    void aConnectionThatWentSilentIsNoticedAndReplaced() throws IOException {
+        try (TcpProxy network = new TcpProxy(database.port())) {
+            settings.put("rowbell.jdbc.url", "jdbc:postgresql://localhost:%d/%s?socketTimeout=2".formatted(network.port(), database.name()));
+            settings.put("rowbell.listen.heartbeat", "500ms");
+            settings.put("rowbell.feedback.poll", "1h");
+            try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+                awaitListeners(2);
+                send("channel_1", "{\"id\": \"before\", \"rule\": \"r\"}");
+                assertEquals("before", receive(0).get("id"));
+                List<String> silent = database.query("select pid from " + LISTENERS);
+
+                network.cutSilently();
+                await().atMost(Duration.ofSeconds(20)).until(() -> database.count(
+                        LISTENERS + " and query ilike 'listen%' and pid not in (" + String.join(",", silent) + ")") >= 1);
+                database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"durable\", \"rule\": \"r\"}')");
+                await().atMost(Duration.ofSeconds(30)).until(() -> AlertFiles.values(alerts, "id").contains("durable"));
+                // the lock that only one may hold goes with the silent session, which the server ends in its own time: here at once
+                database.execute("select pg_terminate_backend(pid) from pg_stat_activity where pid in (" + String.join(",", silent) + ")");
+                await().atMost(Duration.ofSeconds(20)).until(() -> database.count(
+                        LISTENERS + " and query ilike 'listen \"channel_1%' and pid not in (" + String.join(",", silent) + ")") == 1);
+                send("channel_1", "{\"id\": \"after\", \"rule\": \"r\"}");
+                await().until(() -> AlertFiles.values(alerts, "id").contains("after"));
+                assertEquals(3, AlertFiles.read(alerts).size());
+            }
         }
     }
 }

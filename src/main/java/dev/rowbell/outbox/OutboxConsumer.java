@@ -129,7 +129,7 @@ final class OutboxConsumer extends DefaultConsumer {
                     databaseFailures = 0;
                 }
             } catch (SQLException e) {
-                if (++databaseFailures == 1) {
+                if (++databaseFailures == 1 && running) {
                     LOG.warn("outbox:{} waits for the database: {}", getEndpoint().getSink(), Errors.inWords(e));
                 }
                 rest(database.after(databaseFailures));
@@ -185,7 +185,7 @@ final class OutboxConsumer extends DefaultConsumer {
         while (!untried.isEmpty() && running) {
             if (elapsed(leased).compareTo(lease().dividedBy(2)) > 0) {
                 leased = System.nanoTime();
-                Set<Long> kept = table.keep(all(untried), lease(), taker);
+                Set<Long> kept = kept(all(untried), taker);
                 untried = untried.stream().map(next -> next.stream().filter(delivery -> kept.contains(delivery.id())).toList())
                         .filter(next -> !next.isEmpty()).collect(Collectors.toCollection(ArrayDeque::new));
                 if (untried.isEmpty()) {
@@ -219,6 +219,17 @@ final class OutboxConsumer extends DefaultConsumer {
         settle(unsettled, taker);
         if (!untried.isEmpty()) {
             table.release(all(untried), taker);
+        }
+    }
+
+    /** Where the database is away nothing is kept: what is untried comes again, and what was delivered is still to be settled. */
+    private Set<Long> kept(List<Delivery> deliveries, UUID taker) {
+        try {
+            return table.keep(deliveries, lease(), taker);
+        } catch (SQLException e) {
+            LOG.warn("outbox:{} could not keep {} deliveries, they are due again after their lease: {}", getEndpoint().getSink(),
+                    deliveries.size(), Errors.inWords(e));
+            return Set.of();
         }
     }
 
