@@ -86,8 +86,8 @@ public final class Settings {
         if (isSet("rowbell.mail.host") && !isSet("rowbell.mail.to")) {
             throw new SettingsException("rowbell.mail.to: rowbell.mail.host is set, say who gets the mail");
         }
-        if (isSet("rowbell.http.url") && !text("rowbell.http.url").matches("https?://[^/].*")) {
-            throw new SettingsException("rowbell.http.url: write it as https://host/path");
+        if (isSet("rowbell.http.url") && !text("rowbell.http.url").matches("https?://[^/?#@]+([/?#].*)?")) {
+            throw new SettingsException("rowbell.http.url: write it as https://host/path, without a login");
         }
     }
 

@@ -163,6 +163,7 @@ class MainIT {
         refuses(with(database, "rowbell.outbox.backoff", "soon"), "rowbell.outbox.backoff", "15m");
         refuses(with(database, "rowbell.mail.host", "localhost"), "rowbell.mail.to");
         refuses(with(database, "rowbell.http.url", "localhost"), "rowbell.http.url", "https://");
+        refuses(with(database, "rowbell.http.url", "https://bob:secret@localhost/"), "rowbell.http.url", "login");
         Files.writeString(dir.resolve("a-file"), "");
         refuses(with(database, "rowbell.file.dir", "a-file"), "rowbell.file.dir");
         refuses(Map.of("rowbell.embedded.dir", "a-file"), "rowbell.embedded.dir");
