@@ -1,5 +1,6 @@
 package dev.rowbell.feedback;
 
+import java.time.Duration;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
@@ -13,12 +14,15 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Polls the feedback table when somebody rings, and otherwise every {@code delay} of its consumer as a backstop. However often it is rung
+ * Polls the feedback table when somebody rings, and otherwise every {@code delay} of its consumer as a backstop, or after a second where the
+ * last poll failed. However often it is rung
  * while a poll runs, one more poll follows. Safe for many threads.
  */
 public final class Doorbell extends ServiceSupport implements ScheduledPollConsumerScheduler {
 
     private static final Logger LOG = LoggerFactory.getLogger(Doorbell.class);
+
+    private static final Duration RETRY = Duration.ofSeconds(1);
 
     private final Semaphore rung = new Semaphore(0);
     private CamelContext context;
@@ -65,7 +69,9 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
         try {
             while (running) {
                 poll(task);
-                rung.tryAcquire(polled.getDelay(), TimeUnit.MILLISECONDS);
+                // who rang for a poll that failed does not ring again
+                long wait = polled.getErrorCounter() > 0 ? Math.min(polled.getDelay(), RETRY.toMillis()) : polled.getDelay();
+                rung.tryAcquire(wait, TimeUnit.MILLISECONDS);
                 rung.drainPermits();
             }
         } catch (InterruptedException e) {
