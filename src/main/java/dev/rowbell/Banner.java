@@ -28,6 +28,9 @@ final class Banner {
         lines.add("");
         lines.add("Rowbell is watching PostgreSQL %s%s".formatted(database.version(), database.isEmbedded() ? ", embedded" : ""));
         lines.add("  connect    " + database.shownUrl());
+        if (database.isEmbedded()) {
+            lines.add("             psql \"%s\"".formatted(database.shownUrl().substring("jdbc:".length())));
+        }
         if (demo) {
             lines.add("  demo       orders are written to public.feed; rowbell.demo=false stops that");
         }
