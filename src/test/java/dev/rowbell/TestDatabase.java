@@ -14,6 +14,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import org.awaitility.Awaitility;
+import org.flywaydb.core.Flyway;
 import org.testcontainers.postgresql.PostgreSQLContainer;
 import org.testcontainers.utility.DockerImageName;
 
@@ -66,6 +67,20 @@ final class TestDatabase {
         return database;
     }
 
+    /** With the schema that Rowbell makes at its first start. */
+    static TestDatabase createWithSchema() {
+        TestDatabase database = create();
+        Flyway.configure()
+                .dataSource(database.url(), Server.INSTANCE.user, Server.INSTANCE.password)
+                .defaultSchema("rowbell")
+                .schemas("rowbell")
+                .locations("classpath:dev/rowbell/migration")
+                .placeholderReplacement(false)
+                .load()
+                .migrate();
+        return database;
+    }
+
     String name() {
         return name;
     }
@@ -86,6 +101,10 @@ final class TestDatabase {
 
     Connection connect() throws SQLException {
         return DriverManager.getConnection(url(), Server.INSTANCE.user, Server.INSTANCE.password);
+    }
+
+    Connection connectAs(String user, String password) throws SQLException {
+        return DriverManager.getConnection(url(), user, password);
     }
 
     void execute(String... statements) {
