@@ -1,5 +1,7 @@
 package dev.rowbell;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.ResultSet;
@@ -15,6 +17,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import org.awaitility.Awaitility;
 import org.flywaydb.core.Flyway;
+import org.testcontainers.containers.Container.ExecResult;
 import org.testcontainers.postgresql.PostgreSQLContainer;
 import org.testcontainers.utility.DockerImageName;
 
@@ -28,7 +31,7 @@ final class TestDatabase {
 
     private final String name = "test_" + COUNT.incrementAndGet();
 
-    private record Server(String host, int port, String user, String password) {
+    private record Server(String host, int port, String user, String password, PostgreSQLContainer container) {
 
         static final Server INSTANCE = start();
 
@@ -38,13 +41,14 @@ final class TestDatabase {
                 PostgreSQLContainer container = new PostgreSQLContainer(DockerImageName.parse(image).asCompatibleSubstituteFor("postgres"));
                 container.start();
                 Runtime.getRuntime().addShutdownHook(new Thread(container::stop));
-                return new Server(container.getHost(), container.getMappedPort(5432), container.getUsername(), container.getPassword());
+                return new Server(container.getHost(), container.getMappedPort(5432), container.getUsername(), container.getPassword(),
+                        container);
             }
             try {
                 EmbeddedPostgres embedded = EmbeddedPostgres.builder().setServerConfig("unix_socket_directories", "''").start();
-                return new Server("localhost", embedded.getPort(), "postgres", "postgres");
-            } catch (java.io.IOException e) {
-                throw new java.io.UncheckedIOException(e);
+                return new Server("localhost", embedded.getPort(), "postgres", "postgres", null);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
             }
         }
 
@@ -79,6 +83,18 @@ final class TestDatabase {
                 .load()
                 .migrate();
         return database;
+    }
+
+    /** A new database that is restored from a dump of this one. Only of a container, which has the tools. */
+    TestDatabase dumpedAndRestored() throws IOException, InterruptedException {
+        TestDatabase restored = create();
+        ExecResult result = Server.INSTANCE.container.execInContainer("sh", "-c",
+                "pg_dump -U %1$s %2$s > /tmp/%2$s.sql && psql -q -v ON_ERROR_STOP=1 -U %1$s -d %3$s -f /tmp/%2$s.sql".formatted(Server.INSTANCE.user, name,
+                        restored.name));
+        if (result.getExitCode() != 0) {
+            throw new IllegalStateException(result.getStderr());
+        }
+        return restored;
     }
 
     String name() {
