@@ -1,0 +1,48 @@
+package dev.rowbell.bench;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The benchmark. Arguments choose parts, none means all; {@code -Dbench.seconds} is the length of one round (3), {@code -Dbench.rounds} how
+ * many there are of each (5), {@code -Dbench.short=true} a form of two minutes that only shows that it works.
+ */
+public final class Bench {
+
+    private interface Part {
+        void run(Server server, Report report) throws Exception;
+    }
+
+    private static final Map<String, Part> PARTS = new LinkedHashMap<>();
+
+    static {
+        PARTS.put("write", (server, report) -> new WritePart(server, report).run());
+        PARTS.put("storm", (server, report) -> new StormPart(server, report).run());
+        PARTS.put("latency", (server, report) -> new LatencyPart(server, report).run());
+        PARTS.put("drain", (server, report) -> new DrainPart(server, report).run());
+    }
+
+    private Bench() {
+    }
+
+    public static void main(String[] args) throws Exception {
+        List<String> chosen = args.length == 0 ? List.copyOf(PARTS.keySet()) : List.of(args);
+        for (String part : chosen) {
+            if (!PARTS.containsKey(part)) {
+                System.err.println("bench: there is no part " + part + ", choose from " + String.join(" ", PARTS.keySet()));
+                System.exit(2);
+            }
+        }
+        try (Server server = Server.start(); Report report = new Report()) {
+            report.say("PostgreSQL " + server.describe());
+            for (String part : chosen) {
+                PARTS.get(part).run(server, report);
+            }
+            report.table();
+        } catch (WrongCount e) {
+            System.err.println("bench: " + e.getMessage());
+            System.exit(1);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+package dev.rowbell.bench;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/** What was measured: a line for people as soon as it is known, a table at the end, and JSON lines in {@code target/bench.jsonl}. */
+final class Report implements AutoCloseable {
+
+    private static final Path FILE = Path.of("target", "bench.jsonl");
+
+    private record Row(String part, String measure, Series value, String unit, Series floor, String floorName, double ratio, String reach, boolean reached) {
+    }
+
+    private final List<Row> rows = new ArrayList<>();
+
+    void say(String line) {
+        System.out.println(line);
+    }
+
+    /** @param least the ratio of the medians to reach */
+    void atLeast(String part, String measure, Series value, String unit, String floorName, Series floor, double least) {
+        double ratio = value.median() / floor.median();
+        add(new Row(part, measure, value, unit, floor, floorName, ratio, String.format(Locale.ROOT, "≥ %.2f", least), ratio >= least));
+    }
+
+    /** @param most the ratio of the medians not to exceed */
+    void atMost(String part, String measure, Series value, String unit, String floorName, Series floor, double most) {
+        double ratio = value.median() / floor.median();
+        add(new Row(part, measure, value, unit, floor, floorName, ratio, String.format(Locale.ROOT, "≤ %.2f", most), ratio <= most));
+    }
+
+    private void add(Row row) {
+        rows.add(row);
+        say(line(row));
+        try {
+            Files.createDirectories(FILE.getParent());
+            Files.writeString(FILE, String.format(Locale.ROOT,
+                    "{\"part\":\"%s\",\"measure\":\"%s\",\"unit\":\"%s\",\"median\":%s,\"rounds\":%s,\"floor\":\"%s\",\"floor_median\":%s,\"floor_rounds\":%s,\"ratio\":%.3f,\"reach\":\"%s\",\"reached\":%s}%n",
+                    row.part, row.measure, row.unit, row.value.median(), row.value.values(), row.floorName, row.floor.median(), row.floor.values(), row.ratio,
+                    row.reach, row.reached), StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static String line(Row row) {
+        return String.format(Locale.ROOT, "%-8s %-44s %12s %-6s  %-34s %12s   %6.2f  %-7s %s", row.part, row.measure, row.value.shown(), row.unit, row.floorName,
+                row.floor.shown(), row.ratio, row.reach, row.reached ? "" : "not reached");
+    }
+
+    void table() {
+        say("");
+        say(String.format("%-8s %-44s %12s %-6s  %-34s %12s   %6s  %s", "part", "measure", "median", "", "against", "median", "ratio", "reach"));
+        rows.forEach(row -> say(line(row)));
+    }
+
+    @Override
+    public void close() {
+        System.out.flush();
+    }
+}

@@ -1,0 +1,37 @@
+package dev.rowbell.bench;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+
+/** Measures what is compared in turns, A B A B, so that what else the machine does falls on all of them. The first turn is thrown away. */
+final class Rounds {
+
+    static final boolean SHORT = Boolean.getBoolean("bench.short");
+    static final int COUNT = Integer.getInteger("bench.rounds", SHORT ? 1 : 5);
+    static final double SECONDS = Double.parseDouble(System.getProperty("bench.seconds", SHORT ? "0.5" : "3"));
+
+    private final Map<String, Callable<Double>> measures = new LinkedHashMap<>();
+
+    Rounds add(String name, Callable<Double> measure) {
+        measures.put(name, measure);
+        return this;
+    }
+
+    Map<String, Series> run() throws Exception {
+        Map<String, List<Double>> values = new LinkedHashMap<>();
+        for (int round = 0; round <= COUNT; round++) {
+            for (Map.Entry<String, Callable<Double>> measure : measures.entrySet()) {
+                double value = measure.getValue().call();
+                if (round > 0) {
+                    values.computeIfAbsent(measure.getKey(), name -> new ArrayList<>()).add(value);
+                }
+            }
+        }
+        Map<String, Series> series = new LinkedHashMap<>();
+        values.forEach((name, list) -> series.put(name, new Series(list)));
+        return series;
+    }
+}

@@ -1,0 +1,178 @@
+package dev.rowbell.bench;
+
+import java.io.BufferedReader;
+import java.io.File;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.URI;
+import java.net.URLClassLoader;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+
+/** Rowbell as people run it, in a JVM and a directory of its own, with the file sink. */
+final class RowbellProcess implements AutoCloseable {
+
+    private final Process process;
+    private final Path directory;
+    private final CountDownLatch up = new CountDownLatch(1);
+    private final long started = System.nanoTime();
+    private final Map<Path, Long> read = new HashMap<>();
+    private long lines;
+    private volatile double startSeconds;
+
+    private RowbellProcess(Process process, Path directory) {
+        this.process = process;
+        this.directory = directory;
+    }
+
+    /** @param more settings besides the database and what makes it quiet */
+    static RowbellProcess start(Db db, Map<String, String> more) throws Exception {
+        Path directory = Files.createTempDirectory("rowbell-bench");
+        List<String> settings = new ArrayList<>(List.of("rowbell.jdbc.url=" + db.url(), "rowbell.rules=", "rowbell.console=OFF", "rowbell.file.dir=alerts"));
+        more.forEach((key, value) -> settings.add(key + "=" + value));
+        Files.write(directory.resolve("application.properties"), settings);
+        Process process = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx160m", "-cp", classPath(), "dev.rowbell.Main")
+                .directory(directory.toFile()).redirectErrorStream(true).start();
+        RowbellProcess rowbell = new RowbellProcess(process, directory);
+        Thread reader = new Thread(rowbell::read, "rowbell output");
+        reader.setDaemon(true);
+        reader.start();
+        if (!rowbell.up.await(60, TimeUnit.SECONDS)) {
+            throw new IllegalStateException("Rowbell did not start");
+        }
+        return rowbell;
+    }
+
+    /** exec:java has the project in a class loader of its own. */
+    private static String classPath() {
+        if (RowbellProcess.class.getClassLoader() instanceof URLClassLoader loader) {
+            return String.join(File.pathSeparator, Stream.of(loader.getURLs()).map(url -> Path.of(URI.create(url.toString())).toString()).toList());
+        }
+        return System.getProperty("java.class.path");
+    }
+
+    private void read() {
+        try (BufferedReader lines = process.inputReader(StandardCharsets.UTF_8)) {
+            for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                if (line.startsWith("Rowbell is watching")) {
+                    startSeconds = (System.nanoTime() - started) / 1e9;
+                    up.countDown();
+                } else if (line.contains("WARN") || line.contains("ERROR") || line.startsWith("rowbell:")) {
+                    System.out.println("  rowbell: " + line);
+                }
+            }
+        } catch (IOException e) {
+            // it has been stopped
+        }
+    }
+
+    double startSeconds() {
+        return startSeconds;
+    }
+
+    long pid() {
+        return process.pid();
+    }
+
+    /** Lines that the file sink has written; reads on from where the last call ended. */
+    long lines() throws IOException {
+        byte[] buffer = new byte[1 << 20];
+        for (Path file : files()) {
+            try (FileChannel channel = FileChannel.open(file)) {
+                channel.position(read.getOrDefault(file, 0L));
+                ByteBuffer bytes = ByteBuffer.wrap(buffer);
+                for (int n = channel.read(bytes); n > 0; n = channel.read(bytes.clear())) {
+                    for (int i = 0; i < n; i++) {
+                        if (buffer[i] == '\n') {
+                            lines++;
+                        }
+                    }
+                }
+                read.put(file, channel.position());
+            }
+        }
+        return lines;
+    }
+
+    private List<Path> files() throws IOException {
+        Path alerts = directory.resolve("alerts");
+        if (!Files.isDirectory(alerts)) {
+            return List.of();
+        }
+        try (Stream<Path> list = Files.list(alerts)) {
+            return list.filter(file -> file.toString().endsWith(".jsonl")).toList();
+        }
+    }
+
+    /**
+     * Waits until that many different alerts have come out, and says when the last one did, as {@link System#nanoTime()}. More or others than went
+     * in is a wrong count.
+     */
+    long awaitAlerts(long count) throws Exception {
+        long last = -1;
+        long since = System.nanoTime();
+        for (long now = lines(); now < count; now = lines()) {
+            if (now != last) {
+                last = now;
+                since = System.nanoTime();
+            } else if (System.nanoTime() - since > 30e9) {
+                throw new WrongCount("%d alerts went in, %d came out".formatted(count, now));
+            }
+            TimeUnit.MILLISECONDS.sleep(10);
+        }
+        long end = System.nanoTime();
+        Set<String> ids = ids();
+        if (ids.size() != count) {
+            throw new WrongCount("%d alerts went in, %d different ones came out".formatted(count, ids.size()));
+        }
+        return end;
+    }
+
+    Set<String> ids() throws IOException {
+        Set<String> ids = new HashSet<>();
+        for (Path file : files()) {
+            try (BufferedReader lines = new BufferedReader(new InputStreamReader(Files.newInputStream(file), StandardCharsets.UTF_8))) {
+                for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                    int from = line.indexOf("\"id\":\"") + 6;
+                    ids.add(line.substring(from, line.indexOf('"', from)));
+                }
+            }
+        }
+        return ids;
+    }
+
+    /** Forgets what came out so far. */
+    void clear() throws IOException {
+        for (Path file : files()) {
+            Files.delete(file);
+        }
+        read.clear();
+        lines = 0;
+    }
+
+    @Override
+    public void close() throws Exception {
+        process.destroy();
+        if (!process.waitFor(20, TimeUnit.SECONDS)) {
+            process.destroyForcibly().waitFor();
+        }
+        try (Stream<Path> files = Files.walk(directory)) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(file);
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+package dev.rowbell.bench;
+
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
+
+/** Every write is an alert, while Rowbell drains them: against a plain row trigger that inserts the same alert and rings nobody. */
+final class StormPart {
+
+    private static final String SQL = "insert into %s (id, c1, c2) values (?, 3, 1000000) on conflict (id) do update set c1 = excluded.c1, c2 = excluded.c2";
+
+    private final Server server;
+    private final Report report;
+
+    StormPart(Server server, Report report) {
+        this.server = server;
+        this.report = report;
+    }
+
+    void run() throws Exception {
+        Db db = server.database();
+        for (String table : new String[] { "plain", "judged" }) {
+            db.execute("create table " + table + " (id int8 primary key, c1 int, c2 int, c3 int, c4 int, c5 int, c6 int, c7 int, c8 int, c9 int, c10 int,"
+                    + " c11 int, c12 int)", "insert into " + table + " select i from generate_series(0, 200000) i", "vacuum analyze " + table);
+        }
+        db.execute("insert into rowbell.rule (name, feed, condition, fires) values ('storm', 'public.judged', 'NEW.c2 > 9999', 'every')",
+                "create table plain_feedback (crt_time timestamptz not null default clock_timestamp(), alert json not null)",
+                "create index on plain_feedback (crt_time)",
+                """
+                create function plain_judge() returns trigger language plpgsql as $fn$
+                begin
+                  if new.c2 > 9999 then
+                    insert into plain_feedback (alert) values (json_build_object('id', rowbell.new_id(), 'rule', 'storm', 'reason', 'storm', 'severity', 'warning',
+                      'status', 'firing', 'table', 'public.plain', 'operation', tg_op,
+                      'time', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                      'old', case when tg_op = 'UPDATE' then row_to_json(old) end, 'new', row_to_json(new), 'channel', 'channel_1'));
+                  end if;
+                  return null;
+                end
+                $fn$
+                """,
+                "create trigger judge after insert or update on plain for each row execute function plain_judge()");
+        try (Writers writers = new Writers(db, 16)) {
+            AtomicLong judged = new AtomicLong();
+            Map<String, Series> series = new Rounds()
+                    .add("plain", () -> rate(db, writers, "plain", "plain_feedback", judged))
+                    .add("judged", () -> rate(db, writers, "judged", "rowbell.feedback", judged))
+                    .run();
+            report.atLeast("storm", "every write an alert, 16 writers, nobody drains", series.get("judged"), "rows/s", "row trigger that inserts the same",
+                    series.get("plain"), 0.90);
+            try (RowbellProcess rowbell = RowbellProcess.start(db, Map.of())) {
+                judged.set(0);
+                Series drained = new Rounds().add("judged", () -> rate(db, writers, "judged", null, judged)).run().get("judged");
+                rowbell.awaitAlerts(judged.get());
+                report.atLeast("storm", "every write an alert, 16 writers, Rowbell drains", drained, "rows/s", "row trigger that inserts the same",
+                        series.get("plain"), 0);
+            }
+        }
+    }
+
+    private static double rate(Db db, Writers writers, String table, String queue, AtomicLong written) throws Exception {
+        if (queue != null) {
+            db.execute("truncate " + queue);
+        }
+        double rate = writers.rate(SQL.formatted(table), (statement, random) -> {
+            statement.setInt(1, random.nextInt(200_000));
+            written.incrementAndGet();
+        });
+        if (queue != null && db.number("select count(*) from " + queue) < 1) {
+            throw new WrongCount("storm: no alerts in " + queue + "");
+        }
+        return rate;
+    }
+}
