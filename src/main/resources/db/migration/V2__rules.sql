@@ -283,34 +283,61 @@ begin
 end
 $fn$;
 
+-- The rules of one operation that must be asked whether they are met, where rows is NEW or OLD: the conditions, joined by or. Null where
+-- there are none. kind: firing over NEW, resolved over what was, or compares.
+create function rowbell.met_sql(operation text, rules jsonb, kind text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select string_agg('(' || condition || E'\n)', ' or ' order by n)
+  from (
+    select r ->> 'condition' as condition, n,
+      b.side is null or row_number() over (
+        partition by b."column", b.side
+        order by case b.side when '>' then b.number else - b.number end, b.open, n) = 1 as weakest
+    from jsonb_array_elements(rules) with ordinality as e(r, n)
+    cross join lateral rowbell.moments_sql(operation, r) m
+    cross join lateral jsonb_to_record(case when jsonb_typeof(r -> 'bound') = 'object' then r -> 'bound' else '{}' end)
+      as b("column" text, side text, number numeric, open boolean)
+    where case kind
+      when 'firing' then m.firing is not null and not (r ->> 'compares')::boolean
+      when 'compares' then m.firing is not null and (r ->> 'compares')::boolean
+      else m.resolved is not null
+    end) judged
+  where weakest
+$fn$;
+
 -- Whether a statement can have a hit at all, as one SQL condition; null where it cannot. One pass over the rows, whatever the number of rules.
 create function rowbell.any_hit_sql(operation text, rules jsonb) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $fn$
-  with judged as (
-    select r ->> 'condition' as condition, (r ->> 'compares')::boolean as compares, m.firing, m.resolved, n
-    from jsonb_array_elements(rules) with ordinality as e(r, n)
-    cross join lateral rowbell.moments_sql(operation, r) m)
   select string_agg(format('exists (select from %s where %s)', source, conditions), ' or ' order by place)
   from (
-    select 1 as place, 'new_rows as new' as source, string_agg('(' || condition || E'\n)', ' or ' order by n) as conditions
-    from judged
-    where firing is not null and not compares
-    union all
-    select 2, 'old_rows as new', string_agg('(' || condition || E'\n)', ' or ' order by n)
-    from judged
-    where resolved is not null
-    union all
-    select 3, rowbell.rows_sql(operation, true), string_agg('(' || condition || E'\n)', ' or ' order by n)
-    from judged
-    where firing is not null and compares) parts
+    values
+      (1, 'new_rows as new', rowbell.met_sql(operation, rules, 'firing')),
+      (2, 'old_rows as new', rowbell.met_sql(operation, rules, 'resolved')),
+      (3, rowbell.rows_sql(operation, true), rowbell.met_sql(operation, rules, 'compares'))) parts (place, source, conditions)
+  where conditions is not null
+$fn$;
+
+-- Which of the rows of an update may have a hit, as SQL for an array of their places.
+create function rowbell.hits_sql(rules jsonb) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select 'array(' || string_agg(format(
+    'select _h.rn from (select row_number() over () as rn, (%s) as met from %s as new) as _h where _h.met', conditions, source), ' union ') || ')'
+  from (
+    values
+      ('new_rows', rowbell.met_sql('UPDATE', rules, 'firing')),
+      ('old_rows', rowbell.met_sql('UPDATE', rules, 'resolved'))) parts (source, conditions)
   where conditions is not null
 $fn$;
 
 -- The query that makes the alerts of a statement: an array of durable documents, one of documents to notify, and their channels.
--- at and place are SQL for the time and for the partition.
-create function rowbell.alerts_sql(operation text, rules jsonb, at text, place text, key text[] default null) returns text
+-- at and place are SQL for the time and for the partition, source for the rows NEW and OLD.
+create function rowbell.alerts_sql(operation text, rules jsonb, at text, place text, source text) returns text
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $fn$
@@ -321,11 +348,9 @@ declare
   heads text[] := '{}';
   tails text[] := '{}';
   channels text[] := '{}';
-  compares boolean := false;
 begin
   for rule in select value from jsonb_array_elements(rules) loop
     moments := rowbell.moments_sql(operation, rule);
-    compares := compares or (rule ->> 'compares')::boolean;
     if moments.firing is not null then
       cases := cases || format('case when %s then %s end', moments.firing, cardinality(cases) + 1);
       heads := heads || (rule ->> 'head_firing');
@@ -366,7 +391,7 @@ begin
     end,
     tails,
     case when operation = 'UPDATE' then ', _a.rn' else '' end,
-    rowbell.rows_sql(operation, compares, key),
+    source,
     array_to_string(cases, E',\n        '));
 end
 $fn$;
@@ -535,6 +560,18 @@ begin
 end
 $fn$;
 
+-- Where a condition compares one column of numbers with a number and does nothing else: which column, from which side, with what. Of
+-- several such rules on a column the weakest alone says whether one of them is met. Null for any other condition.
+create function rowbell.bound_of(condition text, relation oid) returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select jsonb_build_object('column', a.attname, 'side', left(m[2], 1), 'number', m[3]::numeric, 'open', length(m[2]) = 1)
+  from regexp_match(condition, '^\s*new\.([a-z_][a-z0-9_]*|"(?:[^"]|"")+")\s*([<>]=?)\s*(-?\d+(?:\.\d+)?)\s*$', 'i') m
+  join pg_attribute a on a.attrelid = relation and a.attname = (parse_ident(m[1]))[1] and not a.attisdropped
+  where a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float4'::regtype, 'float8'::regtype)
+$fn$;
+
 -- What the compiler needs to know of each rule of a feed, in the order of their names.
 create function rowbell.rules_of(feed rowbell.feed) returns jsonb
 language sql
@@ -544,6 +581,7 @@ as $fn$
     'name', r.name,
     'condition', r.condition,
     'compares', rowbell.condition_error(r.condition, feed.relation, true, false) is not null,
+    'bound', rowbell.bound_of(r.condition, feed.relation),
     'fires', r.fires,
     'changed', case when r.fires = 'changed' then rowbell.changed_sql(feed.relation, r.columns) end,
     'resolved', r.resolved,
@@ -702,6 +740,7 @@ as $fn$
 declare
   partitioned constant boolean := (select c.relkind = 'p' from pg_class c where c.oid = feed.relation);
   has_children constant boolean := exists (select from pg_inherits i where i.inhparent = feed.relation);
+  compares constant boolean := exists (select from jsonb_array_elements(rules) r where (r ->> 'compares')::boolean);
   now_sql constant text := $q$to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')$q$;
   operation text;
   any_hit text;
@@ -724,7 +763,6 @@ begin
         at := %4$s;
         place := rowbell.place(%5$s, tg_relid);
         %6$s
-        into durable, notified, channels;
       end if;
     end if;$part$,
       operation,
@@ -734,7 +772,23 @@ begin
         raise exception 'OLD and NEW are no pairs';
       end if;$q$ else '' end,
       any_hit, now_sql, feed.id,
-      rowbell.alerts_sql(operation, rules, '_judge.at', place));
+      case when operation = 'UPDATE' and not compares
+        -- a few hits among many rows: fetching them by their place is cheaper than pairing all
+        then format($part$hits := %s;
+        if cardinality(hits) <= 4 then
+          %s
+          into durable, notified, channels;
+        else
+          %s
+          into durable, notified, channels;
+        end if;$part$,
+          rowbell.hits_sql(rules),
+          rowbell.alerts_sql(operation, rules, '_judge.at', place, 'unnest(_judge.hits) as _a(rn) '
+            || 'cross join lateral (select * from new_rows offset _a.rn - 1 limit 1) as new '
+            || 'cross join lateral (select * from old_rows offset _a.rn - 1 limit 1) as old'),
+          rowbell.alerts_sql(operation, rules, '_judge.at', place, rowbell.rows_sql(operation, false)))
+        else rowbell.alerts_sql(operation, rules, '_judge.at', place, rowbell.rows_sql(operation, compares)) || E'\n        into durable, notified, channels;'
+      end);
   end loop;
   if fast = '' then
     body := $body$
@@ -754,6 +808,7 @@ declare
   notified text[];
   channels text[];
   failed boolean := false;
+  hits bigint[];
   pairing text[];
   rule jsonb;
   change record;
@@ -783,7 +838,7 @@ begin
         failed_key := null;
         begin
           execute coalesce(rowbell.alerts_sql(tg_op, jsonb_build_array(rule), '$1',
-            case tg_op when 'DELETE' then %5$L else %7$L end, pairing), 'select null, null, null')
+            case tg_op when 'DELETE' then %5$L else %7$L end, rowbell.rows_sql(tg_op, true, pairing)), 'select null, null, null')
           into d, n, c using at, place;
           durable := durable || d;
           notified := notified || n;
