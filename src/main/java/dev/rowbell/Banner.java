@@ -34,6 +34,7 @@ final class Banner {
         if (demo) {
             lines.add("  demo       orders are written to public.feed; rowbell.demo=false stops that");
         }
+        lines.add("  rules      " + rowbell.rules().summary());
         lines.add("  durable    " + rowbell.settings().text("rowbell.feedback.table"));
         if (rowbell.settings().isSet("rowbell.channels")) {
             lines.add("  notify     " + rowbell.settings().text("rowbell.channels"));

@@ -7,6 +7,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 
+import dev.rowbell.database.Database;
 import org.apache.camel.CamelContext;
 import org.apache.camel.support.PluginHelper;
 import org.apache.camel.support.ResourceHelper;
@@ -17,22 +18,26 @@ final class Demo {
     private Demo() {
     }
 
-    static boolean isWanted(Rowbell rowbell) {
-        Settings settings = rowbell.settings();
-        return rowbell.database().isEmbedded() && (!settings.isSet("rowbell.demo") || settings.flag("rowbell.demo"));
+    static boolean isWanted(Settings settings) {
+        return !settings.isSet("rowbell.jdbc.url") && (!settings.isSet("rowbell.demo") || settings.flag("rowbell.demo"));
     }
 
+    /** To be called before the database is opened: the rules of the demo need its feed. */
     static void addTo(CamelContext context) throws Exception {
-        createFeed(Rowbell.of(context));
+        Rowbell rowbell = Rowbell.of(context);
+        rowbell.prepare(Demo::createFeed);
+        rowbell.rules().insteadOfNone("classpath:dev/rowbell/rules.yaml");
         PluginHelper.getRoutesLoader(context)
                 .loadRoutes(ResourceHelper.resolveMandatoryResource(context, "classpath:dev/rowbell/demo/demo.camel.yaml"));
     }
 
-    private static void createFeed(Rowbell rowbell) throws IOException, SQLException {
+    private static void createFeed(Database database) {
         try (InputStream sql = Demo.class.getResourceAsStream("/dev/rowbell/demo/demo.sql");
-                Connection connection = rowbell.database().pool().getConnection();
+                Connection connection = database.pool().getConnection();
                 Statement statement = connection.createStatement()) {
             statement.execute(new String(sql.readAllBytes(), StandardCharsets.UTF_8));
+        } catch (IOException | SQLException e) {
+            throw new SettingsException("the demo's feed could not be made, rowbell.demo=false goes without it: " + Errors.inWords(e), e);
         }
     }
 }

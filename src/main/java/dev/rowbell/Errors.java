@@ -12,6 +12,16 @@ public final class Errors {
     private Errors() {
     }
 
+    /** What the user can change, where that is the cause; else as {@link #inWords}. */
+    public static String forUser(Throwable failure) {
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            if (cause instanceof SettingsException) {
+                return cause.getMessage();
+            }
+        }
+        return inWords(failure);
+    }
+
     /** The innermost cause's message, or its class where it has none; one line of at most 1000 characters. */
     public static String inWords(Throwable failure) {
         Throwable cause = failure;

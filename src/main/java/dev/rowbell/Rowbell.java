@@ -1,10 +1,13 @@
 package dev.rowbell;
 
 import java.time.Clock;
+import java.util.function.Consumer;
 
 import dev.rowbell.alert.AlertReader;
 import dev.rowbell.database.Database;
 import dev.rowbell.feedback.Doorbell;
+import dev.rowbell.rules.RuleTable;
+import dev.rowbell.rules.Rules;
 import org.apache.camel.CamelContext;
 import org.apache.camel.support.service.ServiceSupport;
 
@@ -22,6 +25,8 @@ public final class Rowbell extends ServiceSupport {
     private final Settings settings;
     private final Doorbell doorbell = new Doorbell();
     private final AlertReader alerts;
+    private final Rules rules;
+    private Consumer<Database> preparation = opened -> { };
     private volatile String source;
     private Database database;
     private boolean closed;
@@ -29,6 +34,7 @@ public final class Rowbell extends ServiceSupport {
     Rowbell(CamelContext context) {
         settings = new Settings(context);
         alerts = new AlertReader(this::source, Clock.systemUTC());
+        rules = new Rules(context, settings);
     }
 
     public static Rowbell of(CamelContext context) {
@@ -47,8 +53,18 @@ public final class Rowbell extends ServiceSupport {
         return doorbell;
     }
 
+    public Rules rules() {
+        return rules;
+    }
+
+    /** What to do in the database when it is opened, before the rules are applied. */
+    synchronized void prepare(Consumer<Database> preparation) {
+        this.preparation = preparation;
+    }
+
     /**
-     * The database, opened and brought to the current schema by the first call.
+     * The database, opened and brought to the current schema by the first call, which also applies the rules. Rules that are wrong are
+     * logged and keep nobody from starting.
      *
      * @throws SettingsException where that is not possible
      */
@@ -58,7 +74,15 @@ public final class Rowbell extends ServiceSupport {
         }
         if (database == null) {
             settings.check();
-            database = Database.open(settings);
+            Database opened = Database.open(settings);
+            try {
+                preparation.accept(opened);
+                rules.start(new RuleTable(opened.pool()));
+            } catch (RuntimeException e) {
+                opened.close();
+                throw e;
+            }
+            database = opened;
         }
         return database;
     }
@@ -85,6 +109,7 @@ public final class Rowbell extends ServiceSupport {
     protected synchronized void doStop() {
         closed = true;
         if (database != null) {
+            rules.stop();
             database.close();
             database = null;
         }

@@ -57,7 +57,7 @@ public final class RowbellPlugin implements ContextServicePlugin {
         registry.bind("rowbellListen", DataSource.class, () -> rowbell.database().listening());
         registry.bind("rowbellTransaction", FeedbackTransaction.class, () -> {
             rowbell.database();
-            return new FeedbackTransaction(CamelContextHelper.mandatoryLookup(context, Rowbell.DATA_SOURCE, DataSource.class));
+            return new FeedbackTransaction(CamelContextHelper.mandatoryLookup(context, Rowbell.DATA_SOURCE, DataSource.class), rowbell.rules().hits());
         });
     }
 

@@ -81,6 +81,10 @@ public final class Settings {
         number("rowbell.feedback.batch", 1);
         duration("rowbell.feedback.poll");
         duration("rowbell.listen.heartbeat");
+        if (isSet("rowbell.rules") && !text("rowbell.rules").matches("(file|classpath):.+")) {
+            throw new SettingsException("rowbell.rules=%s: write it as file:rules.yaml".formatted(text("rowbell.rules")));
+        }
+        flag("rowbell.rules.reload");
         flag("rowbell.mail.starttls");
         number("rowbell.mail.port", 1);
         if (isSet("rowbell.mail.host") && !isSet("rowbell.mail.to")) {

@@ -50,19 +50,20 @@ class EndToEndTest {
             settings.put("rowbell.mail.starttls", "false");
             settings.put("rowbell.mail.to", "ops@example.org");
             settings.put("rowbell.console", "OFF");
+            settings.put("rowbell.rules", "file:rules.yaml");
+            database.execute(Files.readString(Path.of("src/main/resources/dev/rowbell/demo/demo.sql")), """
+                    create table history (id bigint, c2 int, c2_before int, c4 int, c4_before int);
+                    create function keep() returns trigger language plpgsql as $$
+                    begin
+                      if tg_op = 'INSERT' then
+                        insert into history values (new.id, new.c2, null, new.c4, null);
+                      else
+                        insert into history values (new.id, new.c2, old.c2, new.c4, old.c4);
+                      end if;
+                      return null;
+                    end $$;
+                    create trigger keep after insert or update on feed for each row execute function keep()""");
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
-                database.execute(Files.readString(Path.of("src/main/resources/dev/rowbell/demo/demo.sql")), """
-                        create table history (id bigint, c2 int, c2_before int, c4 int, c4_before int);
-                        create function keep() returns trigger language plpgsql as $$
-                        begin
-                          if tg_op = 'INSERT' then
-                            insert into history values (new.id, new.c2, null, new.c4, null);
-                          else
-                            insert into history values (new.id, new.c2, old.c2, new.c4, old.c4);
-                          end if;
-                          return null;
-                        end $$;
-                        create trigger keep after insert or update on feed for each row execute function keep()""");
                 database.awaitListener("channel_1");
                 tenThousandRowsByBatchUpsert(database);
                 singleRows(database);
@@ -85,6 +86,7 @@ class EndToEndTest {
                 assertEquals(ids.size(), mail.getReceivedMessages().length);
                 assertEquals(0, database.count("rowbell.feedback"));
                 assertEquals(0, database.count("rowbell.dead_letter"));
+                await().until(() -> database.query("select sum(hits) from rowbell.rule_state").equals(List.of(String.valueOf(expected.size()))));
             }
         } finally {
             mail.stop();

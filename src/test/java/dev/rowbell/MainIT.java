@@ -43,6 +43,14 @@ class MainIT {
         return found.groupCount() == 0 ? found.group() : found.group(1);
     }
 
+    /** A command that ends, having said nothing but this. */
+    private static void ends(int exit, Program command, String output) {
+        try (command) {
+            assertEquals(exit, command.exitWithin(30), command.output());
+            assertTrue(Pattern.compile(output).matcher(command.output()).lookingAt(), command.output());
+        }
+    }
+
     private static long rowsOfFeed(String url) throws SQLException {
         try (Connection connection = DriverManager.getConnection(url); Statement statement = connection.createStatement();
                 ResultSet row = statement.executeQuery("select count(*) from public.feed")) {
@@ -62,9 +70,11 @@ class MainIT {
         String url;
         long rows;
         int alerts;
+        ends(2, Program.rowbell(dir, Map.of(), "rules", "list"), "rowbell: .*there is no database in rowbell.embedded.dir=");
         try (Program rowbell = Program.rowbell(dir, Map.of())) {
             url = await(rowbell, "connect +(jdbc:postgresql://\\S+)");
             await(rowbell, "Rowbell is watching PostgreSQL 18\\.\\d+, embedded");
+            await(rowbell, "rules +2 from classpath:dev/rowbell/rules\\.yaml");
             await(rowbell, "file +on: alerts");
             await(rowbell, "http +off: set rowbell\\.http\\.url");
             await(rowbell, "mail +off: set rowbell\\.mail\\.host");
@@ -81,6 +91,8 @@ class MainIT {
                 assertEquals(2, second.exitWithin(20));
                 assertTrue(second.output().contains("rowbell.embedded.dir"), second.output());
             }
+            // in the database of the Rowbell that runs
+            ends(0, Program.rowbell(dir, Map.of(), "rules", "list"), "rule +feed .*\nc2-overflow +public\\.feed .*\nc4-negative +public\\.feed .*\n");
             rows = rowsOfFeed(url);
             rowbell.terminate();
             rowbell.exitWithin(5);
@@ -88,7 +100,11 @@ class MainIT {
             assertFalse(postgresRuns());
             assertFalse(rowbell.output().contains("Exception"), rowbell.output());
         }
+        // in one that is started for it
+        ends(0, Program.rowbell(dir, Map.of(), "rules", "test", "c2-overflow", "--limit", "1"), "\\{\"id\":\\d+,.*}\n1 row shown, .*\n");
+        assertFalse(postgresRuns());
         try (Program rowbell = Program.rowbell(dir, Map.of("rowbell.demo", "false"))) {
+            await(rowbell, "rowbell\\.rules=file:rules\\.yaml: there is no such file");
             assertEquals(url, await(rowbell, "connect +(jdbc:postgresql://\\S+)"));
             assertTrue(rowsOfFeed(url) >= rows);
             assertTrue(AlertFiles.read(dir.resolve("alerts")).size() >= alerts);
@@ -159,6 +175,7 @@ class MainIT {
         database.execute("create table no_time (a int)", "create table parts (crt_time timestamptz) partition by range (crt_time)");
         refuses(with(database, "rowbell.feedback.table", "no_time"), "rowbell.feedback.table", "crt_time");
         refuses(with(database, "rowbell.feedback.table", "parts"), "rowbell.feedback.table", "partitions");
+        refuses(with(database, "rowbell.rules", "rules.yaml"), "rowbell.rules", "file:rules.yaml");
         refuses(with(database, "rowbell.feedback.batch", "many"), "rowbell.feedback.batch", "whole number");
         refuses(with(database, "rowbell.outbox.backoff", "soon"), "rowbell.outbox.backoff", "15m");
         refuses(with(database, "rowbell.mail.host", "localhost"), "rowbell.mail.to");
@@ -231,5 +248,40 @@ class MainIT {
         // one batch of the file sink was in flight at each kill
         assertTrue(ids.size() <= 15_000 + 3 * 500, ids.size() + " lines");
         assertEquals(0, database.count("rowbell.dead_letter"));
+    }
+
+    @Test
+    void rulesAreCheckedListedAndTestedFromTheCommandLine() throws IOException {
+        TestDatabase database = TestDatabase.create();
+        Map<String, String> settings = with(database, "rowbell.rules", "file:rules.yaml");
+        ends(2, Program.rowbell(dir, settings, "rules", "lost"), "(?s)Unmatched argument.*'lost'.*");
+        Files.writeString(dir.resolve("rules.yaml"), """
+                rules:
+                  - name: full
+                    feed: orders
+                    condition: NEW.amount > 10
+                """);
+        ends(2, Program.rowbell(dir, settings, "rules", "check"), "rowbell: the schema rowbell lacks V1__queues.sql, .*: start Rowbell once");
+        database.execute("create table orders (id int primary key, amount int)", "insert into orders select i, i from generate_series(1, 12) i");
+        try (Program rowbell = Program.rowbell(dir, settings)) {
+            await(rowbell, "rules +1 from rules\\.yaml\n");
+        }
+        ends(0, Program.rowbell(dir, settings, "rules", "check"), "1 rule, all right\n$");
+        ends(0, Program.rowbell(dir, settings, "rules", "test", "full"), "\\{\"id\":11,\"amount\":11}\n\\{\"id\":12,\"amount\":12}\n2 rows\n$");
+        ends(2, Program.rowbell(dir, settings, "rules", "test", "ful"), "rowbell: there is no rule \"ful\"; did you mean full\\?\n$");
+        Files.writeString(dir.resolve("other.yaml"), """
+                rules:
+                  - name: empty
+                    feed: public.orders
+                    condition: NEW.amont = 0
+                    severty: info
+                  - name: empty-too
+                    feed: public.orders
+
+                    condition: NEW.amont = 0
+                """);
+        ends(1, Program.rowbell(dir, settings, "rules", "check", "other.yaml"), "other\\.yaml:5: rule \"empty\": unknown key \"severty\" .*\n"
+                + "other\\.yaml:9: rule \"empty-too\": condition: column new\\.amont does not exist .*\n$");
+        assertEquals(List.of("full"), database.query("select name from rowbell.rule"));
     }
 }

@@ -21,9 +21,11 @@ final class Program implements AutoCloseable {
     }
 
     /** {@code java -jar target/rowbell.jar} in a directory, with settings by environment as in a container. */
-    static Program rowbell(Path dir, Map<String, String> settings) {
+    static Program rowbell(Path dir, Map<String, String> settings, String... arguments) {
         // starts sooner, and a test is over before the better compiler pays
-        return java(dir, settings, "-XX:TieredStopAtLevel=1", "-jar", Path.of("target/rowbell.jar").toAbsolutePath().toString());
+        List<String> command = new ArrayList<>(List.of("-XX:TieredStopAtLevel=1", "-jar", Path.of("target/rowbell.jar").toAbsolutePath().toString()));
+        command.addAll(List.of(arguments));
+        return java(dir, settings, command.toArray(String[]::new));
     }
 
     static Program java(Path dir, Map<String, String> settings, String... arguments) {

@@ -109,10 +109,10 @@ final class TestDatabase {
         return Server.INSTANCE.port;
     }
 
-    /** The settings with which Rowbell works on this database. */
+    /** The settings with which Rowbell works on this database, without the rules of the demo, whose feed is not there. */
     Map<String, String> settings() {
         return new HashMap<>(Map.of("rowbell.jdbc.url", url(), "rowbell.jdbc.user", Server.INSTANCE.user, "rowbell.jdbc.password",
-                Server.INSTANCE.password));
+                Server.INSTANCE.password, "rowbell.rules", ""));
     }
 
     Connection connect() throws SQLException {

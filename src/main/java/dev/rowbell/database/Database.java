@@ -28,7 +28,7 @@ public final class Database implements AutoCloseable {
     private final HikariDataSource pool;
     private final PGSimpleDataSource listening;
 
-    private Database(Settings settings, EmbeddedServer embedded) {
+    private Database(Settings settings, EmbeddedServer embedded, boolean visited) {
         this.embedded = embedded;
         url = embedded == null ? settings.text("rowbell.jdbc.url") : embedded.url();
         Properties login = new Properties();
@@ -54,13 +54,17 @@ public final class Database implements AutoCloseable {
         } catch (SQLException e) {
             throw refused(e);
         }
-        pool = pool(settings, login);
+        pool = visited ? visitor(login) : pool(settings, login);
         listening = new PGSimpleDataSource();
         listening.setUrl(url);
         login.forEach((key, value) -> set(listening, key.toString(), value.toString()));
         set(listening, "ApplicationName", "rowbell listen");
         try {
-            Schema.apply(settings, pool, name);
+            if (visited) {
+                Schema.expect(pool);
+            } else {
+                Schema.apply(settings, pool, name);
+            }
         } catch (RuntimeException e) {
             pool.close();
             throw e;
@@ -69,6 +73,19 @@ public final class Database implements AutoCloseable {
 
     /** @throws SettingsException where it cannot be reached, is too old, or lacks the schema and the right to make it */
     public static Database open(Settings settings) {
+        return open(settings, false);
+    }
+
+    /**
+     * The same for a command that only looks: it changes no schema, and where another Rowbell runs the embedded PostgreSQL, that is the one.
+     *
+     * @throws SettingsException where it cannot be reached, or has not the whole schema
+     */
+    public static Database visit(Settings settings) {
+        return open(settings, true);
+    }
+
+    private static Database open(Settings settings, boolean visited) {
         String url = settings.text("rowbell.jdbc.url");
         if (!url.isEmpty() && !url.startsWith("jdbc:postgresql:")) {
             throw new SettingsException("rowbell.jdbc.url: write it as jdbc:postgresql://host:5432/database");
@@ -76,15 +93,30 @@ public final class Database implements AutoCloseable {
         if (url.isEmpty() && !ClassUtils.isPresent("io.zonky.test.db.postgres.embedded.EmbeddedPostgres", Database.class.getClassLoader())) {
             throw new SettingsException("rowbell.jdbc.url is empty and there is no embedded PostgreSQL on the class path: set the URL");
         }
-        EmbeddedServer embedded = url.isEmpty() ? EmbeddedServer.start(settings) : null;
+        EmbeddedServer embedded = null;
+        if (url.isEmpty()) {
+            embedded = visited ? EmbeddedServer.visit(settings) : EmbeddedServer.start(settings);
+        }
         try {
-            return new Database(settings, embedded);
+            return new Database(settings, embedded, visited);
         } catch (RuntimeException e) {
             if (embedded != null) {
                 embedded.close();
             }
             throw e;
         }
+    }
+
+    /** A person waits for it and can stop it: a look at a large table may take long. */
+    private HikariDataSource visitor(Properties login) {
+        HikariConfig config = new HikariConfig();
+        config.setPoolName("rowbell command");
+        config.setJdbcUrl(url);
+        config.setDataSourceProperties(login);
+        // Flyway looks at the schema with two
+        config.setMaximumPoolSize(2);
+        config.setMinimumIdle(1);
+        return new HikariDataSource(config);
     }
 
     private HikariDataSource pool(Settings settings, Properties login) {

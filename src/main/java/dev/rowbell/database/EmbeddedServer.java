@@ -37,20 +37,57 @@ final class EmbeddedServer implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(EmbeddedServer.class);
     private static final String DATABASE = "rowbell";
 
+    private final String url;
+    /** Null where another Rowbell runs it, as the lock. */
     private final EmbeddedPostgres server;
     private final FileChannel lock;
 
-    private EmbeddedServer(EmbeddedPostgres server, FileChannel lock) {
+    private EmbeddedServer(String url, EmbeddedPostgres server, FileChannel lock) {
+        this.url = url;
         this.server = server;
         this.lock = lock;
     }
 
     /** @throws SettingsException where the directory or the port cannot be used */
     static EmbeddedServer start(Settings settings) {
-        Path dir = Path.of(settings.text("rowbell.embedded.dir")).toAbsolutePath().normalize();
-        int port = settings.number("rowbell.embedded.port", 0);
+        Path dir = dir(settings);
         FileChannel lock = lock(dir);
+        if (lock == null) {
+            throw new SettingsException("rowbell.embedded.dir=%s: another Rowbell is running there".formatted(dir));
+        }
+        return start(settings, dir, lock);
+    }
+
+    /**
+     * The one that another Rowbell runs in the directory, or where none does, one that is started on the data it left.
+     *
+     * @throws SettingsException where there is no data
+     */
+    static EmbeddedServer visit(Settings settings) {
+        Path dir = dir(settings);
+        if (!Files.exists(dir.resolve("data/PG_VERSION"))) {
+            throw new SettingsException("rowbell.jdbc.url is empty and there is no database in rowbell.embedded.dir=%s yet: set the URL, or start Rowbell"
+                    .formatted(dir));
+        }
+        FileChannel lock = lock(dir);
+        if (lock != null) {
+            return start(settings, dir, lock);
+        }
         try {
+            String port = Files.readString(dir.resolve("port")).strip();
+            return new EmbeddedServer("jdbc:postgresql://localhost:%s/%s?user=postgres".formatted(port, DATABASE), null, null);
+        } catch (IOException e) {
+            throw new SettingsException("rowbell.embedded.dir=%s: another Rowbell is starting there, try again".formatted(dir), e);
+        }
+    }
+
+    private static Path dir(Settings settings) {
+        return Path.of(settings.text("rowbell.embedded.dir")).toAbsolutePath().normalize();
+    }
+
+    private static EmbeddedServer start(Settings settings, Path dir, FileChannel lock) {
+        try {
+            int port = settings.number("rowbell.embedded.port", 0);
             stopOrphan(dir.resolve("data"));
             int chosen = port == 0 ? portOfLastTime(dir) : port;
             if (port != 0 && !isFree(port)) {
@@ -75,7 +112,7 @@ final class EmbeddedServer implements AutoCloseable {
             Files.writeString(dir.resolve("port"), String.valueOf(server.getPort()));
             ownersAlone(dir);
             createDatabase(server);
-            return new EmbeddedServer(server, lock);
+            return new EmbeddedServer(server.getJdbcUrl("postgres", DATABASE), server, lock);
         } catch (IOException | SQLException | IllegalStateException e) {
             release(lock);
             throw new SettingsException("rowbell.embedded.dir=%s: the embedded PostgreSQL did not start, see %s: %s"
@@ -87,11 +124,14 @@ final class EmbeddedServer implements AutoCloseable {
     }
 
     String url() {
-        return server.getJdbcUrl("postgres", DATABASE);
+        return url;
     }
 
     @Override
     public void close() {
+        if (server == null) {
+            return;
+        }
         try {
             server.close();
         } catch (IOException e) {
@@ -100,7 +140,7 @@ final class EmbeddedServer implements AutoCloseable {
         release(lock);
     }
 
-    /** One Rowbell a directory: two would fight over one data directory. */
+    /** One Rowbell a directory: two would fight over one data directory. Null where another has it. */
     private static FileChannel lock(Path dir) {
         try {
             Files.createDirectories(dir);
@@ -113,7 +153,7 @@ final class EmbeddedServer implements AutoCloseable {
             }
             if (lock == null) {
                 channel.close();
-                throw new SettingsException("rowbell.embedded.dir=%s: another Rowbell is running there".formatted(dir));
+                return null;
             }
             return channel;
         } catch (IOException e) {

@@ -8,6 +8,7 @@ import java.util.Arrays;
 
 import javax.sql.DataSource;
 
+import dev.rowbell.Errors;
 import dev.rowbell.Settings;
 import dev.rowbell.SettingsException;
 import org.flywaydb.core.Flyway;
@@ -26,19 +27,12 @@ final class Schema {
     }
 
     static void apply(Settings settings, DataSource dataSource, String database) {
-        Flyway flyway = Flyway.configure(Schema.class.getClassLoader())
-                .dataSource(dataSource)
-                .defaultSchema("rowbell")
-                .schemas("rowbell")
-                // not db/migration in the jar: the Flyway of an application that embeds it would take the files for its own
-                .locations("classpath:dev/rowbell/migration")
-                .placeholderReplacement(false)
-                .load();
+        Flyway flyway = flyway(dataSource);
         try {
             if (settings.flag("rowbell.migrate")) {
                 flyway.migrate();
             } else {
-                pendingIsAnError(flyway);
+                pendingIsAnError(flyway, "rowbell.migrate=false, but the schema lacks %s: apply what docs/schema.md says, or set it to true");
             }
             feedbackTable(settings.text("rowbell.feedback.table"), dataSource);
         } catch (FlywayException | SQLException e) {
@@ -46,11 +40,30 @@ final class Schema {
         }
     }
 
-    private static void pendingIsAnError(Flyway flyway) {
+    /** @throws SettingsException where the schema is not up to date */
+    static void expect(DataSource dataSource) {
+        try {
+            pendingIsAnError(flyway(dataSource), "the schema rowbell lacks %s: start Rowbell once, or apply what docs/schema.md says");
+        } catch (FlywayException e) {
+            throw new SettingsException("the schema rowbell cannot be looked at: " + Errors.inWords(e), e);
+        }
+    }
+
+    private static Flyway flyway(DataSource dataSource) {
+        return Flyway.configure(Schema.class.getClassLoader())
+                .dataSource(dataSource)
+                .defaultSchema("rowbell")
+                .schemas("rowbell")
+                // not db/migration in the jar: the Flyway of an application that embeds it would take the files for its own
+                .locations("classpath:dev/rowbell/migration")
+                .placeholderReplacement(false)
+                .load();
+    }
+
+    private static void pendingIsAnError(Flyway flyway, String message) {
         MigrationInfo[] pending = flyway.info().pending();
         if (pending.length > 0) {
-            throw new SettingsException("rowbell.migrate=false, but the schema lacks %s: apply what docs/schema.md says, or set it to true"
-                    .formatted(String.join(", ", Arrays.stream(pending).map(MigrationInfo::getScript).toList())));
+            throw new SettingsException(message.formatted(String.join(", ", Arrays.stream(pending).map(MigrationInfo::getScript).toList())));
         }
     }
 

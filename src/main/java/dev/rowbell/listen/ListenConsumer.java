@@ -184,7 +184,7 @@ final class ListenConsumer extends DefaultConsumer {
         int failures = 0;
         while (true) {
             try {
-                endpoint.getTransaction().run(() -> routeEach(notifications, ids));
+                endpoint.getTransaction().run(endpoint, () -> routeEach(notifications, ids));
                 return;
             } catch (RuntimeException e) {
                 if (!running) {
@@ -217,6 +217,8 @@ final class ListenConsumer extends DefaultConsumer {
                 throw RuntimeCamelException.wrapRuntimeCamelException(failure);
             } else if (failure != null) {
                 getExceptionHandler().handleException("a notification on " + notification.getName() + " could not be routed", exchange, failure);
+            } else if (endpoint.getTransaction() != null) {
+                endpoint.getTransaction().routed(endpoint, exchange);
             }
             releaseExchange(exchange, false);
         }

@@ -1,0 +1,20 @@
+package dev.rowbell;
+
+import org.apache.camel.CamelContext;
+import org.apache.camel.main.Main;
+
+/** Camel as a program of Rowbell sets it up: with the {@code application.properties} of the current directory, or the one in the jar. */
+public final class Application extends Main {
+
+    public Application() {
+        setPropertyPlaceholderLocations("file:application.properties;optional=true,classpath:dev/rowbell/application.properties");
+    }
+
+    @Override
+    protected CamelContext createCamelContext() {
+        CamelContext context = super.createCamelContext();
+        // where plugins are looked for; Maven's exec:java has them in a class loader of its own
+        context.setApplicationContextClassLoader(Application.class.getClassLoader());
+        return context;
+    }
+}

@@ -1,0 +1,26 @@
+package dev.rowbell.command;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+
+/** Text in columns, as wide as what is in them. A line end in a cell becomes a blank. */
+record Table(List<String> heads, List<List<String>> rows) {
+
+    @Override
+    public String toString() {
+        List<List<String>> lines = new ArrayList<>();
+        lines.add(heads);
+        rows.forEach(row -> lines.add(row.stream().map(cell -> cell.replaceAll("\\p{Cntrl}+", " ")).toList()));
+        int[] widths = IntStream.range(0, heads.size()).map(column -> lines.stream().mapToInt(line -> width(line.get(column))).max().orElse(0)).toArray();
+        return lines.stream().map(line -> IntStream.range(0, widths.length)
+                        .mapToObj(column -> line.get(column) + " ".repeat(widths[column] - width(line.get(column))))
+                        .collect(Collectors.joining("  ")).stripTrailing())
+                .collect(Collectors.joining(System.lineSeparator()));
+    }
+
+    private static int width(String cell) {
+        return cell.codePointCount(0, cell.length());
+    }
+}

@@ -1,0 +1,18 @@
+package dev.rowbell.rules;
+
+import java.util.Map;
+
+/**
+ * One rule as it stands in the file.
+ *
+ * @param values by key, as rowbell.rule has them: text, a Boolean or a List of text; without the keys that the file leaves out
+ * @param line where the rule begins, from 1
+ * @param lines where each of its keys stands, from 1
+ */
+record FileRule(String name, Map<String, Object> values, int line, Map<String, Integer> lines) {
+
+    /** @param field null or a key that the file leaves out: where the rule begins */
+    int lineOf(String field) {
+        return lines.getOrDefault(field, line);
+    }
+}

@@ -1,0 +1,33 @@
+package dev.rowbell.rules;
+
+import java.util.HashMap;
+import java.util.Map;
+import java.util.regex.Pattern;
+
+/** How often each rule was hit since the database was told last. Kept in memory: a crash loses a second of it. Safe for many threads. */
+public final class Hits {
+
+    /** What the name of a rule can be; an alert from elsewhere may say anything. */
+    private static final Pattern NAME = Pattern.compile("[^\\p{Cntrl}\\p{Cs}]{1,200}");
+
+    /** Of an alert from elsewhere any name is to be expected, and the database may be away for long. */
+    private static final int MOST = 10_000;
+
+    private Map<String, Long> counts = new HashMap<>();
+
+    /** Called once a transaction. */
+    public synchronized void add(Map<String, Long> hits) {
+        hits.forEach((rule, count) -> {
+            if (NAME.matcher(rule).matches() && (counts.size() < MOST || counts.containsKey(rule))) {
+                counts.merge(rule, count, Long::sum);
+            }
+        });
+    }
+
+    /** What has been added since this was called last. */
+    synchronized Map<String, Long> take() {
+        Map<String, Long> taken = counts;
+        counts = new HashMap<>();
+        return taken;
+    }
+}

@@ -1,0 +1,210 @@
+package dev.rowbell.rules;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+import org.snakeyaml.engine.v2.api.LoadSettings;
+import org.snakeyaml.engine.v2.api.lowlevel.Compose;
+import org.snakeyaml.engine.v2.exceptions.Mark;
+import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
+import org.snakeyaml.engine.v2.exceptions.ReaderException;
+import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
+import org.snakeyaml.engine.v2.nodes.MappingNode;
+import org.snakeyaml.engine.v2.nodes.Node;
+import org.snakeyaml.engine.v2.nodes.NodeTuple;
+import org.snakeyaml.engine.v2.nodes.ScalarNode;
+import org.snakeyaml.engine.v2.nodes.SequenceNode;
+import org.snakeyaml.engine.v2.nodes.Tag;
+import org.snakeyaml.engine.v2.schema.CoreSchema;
+
+/** Reads rules.yaml and remembers where everything stands. What is wrong with one rule keeps none of the others from being read. For one use. */
+final class RulesReader {
+
+    private static final String RULES = "rules";
+
+    private final String file;
+    private final List<FileRule> rules = new ArrayList<>();
+    private final List<String> unread = new ArrayList<>();
+    private final List<Problem> problems = new ArrayList<>();
+    private final Map<String, Integer> named = new HashMap<>();
+    private boolean nameless;
+
+    /** @param file as people write it */
+    RulesReader(String file) {
+        this.file = file;
+    }
+
+    RulesFile read(String text) {
+        boolean readable = readAll(text);
+        return new RulesFile(file, readable, List.copyOf(rules), List.copyOf(unread), nameless, List.copyOf(problems));
+    }
+
+    private boolean readAll(String text) {
+        Optional<Node> top;
+        try {
+            top = new Compose(LoadSettings.builder().setLabel(file).setSchema(new CoreSchema()).build()).composeString(text);
+        } catch (MarkedYamlEngineException e) {
+            String context = e.getContext() == null ? "" : e.getContext() + ": ";
+            int line = e.getProblemMark().or(e::getContextMark).map(RulesReader::line).orElse(0);
+            return unreadable(line, context + e.getProblem(), "quote text that has a colon, a # or a leading quote");
+        } catch (ReaderException e) {
+            String before = text.substring(0, Math.min(text.length(), text.offsetByCodePoints(0, Math.min(e.getPosition(),
+                    text.codePointCount(0, text.length())))));
+            return unreadable((int) before.lines().count(), "a character that YAML does not allow: U+%04X".formatted(e.getCodePoint()), "");
+        } catch (YamlEngineException e) {
+            return unreadable(0, e.getMessage(), "");
+        }
+        if (top.isEmpty() || isNull(top.get())) {
+            return true;
+        }
+        if (!(top.get() instanceof MappingNode mapping)) {
+            return unreadable(line(top.get()), "there is no list of rules", "begin with a line `rules:`");
+        }
+        return readTop(mapping);
+    }
+
+    private boolean readTop(MappingNode mapping) {
+        boolean found = false;
+        Node list = null;
+        for (NodeTuple entry : mapping.getValue()) {
+            String key = scalar(entry.getKeyNode());
+            if (RULES.equals(key) && !found) {
+                found = true;
+                list = entry.getValueNode();
+            } else if (RULES.equals(key)) {
+                return unreadable(line(entry.getKeyNode()), "a second list of rules", "put all rules into one");
+            } else {
+                problem(line(entry.getKeyNode()), null, null, unknown(key), suggestion(key, List.of(RULES)));
+            }
+        }
+        if (!found) {
+            return unreadable(line(mapping), "there is no list of rules", "begin with a line `rules:`");
+        } else if (isNull(list)) {
+            return true;
+        } else if (!(list instanceof SequenceNode sequence)) {
+            return unreadable(line(list), "rules: is no list", "begin each rule with a dash: `- name: …`");
+        } else {
+            sequence.getValue().forEach(this::readRule);
+            return true;
+        }
+    }
+
+    private void readRule(Node node) {
+        if (!(node instanceof MappingNode mapping)) {
+            nameless = true;
+            problem(line(node), null, null, "this is no rule", "write it as `- name: …`, `feed: …`, `condition: …`");
+            return;
+        }
+        int problemsBefore = problems.size();
+        Map<String, Object> values = new LinkedHashMap<>();
+        Map<String, Integer> lines = new LinkedHashMap<>();
+        String name = nameOf(mapping);
+        for (NodeTuple entry : mapping.getValue()) {
+            String key = scalar(entry.getKeyNode());
+            int line = line(entry.getKeyNode());
+            Optional<Key> known = Key.of(key);
+            if (known.isEmpty()) {
+                problem(line, name, null, unknown(key), suggestion(key, Key.NAMES));
+            } else if (lines.putIfAbsent(key, line) != null) {
+                problem(line, name, key, "stands twice in this rule", "");
+            } else if (!isNull(entry.getValueNode())) {
+                value(known.get(), entry.getValueNode(), name).ifPresent(value -> values.put(key, value));
+            }
+        }
+        for (Key key : Key.REQUIRED) {
+            if (!(values.get(key.text()) instanceof String text) || text.isBlank()) {
+                boolean said = problems.subList(problemsBefore, problems.size()).stream().anyMatch(problem -> key.text().equals(problem.field()));
+                if (!said) {
+                    problem(lines.getOrDefault(key.text(), line(mapping)), name, null, "has no " + key.text(), "");
+                }
+            }
+        }
+        Integer first = name == null ? null : named.putIfAbsent(name, lines.get("name"));
+        if (first != null) {
+            problem(lines.get("name"), name, "name", "there is a rule of this name in line %d already".formatted(first),
+                    "the first one counts; give this one another name");
+        } else if (problems.size() == problemsBefore) {
+            rules.add(new FileRule(name, values, line(mapping), lines));
+        } else if (name == null) {
+            nameless = true;
+        } else {
+            unread.add(name);
+        }
+    }
+
+    /** Asked first, so that whatever is wrong with a rule is said with its name. Null where there is none that can be read. */
+    private static String nameOf(MappingNode rule) {
+        return rule.getValue().stream().filter(entry -> "name".equals(scalar(entry.getKeyNode())) && !isNull(entry.getValueNode()))
+                .map(entry -> scalar(entry.getValueNode())).filter(name -> name != null && !name.isBlank() && isStorable(name)).findFirst().orElse(null);
+    }
+
+    private Optional<Object> value(Key key, Node node, String rule) {
+        int line = line(node);
+        switch (key.type()) {
+            case BOOLEAN -> {
+                if (node instanceof ScalarNode && node.getTag().equals(Tag.BOOL)) {
+                    return Optional.of(Boolean.valueOf(scalar(node)));
+                }
+                problem(line, rule, key.text(), "is neither true nor false", "");
+            }
+            case TEXT -> {
+                String text = scalar(node);
+                if (text != null && isStorable(text)) {
+                    return Optional.of(text);
+                }
+                problem(line, rule, key.text(), text == null ? "is no text" : "has a character that PostgreSQL cannot store", "");
+            }
+            case LIST -> {
+                List<Node> items = node instanceof SequenceNode sequence ? sequence.getValue() : List.of(node);
+                if (items.stream().allMatch(item -> scalar(item) != null && !isNull(item) && isStorable(scalar(item)))) {
+                    return Optional.of(items.stream().map(RulesReader::scalar).toList());
+                }
+                problem(line, rule, key.text(), "is no list of names", "write it as [%s]".formatted(key == Key.COLUMNS ? "c1, c2" : "insert, update"));
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** Neither NUL nor half of a surrogate pair. */
+    private static boolean isStorable(String text) {
+        return text.codePoints().noneMatch(c -> c == 0 || c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE);
+    }
+
+    private static boolean isNull(Node node) {
+        return node instanceof ScalarNode && node.getTag().equals(Tag.NULL);
+    }
+
+    /** The text as it is written, also of a number; null of what is no scalar. */
+    private static String scalar(Node node) {
+        return node instanceof ScalarNode scalar ? scalar.getValue() : null;
+    }
+
+    private static String unknown(String key) {
+        return key == null ? "a key that is no text" : "unknown key \"%s\"".formatted(key);
+    }
+
+    private static String suggestion(String key, List<String> known) {
+        return key == null ? "" : new Misspelled(key).nearest(known).map("did you mean %s?"::formatted).orElse("known are " + String.join(", ", known));
+    }
+
+    private boolean unreadable(int line, String text, String hint) {
+        problem(line, null, null, text, hint);
+        return false;
+    }
+
+    private void problem(int line, String rule, String field, String text, String hint) {
+        problems.add(new Problem(file, line, rule, field, text, hint));
+    }
+
+    private static int line(Node node) {
+        return node.getStartMark().map(RulesReader::line).orElse(0);
+    }
+
+    private static int line(Mark mark) {
+        return mark.getLine() + 1;
+    }
+}
