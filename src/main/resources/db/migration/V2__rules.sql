@@ -903,6 +903,19 @@ as $fn$
   select pg_advisory_xact_lock(hashtext('rowbell'), hashtext('compiler'))
 $fn$;
 
+-- The triggers that a feed and its children are to have for these operations and have not.
+create function rowbell.missing_triggers(feed rowbell.feed, operations text[]) returns table (relid oid, operation text, name text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select t.relid, o.operation, n.name
+  from rowbell.tables_of(feed.relation) t
+  cross join unnest(operations) o(operation)
+  cross join lateral (select format('rowbell_%s_%s', feed.id, o.operation)) n(name)
+  where not exists (select from pg_trigger g where g.tgrelid = t.relid and g.tgname = n.name)
+  order by t.relid
+$fn$;
+
 -- Gives the triggers that rules ask for to the feed and its children, those that are not there yet. A trigger takes a lock that waits for
 -- writers, and writers wait behind it: so it is tried for 20 ms, all at once or not at all, and then again, until patience ends.
 create function rowbell.attach(feed rowbell.feed, operations text[], patience interval) returns void
@@ -916,14 +929,7 @@ declare
 begin
   loop
     begin
-      for missing in
-        select t.relid, operation, format('rowbell_%s_%s', feed.id, operation) as name
-        from rowbell.tables_of(feed.relation) t
-        cross join unnest(operations) operation
-        where not exists (
-          select from pg_trigger g where g.tgrelid = t.relid and g.tgname = format('rowbell_%s_%s', feed.id, operation))
-        order by t.relid
-      loop
+      for missing in select m.* from rowbell.missing_triggers(feed, operations) m loop
         execute format('create trigger %I after %s on %s referencing %s for each statement execute function rowbell.judge_%s()',
           missing.name, missing.operation, rowbell.sql_name(missing.relid),
           case missing.operation
@@ -946,12 +952,14 @@ end
 $fn$;
 
 -- Compiles all rules of a feed. Replacing functions takes no lock on the feed. Does nothing where nothing differs.
+-- Where rowbell.triggers = later, triggers that cannot be made soon are left to refresh(), which tries again.
 create function rowbell.compile(feed_name text, patience interval default '10 s') returns void
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
+  later constant boolean := coalesce(current_setting('rowbell.triggers', true) = 'later', false);
   feed rowbell.feed;
   rules jsonb;
   key text[];
@@ -970,7 +978,11 @@ begin
     select distinct operation
     from jsonb_array_elements(rules) r
     cross join jsonb_array_elements_text(r -> 'operations') operation
-    order by operation), patience);
+    order by operation), case when later then '300 ms' else patience end);
+exception when sqlstate 'RB003' then
+  if not later then
+    raise;
+  end if;
 end
 $fn$;
 
@@ -1077,7 +1089,8 @@ as $fn$
 $fn$;
 
 -- Makes the rules of one origin what a JSON array says: adds, changes, removes. Those named in keep stay as they are. A rule that is wrong
--- is returned and not applied; what it was before stays. Touches nothing that does not differ.
+-- is returned and not applied; what it was before stays. Touches nothing that does not differ. Where a feed is so busy that its triggers
+-- cannot be made at once, its rules are returned too, and refresh() makes them.
 create function rowbell.apply_rules(origin text, rules json, keep text[] default '{}')
 returns table (rule text, field text, problem text, hint text)
 language plpgsql
@@ -1093,6 +1106,7 @@ declare
   advice text;
 begin
   perform rowbell.lock_compiler();
+  perform set_config('rowbell.triggers', 'later', true);
   for given in select (rowbell.rule_of(r)).* from json_array_elements(rules) r loop
     names := names || given.name;
     given.origin := apply_rules.origin;
@@ -1118,12 +1132,18 @@ begin
         columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
         operations = excluded.operations, enabled = excluded.enabled
       where r is distinct from excluded;
-    exception when sqlstate 'RB001' or sqlstate 'RB003' then
+      return query
+      select given.name, 'feed', 'transactions write to it all the time, so its triggers are still to be made', 'Rowbell tries again every 10 seconds'
+      from rowbell.feed f
+      join rowbell.rule r on r.feed = f.name
+      where r.name = given.name and r.enabled and exists (select from rowbell.missing_triggers(f, r.operations));
+    exception when sqlstate 'RB001' then
       get stacked diagnostics message = message_text, fault = column_name, advice = pg_exception_hint;
-      return query select given.name, coalesce(nullif(fault, ''), 'feed'), message, advice;
+      return query select given.name, fault, message, advice;
     end;
   end loop;
   delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names);
+  perform set_config('rowbell.triggers', '', true);
 end
 $fn$;
 
@@ -1293,7 +1313,8 @@ begin
     grant select on rowbell.feed to rowbell_admin;
     grant execute on function rowbell.check_rule(json), rowbell.problems(rowbell.rule), rowbell.rule_of(json),
       rowbell.apply_rules(text, json, text[]), rowbell.lock_compiler(), rowbell.refresh(), rowbell.test_rule(text, int),
-      rowbell.find_feed(text), rowbell.sql_name(oid), rowbell.unwatch(text) to rowbell_admin;
+      rowbell.find_feed(text), rowbell.sql_name(oid), rowbell.tables_of(oid), rowbell.missing_triggers(rowbell.feed, text[]),
+      rowbell.unwatch(text) to rowbell_admin;
   end if;
 end
 $do$;

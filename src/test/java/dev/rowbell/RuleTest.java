@@ -469,6 +469,23 @@ class RuleTest {
         assertEquals(List.of("a"), takeAlerts("alert->>'rule'"));
     }
 
+    @Test
+    void aRuleOfAFileForABusyFeedGetsItsTriggersWhenThereIsRoom() throws SQLException {
+        String apply = "select problem from rowbell.apply_rules('file:r', '[{\"name\": \"a\", \"feed\": \"public.feed\", \"condition\": \"NEW.c1 > 5\"}]')";
+        try (Connection busy = database.connect(); Statement writing = busy.createStatement()) {
+            busy.setAutoCommit(false);
+            writing.execute("insert into feed (id, c1) values (0, 0)");
+            assertEquals(List.of("transactions write to it all the time, so its triggers are still to be made"), database.query(apply));
+            refresh();
+            assertEquals(0, database.count("pg_trigger where tgname like 'rowbell_1%'"));
+            busy.commit();
+        }
+        refresh();
+        database.execute("insert into feed (id, c1) values (1, 10)");
+        assertEquals(List.of("a"), takeAlerts("alert->>'rule'"));
+        assertEquals(List.of(), database.query(apply));
+    }
+
     // --- rights and names ---
 
     @Test
