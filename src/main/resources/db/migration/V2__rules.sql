@@ -284,12 +284,13 @@ end
 $fn$;
 
 -- The rules of one operation that must be asked whether they are met, where rows is NEW or OLD: the conditions, joined by or. Null where
--- there are none. kind: firing over NEW, resolved over what was, or compares.
+-- there are none. kind: firing over NEW, resolved over what was, or compares. Within case, because PostgreSQL would try the cheapest part of
+-- a where first: what public.is_number(NEW.note) and NEW.note::int > 5 guards against would happen.
 create function rowbell.met_sql(operation text, rules jsonb, kind text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $fn$
-  select string_agg('(' || condition || E'\n)', ' or ' order by n)
+  select 'case when ' || string_agg('(' || condition || E'\n)', ' or ' order by n) || ' then true end'
   from (
     select r ->> 'condition' as condition, n,
       b.side is null or row_number() over (
@@ -686,11 +687,12 @@ begin
     join pg_class c on c.oid = t.relid
     where c.relkind = 'r' and pg_get_partition_constraintdef(t.relid) is not null;
   elsif cardinality(key) > 0 and exists (select from pg_inherits i where i.inhparent = feed.relation) then
+    -- keys are unique in each of the tables alone: where two have it, nobody can say which row it was
     found_by := format(
-      '(select rowbell.shown_name(_f.tableoid) from %1$s _f join json_populate_record(null::%1$s, _row) _r on %2$s where _f.tableoid <> rowbell.relation_of(%3$s) limit 1)',
+      '(select case when count(*) = 1 then nullif(min(rowbell.shown_name(_f.tableoid)), %3$L) end from %1$s _f join json_populate_record(null::%1$s, _row) _r on %2$s)',
       table_name,
       (select string_agg(format('_f.%1$I = _r.%1$I', k), ' and ') from unnest(key) k),
-      feed.id);
+      rowbell.shown_name(feed.relation));
   end if;
   perform rowbell.make_function(format('place_%s', feed.id), '_row json', 'text', 'stable', format($body$
 #variable_conflict use_column
@@ -747,13 +749,15 @@ declare
   place text;
   fast text := '';
   slow_places text;
+  written_place text;
   body text;
 begin
   foreach operation in array array['INSERT', 'UPDATE', 'DELETE'] loop
     any_hit := rowbell.any_hit_sql(operation, rules);
     continue when any_hit is null;
     place := case
-      when has_children then format('coalesce(_judge.place, rowbell.place_%s(row_to_json(%s)))', feed.id,
+      -- an insert into a table with children stays there, where it is not partitioned
+      when has_children and (partitioned or operation <> 'INSERT') then format('coalesce(_judge.place, rowbell.place_%s(row_to_json(%s)))', feed.id,
         case operation when 'DELETE' then 'old' else 'new' end)
       else $q$coalesce(_judge.place, '')$q$
     end;
@@ -798,6 +802,8 @@ end
 $body$;
   else
     slow_places := format($q$coalesce($2, rowbell.place_%s(row_to_json(%s)))$q$, feed.id, '%s');
+    written_place := case when partitioned then 'rowbell.place(%s, tg_relid)' else $q$coalesce(rowbell.place(%s, tg_relid), case tg_op when 'INSERT' then '' end)$q$ end;
+    written_place := format(written_place, feed.id);
     body := format($body$
 #variable_conflict use_column
 <<_judge>>
@@ -828,7 +834,7 @@ begin
   if failed then
     begin
       at := %6$s;
-      place := rowbell.place(%4$s, tg_relid);
+      place := %8$s;
       if tg_op = 'UPDATE' then
         execute 'select case when (select count(*) from new_rows) <> (select count(*) from old_rows) then $1 end'
         into pairing using %3$L::text[];
@@ -889,7 +895,7 @@ begin
   end if;
   return null;
 end
-$body$, fast, rules, key, feed.id, format(slow_places, 'old'), now_sql, format(slow_places, 'new'));
+$body$, fast, rules, key, feed.id, format(slow_places, 'old'), now_sql, format(slow_places, 'new'), written_place);
   end if;
   perform rowbell.make_function(format('judge_%s', feed.id), '', 'trigger', 'security definer', body);
 end

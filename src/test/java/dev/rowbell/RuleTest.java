@@ -231,6 +231,14 @@ class RuleTest {
     }
 
     @Test
+    void aConditionThatGuardsItselfIsJudgedInTheOrderItIsWritten() {
+        database.execute("create function is_number(t text) returns boolean language plpgsql as 'begin return t ~ ''^[0-9]+$''; end'");
+        rule("name, feed, condition", "'guarded', 'public.feed', 'public.is_number(NEW.note) and NEW.note::int > 5'");
+        database.execute("insert into feed (id, note) values (1, 'x'), (2, '9')", "insert into feed (id, note) values (3, 'y')");
+        assertEquals(List.of("2"), takeAlerts("alert->'new'->>'id'"));
+    }
+
+    @Test
     void aRuleThatFailsAllTheTimeIsToldOnceAMinute() {
         rule("name, feed, condition", "'div', 'public.feed', '1 / NEW.c1 > 1'");
         for (int i = 0; i < 20; i++) {
