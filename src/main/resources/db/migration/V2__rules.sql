@@ -90,7 +90,8 @@ $fn$;
 
 -- Why PostgreSQL would refuse a condition, as {message, hint}; null where it is right. Plans it, and never runs it.
 -- A condition that is right as an element of a list and right in parentheses is one expression: nothing can be smuggled past its end.
-create function rowbell.condition_error(condition text, relation oid, with_new boolean, with_old boolean) returns text[]
+-- columns: which of the feed's columns there are, as SQL.
+create function rowbell.condition_error(condition text, relation oid, with_new boolean, with_old boolean, columns text default '*') returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
@@ -103,8 +104,8 @@ declare
 begin
   -- offset 0: what is known to be NULL would be worked out while planning
   rows_of := concat_ws(', ',
-    case when with_new then format('(select (null::%s).* offset 0) as new', feed) end,
-    case when with_old then format('(select (null::%s).* offset 0) as old', feed) end);
+    case when with_new then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as new', feed, columns) end,
+    case when with_old then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as old', feed, columns) end);
   execute format(E'select from %s where array[%s\n] is not null limit 0', rows_of, condition);
   execute format(E'select from %s where (%s\n) limit 0', rows_of, condition);
   return null;
@@ -221,6 +222,15 @@ begin
   if error is not null then
     return query select 'condition', error[1], error[2];
     return;
+  end if;
+  -- PostgreSQL 18 works these out when they are read, and has nothing for them in what a trigger sees
+  select string_agg(format('%I', a.attname), ', ') filter (where a.attgenerated <> 'v') into wrong
+  from pg_attribute a
+  where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+  having bool_or(a.attgenerated = 'v');
+  if wrong is not null and rowbell.condition_error(rule.condition, relation, true, true, wrong) is not null then
+    return query select 'condition', 'uses a virtual generated column, which a trigger sees as NULL',
+      'write its expression instead, or have it stored';
   end if;
   if rowbell.condition_error(rule.condition, relation, true, false) is not null then
     if rule.resolved then
@@ -1106,10 +1116,9 @@ as $fn$
 declare
   given rowbell.rule;
   wrong record;
+  good rowbell.rule[] := '{}';
   names text[] := keep;
-  message text;
   fault text;
-  advice text;
 begin
   perform rowbell.lock_compiler();
   perform set_config('rowbell.triggers', 'later', true);
@@ -1130,24 +1139,22 @@ begin
       fault := wrong.field;
       return query select given.name, wrong.field, wrong.problem, wrong.hint;
     end loop;
-    continue when fault is not null;
-    begin
-      insert into rowbell.rule as r values (given.*)
-      on conflict (name) do update set
-        feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
-        columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
-        operations = excluded.operations, enabled = excluded.enabled
-      where r is distinct from excluded;
-      return query
-      select given.name, 'feed', 'transactions write to it all the time, so its triggers are still to be made', 'Rowbell tries again every 10 seconds'
-      from rowbell.feed f
-      join rowbell.rule r on r.feed = f.name
-      where r.name = given.name and r.enabled and exists (select from rowbell.missing_triggers(f, r.operations));
-    exception when sqlstate 'RB001' then
-      get stacked diagnostics message = message_text, fault = column_name, advice = pg_exception_hint;
-      return query select given.name, fault, message, advice;
-    end;
+    if fault is null then
+      good := good || given;
+    end if;
   end loop;
+  -- all by one statement, which compiles each feed once
+  insert into rowbell.rule as r select (g).* from unnest(good) g
+  on conflict (name) do update set
+    feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
+    columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
+    operations = excluded.operations, enabled = excluded.enabled
+  where r is distinct from excluded;
+  return query
+  select r.name, 'feed', 'transactions write to it all the time, so its triggers are still to be made', 'Rowbell tries again every 10 seconds'
+  from rowbell.feed f
+  join rowbell.rule r on r.feed = f.name
+  where r.name = any (select (g).name from unnest(good) g) and r.enabled and exists (select from rowbell.missing_triggers(f, r.operations));
   delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names);
   perform set_config('rowbell.triggers', '', true);
 end

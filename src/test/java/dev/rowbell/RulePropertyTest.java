@@ -347,7 +347,7 @@ class RulePropertyTest {
                 }
                 default -> {
                     if (random.nextInt(6) == 0) {
-                        int many = 1500;
+                        int many = 400;
                         execute("insert into %s (rid, k, %s, %s) select %d + i, %d + i, i %% 10, (i %% 12)::text from generate_series(1, %d) i".formatted(
                                 kind == 4 ? table : place, columns.get(0).quoted(), columns.get(1).quoted(), rows, 100_000 + rows, many));
                         rows += many + 1;

@@ -423,6 +423,20 @@ class RuleTest {
     }
 
     @Test
+    void generatedColumnsAreJudgedWhereATriggerSeesThem() {
+        database.execute("create table computed (id int primary key, c1 int, stored int generated always as (c1 * 2) stored)");
+        rule("name, feed, condition", "'s', 'public.computed', 'NEW.stored > 5'");
+        database.execute("insert into computed (id, c1) values (1, 1), (2, 3)", "update computed set c1 = 4");
+        assertEquals(List.of("2", "1"), takeAlerts("alert->'new'->>'id'"));
+        if (Integer.parseInt(database.query("show server_version_num").get(0)) >= 180000) {
+            database.execute("alter table computed add virtual int generated always as (c1 * 3) virtual");
+            rule("name, feed, condition", "'c', 'public.computed', 'NEW.c1 > 9'");
+            assertEquals(List.of("uses a virtual generated column, which a trigger sees as NULL"), database.query(
+                    "select problem from rowbell.check_rule('{\"name\": \"v\", \"feed\": \"public.computed\", \"condition\": \"NEW.virtual > 5\"}')"));
+        }
+    }
+
+    @Test
     void rulesAreNotChangedWhereTheRulesOfOthersCannotBeSeen() throws SQLException {
         try (Connection connection = database.connect(); Statement statement = connection.createStatement()) {
             connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
