@@ -8,6 +8,7 @@ import java.io.InputStreamReader;
 import java.time.Duration;
 import java.util.Properties;
 
+import dev.rowbell.sink.Webhook;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Ordered;
 import org.apache.camel.spi.PropertiesComponent;
@@ -85,6 +86,7 @@ public final class Settings {
             throw new SettingsException("rowbell.rules=%s: write it as file:rules.yaml".formatted(text("rowbell.rules")));
         }
         flag("rowbell.rules.reload");
+        Webhook.keys(text("rowbell.http.secret"));
         flag("rowbell.mail.starttls");
         number("rowbell.mail.port", 1);
         if (isSet("rowbell.mail.host") && !isSet("rowbell.mail.to")) {

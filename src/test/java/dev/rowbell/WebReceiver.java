@@ -26,6 +26,7 @@ final class WebReceiver implements AutoCloseable {
     private final ExecutorService threads = Executors.newCachedThreadPool();
     private final HttpServer server;
     private volatile ToIntFunction<Request> answer = request -> 204;
+    private volatile String retryAfter = "";
 
     WebReceiver() {
         try {
@@ -38,6 +39,9 @@ final class WebReceiver implements AutoCloseable {
             Request request = new Request(exchange.getRequestMethod(), exchange.getRequestURI().toString(), exchange.getRequestHeaders(),
                     new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8), exchange.getRemoteAddress().getPort());
             requests.add(request);
+            if (!retryAfter.isEmpty()) {
+                exchange.getResponseHeaders().set("Retry-After", retryAfter);
+            }
             exchange.sendResponseHeaders(answer.applyAsInt(request), -1);
             exchange.close();
         });
@@ -47,6 +51,11 @@ final class WebReceiver implements AutoCloseable {
     /** @param answer the status of the answer; may take its time */
     void answer(ToIntFunction<Request> answer) {
         this.answer = answer;
+    }
+
+    /** What every answer says about when to come again. */
+    void retryAfter(String value) {
+        retryAfter = value;
     }
 
     /** As a receiver answers that is busy or far away. */

@@ -27,6 +27,7 @@ public class OutboxEndpointConfigurer extends PropertyConfigurerSupport implemen
         case "batch": target.setBatch(property(camelContext, int.class, value)); return true;
         case "bridgeerrorhandler":
         case "bridgeErrorHandler": target.setBridgeErrorHandler(property(camelContext, boolean.class, value)); return true;
+        case "circuit": target.setCircuit(property(camelContext, int.class, value)); return true;
         case "exceptionhandler":
         case "exceptionHandler": target.setExceptionHandler(property(camelContext, org.apache.camel.spi.ExceptionHandler.class, value)); return true;
         case "exchangepattern":
@@ -51,6 +52,7 @@ public class OutboxEndpointConfigurer extends PropertyConfigurerSupport implemen
         case "batch": return int.class;
         case "bridgeerrorhandler":
         case "bridgeErrorHandler": return boolean.class;
+        case "circuit": return int.class;
         case "exceptionhandler":
         case "exceptionHandler": return org.apache.camel.spi.ExceptionHandler.class;
         case "exchangepattern":
@@ -76,6 +78,7 @@ public class OutboxEndpointConfigurer extends PropertyConfigurerSupport implemen
         case "batch": return target.getBatch();
         case "bridgeerrorhandler":
         case "bridgeErrorHandler": return target.isBridgeErrorHandler();
+        case "circuit": return target.getCircuit();
         case "exceptionhandler":
         case "exceptionHandler": return target.getExceptionHandler();
         case "exchangepattern":

@@ -23,10 +23,11 @@ public class OutboxEndpointUriFactory extends org.apache.camel.support.component
     private static final Set<String> SECRET_PROPERTY_NAMES;
     private static final Map<String, String> MULTI_VALUE_PREFIXES;
     static {
-        Set<String> props = new HashSet<>(12);
+        Set<String> props = new HashSet<>(13);
         props.add("backoff");
         props.add("batch");
         props.add("bridgeErrorHandler");
+        props.add("circuit");
         props.add("exceptionHandler");
         props.add("exchangePattern");
         props.add("lazyStartProducer");

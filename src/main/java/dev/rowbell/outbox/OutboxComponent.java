@@ -42,6 +42,7 @@ public class OutboxComponent extends DefaultComponent {
         endpoint.setMaxAttempts(settings.number("rowbell.outbox.max-attempts", 1));
         endpoint.setBackoff(settings.duration("rowbell.outbox.backoff").toMillis());
         endpoint.setMaxBackoff(settings.duration("rowbell.outbox.max-backoff").toMillis());
+        endpoint.setCircuit(settings.number("rowbell.outbox.circuit", 1));
         endpoint.setPoll(settings.duration("rowbell.outbox.poll").toMillis());
         endpoint.setLease(settings.duration("rowbell.outbox.lease").toMillis());
         setProperties(endpoint, parameters);

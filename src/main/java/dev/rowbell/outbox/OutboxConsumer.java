@@ -1,6 +1,7 @@
 package dev.rowbell.outbox;
 
 import java.sql.SQLException;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -11,7 +12,6 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 
 import dev.rowbell.Backoff;
@@ -42,7 +42,7 @@ final class OutboxConsumer extends DefaultConsumer {
     private final Backoff retry;
     private final Backoff database = new Backoff(Duration.ofMillis(200), Duration.ofSeconds(10));
     private final Wakeup wakeup = new Wakeup();
-    private final AtomicInteger failuresInARow = new AtomicInteger();
+    private final Circuit circuit;
     private ExecutorService workers;
     private volatile boolean running;
     private volatile boolean aborted;
@@ -51,6 +51,7 @@ final class OutboxConsumer extends DefaultConsumer {
         super(endpoint, processor);
         table = endpoint.getComponent().table();
         retry = new Backoff(Duration.ofMillis(endpoint.getBackoff()), Duration.ofMillis(endpoint.getMaxBackoff()));
+        circuit = new Circuit(endpoint.getCircuit(), retry);
     }
 
     @Override
@@ -116,12 +117,22 @@ final class OutboxConsumer extends DefaultConsumer {
             long seen = wakeup.calls();
             try {
                 long start = System.nanoTime();
+                Duration away = circuit.away(start);
+                if (!away.isZero()) {
+                    rest(away);
+                    continue;
+                }
                 UUID taker = UUID.randomUUID();
-                List<Delivery> taken = table.take(getEndpoint().getSink(), most, lease(), taker);
+                List<Delivery> taken;
+                try {
+                    taken = table.take(getEndpoint().getSink(), circuit.isOpen() ? 1 : most, lease(), taker);
+                    deliver(taken, taker);
+                } finally {
+                    circuit.probed();
+                }
                 if (taken.isEmpty()) {
                     wakeup.sleep(seen, Duration.ofMillis(getEndpoint().getPoll()));
                 } else {
-                    deliver(taken, taker);
                     most = share(most, Duration.ofNanos(System.nanoTime() - start));
                 }
                 if (databaseFailures > 0) {
@@ -170,7 +181,7 @@ final class OutboxConsumer extends DefaultConsumer {
     }
 
     /**
-     * Tries each of them once; what is left when the consumer stops is given back untried. Where a batch fails, something in it is bad: its
+     * Tries each of them once; what is left when the consumer stops, or when the sink has failed too often in a row, is given back untried. Where a batch fails, something in it is bad: its
      * alerts are tried one by one, so that the others go on.
      */
     private void deliver(List<Delivery> taken, UUID taker) throws SQLException {
@@ -182,7 +193,8 @@ final class OutboxConsumer extends DefaultConsumer {
         List<Outcome> unsettled = new ArrayList<>();
         long leased = System.nanoTime();
         long settled = System.nanoTime();
-        while (!untried.isEmpty() && running) {
+        boolean probe = circuit.isOpen();
+        while (!untried.isEmpty() && running && (probe || !circuit.isOpen())) {
             if (elapsed(leased).compareTo(lease().dividedBy(2)) > 0) {
                 leased = System.nanoTime();
                 Set<Long> kept = kept(all(untried), taker);
@@ -260,27 +272,39 @@ final class OutboxConsumer extends DefaultConsumer {
     }
 
     private void succeeded() {
-        if (failuresInARow.getAndSet(0) > 0) {
+        if (circuit.succeeded()) {
             LOG.info("sink {} delivers again", getEndpoint().getSink());
         }
     }
 
-    private Outcome failed(Delivery delivery, Throwable failure) {
-        String error = Errors.inWords(failure);
+    private Outcome failed(Delivery delivery, Throwable thrown) {
+        Failure failure = Failure.of(thrown, Clock.systemUTC());
+        String sink = getEndpoint().getSink();
         int attempts = delivery.attempts() + 1;
+        if (failure.refused()) {
+            // who refuses is there
+            succeeded();
+            LOG.error("sink {} refused alert {}, it is a dead letter: {}", sink, delivery.alertId(), failure.error());
+            return new Outcome(delivery, failure.error(), null);
+        }
+        Duration least = failure.notBefore().compareTo(retry.most()) < 0 ? failure.notBefore() : retry.most();
+        int failuresInARow = circuit.failed(System.nanoTime(), least);
+        if (failuresInARow == getEndpoint().getCircuit()) {
+            LOG.warn("sink {} failed {} times in a row: its queue waits, and one delivery is tried now and then: {}", sink, failuresInARow, failure.error());
+        }
         if (attempts >= getEndpoint().getMaxAttempts()) {
-            LOG.error("sink {} gave up alert {} after {} attempts, it is a dead letter: {}", getEndpoint().getSink(), delivery.alertId(), attempts,
-                    error);
-            return new Outcome(delivery, error, null);
+            LOG.error("sink {} gave up alert {} after {} attempts, it is a dead letter: {}", sink, delivery.alertId(), attempts, failure.error());
+            return new Outcome(delivery, failure.error(), null);
         }
-        Duration wait = retry.after(attempts);
-        if (failuresInARow.getAndIncrement() == 0) {
-            LOG.warn("sink {} fails, alert {} waits {} ms for attempt {} of {}: {}", getEndpoint().getSink(), delivery.alertId(), wait.toMillis(),
-                    attempts + 1, getEndpoint().getMaxAttempts(), error);
+        Duration backoff = retry.after(attempts);
+        Duration wait = backoff.compareTo(least) > 0 ? backoff : least;
+        if (failuresInARow == 1) {
+            LOG.warn("sink {} fails, alert {} waits {} ms for attempt {} of {}: {}", sink, delivery.alertId(), wait.toMillis(), attempts + 1,
+                    getEndpoint().getMaxAttempts(), failure.error());
         } else {
-            LOG.debug("sink {} failed alert {}, attempt {}: {}", getEndpoint().getSink(), delivery.alertId(), attempts, error);
+            LOG.debug("sink {} failed alert {}, attempt {}: {}", sink, delivery.alertId(), attempts, failure.error());
         }
-        return new Outcome(delivery, error, wait);
+        return new Outcome(delivery, failure.error(), wait);
     }
 
     /** Until it is done: while this process lives, what was delivered is not forgotten because the database was away. */

@@ -29,6 +29,10 @@ public class OutboxEndpoint extends DefaultEndpoint {
     @UriParam(label = "consumer", defaultValue = "900000", javaType = "java.time.Duration",
               description = "The longest wait between two tries. Default: rowbell.outbox.max-backoff")
     private long maxBackoff;
+    @UriParam(label = "consumer", defaultValue = "5",
+              description = "After how many failures in a row the queue waits and only one delivery is tried now and then, until one succeeds."
+                            + " Default: rowbell.outbox.circuit")
+    private int circuit;
     @UriParam(label = "consumer", defaultValue = "1",
               description = "How many alerts the route is handed at most as one. 1: the body is one alert, a Map. More: the body is a List of"
                             + " them, which is delivered as a whole; when that fails, each is tried alone")
@@ -71,6 +75,7 @@ public class OutboxEndpoint extends DefaultEndpoint {
         atLeastOne("maxAttempts", maxAttempts);
         atLeastOne("backoff", backoff);
         atLeastOne("maxBackoff", maxBackoff);
+        atLeastOne("circuit", circuit);
         atLeastOne("batch", batch);
         atLeastOne("parallel", parallel);
         atLeastOne("poll", poll);
@@ -113,6 +118,14 @@ public class OutboxEndpoint extends DefaultEndpoint {
 
     public void setMaxBackoff(long maxBackoff) {
         this.maxBackoff = maxBackoff;
+    }
+
+    public int getCircuit() {
+        return circuit;
+    }
+
+    public void setCircuit(int circuit) {
+        this.circuit = circuit;
     }
 
     public int getBatch() {

@@ -1,0 +1,63 @@
+package dev.rowbell.outbox;
+
+import java.time.Duration;
+
+import dev.rowbell.Backoff;
+
+/**
+ * Whether a sink is worth a try. After some failures in a row it is open: one delivery is tried once a backoff, and the rest of the queue is
+ * left alone, until one succeeds. Safe for many threads.
+ */
+final class Circuit {
+
+    private final int opensAfter;
+    private final Backoff backoff;
+    private int failuresInARow;
+    private long nextProbe;
+    private boolean probing;
+
+    /** @param opensAfter failures in a row, from 1 */
+    Circuit(int opensAfter, Backoff backoff) {
+        this.opensAfter = opensAfter;
+        this.backoff = backoff;
+    }
+
+    /** How long a thread has to keep away from the sink; zero: it may go on, and where the circuit is open it is the one that probes. */
+    synchronized Duration away(long nanoTime) {
+        if (!isOpen()) {
+            return Duration.ZERO;
+        } else if (probing) {
+            return backoff.first();
+        } else if (nanoTime - nextProbe < 0) {
+            return Duration.ofNanos(nextProbe - nanoTime);
+        }
+        probing = true;
+        return Duration.ZERO;
+    }
+
+    /** The thread that was to probe has done so, or found nothing to probe with. */
+    synchronized void probed() {
+        probing = false;
+    }
+
+    synchronized boolean isOpen() {
+        return failuresInARow >= opensAfter;
+    }
+
+    /** @return whether it had failed before */
+    synchronized boolean succeeded() {
+        boolean failed = failuresInARow > 0;
+        failuresInARow = 0;
+        return failed;
+    }
+
+    /** @return failures in a row, with this one */
+    synchronized int failed(long nanoTime, Duration notBefore) {
+        failuresInARow++;
+        if (isOpen()) {
+            Duration wait = backoff.after(failuresInARow - opensAfter + 1);
+            nextProbe = nanoTime + (wait.compareTo(notBefore) > 0 ? wait : notBefore).toNanos();
+        }
+        return failuresInARow;
+    }
+}

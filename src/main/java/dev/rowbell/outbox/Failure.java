@@ -1,0 +1,94 @@
+package dev.rowbell.outbox;
+
+import java.time.Clock;
+import java.time.DateTimeException;
+import java.time.Duration;
+import java.time.ZonedDateTime;
+import java.time.format.DateTimeFormatter;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.Map;
+import java.util.Set;
+
+import dev.rowbell.Errors;
+import jakarta.mail.MessagingException;
+import org.apache.camel.http.base.HttpOperationFailedException;
+import org.eclipse.angus.mail.smtp.SMTPAddressFailedException;
+import org.eclipse.angus.mail.smtp.SMTPSendFailedException;
+import org.eclipse.angus.mail.smtp.SMTPSenderFailedException;
+
+/**
+ * What a failed try says about the next one.
+ *
+ * @param error in one line, without secrets
+ * @param refused whether the receiver has looked at this delivery and will never take it; nothing is wrong with the sink then
+ * @param notBefore the least wait that the receiver asked for; zero where it asked for none
+ */
+record Failure(String error, boolean refused, Duration notBefore) {
+
+    /** 4xx that are about the moment and not about the request: RFC 9110 (408), RFC 8470 (425), RFC 6585 (429). */
+    private static final Set<Integer> LATER = Set.of(408, 425, 429);
+
+    /** Replies about who sends, not about what is sent, RFC 4954: mended by a setting, and then all is delivered. */
+    private static final Set<Integer> LOGIN = Set.of(530, 534, 535, 538);
+
+    static Failure of(Throwable thrown, Clock clock) {
+        String error = Errors.inWords(thrown);
+        // a mail's failure has one for each recipient behind it, chained by next and not by cause
+        Deque<Throwable> causes = new ArrayDeque<>();
+        causes.add(thrown);
+        boolean refused = false;
+        while (!causes.isEmpty()) {
+            Throwable cause = causes.poll();
+            if (cause instanceof HttpOperationFailedException http) {
+                return ofHttp(http, error, clock);
+            } else if (cause instanceof DeliveryRefused) {
+                return new Failure(error, true, Duration.ZERO);
+            }
+            int reply = smtpReply(cause);
+            if (reply >= 400 && reply < 500) {
+                // one recipient that is to be tried again is reason enough
+                return new Failure(error, false, Duration.ZERO);
+            }
+            refused |= reply >= 500 && !LOGIN.contains(reply);
+            if (cause.getCause() != null) {
+                causes.add(cause.getCause());
+            }
+            if (cause instanceof MessagingException mail && mail.getNextException() != null && mail.getNextException() != mail.getCause()) {
+                causes.add(mail.getNextException());
+            }
+        }
+        return new Failure(error, refused, Duration.ZERO);
+    }
+
+    private static Failure ofHttp(HttpOperationFailedException http, String error, Clock clock) {
+        int status = http.getStatusCode();
+        boolean refused = status < 500 && !LATER.contains(status);
+        return new Failure(error, refused, refused ? Duration.ZERO : retryAfter(http.getResponseHeaders(), clock));
+    }
+
+    /** Seconds or a date, RFC 9110 section 10.2.3; what cannot be read asks for nothing. */
+    private static Duration retryAfter(Map<String, String> headers, Clock clock) {
+        String value = headers == null ? null : headers.entrySet().stream().filter(header -> header.getKey().equalsIgnoreCase("Retry-After"))
+                .map(Map.Entry::getValue).findFirst().orElse(null);
+        if (value == null) {
+            return Duration.ZERO;
+        }
+        try {
+            Duration wait = value.strip().matches("\\d{1,9}") ? Duration.ofSeconds(Long.parseLong(value.strip()))
+                    : Duration.between(clock.instant(), ZonedDateTime.parse(value.strip(), DateTimeFormatter.RFC_1123_DATE_TIME).toInstant());
+            return wait.isNegative() ? Duration.ZERO : wait;
+        } catch (DateTimeException e) {
+            return Duration.ZERO;
+        }
+    }
+
+    private static int smtpReply(Throwable cause) {
+        if (cause instanceof SMTPSendFailedException failed) {
+            return failed.getReturnCode();
+        } else if (cause instanceof SMTPAddressFailedException failed) {
+            return failed.getReturnCode();
+        }
+        return cause instanceof SMTPSenderFailedException failed ? failed.getReturnCode() : 0;
+    }
+}
