@@ -10,6 +10,8 @@ import dev.rowbell.rules.RuleTable;
 import dev.rowbell.rules.Rules;
 import org.apache.camel.CamelContext;
 import org.apache.camel.support.service.ServiceSupport;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What the routes of one CamelContext share. Made when it is first used: a context that has the jar and none of its routes opens no
@@ -21,6 +23,8 @@ public final class Rowbell extends ServiceSupport {
     public static final String DATA_SOURCE = "rowbell";
     /** The exchange variable that has the alert as it was taken, whatever a route makes of the body. */
     public static final String ALERT_VARIABLE = "alert";
+
+    private static final Logger LOG = LoggerFactory.getLogger(Rowbell.class);
 
     private final Settings settings;
     private final Doorbell doorbell = new Doorbell();
@@ -74,6 +78,7 @@ public final class Rowbell extends ServiceSupport {
         }
         if (database == null) {
             settings.check();
+            settings.misspelled(System.getenv()).forEach(LOG::warn);
             Database opened = Database.open(settings);
             try {
                 preparation.accept(opened);

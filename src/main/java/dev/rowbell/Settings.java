@@ -6,7 +6,15 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.io.InputStreamReader;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 
 import dev.rowbell.sink.Webhook;
 import org.apache.camel.CamelContext;
@@ -22,6 +30,8 @@ import org.apache.camel.util.TimeUtils;
 public final class Settings {
 
     private static final String PREFIX = "rowbell.";
+    /** Characters that differ where a key was meant to be another: rowbell.chat.url is not rowbell.jdbc.url. */
+    private static final int SLIP = 2;
 
     private final PropertiesComponent properties;
 
@@ -98,17 +108,49 @@ public final class Settings {
     }
 
     /**
+     * What is set and looks like a setting of Rowbell but is none, each in words that say which was meant. A key that resembles none is the
+     * user's own, for routes of their own.
+     *
+     * @param environment by name, as {@link System#getenv()} has it
+     */
+    List<String> misspelled(Map<String, String> environment) {
+        Set<String> known = shipped().stringPropertyNames().stream().filter(key -> key.startsWith(PREFIX)).collect(Collectors.toSet());
+        Map<String, String> knownInEnvironment = known.stream().collect(Collectors.toMap(Settings::inEnvironment, Function.identity()));
+        List<String> words = new ArrayList<>();
+        for (String key : new TreeSet<>(properties.loadProperties(name -> name.startsWith(PREFIX)).stringPropertyNames())) {
+            if (!known.contains(key)) {
+                new Misspelled(key).nearest(known, SLIP).ifPresent(meant -> words.add("%s is no setting: did you mean %s?".formatted(key, meant)));
+            }
+        }
+        for (String name : new TreeSet<>(environment.keySet())) {
+            if (name.startsWith(inEnvironment(PREFIX)) && !knownInEnvironment.containsKey(name)) {
+                new Misspelled(name).nearest(knownInEnvironment.keySet(), SLIP)
+                        .ifPresent(meant -> words.add("%s in the environment is no setting: did you mean %s?".formatted(name, meant)));
+            }
+        }
+        return words;
+    }
+
+    private static String inEnvironment(String key) {
+        return key.toUpperCase(Locale.ROOT).replaceAll("[.-]", "_");
+    }
+
+    /**
      * The file in the jar as the last resort. Answers for Rowbell's own keys alone, so that what it says about Camel reaches nobody who
      * embeds the jar.
      */
     static PropertiesSource defaults() {
+        return new Defaults(shipped());
+    }
+
+    private static Properties shipped() {
         Properties defaults = new Properties();
         try (InputStream in = Settings.class.getResourceAsStream("/dev/rowbell/application.properties")) {
             defaults.load(new InputStreamReader(in, StandardCharsets.UTF_8));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        return new Defaults(defaults);
+        return defaults;
     }
 
     private record Defaults(Properties values) implements PropertiesSource, Ordered {

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.concurrent.Callable;
 
 import dev.rowbell.SettingsException;
-import dev.rowbell.rules.Misspelled;
+import dev.rowbell.Misspelled;
 import dev.rowbell.rules.RuleState;
 import dev.rowbell.rules.RuleTable;
 import picocli.CommandLine.Command;

@@ -1,4 +1,4 @@
-package dev.rowbell.rules;
+package dev.rowbell;
 
 import java.util.Collection;
 import java.util.Comparator;
@@ -10,7 +10,11 @@ public record Misspelled(String word) {
 
     /** The known word that it is most likely to be; empty where none is near. */
     public Optional<String> nearest(Collection<String> known) {
-        int most = Math.max(1, word.length() / 3);
+        return nearest(known, Math.max(1, word.length() / 3));
+    }
+
+    /** @param most how many characters may differ */
+    Optional<String> nearest(Collection<String> known, int most) {
         return known.stream().filter(other -> distance(other) <= most).min(Comparator.comparingInt(this::distance));
     }
 
