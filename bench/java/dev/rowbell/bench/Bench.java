@@ -19,7 +19,6 @@ public final class Bench {
     static {
         PARTS.put("write", (server, report) -> new WritePart(server, report).run());
         PARTS.put("storm", (server, report) -> new StormPart(server, report).run());
-        PARTS.put("latency", (server, report) -> new LatencyPart(server, report).run());
         PARTS.put("drain", (server, report) -> new DrainPart(server, report).run());
     }
 

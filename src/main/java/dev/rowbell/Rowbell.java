@@ -6,6 +6,7 @@ import java.util.function.Consumer;
 import dev.rowbell.alert.AlertReader;
 import dev.rowbell.database.Database;
 import dev.rowbell.feedback.Doorbell;
+import dev.rowbell.outbox.DeadLetters;
 import dev.rowbell.rules.RuleTable;
 import dev.rowbell.rules.Rules;
 import org.apache.camel.CamelContext;
@@ -25,6 +26,8 @@ public final class Rowbell extends ServiceSupport {
     public static final String ALERT_VARIABLE = "alert";
 
     private static final Logger LOG = LoggerFactory.getLogger(Rowbell.class);
+    /** Rows that one statement removes at most, so that nobody notices. */
+    private static final int EXPIRED_AT_ONCE = 1000;
 
     private final Settings settings;
     private final Doorbell doorbell = new Doorbell();
@@ -82,7 +85,8 @@ public final class Rowbell extends ServiceSupport {
             Database opened = Database.open(settings);
             try {
                 preparation.accept(opened);
-                rules.start(new RuleTable(opened.pool()));
+                DeadLetters letters = new DeadLetters(opened.pool());
+                rules.start(new RuleTable(opened.pool()), () -> letters.expire(settings.duration("rowbell.dead-letter.keep"), EXPIRED_AT_ONCE));
             } catch (RuntimeException e) {
                 opened.close();
                 throw e;

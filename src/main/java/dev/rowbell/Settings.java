@@ -92,6 +92,7 @@ public final class Settings {
         number("rowbell.feedback.batch", 1);
         duration("rowbell.feedback.poll");
         duration("rowbell.listen.heartbeat");
+        duration("rowbell.dead-letter.keep");
         if (isSet("rowbell.rules") && !text("rowbell.rules").matches("(file|classpath):.+")) {
             throw new SettingsException("rowbell.rules=%s: write it as file:rules.yaml".formatted(text("rowbell.rules")));
         }

@@ -16,7 +16,7 @@ import picocli.CommandLine.IVersionProvider;
 @Command(name = "java -jar target/rowbell.jar", mixinStandardHelpOptions = true, versionProvider = Commands.Version.class,
         synopsisSubcommandLabel = "[COMMAND]",
         description = {"Rowbell watches PostgreSQL tables and rings the right people.", "Without a command it runs, until it is stopped."},
-        subcommands = RulesCommands.class)
+        subcommands = {RulesCommands.class, DeliveriesCommands.class})
 public final class Commands {
 
     /** What was asked about is wrong. */

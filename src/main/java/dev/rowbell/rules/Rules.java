@@ -52,8 +52,9 @@ public final class Rules {
      * Applies the file and starts to look after the rules.
      *
      * @param opened its schema is up to date
+     * @param expire called now and then, to remove a little of what is old
      */
-    public synchronized void start(RuleTable opened) {
+    public synchronized void start(RuleTable opened, Troubles.Step expire) {
         table = opened;
         problems = List.of();
         applied = null;
@@ -66,7 +67,7 @@ public final class Rules {
             }
         }
         boolean reloads = settings.isSet("rowbell.rules") && settings.flag("rowbell.rules.reload");
-        upkeep = new Upkeep(table, hits, reloads ? this::reload : () -> { });
+        upkeep = new Upkeep(table, hits, reloads ? this::reload : () -> { }, expire);
     }
 
     /** Ends what {@link #start} began. The database is still open. */

@@ -10,10 +10,10 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** Says once that something fails, however often it is tried again, and however many things fail because the database is away. For one thread. */
-final class Troubles {
+public final class Troubles {
 
-    /** A step of the work. */
-    interface Step {
+    /** A step of the work. Runs in the one thread that looks after things. */
+    public interface Step {
         void run() throws SQLException;
     }
 

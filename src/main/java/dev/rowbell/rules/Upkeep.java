@@ -11,7 +11,10 @@ import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Looks after the rules while Rowbell runs, with one thread: tells the database of hits, has it look at its feeds, sees that the file changed. */
+/**
+ * Looks after what is in the database while Rowbell runs, with one thread: tells it of hits, has it look at its feeds, sees that the file of rules
+ * changed, removes old dead letters.
+ */
 final class Upkeep {
 
     private static final Logger LOG = LoggerFactory.getLogger(Upkeep.class);
@@ -24,17 +27,22 @@ final class Upkeep {
     private final RuleTable table;
     private final Hits hits;
     private final Troubles.Step reload;
+    private final Troubles.Step expire;
     private final Troubles troubles = new Troubles();
     private final ScheduledExecutorService thread;
     private List<String> events = List.of();
     private long refreshedAt = System.nanoTime() - REFRESH.toNanos();
     private boolean hitsWereAdded = true;
 
-    /** @param reload looks whether the file changed, and applies it where it did */
-    Upkeep(RuleTable table, Hits hits, Troubles.Step reload) {
+    /**
+     * @param reload looks whether the file changed, and applies it where it did
+     * @param expire removes a little of what is old
+     */
+    Upkeep(RuleTable table, Hits hits, Troubles.Step reload, Troubles.Step expire) {
         this.table = table;
         this.hits = hits;
         this.reload = reload;
+        this.expire = expire;
         thread = Executors.newSingleThreadScheduledExecutor(task -> {
             Thread daemon = new Thread(task, "rowbell rules");
             daemon.setDaemon(true);
@@ -47,6 +55,7 @@ final class Upkeep {
         if (System.nanoTime() - refreshedAt >= REFRESH.toNanos()) {
             refreshedAt = System.nanoTime();
             troubles.run("the feeds could not be looked at", this::refresh);
+            troubles.run("old dead letters could not be removed", expire);
         }
         troubles.run("hits could not be counted", this::addHits);
         troubles.run("the rules could not be applied", reload);

@@ -1,0 +1,27 @@
+package dev.rowbell.command;
+
+import java.sql.SQLException;
+
+import dev.rowbell.outbox.DeadLetters;
+import picocli.CommandLine.Command;
+
+/** Throws some of them away. */
+@Command(name = "discard", mixinStandardHelpOptions = true,
+        description = "Throw deliveries away that were given up.")
+final class DiscardDeliveries extends SomeDeliveries {
+
+    @Override
+    boolean one(DeadLetters letters, long number) throws SQLException {
+        return letters.discard(number);
+    }
+
+    @Override
+    long some(DeadLetters letters, DeadLetters.Filter filter) throws SQLException {
+        return letters.discard(filter);
+    }
+
+    @Override
+    String done() {
+        return "thrown away";
+    }
+}

@@ -1,0 +1,27 @@
+package dev.rowbell.command;
+
+import java.sql.SQLException;
+
+import dev.rowbell.outbox.DeadLetters;
+import picocli.CommandLine.Command;
+
+/** Sends some of them again. */
+@Command(name = "retry", mixinStandardHelpOptions = true,
+        description = "Send deliveries that were given up again, with their ids and only to the sink that failed.")
+final class RetryDeliveries extends SomeDeliveries {
+
+    @Override
+    boolean one(DeadLetters letters, long number) throws SQLException {
+        return letters.retry(number);
+    }
+
+    @Override
+    long some(DeadLetters letters, DeadLetters.Filter filter) throws SQLException {
+        return letters.retry(filter);
+    }
+
+    @Override
+    String done() {
+        return "sent again";
+    }
+}

@@ -1,0 +1,40 @@
+package dev.rowbell.command;
+
+import java.time.Duration;
+
+import dev.rowbell.outbox.DeadLetters;
+import org.apache.camel.util.TimeUtils;
+import picocli.CommandLine;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+
+/** Which dead letters a command is about. */
+final class Which {
+
+    @Option(names = "--sink", paramLabel = "NAME", description = "Of this sink.")
+    private String sink;
+    @Option(names = "--rule", paramLabel = "NAME", description = "Of this rule.")
+    private String rule;
+    @Option(names = "--older-than", paramLabel = "DURATION", converter = Age.class, description = "That were given up so long ago: 30m, 12h, 7d.")
+    private Duration olderThan;
+
+    DeadLetters.Filter filter() {
+        return new DeadLetters.Filter(sink, rule, olderThan);
+    }
+
+    boolean isAny() {
+        return sink == null && rule == null && olderThan == null;
+    }
+
+    static final class Age implements ITypeConverter<Duration> {
+
+        @Override
+        public Duration convert(String value) {
+            try {
+                return TimeUtils.toDuration(value);
+            } catch (RuntimeException e) {
+                throw new CommandLine.TypeConversionException("give a duration such as 30m, 12h or 7d");
+            }
+        }
+    }
+}
