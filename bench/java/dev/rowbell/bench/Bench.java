@@ -26,6 +26,8 @@ public final class Bench {
     }
 
     public static void main(String[] args) throws Exception {
+        // its own lines alone
+        System.getProperties().putIfAbsent("logback.configurationFile", "dev/rowbell/command/logback.xml");
         List<String> chosen = args.length == 0 ? List.copyOf(PARTS.keySet()) : List.of(args);
         for (String part : chosen) {
             if (!PARTS.containsKey(part)) {
