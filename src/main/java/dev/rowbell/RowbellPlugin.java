@@ -59,7 +59,8 @@ public final class RowbellPlugin implements ContextServicePlugin {
         registry.bind("rowbellListen", DataSource.class, () -> rowbell.database().listening());
         registry.bind("rowbellTransaction", FeedbackTransaction.class, () -> {
             rowbell.database();
-            return new FeedbackTransaction(CamelContextHelper.mandatoryLookup(context, Rowbell.DATA_SOURCE, DataSource.class), rowbell.rules().hits());
+            return new FeedbackTransaction(CamelContextHelper.mandatoryLookup(context, Rowbell.DATA_SOURCE, DataSource.class), rowbell.rules().hits(),
+                    rowbell.doorbell(), rowbell.settings().text("rowbell.feedback.table"));
         });
     }
 

@@ -380,6 +380,7 @@ class FeedbackTest {
         settings.putAll(Map.of("rowbell.migrate", "false", "rowbell.jdbc.user", role, "rowbell.jdbc.password", "pw"));
         settings.put("rowbell.http.url", "http://127.0.0.1:1/");
         settings.put("rowbell.outbox.max-attempts", "2");
+        settings.put("rowbell.outbox.circuit", "100");
         settings.put("rowbell.outbox.backoff", "10ms");
         settings.put("rowbell.outbox.poll", "50ms");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {

@@ -15,8 +15,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Polls the feedback table when somebody rings, and otherwise every {@code delay} of its consumer as a backstop, or after a second where the
- * last poll failed. However often it is rung
- * while a poll runs, one more poll follows. Safe for many threads.
+ * last poll failed; in a storm, when nobody rings, all the time. However often it is rung while a poll runs, one more poll follows. Safe for
+ * many threads.
  */
 public final class Doorbell extends ServiceSupport implements ScheduledPollConsumerScheduler {
 
@@ -24,7 +24,11 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
 
     private static final Duration RETRY = Duration.ofSeconds(1);
 
+    /** Between two polls while nobody rings. */
+    private static final Duration AWAKE = Duration.ofMillis(5);
+
     private final Semaphore rung = new Semaphore(0);
+    private final Awake awake = new Awake();
     private CamelContext context;
     private ScheduledPollConsumer consumer;
     private Runnable poll;
@@ -37,6 +41,10 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
         if (rung.availablePermits() == 0) {
             rung.release();
         }
+    }
+
+    Awake awake() {
+        return awake;
     }
 
     @Override
@@ -69,14 +77,19 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
         try {
             while (running) {
                 poll(task);
-                // who rang for a poll that failed does not ring again
-                long wait = polled.getErrorCounter() > 0 ? Math.min(polled.getDelay(), RETRY.toMillis()) : polled.getDelay();
-                rung.tryAcquire(wait, TimeUnit.MILLISECONDS);
+                rung.tryAcquire(wait(polled).toMillis(), TimeUnit.MILLISECONDS);
                 rung.drainPermits();
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
+    }
+
+    private Duration wait(ScheduledPollConsumer polled) {
+        Duration delay = Duration.ofMillis(polled.getDelay());
+        // who rang for a poll that failed does not ring again
+        Duration longest = polled.getErrorCounter() > 0 ? RETRY : awake.isAwake() ? AWAKE : delay;
+        return longest.compareTo(delay) < 0 ? longest : delay;
     }
 
     private static void poll(Runnable task) {

@@ -1,10 +1,14 @@
 package dev.rowbell.feedback;
 
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Savepoint;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
 import javax.sql.DataSource;
 
+import dev.rowbell.Errors;
 import dev.rowbell.rules.Hits;
 import org.apache.camel.Consumer;
 import org.apache.camel.Endpoint;
@@ -12,7 +16,11 @@ import org.apache.camel.Exchange;
 import org.apache.camel.Route;
 import org.apache.camel.spi.PollingConsumerPollStrategy;
 import org.apache.camel.support.RoutePolicySupport;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.jdbc.UncategorizedSQLException;
 import org.springframework.jdbc.datasource.DataSourceTransactionManager;
+import org.springframework.jdbc.datasource.DataSourceUtils;
 import org.springframework.transaction.TransactionStatus;
 import org.springframework.transaction.support.TransactionTemplate;
 
@@ -24,13 +32,28 @@ import org.springframework.transaction.support.TransactionTemplate;
  */
 public final class FeedbackTransaction extends RoutePolicySupport implements PollingConsumerPollStrategy {
 
+    private static final Logger LOG = LoggerFactory.getLogger(FeedbackTransaction.class);
+
     private final DataSourceTransactionManager manager;
     private final TransactionTemplate template;
     private final Hits hits;
+    private final DataSource dataSource;
+    private final Awake awake;
+    private final String table;
+    /** Whether writers can be told not to ring, as far as is known. */
+    private volatile boolean silenced = true;
     private final ThreadLocal<TransactionStatus> current = new ThreadLocal<>();
     private final Map<Endpoint, Routed> routed = new ConcurrentHashMap<>();
 
-    public FeedbackTransaction(DataSource dataSource, Hits hits) {
+    /**
+     * @param hits to be told of alerts when their transaction has committed
+     * @param doorbell to be told how many alerts come
+     * @param table the feedback table
+     */
+    public FeedbackTransaction(DataSource dataSource, Hits hits, Doorbell doorbell, String table) {
+        this.dataSource = dataSource;
+        this.table = table;
+        awake = doorbell.awake();
         manager = new DataSourceTransactionManager(dataSource);
         template = new TransactionTemplate(manager);
         this.hits = hits;
@@ -81,10 +104,39 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
             throw new IllegalStateException("of %d alerts %d were routed, all of them stay in the feedback table"
                     .formatted(polledMessages, alerts.count()));
         }
+        if (polledMessages > 0) {
+            tell(polledMessages);
+        }
         TransactionStatus status = current.get();
         current.remove();
         manager.commit(status);
         hits.add(alerts.hits());
+    }
+
+    /** A doorbell that cannot be silenced is no reason to keep alerts waiting. */
+    private void tell(int alerts) {
+        if (!awake.isToBeTold(alerts)) {
+            return;
+        }
+        // takes part in the transaction, and gives nothing back before its end
+        Connection connection = DataSourceUtils.getConnection(dataSource);
+        try {
+            Savepoint before = connection.setSavepoint();
+            try {
+                awake.tell(connection, table);
+                connection.releaseSavepoint(before);
+            } catch (SQLException e) {
+                connection.rollback(before);
+                if (silenced) {
+                    LOG.warn("writers ring for each alert in a storm, which slows them down: {}", Errors.inWords(e));
+                    silenced = false;
+                }
+            }
+        } catch (SQLException e) {
+            throw new UncategorizedSQLException("telling writers not to ring", null, e);
+        } finally {
+            DataSourceUtils.releaseConnection(connection, dataSource);
+        }
     }
 
     @Override
