@@ -9,7 +9,9 @@ import dev.rowbell.feedback.Doorbell;
 import dev.rowbell.outbox.DeadLetters;
 import dev.rowbell.rules.RuleTable;
 import dev.rowbell.rules.Rules;
+import dev.rowbell.rules.RulesHealth;
 import org.apache.camel.CamelContext;
+import org.apache.camel.health.HealthCheckRegistry;
 import org.apache.camel.support.service.ServiceSupport;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -29,6 +31,7 @@ public final class Rowbell extends ServiceSupport {
     /** Rows that one statement removes at most, so that nobody notices. */
     private static final int EXPIRED_AT_ONCE = 1000;
 
+    private final CamelContext context;
     private final Settings settings;
     private final Doorbell doorbell = new Doorbell();
     private final AlertReader alerts;
@@ -39,6 +42,7 @@ public final class Rowbell extends ServiceSupport {
     private boolean closed;
 
     Rowbell(CamelContext context) {
+        this.context = context;
         settings = new Settings(context);
         alerts = new AlertReader(this::source, Clock.systemUTC());
         rules = new Rules(context, settings);
@@ -111,6 +115,10 @@ public final class Rowbell extends ServiceSupport {
     protected synchronized void doStart() {
         closed = false;
         source = null;
+        HealthCheckRegistry checks = HealthCheckRegistry.get(context);
+        if (checks != null) {
+            checks.register(new RulesHealth(rules));
+        }
     }
 
     /** Closes the database for good: what still runs shall not open it again. */

@@ -12,6 +12,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 
+import org.apache.camel.health.HealthCheck;
+import org.apache.camel.health.HealthCheckRegistry;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -176,6 +178,28 @@ class RulesYamlTest {
         settings.put("rowbell.rules", "");
         try (RunningRowbell rowbell = start()) {
             await().atMost(Duration.ofSeconds(5)).until(() -> log.lines().stream().anyMatch(line -> line.matches("WARN feed public.orders .*public.purchases.*")));
+        }
+    }
+
+    /** Empty where all is well. */
+    private static String unwell(RunningRowbell rowbell) {
+        HealthCheck.Result result = HealthCheckRegistry.get(rowbell.context()).getCheck("rowbell-rules").orElseThrow().callReadiness();
+        return result.getState() == HealthCheck.State.UP ? "" : result.getMessage().orElse("down");
+    }
+
+    @Test
+    void healthSaysWhichRuleIsWrongAndWhy() {
+        write(rule("large", "NEW.amount > 10"), rule("wrong", "NEW.amout > 10"));
+        try (RunningRowbell rowbell = start()) {
+            database.execute("insert into orders values (1, 1)");
+            await().until(() -> database.count("rowbell.rule") == 1);
+            assertTrue(unwell(rowbell).startsWith(file() + ":7: rule \"wrong\": condition: column new.amout does not exist"), unwell(rowbell));
+        }
+        write(rule("large", "NEW.amount > 10"));
+        try (RunningRowbell rowbell = start()) {
+            assertEquals("", unwell(rowbell));
+            database.execute("alter table orders rename column amount to total", "select event from rowbell.refresh()");
+            await().until(() -> unwell(rowbell).equals("rule \"large\" is broken and is left out: condition: column new.amount does not exist"));
         }
     }
 }

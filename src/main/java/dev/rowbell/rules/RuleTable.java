@@ -9,6 +9,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.function.Consumer;
 
 import javax.sql.DataSource;
@@ -105,6 +106,24 @@ public final class RuleTable {
                 row.next();
                 return new Enabled(row.getLong(1), row.getLong(2));
             }
+        }
+    }
+
+    /** Why each enabled rule that is left out is left out. */
+    Map<String, String> broken() throws SQLException {
+        try (Connection connection = dataSource.getConnection();
+                PreparedStatement statement = connection.prepareStatement("""
+                        select r.name, s.broken
+                        from rowbell.rule r
+                        join rowbell.rule_state s on s.rule = r.name
+                        where r.enabled and s.broken is not null
+                        """);
+                ResultSet rows = statement.executeQuery()) {
+            Map<String, String> broken = new TreeMap<>();
+            while (rows.next()) {
+                broken.put(rows.getString(1), rows.getString(2));
+            }
+            return broken;
         }
     }
 

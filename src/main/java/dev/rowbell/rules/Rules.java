@@ -5,6 +5,7 @@ import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
 
@@ -86,6 +87,17 @@ public final class Rules {
     /** What was wrong with the rules when they were applied last; empty where nothing was. */
     public List<Problem> problems() {
         return problems;
+    }
+
+    /**
+     * Rules that are left out because they broke after they were made, and why. Asks the database; empty before it is opened and after a stop.
+     */
+    Map<String, String> broken() throws SQLException {
+        RuleTable asked;
+        synchronized (this) {
+            asked = upkeep == null ? null : table;
+        }
+        return asked == null ? Map.of() : asked.broken();
     }
 
     /** To be told what was hit. */
