@@ -39,7 +39,7 @@ final class Awake {
         taken += alerts;
         long elapsed = now - since;
         if (elapsed > MEASURED.toNanos()) {
-            storm = taken * 1e9 / elapsed > STORM;
+            storm = taken * 1e9 / elapsed > STORM || alerts >= MANY;
             taken = 0;
             since = now;
         } else if (taken >= MANY) {
