@@ -11,6 +11,7 @@ import javax.sql.DataSource;
 
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
+import com.zaxxer.hikari.HikariPoolMXBean;
 import dev.rowbell.Settings;
 import dev.rowbell.SettingsException;
 import org.postgresql.ds.PGSimpleDataSource;
@@ -127,6 +128,8 @@ public final class Database implements AutoCloseable {
         config.setMaximumPoolSize(settings.number("rowbell.jdbc.pool-size", 2));
         config.setMinimumIdle(1);
         config.setConnectionTimeout(5_000);
+        // less than that, so that one connection which is gone without a word leaves time to try another
+        config.setValidationTimeout(1_000);
         // a route's own statement that fails inside the batch's transaction fails its alert alone, and not the whole batch for ever
         config.addDataSourceProperty("autosave", "always");
         config.addDataSourceProperty("cleanupSavepoints", "true");
@@ -166,6 +169,17 @@ public final class Database implements AutoCloseable {
 
     public DataSource pool() {
         return pool;
+    }
+
+    /**
+     * Lets go of the connections that nobody uses: where one that listens is gone, they most likely are too, and each would have to be found
+     * out by whoever borrows it.
+     */
+    public void distrust() {
+        HikariPoolMXBean idle = pool.getHikariPoolMXBean();
+        if (idle != null) {
+            idle.softEvictConnections();
+        }
     }
 
     /** Each call of getConnection opens a connection outside the pool, to be kept for as long as one listens. */
