@@ -1,15 +1,27 @@
 package dev.rowbell;
 
 import java.time.Clock;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.stream.Stream;
 
 import dev.rowbell.alert.AlertReader;
 import dev.rowbell.database.Database;
 import dev.rowbell.feedback.Doorbell;
+import dev.rowbell.health.Figures;
+import dev.rowbell.health.Lookout;
+import dev.rowbell.health.ReadyCheck;
+import dev.rowbell.listen.Listeners;
 import dev.rowbell.outbox.DeadLetters;
+import dev.rowbell.outbox.OutboxComponent;
+import dev.rowbell.rules.Problem;
 import dev.rowbell.rules.RuleTable;
 import dev.rowbell.rules.Rules;
-import dev.rowbell.rules.RulesHealth;
+import dev.rowbell.rules.Troubles;
+import dev.rowbell.silence.Silences;
 import org.apache.camel.CamelContext;
 import org.apache.camel.health.HealthCheckRegistry;
 import org.apache.camel.support.service.ServiceSupport;
@@ -30,14 +42,20 @@ public final class Rowbell extends ServiceSupport {
     private static final Logger LOG = LoggerFactory.getLogger(Rowbell.class);
     /** Rows that one statement removes at most, so that nobody notices. */
     private static final int EXPIRED_AT_ONCE = 1000;
+    /** Without a listener for less than this is a reconnect. */
+    private static final Duration GONE = Duration.ofSeconds(30);
 
     private final CamelContext context;
     private final Settings settings;
     private final Doorbell doorbell = new Doorbell();
     private final AlertReader alerts;
     private final Rules rules;
+    private final Silences silences = new Silences();
+    private final Listeners listeners = new Listeners();
+    private final Figures figures;
     private Consumer<Database> preparation = opened -> { };
     private volatile String source;
+    private volatile Lookout lookout;
     private Database database;
     private boolean closed;
 
@@ -46,6 +64,7 @@ public final class Rowbell extends ServiceSupport {
         settings = new Settings(context);
         alerts = new AlertReader(this::source, Clock.systemUTC());
         rules = new Rules(context, settings);
+        figures = new Figures(context, Clock.systemUTC());
     }
 
     public static Rowbell of(CamelContext context) {
@@ -66,6 +85,18 @@ public final class Rowbell extends ServiceSupport {
 
     public Rules rules() {
         return rules;
+    }
+
+    public Silences silences() {
+        return silences;
+    }
+
+    public Listeners listeners() {
+        return listeners;
+    }
+
+    public Figures figures() {
+        return figures;
     }
 
     /** What to do in the database when it is opened, before the rules are applied. */
@@ -89,8 +120,9 @@ public final class Rowbell extends ServiceSupport {
             Database opened = Database.open(settings);
             try {
                 preparation.accept(opened);
-                DeadLetters letters = new DeadLetters(opened.pool());
-                rules.start(new RuleTable(opened.pool()), () -> letters.expire(settings.duration("rowbell.dead-letter.keep"), EXPIRED_AT_ONCE));
+                lookout = new Lookout(opened.pool(), settings.text("rowbell.feedback.table"), rules::broken,
+                        () -> settings.duration("rowbell.health.max-age"));
+                rules.start(new RuleTable(opened.pool()), chores(opened));
             } catch (RuntimeException e) {
                 opened.close();
                 throw e;
@@ -98,6 +130,39 @@ public final class Rowbell extends ServiceSupport {
             database = opened;
         }
         return database;
+    }
+
+    private Map<String, Troubles.Step> chores(Database opened) {
+        DeadLetters letters = new DeadLetters(opened.pool());
+        Lookout looking = lookout;
+        return Map.of("old dead letters could not be removed", () -> letters.expire(settings.duration("rowbell.dead-letter.keep"), EXPIRED_AT_ONCE),
+                "silences could not be counted", silences::tidy,
+                "the queues could not be looked at", () -> figures.seen(looking.look(), circuits(), listeners.state()));
+    }
+
+    /** By sink of this process, whether its circuit is open. */
+    private Map<String, Boolean> circuits() {
+        return context.hasComponent("outbox") instanceof OutboxComponent outbox ? outbox.circuits() : Map.of();
+    }
+
+    /** Down is what somebody has to do something about; each with its reasons in words. */
+    private void register(HealthCheckRegistry checks) {
+        checks.register(new ReadyCheck("rowbell-database", () -> seen(sight -> sight.away().isEmpty() ? List.of() : List.of(sight.away()))));
+        checks.register(new ReadyCheck("rowbell-rules", () -> Stream.concat(rules.problems().stream().map(Problem::toString),
+                seen(Lookout.Sight::brokenRules).stream()).toList()));
+        checks.register(new ReadyCheck("rowbell-queues", () -> {
+            Lookout looking = lookout;
+            return looking == null ? List.of() : looking.late();
+        }));
+        checks.register(new ReadyCheck("rowbell-listener", () -> listeners.goneLongerThan(GONE)));
+        checks.register(new ReadyCheck("rowbell-sinks", () -> circuits().entrySet().stream().filter(Map.Entry::getValue)
+                .map(sink -> "sink %s fails: its queue waits, and one delivery is tried now and then".formatted(sink.getKey())).toList()));
+    }
+
+    /** Before the database is opened, and after a stop, there is nothing to be seen. */
+    private List<String> seen(Function<Lookout.Sight, List<String>> asked) {
+        Lookout looking = lookout;
+        return looking == null ? List.of() : asked.apply(looking.look());
     }
 
     /** Asked for each alert, and so kept: finding a setting takes as long as routing the alert. */
@@ -117,7 +182,7 @@ public final class Rowbell extends ServiceSupport {
         source = null;
         HealthCheckRegistry checks = HealthCheckRegistry.get(context);
         if (checks != null) {
-            checks.register(new RulesHealth(rules));
+            register(checks);
         }
     }
 
@@ -127,6 +192,7 @@ public final class Rowbell extends ServiceSupport {
         closed = true;
         if (database != null) {
             rules.stop();
+            lookout = null;
             database.close();
             database = null;
         }

@@ -48,6 +48,7 @@ public final class RowbellPlugin implements ContextServicePlugin {
         bind(registry, "rowbellDoorbell", rowbell.doorbell());
         bind(registry, "rowbellAlerts", rowbell.alerts());
         bind(registry, "rowbellText", new AlertText());
+        bind(registry, "rowbellSilences", rowbell.silences());
         bind(registry, "rowbellDeadLetter", new DeadLetter());
         bind(registry, "rowbellPollErrors", new PollErrors());
         bind(registry, "rowbellFile", new JsonLines(() -> rowbell.settings().text("rowbell.file.dir"), Clock.systemDefaultZone()));
@@ -59,8 +60,10 @@ public final class RowbellPlugin implements ContextServicePlugin {
         registry.bind("rowbellListen", DataSource.class, () -> rowbell.database().listening());
         registry.bind("rowbellTransaction", FeedbackTransaction.class, () -> {
             rowbell.database();
-            return new FeedbackTransaction(CamelContextHelper.mandatoryLookup(context, Rowbell.DATA_SOURCE, DataSource.class), rowbell.rules().hits(),
-                    rowbell.doorbell(), rowbell.settings().text("rowbell.feedback.table"));
+            DataSource dataSource = CamelContextHelper.mandatoryLookup(context, Rowbell.DATA_SOURCE, DataSource.class);
+            rowbell.silences().start(dataSource);
+            return new FeedbackTransaction(dataSource, rowbell.rules().hits(),
+                    rowbell.silences(), rowbell.figures(), rowbell.doorbell(), rowbell.settings().text("rowbell.feedback.table"));
         });
     }
 

@@ -93,6 +93,10 @@ public final class Settings {
         duration("rowbell.feedback.poll");
         duration("rowbell.listen.heartbeat");
         duration("rowbell.dead-letter.keep");
+        duration("rowbell.health.max-age");
+        if (!Set.of("INFO", "OFF").contains(text("rowbell.console"))) {
+            throw new SettingsException("rowbell.console=%s: give INFO or OFF".formatted(text("rowbell.console")));
+        }
         if (isSet("rowbell.rules") && !text("rowbell.rules").matches("(file|classpath):.+")) {
             throw new SettingsException("rowbell.rules=%s: write it as file:rules.yaml".formatted(text("rowbell.rules")));
         }

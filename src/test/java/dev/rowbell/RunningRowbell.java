@@ -24,6 +24,8 @@ final class RunningRowbell implements AutoCloseable {
         RunningRowbell rowbell = new RunningRowbell();
         rowbell.camel.setPropertyPlaceholderLocations("file:application.properties");
         Properties properties = new Properties();
+        // several run at a time
+        properties.put("camel.management.enabled", "false");
         properties.putAll(settings);
         rowbell.camel.setOverrideProperties(properties);
         rowbell.camel.configure().withRoutesIncludePattern(routes);

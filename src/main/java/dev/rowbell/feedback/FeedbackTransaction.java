@@ -9,7 +9,9 @@ import java.util.concurrent.ConcurrentHashMap;
 import javax.sql.DataSource;
 
 import dev.rowbell.Errors;
+import dev.rowbell.health.Figures;
 import dev.rowbell.rules.Hits;
+import dev.rowbell.silence.Silences;
 import org.apache.camel.Consumer;
 import org.apache.camel.Endpoint;
 import org.apache.camel.Exchange;
@@ -37,6 +39,8 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     private final DataSourceTransactionManager manager;
     private final TransactionTemplate template;
     private final Hits hits;
+    private final Silences silences;
+    private final Figures figures;
     private final DataSource dataSource;
     private final Awake awake;
     private final String table;
@@ -46,17 +50,19 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     private final Map<Endpoint, Routed> routed = new ConcurrentHashMap<>();
 
     /**
-     * @param hits to be told of alerts when their transaction has committed
+     * @param hits to be told of alerts when their transaction has committed, as the next two are
      * @param doorbell to be told how many alerts come
      * @param table the feedback table
      */
-    public FeedbackTransaction(DataSource dataSource, Hits hits, Doorbell doorbell, String table) {
+    public FeedbackTransaction(DataSource dataSource, Hits hits, Silences silences, Figures figures, Doorbell doorbell, String table) {
         this.dataSource = dataSource;
         this.table = table;
         awake = doorbell.awake();
         manager = new DataSourceTransactionManager(dataSource);
         template = new TransactionTemplate(manager);
         this.hits = hits;
+        this.silences = silences;
+        this.figures = figures;
     }
 
     /**
@@ -68,7 +74,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         Routed alerts = routed(endpoint);
         alerts.clear();
         template.executeWithoutResult(status -> work.run());
-        hits.add(alerts.hits());
+        count("notify", alerts.batch());
     }
 
     /** Counts an alert that came through. */
@@ -110,7 +116,14 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         TransactionStatus status = current.get();
         current.remove();
         manager.commit(status);
-        hits.add(alerts.hits());
+        count("durable", alerts.batch());
+    }
+
+    private void count(String path, Routed.Batch batch) {
+        hits.count(batch.alerts());
+        figures.routed(path, batch.alerts());
+        figures.silenced(batch.silenced());
+        silences.count(batch.silences());
     }
 
     /** A doorbell that cannot be silenced is no reason to keep alerts waiting. */

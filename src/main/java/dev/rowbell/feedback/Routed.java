@@ -1,37 +1,51 @@
 package dev.rowbell.feedback;
 
-import java.util.HashMap;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 
 import dev.rowbell.Rowbell;
+import dev.rowbell.silence.Silences;
 import org.apache.camel.Exchange;
 
 /** The alerts of one transaction that came through. Safe for many threads: a route may go on in another. */
 final class Routed {
 
     private int count;
-    private final Map<String, Long> hits = new HashMap<>();
+    private List<Map<String, Object>> alerts = new ArrayList<>();
+    private List<Map<String, Object>> silenced = new ArrayList<>();
+    private List<Long> silences = new ArrayList<>();
+
+    /** What came through, as it was taken. */
+    record Batch(List<Map<String, Object>> alerts, List<Map<String, Object>> silenced, List<Long> silences) {
+    }
 
     synchronized void clear() {
         count = 0;
-        hits.clear();
+        alerts = new ArrayList<>();
+        silenced = new ArrayList<>();
+        silences = new ArrayList<>();
     }
 
+    @SuppressWarnings("unchecked")
     synchronized void add(Exchange exchange) {
         count++;
-        // that a condition ended is no hit
-        if (exchange.getVariable(Rowbell.ALERT_VARIABLE) instanceof Map<?, ?> alert && alert.get("rule") instanceof String rule
-                && !"resolved".equals(alert.get("status"))) {
-            hits.merge(rule, 1L, Long::sum);
+        if (exchange.getVariable(Rowbell.ALERT_VARIABLE) instanceof Map<?, ?> alert) {
+            alerts.add((Map<String, Object>) alert);
+            Long silence = exchange.getVariable(Silences.VARIABLE, Long.class);
+            if (silence != null) {
+                silenced.add((Map<String, Object>) alert);
+                silences.add(silence);
+            }
         }
     }
 
+    /** Also of those that a route of the user's made without the alert. */
     synchronized int count() {
         return count;
     }
 
-    /** By rule. */
-    synchronized Map<String, Long> hits() {
-        return Map.copyOf(hits);
+    synchronized Batch batch() {
+        return new Batch(alerts, silenced, silences);
     }
 }

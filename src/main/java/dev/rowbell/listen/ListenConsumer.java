@@ -56,6 +56,7 @@ final class ListenConsumer extends DefaultConsumer {
     protected void doStart() throws Exception {
         super.doStart();
         running = true;
+        listeners().gone(channels());
         thread = endpoint.getCamelContext().getExecutorServiceManager().newSingleThreadExecutor(this, "listen:" + endpoint.getChannel());
         thread.execute(this::listenForEver);
     }
@@ -67,7 +68,16 @@ final class ListenConsumer extends DefaultConsumer {
             long patience = TimeUnit.SECONDS.toMillis(endpoint.getCamelContext().getShutdownStrategy().getTimeout());
             endpoint.getCamelContext().getExecutorServiceManager().shutdownGraceful(thread, patience);
         }
+        listeners().stopped(channels());
         super.doStop();
+    }
+
+    private Listeners listeners() {
+        return Rowbell.of(endpoint.getCamelContext()).listeners();
+    }
+
+    private String channels() {
+        return String.join(",", endpoint.channels());
     }
 
     private void listenForEver() {
@@ -130,6 +140,7 @@ final class ListenConsumer extends DefaultConsumer {
                     }
                 }
             }
+            listeners().here(channels());
             if (!said) {
                 LOG.info("another process listens to {}, this one stands by", endpoint.channels());
                 said = true;
@@ -149,10 +160,13 @@ final class ListenConsumer extends DefaultConsumer {
         if (lostAt == 0) {
             LOG.debug("listening to {}", endpoint.channels());
         } else {
+            Duration gap = Duration.ofNanos(System.nanoTime() - lostAt);
             LOG.warn("listening to {} again after a gap of {} s: notifications sent meanwhile are lost, durable alerts are not",
-                    endpoint.channels(), TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - lostAt));
+                    endpoint.channels(), "%d.%d".formatted(gap.toSeconds(), gap.toMillisPart() / 100));
+            Rowbell.of(endpoint.getCamelContext()).figures().gap(gap);
             lostAt = 0;
         }
+        listeners().here(channels());
         Rowbell.of(endpoint.getCamelContext()).doorbell().ring();
     }
 
@@ -165,11 +179,23 @@ final class ListenConsumer extends DefaultConsumer {
                 heard = System.nanoTime();
                 route(notifications);
             } else if (System.nanoTime() - heard > heartbeat().toNanos()) {
-                try (Statement statement = connection.createStatement()) {
-                    statement.execute("select 1");
+                if (!isRegistered(connection)) {
+                    // a pooler between, or somebody's discard all
+                    lostAt = heard;
+                    LOG.warn("the server has forgotten that somebody listens to {}", endpoint.channels());
+                    listen(connection);
                 }
                 heard = System.nanoTime();
             }
+        }
+    }
+
+    /** Also whether the server still answers. */
+    private boolean isRegistered(Connection connection) throws SQLException {
+        try (Statement statement = connection.createStatement();
+                ResultSet row = statement.executeQuery("select count(*) from pg_listening_channels()")) {
+            row.next();
+            return row.getInt(1) >= endpoint.channels().size();
         }
     }
 
@@ -228,6 +254,7 @@ final class ListenConsumer extends DefaultConsumer {
         if (!running) {
             return;
         }
+        listeners().gone(channels());
         if (listening) {
             lostAt = System.nanoTime();
             listening = false;

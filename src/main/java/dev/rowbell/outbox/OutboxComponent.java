@@ -1,7 +1,10 @@
 package dev.rowbell.outbox;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 
 import javax.sql.DataSource;
@@ -16,6 +19,8 @@ import org.apache.camel.model.RouteDefinition;
 import org.apache.camel.spi.annotations.Component;
 import org.apache.camel.support.CamelContextHelper;
 import org.apache.camel.support.DefaultComponent;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * {@code outbox:NAME}: as a producer it files a delivery for the sink NAME in the current transaction; as a consumer it delivers what is
@@ -23,6 +28,8 @@ import org.apache.camel.support.DefaultComponent;
  */
 @Component("outbox")
 public class OutboxComponent extends DefaultComponent {
+
+    private static final Logger LOG = LoggerFactory.getLogger(OutboxComponent.class);
 
     private static final Duration LOOK_AGAIN = Duration.ofSeconds(1);
 
@@ -32,6 +39,8 @@ public class OutboxComponent extends DefaultComponent {
     /** Consumers of this process by sink, woken when something is filed for them. */
     private final Map<String, OutboxConsumer> consumers = new ConcurrentHashMap<>();
     private final Map<String, Switch> switches = new ConcurrentHashMap<>();
+    /** Sinks of which it has been said that they have no route here. */
+    private final Set<String> routeless = ConcurrentHashMap.newKeySet();
     private DeliveryTable table;
 
     @Override
@@ -74,6 +83,13 @@ public class OutboxComponent extends DefaultComponent {
         }
     }
 
+    /** By sink whose route runs in this process, whether its circuit is open. */
+    public Map<String, Boolean> circuits() {
+        Map<String, Boolean> circuits = new TreeMap<>();
+        consumers.forEach((sink, consumer) -> circuits.put(sink, consumer.isCircuitOpen()));
+        return circuits;
+    }
+
     /**
      * Whether a sink is off: its route is here and says {@code autoStartup: false}. A sink without a route here may be another process's,
      * so it is not off and its deliveries wait. A route that was reloaded counts a second later.
@@ -88,9 +104,12 @@ public class OutboxComponent extends DefaultComponent {
     }
 
     private boolean isSwitchedOff(String sink) {
-        return ((ModelCamelContext) getCamelContext()).getRouteDefinitions().stream()
-                .filter(route -> sink.equals(sinkOf(getCamelContext(), route)))
-                .anyMatch(route -> !isOn(getCamelContext(), route));
+        List<RouteDefinition> routes = ((ModelCamelContext) getCamelContext()).getRouteDefinitions().stream()
+                .filter(route -> sink.equals(sinkOf(getCamelContext(), route))).toList();
+        if (routes.isEmpty() && routeless.add(sink)) {
+            LOG.warn("alerts are sent to outbox:{}, and no route here is from outbox:{}: they wait until a process has one", sink, sink);
+        }
+        return routes.stream().anyMatch(route -> !isOn(getCamelContext(), route));
     }
 
     /** Whether a route starts by itself. */

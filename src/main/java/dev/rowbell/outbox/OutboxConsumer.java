@@ -16,7 +16,9 @@ import java.util.stream.Collectors;
 
 import dev.rowbell.Backoff;
 import dev.rowbell.Errors;
+import dev.rowbell.Rowbell;
 import dev.rowbell.alert.AlertReader;
+import dev.rowbell.health.Figures;
 import org.apache.camel.Exchange;
 import org.apache.camel.Processor;
 import org.apache.camel.support.DefaultConsumer;
@@ -57,6 +59,10 @@ final class OutboxConsumer extends DefaultConsumer {
     @Override
     public OutboxEndpoint getEndpoint() {
         return (OutboxEndpoint) super.getEndpoint();
+    }
+
+    boolean isCircuitOpen() {
+        return circuit.isOpen();
     }
 
     void wake() {
@@ -263,12 +269,19 @@ final class OutboxConsumer extends DefaultConsumer {
             if (exchange.getException() == null && exchange.isRollbackOnly()) {
                 return new IllegalStateException("the route marked it for rollback");
             }
+            if (exchange.getException() == null) {
+                figures().delivered(getEndpoint().getSink(), alerts);
+            }
             return exchange.getException();
         } catch (Exception e) {
             return e;
         } finally {
             releaseExchange(exchange, false);
         }
+    }
+
+    private Figures figures() {
+        return Rowbell.of(getEndpoint().getCamelContext()).figures();
     }
 
     private void succeeded() {
@@ -284,6 +297,7 @@ final class OutboxConsumer extends DefaultConsumer {
         if (failure.refused()) {
             // who refuses is there
             succeeded();
+            figures().failed(sink, true);
             LOG.error("sink {} refused alert {}, it is a dead letter: {}", sink, delivery.alertId(), failure.error());
             return new Outcome(delivery, failure.error(), null);
         }
@@ -292,7 +306,9 @@ final class OutboxConsumer extends DefaultConsumer {
         if (failuresInARow == getEndpoint().getCircuit()) {
             LOG.warn("sink {} failed {} times in a row: its queue waits, and one delivery is tried now and then: {}", sink, failuresInARow, failure.error());
         }
-        if (attempts >= getEndpoint().getMaxAttempts()) {
+        boolean dead = attempts >= getEndpoint().getMaxAttempts();
+        figures().failed(sink, dead);
+        if (dead) {
             LOG.error("sink {} gave up alert {} after {} attempts, it is a dead letter: {}", sink, delivery.alertId(), attempts, failure.error());
             return new Outcome(delivery, failure.error(), null);
         }

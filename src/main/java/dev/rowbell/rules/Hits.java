@@ -1,8 +1,10 @@
 package dev.rowbell.rules;
 
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** How often each rule was hit since the database was told last. Kept in memory: a crash loses a second of it. Safe for many threads. */
 public final class Hits {
@@ -15,8 +17,14 @@ public final class Hits {
 
     private Map<String, Long> counts = new HashMap<>();
 
-    /** Called once a transaction. */
-    public synchronized void add(Map<String, Long> hits) {
+    /** Called with the alerts of a transaction. */
+    public void count(Collection<Map<String, Object>> alerts) {
+        // that a condition ended is no hit
+        add(alerts.stream().filter(alert -> alert.get("rule") instanceof String && !"resolved".equals(alert.get("status")))
+                .collect(Collectors.groupingBy(alert -> (String) alert.get("rule"), Collectors.counting())));
+    }
+
+    synchronized void add(Map<String, Long> hits) {
         hits.forEach((rule, count) -> {
             if (NAME.matcher(rule).matches() && (counts.size() < MOST || counts.containsKey(rule))) {
                 counts.merge(rule, count, Long::sum);

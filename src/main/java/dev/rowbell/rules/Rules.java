@@ -53,9 +53,9 @@ public final class Rules {
      * Applies the file and starts to look after the rules.
      *
      * @param opened its schema is up to date
-     * @param expire called now and then, to remove a little of what is old
+     * @param chores done every 10 seconds by the same thread, by what to say where one fails
      */
-    public synchronized void start(RuleTable opened, Troubles.Step expire) {
+    public synchronized void start(RuleTable opened, Map<String, Troubles.Step> chores) {
         table = opened;
         problems = List.of();
         applied = null;
@@ -68,7 +68,7 @@ public final class Rules {
             }
         }
         boolean reloads = settings.isSet("rowbell.rules") && settings.flag("rowbell.rules.reload");
-        upkeep = new Upkeep(table, hits, reloads ? this::reload : () -> { }, expire);
+        upkeep = new Upkeep(table, hits, reloads ? this::reload : () -> { }, chores);
     }
 
     /** Ends what {@link #start} began. The database is still open. */
@@ -92,7 +92,7 @@ public final class Rules {
     /**
      * Rules that are left out because they broke after they were made, and why. Asks the database; empty before it is opened and after a stop.
      */
-    Map<String, String> broken() throws SQLException {
+    public Map<String, String> broken() throws SQLException {
         RuleTable asked;
         synchronized (this) {
             asked = upkeep == null ? null : table;

@@ -6,8 +6,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 import dev.rowbell.Misspelled;
+import org.apache.camel.util.TimeUtils;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Compose;
 import org.snakeyaml.engine.v2.exceptions.Mark;
@@ -26,6 +28,7 @@ import org.snakeyaml.engine.v2.schema.CoreSchema;
 final class RulesReader {
 
     private static final String RULES = "rules";
+    private static final Pattern DURATION = Pattern.compile("([0-9]{1,9}(ms|s|m|h|d))+|0");
 
     private final String file;
     private final List<FileRule> rules = new ArrayList<>();
@@ -159,6 +162,13 @@ final class RulesReader {
                 }
                 problem(line, rule, key.text(), text == null ? "is no text" : "has a character that PostgreSQL cannot store", "");
             }
+            case DURATION -> {
+                String interval = interval(scalar(node));
+                if (interval != null) {
+                    return Optional.of(interval);
+                }
+                problem(line, rule, key.text(), "is no duration", "write it as 30s, 10m, 1h or 7d");
+            }
             case LIST -> {
                 List<Node> items = node instanceof SequenceNode sequence ? sequence.getValue() : List.of(node);
                 if (items.stream().allMatch(item -> scalar(item) != null && !isNull(item) && isStorable(scalar(item)))) {
@@ -168,6 +178,15 @@ final class RulesReader {
             }
         }
         return Optional.empty();
+    }
+
+    /** As PostgreSQL writes it; null for what is no duration. */
+    private static String interval(String text) {
+        try {
+            return text != null && DURATION.matcher(text).matches() ? TimeUtils.toMilliSeconds(text) + " ms" : null;
+        } catch (ArithmeticException | NumberFormatException e) {
+            return null;
+        }
     }
 
     /** Neither NUL nor half of a surrogate pair. */

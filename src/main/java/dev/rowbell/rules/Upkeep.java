@@ -13,7 +13,7 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Looks after what is in the database while Rowbell runs, with one thread: tells it of hits, has it look at its feeds, sees that the file of rules
- * changed, removes old dead letters.
+ * changed, and does what else is to be done now and then.
  */
 final class Upkeep {
 
@@ -27,7 +27,7 @@ final class Upkeep {
     private final RuleTable table;
     private final Hits hits;
     private final Troubles.Step reload;
-    private final Troubles.Step expire;
+    private final Map<String, Troubles.Step> chores;
     private final Troubles troubles = new Troubles();
     private final ScheduledExecutorService thread;
     private List<String> events = List.of();
@@ -36,13 +36,13 @@ final class Upkeep {
 
     /**
      * @param reload looks whether the file changed, and applies it where it did
-     * @param expire removes a little of what is old
+     * @param chores done every 10 seconds, by what to say where one fails
      */
-    Upkeep(RuleTable table, Hits hits, Troubles.Step reload, Troubles.Step expire) {
+    Upkeep(RuleTable table, Hits hits, Troubles.Step reload, Map<String, Troubles.Step> chores) {
         this.table = table;
         this.hits = hits;
         this.reload = reload;
-        this.expire = expire;
+        this.chores = chores;
         thread = Executors.newSingleThreadScheduledExecutor(task -> {
             Thread daemon = new Thread(task, "rowbell rules");
             daemon.setDaemon(true);
@@ -55,7 +55,7 @@ final class Upkeep {
         if (System.nanoTime() - refreshedAt >= REFRESH.toNanos()) {
             refreshedAt = System.nanoTime();
             troubles.run("the feeds could not be looked at", this::refresh);
-            troubles.run("old dead letters could not be removed", expire);
+            chores.forEach(troubles::run);
         }
         troubles.run("hits could not be counted", this::addHits);
         troubles.run("the rules could not be applied", reload);
