@@ -5,6 +5,7 @@ import java.time.Clock;
 import javax.sql.DataSource;
 
 import dev.rowbell.alert.AlertText;
+import dev.rowbell.alert.Digest;
 import dev.rowbell.feedback.FeedbackTransaction;
 import dev.rowbell.feedback.PollErrors;
 import dev.rowbell.listen.ListenComponent;
@@ -48,6 +49,7 @@ public final class RowbellPlugin implements ContextServicePlugin {
         bind(registry, "rowbellDoorbell", rowbell.doorbell());
         bind(registry, "rowbellAlerts", rowbell.alerts());
         bind(registry, "rowbellText", new AlertText());
+        bind(registry, "rowbellDigest", new Digest());
         bind(registry, "rowbellSilences", rowbell.silences());
         bind(registry, "rowbellDeadLetter", new DeadLetter());
         bind(registry, "rowbellPollErrors", new PollErrors());

@@ -101,6 +101,8 @@ public final class Settings {
             throw new SettingsException("rowbell.rules=%s: write it as file:rules.yaml".formatted(text("rowbell.rules")));
         }
         flag("rowbell.rules.reload");
+        number("rowbell.http.batch", 1);
+        duration("rowbell.mail.digest");
         Webhook.keys(text("rowbell.http.secret"));
         flag("rowbell.mail.starttls");
         number("rowbell.mail.port", 1);

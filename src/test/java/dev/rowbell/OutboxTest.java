@@ -310,7 +310,7 @@ class OutboxTest {
     @Test
     void severalThreadsDeliverForOneSink() throws IOException {
         Files.writeString(dir.resolve("http.camel.yaml"), Files.readString(Path.of("routes/http.camel.yaml"))
-                .replace("uri: outbox:http\n", "uri: outbox:http\n      parameters:\n        parallel: 4\n"));
+                .replace("      parameters:\n        batch:", "      parameters:\n        parallel: 4\n        batch:"));
         web.answerAfter(Duration.ofMillis(50));
         try (RunningRowbell rowbell = RunningRowbell.start(settings,
                 "file:routes/sources.camel.yaml,file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:" + dir + "/*.camel.yaml")) {

@@ -202,7 +202,9 @@ class RoutingTest {
             Files.writeString(sources, Files.readString(sources).replace("method: fromRow", "method: fromRow\n        - setBody:\n            expression:\n"
                     + "              simple:\n                expression: \"${body}\""));
             Path http = routes.resolve("http.camel.yaml");
-            Files.writeString(http, Files.readString(http).replace("application/json", "application/x-edited"));
+            Files.writeString(http, Files.readString(http).replace("        - setHeader:\n            name: CamelHttpUri",
+                    "        - setHeader:\n            name: Content-Type\n            expression:\n              constant:\n"
+                            + "                expression: application/x-edited\n        - setHeader:\n            name: CamelHttpUri"));
             raiseUntil(rowbell, () -> web.requests().stream().anyMatch(r -> "application/x-edited".equals(r.headers().getFirst("Content-Type"))));
             await().until(() -> database.count("rowbell.feedback") == 0 && database.count("rowbell.delivery") == 0);
             assertEquals(filed().stream().sorted().toList(), posted().stream().sorted().toList());

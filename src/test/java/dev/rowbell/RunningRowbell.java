@@ -26,6 +26,7 @@ final class RunningRowbell implements AutoCloseable {
         Properties properties = new Properties();
         // several run at a time
         properties.put("camel.management.enabled", "false");
+        properties.put("rowbell.mail.digest", "1ms");
         properties.putAll(settings);
         rowbell.camel.setOverrideProperties(properties);
         rowbell.camel.configure().withRoutesIncludePattern(routes);

@@ -28,6 +28,7 @@ public class OutboxEndpointConfigurer extends PropertyConfigurerSupport implemen
         case "bridgeerrorhandler":
         case "bridgeErrorHandler": target.setBridgeErrorHandler(property(camelContext, boolean.class, value)); return true;
         case "circuit": target.setCircuit(property(camelContext, int.class, value)); return true;
+        case "every": target.setEvery(property(camelContext, java.time.Duration.class, value).toMillis()); return true;
         case "exceptionhandler":
         case "exceptionHandler": target.setExceptionHandler(property(camelContext, org.apache.camel.spi.ExceptionHandler.class, value)); return true;
         case "exchangepattern":
@@ -41,6 +42,7 @@ public class OutboxEndpointConfigurer extends PropertyConfigurerSupport implemen
         case "maxBackoff": target.setMaxBackoff(property(camelContext, java.time.Duration.class, value).toMillis()); return true;
         case "parallel": target.setParallel(property(camelContext, int.class, value)); return true;
         case "poll": target.setPoll(property(camelContext, java.time.Duration.class, value).toMillis()); return true;
+        case "split": target.setSplit(property(camelContext, boolean.class, value)); return true;
         default: return false;
         }
     }
@@ -53,6 +55,7 @@ public class OutboxEndpointConfigurer extends PropertyConfigurerSupport implemen
         case "bridgeerrorhandler":
         case "bridgeErrorHandler": return boolean.class;
         case "circuit": return int.class;
+        case "every": return long.class;
         case "exceptionhandler":
         case "exceptionHandler": return org.apache.camel.spi.ExceptionHandler.class;
         case "exchangepattern":
@@ -66,6 +69,7 @@ public class OutboxEndpointConfigurer extends PropertyConfigurerSupport implemen
         case "maxBackoff": return long.class;
         case "parallel": return int.class;
         case "poll": return long.class;
+        case "split": return boolean.class;
         default: return null;
         }
     }
@@ -79,6 +83,7 @@ public class OutboxEndpointConfigurer extends PropertyConfigurerSupport implemen
         case "bridgeerrorhandler":
         case "bridgeErrorHandler": return target.isBridgeErrorHandler();
         case "circuit": return target.getCircuit();
+        case "every": return target.getEvery();
         case "exceptionhandler":
         case "exceptionHandler": return target.getExceptionHandler();
         case "exchangepattern":
@@ -92,6 +97,7 @@ public class OutboxEndpointConfigurer extends PropertyConfigurerSupport implemen
         case "maxBackoff": return target.getMaxBackoff();
         case "parallel": return target.getParallel();
         case "poll": return target.getPoll();
+        case "split": return target.isSplit();
         default: return null;
         }
     }

@@ -23,11 +23,12 @@ public class OutboxEndpointUriFactory extends org.apache.camel.support.component
     private static final Set<String> SECRET_PROPERTY_NAMES;
     private static final Map<String, String> MULTI_VALUE_PREFIXES;
     static {
-        Set<String> props = new HashSet<>(13);
+        Set<String> props = new HashSet<>(15);
         props.add("backoff");
         props.add("batch");
         props.add("bridgeErrorHandler");
         props.add("circuit");
+        props.add("every");
         props.add("exceptionHandler");
         props.add("exchangePattern");
         props.add("lazyStartProducer");
@@ -37,6 +38,7 @@ public class OutboxEndpointUriFactory extends org.apache.camel.support.component
         props.add("parallel");
         props.add("poll");
         props.add("sink");
+        props.add("split");
         PROPERTY_NAMES = Collections.unmodifiableSet(props);
         SECRET_PROPERTY_NAMES = Collections.emptySet();
         MULTI_VALUE_PREFIXES = Collections.emptyMap();

@@ -12,7 +12,7 @@ public final class AlertText {
 
     private static final int COLUMNS_ON_A_LINE = 6;
     private static final int VALUE_ON_A_LINE = 60;
-    private static final int SUBJECT = 200;
+    static final int SUBJECT = 200;
 
     /** {@code warning c2-overflow public.feed id=2: c2 8000 → 30001}. */
     public String line(@Body Map<String, Object> alert) {
@@ -105,6 +105,15 @@ public final class AlertText {
         return row.containsKey("id") ? "id" : String.valueOf(row.keySet().iterator().next());
     }
 
+    /** The line without what a digest says of all alerts of a rule: {@code public.feed id=2: c2 8000 → 30001}. */
+    static String where(Map<String, Object> alert) {
+        StringJoiner where = new StringJoiner(" ");
+        add(where, orElse(alert.get("table"), alert.get("channel")));
+        add(where, key(alert));
+        String what = what(alert);
+        return clean(what.isEmpty() ? where.toString() : where + ": " + what, Integer.MAX_VALUE);
+    }
+
     private static String head(Map<String, Object> alert) {
         StringJoiner head = new StringJoiner(" ");
         add(head, mark(alert));
@@ -129,11 +138,11 @@ public final class AlertText {
         return changed.size() > COLUMNS_ON_A_LINE ? what + " and " + (changed.size() - COLUMNS_ON_A_LINE) + " more" : what.toString();
     }
 
-    private static String mark(Map<String, Object> alert) {
+    static String mark(Map<String, Object> alert) {
         return "resolved".equals(alert.get("status")) ? "resolved" : String.valueOf(alert.get("severity"));
     }
 
-    private static String title(Map<String, Object> alert) {
+    static String title(Map<String, Object> alert) {
         return String.valueOf(orElse(orElse(alert.get("rule"), alert.get("reason")), "notification"));
     }
 
@@ -180,7 +189,7 @@ public final class AlertText {
     }
 
     /** On one line and no longer than said: a value can neither forge a log line nor a mail header. */
-    private static String clean(String text, int length) {
+    static String clean(String text, int length) {
         String line = Objects.requireNonNull(text).replaceAll("[\\p{Cntrl}\\u2028\\u2029]+", " ");
         return line.codePointCount(0, line.length()) <= length ? line : line.substring(0, line.offsetByCodePoints(0, length - 1)) + "…";
     }

@@ -78,9 +78,9 @@ public final class Figures {
         outcome(sink, "delivered", alerts.size());
     }
 
-    /** One try that failed; it is tried again unless it is dead. */
-    public void failed(String sink, boolean dead) {
-        outcome(sink, dead ? "dead" : "failed", 1);
+    /** Deliveries of which a try failed; they are tried again unless they are dead. */
+    public void failed(String sink, boolean dead, int deliveries) {
+        outcome(sink, dead ? "dead" : "failed", deliveries);
     }
 
     private void outcome(String sink, String outcome, int deliveries) {

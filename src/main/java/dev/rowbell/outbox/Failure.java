@@ -1,5 +1,6 @@
 package dev.rowbell.outbox;
 
+import java.io.IOException;
 import java.time.Clock;
 import java.time.DateTimeException;
 import java.time.Duration;
@@ -10,6 +11,7 @@ import java.util.Deque;
 import java.util.Map;
 import java.util.Set;
 
+import com.fasterxml.jackson.core.JacksonException;
 import dev.rowbell.Errors;
 import jakarta.mail.MessagingException;
 import org.apache.camel.http.base.HttpOperationFailedException;
@@ -22,9 +24,10 @@ import org.eclipse.angus.mail.smtp.SMTPSenderFailedException;
  *
  * @param error in one line, without secrets
  * @param refused whether the receiver has looked at this delivery and will never take it; nothing is wrong with the sink then
+ * @param aboutSink whether it says nothing about what was to be delivered, but that the sink is away
  * @param notBefore the least wait that the receiver asked for; zero where it asked for none
  */
-record Failure(String error, boolean refused, Duration notBefore) {
+record Failure(String error, boolean refused, boolean aboutSink, Duration notBefore) {
 
     /** 4xx that are about the moment and not about the request: RFC 9110 (408), RFC 8470 (425), RFC 6585 (429). */
     private static final Set<Integer> LATER = Set.of(408, 425, 429);
@@ -38,18 +41,21 @@ record Failure(String error, boolean refused, Duration notBefore) {
         Deque<Throwable> causes = new ArrayDeque<>();
         causes.add(thrown);
         boolean refused = false;
+        boolean away = false;
         while (!causes.isEmpty()) {
             Throwable cause = causes.poll();
             if (cause instanceof HttpOperationFailedException http) {
                 return ofHttp(http, error, clock);
             } else if (cause instanceof DeliveryRefused) {
-                return new Failure(error, true, Duration.ZERO);
+                return new Failure(error, true, false, Duration.ZERO);
             }
             int reply = smtpReply(cause);
             if (reply >= 400 && reply < 500) {
                 // one recipient that is to be tried again is reason enough
-                return new Failure(error, false, Duration.ZERO);
+                return new Failure(error, false, true, Duration.ZERO);
             }
+            // of Jackson's what cannot be written is an IOException too
+            away |= cause instanceof IOException && !(cause instanceof JacksonException) || cause instanceof MessagingException;
             refused |= reply >= 500 && !LOGIN.contains(reply);
             if (cause.getCause() != null) {
                 causes.add(cause.getCause());
@@ -58,13 +64,13 @@ record Failure(String error, boolean refused, Duration notBefore) {
                 causes.add(mail.getNextException());
             }
         }
-        return new Failure(error, refused, Duration.ZERO);
+        return new Failure(error, refused, away && !refused, Duration.ZERO);
     }
 
     private static Failure ofHttp(HttpOperationFailedException http, String error, Clock clock) {
         int status = http.getStatusCode();
         boolean refused = status < 500 && !LATER.contains(status);
-        return new Failure(error, refused, refused ? Duration.ZERO : retryAfter(http.getResponseHeaders(), clock));
+        return new Failure(error, refused, !refused, refused ? Duration.ZERO : retryAfter(http.getResponseHeaders(), clock));
     }
 
     /** Seconds or a date, RFC 9110 section 10.2.3; what cannot be read asks for nothing. */

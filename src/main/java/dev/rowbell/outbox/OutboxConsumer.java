@@ -48,6 +48,8 @@ final class OutboxConsumer extends DefaultConsumer {
     private ExecutorService workers;
     private volatile boolean running;
     private volatile boolean aborted;
+    /** By nanoTime, when the route may be handed something again. */
+    private volatile long notBefore;
 
     OutboxConsumer(OutboxEndpoint endpoint, Processor processor) {
         super(endpoint, processor);
@@ -74,6 +76,7 @@ final class OutboxConsumer extends DefaultConsumer {
         super.doStart();
         running = true;
         aborted = false;
+        notBefore = System.nanoTime();
         int threads = getEndpoint().getParallel();
         workers = getEndpoint().getCamelContext().getExecutorServiceManager()
                 .newFixedThreadPool(this, "outbox:" + getEndpoint().getSink(), threads);
@@ -123,6 +126,10 @@ final class OutboxConsumer extends DefaultConsumer {
             long seen = wakeup.calls();
             try {
                 long start = System.nanoTime();
+                if (notBefore - start > 0) {
+                    rest(Duration.ofNanos(notBefore - start));
+                    continue;
+                }
                 Duration away = circuit.away(start);
                 if (!away.isZero()) {
                     rest(away);
@@ -161,11 +168,21 @@ final class OutboxConsumer extends DefaultConsumer {
         }
     }
 
+    /** What was delivered keeps the next batch away for a while. */
+    private void pace() {
+        if (getEndpoint().getEvery() > 0) {
+            notBefore = System.nanoTime() + Duration.ofMillis(getEndpoint().getEvery()).toNanos();
+        }
+    }
+
     private Duration lease() {
         return Duration.ofMillis(getEndpoint().getLease());
     }
 
     private int share(int most, Duration took) {
+        if (getEndpoint().getEvery() > 0) {
+            return getEndpoint().getBatch();
+        }
         if (took.compareTo(BUSY.dividedBy(4)) < 0) {
             return Math.min(most * 2, Math.max(TAKE_AT_MOST, getEndpoint().getBatch()));
         }
@@ -187,8 +204,8 @@ final class OutboxConsumer extends DefaultConsumer {
     }
 
     /**
-     * Tries each of them once; what is left when the consumer stops, or when the sink has failed too often in a row, is given back untried. Where a batch fails, something in it is bad: its
-     * alerts are tried one by one, so that the others go on.
+     * Tries each of them once; what is left when the consumer stops, or when the sink has failed too often in a row, is given back untried.
+     * Where a batch fails though the sink is there, something in it is bad: it is tried in halves, so that the others go on.
      */
     private void deliver(List<Delivery> taken, UUID taker) throws SQLException {
         Deque<List<Delivery>> untried = new ArrayDeque<>();
@@ -211,7 +228,8 @@ final class OutboxConsumer extends DefaultConsumer {
                 }
             }
             List<Delivery> next = untried.peek();
-            Throwable failure = route(next);
+            Throwable thrown = route(next);
+            Failure failure = thrown == null ? null : Failure.of(thrown, Clock.systemUTC());
             if (aborted) {
                 // the interrupt has done its work, and would keep the pool from handing out a connection
                 Thread.interrupted();
@@ -219,14 +237,14 @@ final class OutboxConsumer extends DefaultConsumer {
             }
             untried.pop();
             if (failure == null) {
+                pace();
                 succeeded();
                 next.forEach(delivery -> unsettled.add(Outcome.delivered(delivery)));
-            } else if (next.size() == 1) {
-                unsettled.add(failed(next.get(0), failure));
+            } else if (next.size() > 1 && getEndpoint().isSplit() && !failure.aboutSink()) {
+                untried.push(next.subList(next.size() / 2, next.size()));
+                untried.push(next.subList(0, next.size() / 2));
             } else {
-                for (int last = next.size() - 1; last >= 0; last--) {
-                    untried.push(List.of(next.get(last)));
-                }
+                unsettled.addAll(failed(next, failure));
             }
             if (untried.isEmpty() || elapsed(settled).compareTo(SETTLE) > 0) {
                 settle(unsettled, taker);
@@ -290,37 +308,49 @@ final class OutboxConsumer extends DefaultConsumer {
         }
     }
 
-    private Outcome failed(Delivery delivery, Throwable thrown) {
-        Failure failure = Failure.of(thrown, Clock.systemUTC());
+    private List<Outcome> failed(List<Delivery> deliveries, Failure failure) {
         String sink = getEndpoint().getSink();
-        int attempts = delivery.attempts() + 1;
         if (failure.refused()) {
             // who refuses is there
             succeeded();
-            figures().failed(sink, true);
-            LOG.error("sink {} refused alert {}, it is a dead letter: {}", sink, delivery.alertId(), failure.error());
-            return new Outcome(delivery, failure.error(), null);
+            figures().failed(sink, true, deliveries.size());
+            LOG.error("sink {} refused {}, a dead letter now: {}", sink, shown(deliveries), failure.error());
+            return deliveries.stream().map(delivery -> new Outcome(delivery, failure.error(), null)).toList();
         }
         Duration least = failure.notBefore().compareTo(retry.most()) < 0 ? failure.notBefore() : retry.most();
         int failuresInARow = circuit.failed(System.nanoTime(), least);
         if (failuresInARow == getEndpoint().getCircuit()) {
             LOG.warn("sink {} failed {} times in a row: its queue waits, and one delivery is tried now and then: {}", sink, failuresInARow, failure.error());
         }
-        boolean dead = attempts >= getEndpoint().getMaxAttempts();
-        figures().failed(sink, dead);
-        if (dead) {
-            LOG.error("sink {} gave up alert {} after {} attempts, it is a dead letter: {}", sink, delivery.alertId(), attempts, failure.error());
-            return new Outcome(delivery, failure.error(), null);
+        int most = getEndpoint().getMaxAttempts();
+        List<Delivery> dead = deliveries.stream().filter(delivery -> delivery.attempts() + 1 >= most).toList();
+        List<Delivery> waiting = deliveries.stream().filter(delivery -> delivery.attempts() + 1 < most).toList();
+        List<Outcome> outcomes = new ArrayList<>();
+        if (!dead.isEmpty()) {
+            figures().failed(sink, true, dead.size());
+            LOG.error("sink {} gave up {} after {} attempts, a dead letter now: {}", sink, shown(dead), most, failure.error());
+            dead.forEach(delivery -> outcomes.add(new Outcome(delivery, failure.error(), null)));
         }
-        Duration backoff = retry.after(attempts);
-        Duration wait = backoff.compareTo(least) > 0 ? backoff : least;
-        if (failuresInARow == 1) {
-            LOG.warn("sink {} fails, alert {} waits {} ms for attempt {} of {}: {}", sink, delivery.alertId(), wait.toMillis(), attempts + 1,
-                    getEndpoint().getMaxAttempts(), failure.error());
-        } else {
-            LOG.debug("sink {} failed alert {}, attempt {}: {}", sink, delivery.alertId(), attempts, failure.error());
+        if (!waiting.isEmpty()) {
+            figures().failed(sink, false, waiting.size());
+            int attempts = waiting.get(0).attempts() + 1;
+            // what failed together comes again together
+            Duration backoff = retry.after(attempts);
+            Duration wait = backoff.compareTo(least) > 0 ? backoff : least;
+            if (failuresInARow == 1) {
+                LOG.warn("sink {} fails, {} waits {} ms for attempt {} of {}: {}", sink, shown(waiting), wait.toMillis(), attempts + 1, most,
+                        failure.error());
+            } else {
+                LOG.debug("sink {} failed {}, attempt {}: {}", sink, shown(waiting), attempts, failure.error());
+            }
+            waiting.forEach(delivery -> outcomes.add(new Outcome(delivery, failure.error(), wait)));
         }
-        return new Outcome(delivery, failure.error(), wait);
+        return outcomes;
+    }
+
+    private static String shown(List<Delivery> deliveries) {
+        String first = "alert " + deliveries.get(0).alertId();
+        return deliveries.size() == 1 ? first : "%s and %d more".formatted(first, deliveries.size() - 1);
     }
 
     /** Until it is done: while this process lives, what was delivered is not forgotten because the database was away. */

@@ -35,8 +35,16 @@ public class OutboxEndpoint extends DefaultEndpoint {
     private int circuit;
     @UriParam(label = "consumer", defaultValue = "1",
               description = "How many alerts the route is handed at most as one. 1: the body is one alert, a Map. More: the body is a List of"
-                            + " them, which is delivered as a whole; when that fails, each is tried alone")
+                            + " them, which is delivered as a whole")
     private int batch = 1;
+    @UriParam(label = "consumer", defaultValue = "0", javaType = "java.time.Duration",
+              description = "How long to wait after something was delivered before the route is handed more; what comes meanwhile is collected"
+                            + " for the next batch")
+    private long every;
+    @UriParam(label = "consumer", defaultValue = "true",
+              description = "Whether a batch that fails for another reason than that the sink is away is split up, so that the alert at fault"
+                            + " is found and the others go on. False: it fails as a whole")
+    private boolean split = true;
     @UriParam(label = "consumer", defaultValue = "1", description = "How many threads deliver at the same time")
     private int parallel = 1;
     @UriParam(label = "consumer,advanced", defaultValue = "1000", javaType = "java.time.Duration",
@@ -77,6 +85,9 @@ public class OutboxEndpoint extends DefaultEndpoint {
         atLeastOne("maxBackoff", maxBackoff);
         atLeastOne("circuit", circuit);
         atLeastOne("batch", batch);
+        if (every < 0) {
+            throw new IllegalArgumentException("outbox:%s: every is %d and must not be negative".formatted(sink, every));
+        }
         atLeastOne("parallel", parallel);
         atLeastOne("poll", poll);
         atLeastOne("lease", lease);
@@ -134,6 +145,22 @@ public class OutboxEndpoint extends DefaultEndpoint {
 
     public void setBatch(int batch) {
         this.batch = batch;
+    }
+
+    public long getEvery() {
+        return every;
+    }
+
+    public void setEvery(long every) {
+        this.every = every;
+    }
+
+    public boolean isSplit() {
+        return split;
+    }
+
+    public void setSplit(boolean split) {
+        this.split = split;
     }
 
     public int getParallel() {

@@ -5,6 +5,7 @@ import java.security.GeneralSecurityException;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
@@ -14,6 +15,7 @@ import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 
 import dev.rowbell.SettingsException;
+import dev.rowbell.alert.Digest;
 import org.apache.camel.Exchange;
 import org.apache.camel.Message;
 
@@ -24,6 +26,7 @@ import org.apache.camel.Message;
 public final class Webhook {
 
     private static final String PREFIX = "whsec_";
+    private static final String TYPE = "dev.rowbell.alert.";
     private static final String ALGORITHM = "HmacSHA256";
     /** Of a key, by Standard Webhooks. */
     private static final int LEAST = 24;
@@ -64,18 +67,43 @@ public final class Webhook {
         }
     }
 
-    /** The body is the alert: its ce- headers. */
+    /** The body is the alert: its ce- headers. Or a list of alerts, which becomes a batch of events in the JSON format of CloudEvents. */
+    @SuppressWarnings("unchecked")
     public void describe(Exchange exchange) {
         Message message = exchange.getMessage();
+        if (message.getBody() instanceof List<?> alerts) {
+            message.setBody(alerts.stream().map(alert -> event((Map<?, ?>) alert)).toList());
+            String id = Digest.id((List<Map<String, Object>>) alerts);
+            header(message, "Idempotency-Key", id);
+            header(message, "webhook-id", id);
+            message.setHeader(Exchange.CONTENT_TYPE, "application/cloudevents-batch+json");
+            return;
+        }
+        message.setHeader(Exchange.CONTENT_TYPE, "application/json");
         Map<?, ?> alert = message.getBody(Map.class);
         header(message, "ce-specversion", "1.0");
         header(message, "ce-id", alert.get("id"));
         header(message, "ce-source", alert.get("source"));
-        header(message, "ce-type", "dev.rowbell.alert." + alert.get("status"));
+        header(message, "ce-type", TYPE + alert.get("status"));
         header(message, "ce-subject", alert.get("rule"));
         header(message, "ce-time", alert.get("time"));
         header(message, "Idempotency-Key", alert.get("id"));
         header(message, "webhook-id", alert.get("id"));
+    }
+
+    /** Sections 2 and 4.3 of the JSON format of CloudEvents 1.0. */
+    private static Map<String, Object> event(Map<?, ?> alert) {
+        Map<String, Object> event = new LinkedHashMap<>();
+        event.put("specversion", "1.0");
+        event.put("id", alert.get("id"));
+        event.put("source", alert.get("source"));
+        event.put("type", TYPE + alert.get("status"));
+        event.put("subject", alert.get("rule"));
+        event.put("time", alert.get("time"));
+        event.put("datacontenttype", "application/json");
+        event.put("data", alert);
+        event.values().removeIf(value -> value == null || value.equals(""));
+        return event;
     }
 
     /** The body is what will be sent, and stays that to the byte: the signature over it, where there is a secret. */
