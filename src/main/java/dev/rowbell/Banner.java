@@ -47,6 +47,10 @@ final class Banner {
             }
         }
         sinks.forEach((sink, state) -> lines.add("  %-10s %s".formatted(sink, state)));
+        if (rowbell.settings().text("camel.management.enabled").equals("true")) {
+            lines.add("  health     http://%s:%s%s".formatted(rowbell.settings().text("camel.management.host"),
+                    rowbell.settings().text("camel.management.port"), rowbell.settings().text("camel.management.healthPath")));
+        }
         lines.add("");
         return String.join(System.lineSeparator(), lines);
     }

@@ -1,5 +1,8 @@
 package dev.rowbell;
 
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
@@ -62,8 +65,23 @@ public final class Main {
         }
         // before Camel starts, which would say in many lines what one says here
         rowbell.database();
+        if (rowbell.settings().text("camel.management.enabled").equals("true")) {
+            aPortToBeSeenAt(rowbell.settings());
+        }
         camel.start();
         System.out.println(Banner.of(context, demo));
+    }
+
+    /** Camel would say it in a stack trace. */
+    private static void aPortToBeSeenAt(Settings settings) {
+        String host = settings.text("camel.management.host");
+        int port = settings.number("camel.management.port", 0);
+        try (ServerSocket free = new ServerSocket(port, 1, InetAddress.getByName(host))) {
+            LoggerFactory.getLogger(Main.class).debug("health and figures at {}:{}", host, free.getLocalPort());
+        } catch (IOException e) {
+            throw new SettingsException("camel.management.port=%d: %s cannot listen there (%s): give another port, or set camel.management.enabled=false"
+                    .formatted(port, host, e.getMessage()), e);
+        }
     }
 
     private synchronized void stop() {

@@ -10,6 +10,7 @@ import java.util.stream.Stream;
 
 import dev.rowbell.alert.AlertReader;
 import dev.rowbell.database.Database;
+import dev.rowbell.database.DatabaseAwayException;
 import dev.rowbell.feedback.Doorbell;
 import dev.rowbell.health.Figures;
 import dev.rowbell.health.Lookout;
@@ -42,6 +43,8 @@ public final class Rowbell extends ServiceSupport {
     private static final Logger LOG = LoggerFactory.getLogger(Rowbell.class);
     /** Rows that one statement removes at most, so that nobody notices. */
     private static final int EXPIRED_AT_ONCE = 1000;
+    /** Between two tries to open the database. */
+    private static final Duration RETRY = Duration.ofMillis(500);
     /** Without a listener for less than this is a reconnect. */
     private static final Duration GONE = Duration.ofSeconds(30);
 
@@ -56,7 +59,7 @@ public final class Rowbell extends ServiceSupport {
     private Consumer<Database> preparation = opened -> { };
     private volatile String source;
     private volatile Lookout lookout;
-    private Database database;
+    private volatile Database database;
     private boolean closed;
 
     Rowbell(CamelContext context) {
@@ -117,7 +120,7 @@ public final class Rowbell extends ServiceSupport {
         if (database == null) {
             settings.check();
             settings.misspelled(System.getenv()).forEach(LOG::warn);
-            Database opened = Database.open(settings);
+            Database opened = open();
             try {
                 preparation.accept(opened);
                 lookout = new Lookout(opened.pool(), settings.text("rowbell.feedback.table"), rules::broken,
@@ -130,6 +133,42 @@ public final class Rowbell extends ServiceSupport {
             database = opened;
         }
         return database;
+    }
+
+    /** A connection was lost, so those that lie idle may be too. Opens no database. */
+    public void distrust() {
+        Database opened = database;
+        if (opened != null) {
+            opened.distrust();
+        }
+    }
+
+    /** Waits for a server that is down, with this unlocked, so that a stop ends it. */
+    private Database open() {
+        long patience = System.nanoTime() + settings.duration("rowbell.jdbc.wait").toNanos();
+        boolean said = false;
+        while (true) {
+            try {
+                return Database.open(settings);
+            } catch (DatabaseAwayException e) {
+                if (System.nanoTime() - patience > 0) {
+                    throw e;
+                }
+                if (!said) {
+                    LOG.warn("{}; trying again for {} (rowbell.jdbc.wait)", e.getMessage(), settings.text("rowbell.jdbc.wait"));
+                    said = true;
+                }
+                try {
+                    wait(RETRY.toMillis());
+                } catch (InterruptedException interrupted) {
+                    Thread.currentThread().interrupt();
+                    throw e;
+                }
+                if (closed) {
+                    throw new IllegalStateException("Rowbell has been stopped", e);
+                }
+            }
+        }
     }
 
     private Map<String, Troubles.Step> chores(Database opened) {
@@ -190,8 +229,10 @@ public final class Rowbell extends ServiceSupport {
     @Override
     protected synchronized void doStop() {
         closed = true;
+        notifyAll();
         if (database != null) {
             rules.stop();
+            silences.stop();
             lookout = null;
             database.close();
             database = null;

@@ -94,6 +94,7 @@ public final class Settings {
         duration("rowbell.listen.heartbeat");
         duration("rowbell.dead-letter.keep");
         duration("rowbell.health.max-age");
+        duration("rowbell.jdbc.wait");
         if (!Set.of("INFO", "OFF").contains(text("rowbell.console"))) {
             throw new SettingsException("rowbell.console=%s: give INFO or OFF".formatted(text("rowbell.console")));
         }

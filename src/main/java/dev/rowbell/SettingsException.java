@@ -1,7 +1,7 @@
 package dev.rowbell;
 
 /** Something that only the user can put right. The message is one line and names the key to change. */
-public final class SettingsException extends RuntimeException {
+public class SettingsException extends RuntimeException {
 
     private static final long serialVersionUID = 1L;
 

@@ -2,6 +2,7 @@ package dev.rowbell;
 
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -369,14 +370,15 @@ class FeedbackTest {
     }
 
     @Test
-    void theRightsOfTheDocsAreEnoughWhereADbaAppliesTheSchema() throws IOException {
+    void theRightsOfTheDocsAreEnoughWhereADbaAppliesTheSchema() throws IOException, SQLException {
         try (RunningRowbell dba = RunningRowbell.start(settings)) {
             assertEquals(0, database.count("rowbell.feedback"));
         }
         String role = "rowbell_of_" + database.name();
-        Matcher grants = Pattern.compile("```sql\n *(grant usage.*?)```", Pattern.DOTALL).matcher(Files.readString(Path.of("docs/schema.md")));
+        Matcher grants = Pattern.compile("```sql\n *(grant rowbell_consumer .*?)```", Pattern.DOTALL).matcher(Files.readString(Path.of("docs/schema.md")));
         assertTrue(grants.find());
-        database.execute("drop role if exists " + role, "create role " + role + " login password 'pw'", grants.group(1).replace("to rowbell;", "to " + role + ";"));
+        database.execute("drop role if exists " + role, "create role " + role + " login password 'pw'", grants.group(1).replace("to rowbell;", "to " + role + ";"),
+                "insert into rowbell.silence (rule, until, why) values ('quiet', now() + interval '1 h', 'a test')");
         settings.putAll(Map.of("rowbell.migrate", "false", "rowbell.jdbc.user", role, "rowbell.jdbc.password", "pw"));
         settings.put("rowbell.http.url", "http://127.0.0.1:1/");
         settings.put("rowbell.outbox.max-attempts", "2");
@@ -387,6 +389,15 @@ class FeedbackTest {
             raise(1, 10);
             await().until(() -> received("id").size() == 10 && database.count("rowbell.dead_letter where sink = 'http'") == 10);
             assertEquals(0, database.count("rowbell.delivery"));
+            database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"q\", \"rule\": \"quiet\"}')");
+            await().atMost(Duration.ofSeconds(20)).until(() -> database.query("select silenced from rowbell.silence").equals(List.of("1")));
+        }
+        try (Connection connection = database.connectAs(role, "pw"); Statement statement = connection.createStatement()) {
+            for (String denied : List.of("insert into rowbell.rule (name, feed, condition) values ('evil', 'public.feed', 'true')",
+                    "insert into rowbell.silence (until, why) values (now(), 'evil')", "drop table rowbell.delivery",
+                    "select rowbell.apply_rules('x', '[]')")) {
+                assertEquals("42501", assertThrows(SQLException.class, () -> statement.execute(denied), denied).getSQLState());
+            }
         }
     }
 }

@@ -2,6 +2,7 @@ package dev.rowbell;
 
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -9,13 +10,23 @@ import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
 
+import javax.sql.DataSource;
+
+import org.apache.camel.CamelContext;
+import org.apache.camel.builder.RouteBuilder;
+import org.apache.camel.impl.DefaultCamelContext;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.springframework.jdbc.datasource.AbstractDataSource;
 
 /** Alerts that come as notifications, over a listener that always comes back. */
 class ListenTest {
@@ -97,7 +108,8 @@ class ListenTest {
     @Test
     void theListenerComesBackEveryTimeAndHearsEverythingOnce() {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
-            for (int i = 0; i < 5; i++) {
+            int kills = 20;
+            for (int i = 0; i < kills; i++) {
                 awaitListeners(2);
                 send("channel_1", "{\"id\": \"n" + i + "\", \"rule\": \"r\"}");
                 assertEquals("n" + i, receive(i).get("id"));
@@ -107,8 +119,8 @@ class ListenTest {
             }
             awaitListeners(2);
             send("channel_1", "{\"id\": \"last\", \"rule\": \"r\"}");
-            assertEquals("last", receive(5).get("id"));
-            assertEquals(6, AlertFiles.read(alerts).size());
+            assertEquals("last", receive(kills).get("id"));
+            assertEquals(kills + 1, AlertFiles.read(alerts).size());
             assertEquals(2, database.count(LISTENERS));
             assertEquals(0, database.count(LISTENERS + " and state <> 'idle'"));
         }
@@ -146,6 +158,112 @@ class ListenTest {
                 await().until(() -> AlertFiles.values(alerts, "id").contains("after"));
                 assertEquals(21, AlertFiles.read(alerts).size());
             }
+        }
+    }
+
+    private long threads(String name) {
+        return Thread.getAllStackTraces().keySet().stream().filter(thread -> thread.getName().contains(name)).count();
+    }
+
+    @Test
+    void aServerThatIsDownAtTheStartIsWaitedFor() throws Exception {
+        try (TcpProxy network = new TcpProxy(database.port())) {
+            settings.put("rowbell.jdbc.url", "jdbc:postgresql://localhost:%d/%s".formatted(network.port(), database.name()));
+            network.refuse(true);
+            CompletableFuture<RunningRowbell> starting = CompletableFuture.supplyAsync(() -> RunningRowbell.start(settings));
+            await().until(() -> network.refused() >= 2);
+            assertFalse(starting.isDone());
+            network.refuse(false);
+            try (RunningRowbell rowbell = starting.get(30, TimeUnit.SECONDS)) {
+                awaitListeners(2);
+                send("channel_1", "{\"id\": \"a\", \"rule\": \"r\"}");
+                assertEquals("a", receive(0).get("id"));
+            }
+        }
+    }
+
+    @Test
+    void aStopWhileTheServerIsAwayLeavesNoThreadAndNoConnection() throws IOException {
+        try (TcpProxy network = new TcpProxy(database.port())) {
+            settings.put("rowbell.jdbc.url", "jdbc:postgresql://localhost:%d/%s".formatted(network.port(), database.name()));
+            long before = threads("listen:");
+            try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+                awaitListeners(2);
+                network.refuse(true);
+                // so that the waits between two tries are long ones
+                await().atMost(Duration.ofSeconds(20)).until(() -> network.refused() > 8);
+            }
+            assertEquals(before, threads("listen:"));
+            assertEquals(0, threads("rowbell rules"));
+            await().until(() -> database.count(LISTENERS) == 0);
+        }
+    }
+
+    @Test
+    void ofSeveralHostsTheOneThatAnswersIsTaken() throws IOException {
+        try (TcpProxy first = new TcpProxy(database.port()); TcpProxy second = new TcpProxy(database.port())) {
+            settings.put("rowbell.jdbc.url", "jdbc:postgresql://localhost:%d,localhost:%d/%s?targetServerType=primary".formatted(first.port(),
+                    second.port(), database.name()));
+            try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+                awaitListeners(2);
+                for (int i = 0; i < 3; i++) {
+                    TcpProxy down = i % 2 == 0 ? first : second;
+                    (i % 2 == 0 ? second : first).refuse(false);
+                    down.refuse(true);
+                    String id = "after failover " + i;
+                    database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"%s\", \"rule\": \"r\"}')".formatted(id));
+                    await().atMost(Duration.ofSeconds(30)).until(() -> AlertFiles.values(alerts, "id").contains(id));
+                    awaitListeners(2);
+                    send("channel_1", "{\"id\": \"notified %s\", \"rule\": \"r\"}".formatted(id));
+                    await().until(() -> AlertFiles.values(alerts, "id").contains("notified " + id));
+                }
+                assertEquals(6, AlertFiles.read(alerts).size());
+                assertEquals(2, database.count(LISTENERS));
+            }
+        }
+    }
+
+    @Test
+    void aServerThatForgotWhoListensIsReminded() throws Exception {
+        List<Connection> opened = new CopyOnWriteArrayList<>();
+        List<String> heard = new CopyOnWriteArrayList<>();
+        try (CamelContext camel = new DefaultCamelContext()) {
+            camel.getPropertiesComponent().addOverrideProperty("rowbell.listen.heartbeat", "300ms");
+            camel.getRegistry().bind("mine", DataSource.class, new AbstractDataSource() {
+                @Override
+                public Connection getConnection() throws SQLException {
+                    Connection connection = database.connect();
+                    opened.add(connection);
+                    return connection;
+                }
+
+                @Override
+                public Connection getConnection(String user, String password) throws SQLException {
+                    return getConnection();
+                }
+            });
+            camel.addRoutes(new RouteBuilder() {
+                @Override
+                public void configure() {
+                    from("pgevent:///test/remembered?datasource=#mine").process(exchange -> heard.add(exchange.getIn().getBody(String.class)));
+                }
+            });
+            camel.start();
+            database.awaitListener("remembered");
+            send("remembered", "one");
+            await().until(() -> heard.equals(List.of("one")));
+            for (int i = 0; i < 3; i++) {
+                // what discard all does, or a pooler that gives the session to somebody else
+                try (Statement statement = opened.get(0).createStatement()) {
+                    statement.execute("unlisten *");
+                }
+                String again = "again " + i;
+                await().atMost(Duration.ofSeconds(10)).until(() -> {
+                    send("remembered", again);
+                    return heard.contains(again);
+                });
+            }
+            assertEquals(1, opened.size());
         }
     }
 

@@ -158,10 +158,11 @@ class MainIT {
     @Test
     void aWrongSettingIsOneLineThatNamesTheKey() throws IOException {
         TestDatabase database = TestDatabase.create();
-        refuses(Map.of("rowbell.jdbc.url", "jdbc:postgresql://localhost:1/shop"), "rowbell.jdbc.url", "localhost:1");
+        refuses(Map.of("rowbell.jdbc.wait", "1ms", "rowbell.jdbc.url", "jdbc:postgresql://localhost:1/shop"), "rowbell.jdbc.url", "localhost:1");
         try (ServerSocket silent = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             // takes the connection and says nothing
-            refuses(Map.of("rowbell.jdbc.url", "jdbc:postgresql://127.0.0.1:%d/shop".formatted(silent.getLocalPort())), "rowbell.jdbc.url");
+            refuses(Map.of("rowbell.jdbc.wait", "1ms", "rowbell.jdbc.url", "jdbc:postgresql://127.0.0.1:%d/shop".formatted(silent.getLocalPort())),
+                    "rowbell.jdbc.url");
         }
         refuses(Map.of("rowbell.jdbc.url", "jdbc:mysql://localhost/shop"), "rowbell.jdbc.url", "jdbc:postgresql://");
         refuses(with(database, "rowbell.jdbc.url", database.url() + "_nowhere"), "rowbell.jdbc.url", database.name() + "_nowhere");
@@ -179,6 +180,7 @@ class MainIT {
         refuses(with(database, "rowbell.feedback.batch", "many"), "rowbell.feedback.batch", "whole number");
         refuses(with(database, "rowbell.outbox.backoff", "soon"), "rowbell.outbox.backoff", "15m");
         refuses(with(database, "rowbell.mail.host", "localhost"), "rowbell.mail.to");
+        refuses(with(database, "rowbell.console", "LOUD"), "rowbell.console=LOUD", "INFO or OFF");
         refuses(with(database, "rowbell.http.url", "localhost"), "rowbell.http.url", "https://");
         refuses(with(database, "rowbell.http.url", "https://bob:secret@localhost/"), "rowbell.http.url", "login");
         Files.writeString(dir.resolve("a-file"), "");
@@ -187,6 +189,9 @@ class MainIT {
         try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             String port = String.valueOf(taken.getLocalPort());
             refuses(Map.of("rowbell.embedded.port", port), "rowbell.embedded.port", port);
+            Map<String, String> observed = with(database, "camel.management.enabled", "true");
+            observed.put("camel.management.port", port);
+            refuses(observed, "camel.management.port=" + port, "camel.management.enabled=false");
         }
         Files.createDirectories(dir.resolve("routes"));
         Files.writeString(dir.resolve("routes/broken.camel.yaml"), "- route:\n    id: broken\n    form: [a mistake");

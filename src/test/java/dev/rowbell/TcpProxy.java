@@ -12,6 +12,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /** A network between a client and a server, both on loopback, that can go silent without a word to either. */
 final class TcpProxy implements AutoCloseable {
@@ -20,6 +21,8 @@ final class TcpProxy implements AutoCloseable {
     private final int target;
     private final List<Socket> sockets = new CopyOnWriteArrayList<>();
     private final ExecutorService threads = Executors.newCachedThreadPool();
+    private volatile boolean refusing;
+    private final AtomicInteger refused = new AtomicInteger();
     /** Of the connections made since the last cut. */
     private volatile AtomicBoolean forwarding = new AtomicBoolean(true);
 
@@ -50,7 +53,27 @@ final class TcpProxy implements AutoCloseable {
         old.set(false);
     }
 
+    /** Closes every connection there is, and each new one at once, as a server that is down; or takes them again. */
+    void refuse(boolean refused) throws IOException {
+        refusing = refused;
+        if (refused) {
+            for (Socket socket : sockets) {
+                socket.close();
+            }
+        }
+    }
+
+    /** How many have tried in vain. */
+    int refused() {
+        return refused.get();
+    }
+
     private void connect(Socket client) throws IOException {
+        if (refusing) {
+            refused.incrementAndGet();
+            client.close();
+            return;
+        }
         Socket upstream = new Socket("localhost", target);
         sockets.add(client);
         sockets.add(upstream);

@@ -1,5 +1,6 @@
 package dev.rowbell.database;
 
+import java.net.UnknownHostException;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.ResultSet;
@@ -146,7 +147,10 @@ public final class Database implements AutoCloseable {
         } else if (state.equals("3D000")) {
             return new SettingsException("rowbell.jdbc.url: %s".formatted(why), e);
         }
-        return new SettingsException("rowbell.jdbc.url: cannot connect to %s: %s".formatted(shownUrl(), why), e);
+        String message = "rowbell.jdbc.url: cannot connect to %s: %s".formatted(shownUrl(), why);
+        // class 08: the connection; 57P03: it starts up or shuts down; a host without an address is most likely misspelled
+        boolean away = (state.startsWith("08") || state.equals("57P03")) && !(e.getCause() instanceof UnknownHostException);
+        return away ? new DatabaseAwayException(message, e) : new SettingsException(message, e);
     }
 
     /** The URL without its parameters and its login, which may hold a password. */

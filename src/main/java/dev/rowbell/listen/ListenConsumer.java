@@ -258,7 +258,7 @@ final class ListenConsumer extends DefaultConsumer {
         if (listening) {
             lostAt = System.nanoTime();
             listening = false;
-            Rowbell.of(endpoint.getCamelContext()).database().distrust();
+            Rowbell.of(endpoint.getCamelContext()).distrust();
         }
         if (failures == 0) {
             LOG.warn("the connection that listens to {} is gone, connecting again: {}", endpoint.channels(), Errors.inWords(e));

@@ -12,7 +12,6 @@ import javax.sql.DataSource;
 
 import dev.rowbell.Errors;
 import org.apache.camel.Body;
-import org.apache.camel.Exchange;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.jdbc.UncategorizedSQLException;
@@ -23,9 +22,10 @@ import org.springframework.jdbc.UncategorizedSQLException;
  */
 public final class Silences {
 
-    /** The exchange variable of an alert that is kept quiet: the id of the silence, {@link #COOLDOWN} where there is none. */
+    /** The exchange variable that has what {@link #silenceOf} says. */
     public static final String VARIABLE = "silence";
-    private static final long COOLDOWN = 0;
+    /** No silence has this id. */
+    public static final long COOLDOWN = 0;
 
     private static final Logger LOG = LoggerFactory.getLogger(Silences.class);
 
@@ -36,7 +36,7 @@ public final class Silences {
     private SilenceTable table;
     private SilenceTable.Quiet quiet = SilenceTable.Quiet.NOTHING;
     private long readAt;
-    private boolean failed;
+    private volatile boolean failed;
     private Map<Long, Long> counts = new HashMap<>();
 
     /** To be said before anything is asked. */
@@ -46,24 +46,19 @@ public final class Silences {
     }
 
     /**
-     * Whether the alert is to be delivered; if not, the exchange is marked with {@link #VARIABLE}.
+     * What keeps the alert quiet: the id of a silence, {@link #COOLDOWN}, or null where it is to be delivered.
      *
      * @throws UncategorizedSQLException where the database cannot be asked for its row; it is to be asked again
      */
-    public boolean letThrough(@Body Map<String, Object> alert, Exchange exchange) {
+    public Long silenceOf(@Body Map<String, Object> alert) {
         SilenceTable.Quiet now = quiet();
         for (Silence silence : now.silences()) {
             if (silence.covers(alert)) {
-                exchange.setVariable(VARIABLE, silence.id());
-                return false;
+                return silence.id();
             }
         }
         Cooldown cooldown = alert.get("rule") instanceof String rule ? now.cooldowns().get(rule) : null;
-        if (cooldown == null || rings(alert, cooldown)) {
-            return true;
-        }
-        exchange.setVariable(VARIABLE, COOLDOWN);
-        return false;
+        return cooldown == null || rings(alert, cooldown) ? null : Long.valueOf(COOLDOWN);
     }
 
     private boolean rings(Map<String, Object> alert, Cooldown cooldown) {
@@ -101,7 +96,7 @@ public final class Silences {
         return quiet;
     }
 
-    /** @param silences the ids that {@link #letThrough} put into {@link #VARIABLE} */
+    /** @param silences what {@link #silenceOf} said and was not null */
     public synchronized void count(Collection<Long> silences) {
         silences.stream().filter(id -> id != COOLDOWN).forEach(id -> counts.merge(id, 1L, Long::sum));
     }
@@ -125,6 +120,17 @@ public final class Silences {
             count(taken);
         }
         table.expire(EXPIRED_AT_ONCE);
+    }
+
+    /** Tells the database of the last ones, where it could be asked before. */
+    public void stop() {
+        try {
+            if (!failed) {
+                tidy();
+            }
+        } catch (SQLException e) {
+            LOG.warn("the last alerts that were kept quiet could not be counted: {}", Errors.inWords(e));
+        }
     }
 
     private synchronized void count(Map<Long, Long> again) {
