@@ -14,7 +14,7 @@ import org.apache.camel.Body;
 
 /**
  * Says many alerts in one mail: by rule, the gravest first, some of each shown and the rest counted. One alert alone is said as
- * {@link AlertText} says it. Safe for many threads.
+ * {@link AlertText} says it. The body is a list of alerts, or one. Safe for many threads.
  */
 public final class Digest {
 
@@ -66,7 +66,8 @@ public final class Digest {
     }
 
     /** {@code [critical] 1,234 alerts: stock-negative (1,200), c2-overflow (34)}, without line ends, at most 200 characters. */
-    public String subject(@Body List<Map<String, Object>> alerts) {
+    public String subject(@Body Object body) {
+        List<Map<String, Object>> alerts = alerts(body);
         if (alerts.size() == 1) {
             return text.subject(alerts.get(0));
         }
@@ -81,7 +82,8 @@ public final class Digest {
      * What the mail shows, all of it text to be escaped: {@code template} that shows it; of one alert what {@link AlertText#view} has, of many
      * {@code mark}, {@code title}, {@code where}, {@code groups} of {@link Group} and {@code foot}.
      */
-    public Map<String, Object> view(@Body List<Map<String, Object>> alerts) {
+    public Map<String, Object> view(@Body Object body) {
+        List<Map<String, Object>> alerts = alerts(body);
         Map<String, Object> view = new LinkedHashMap<>();
         if (alerts.size() == 1) {
             view.putAll(text.view(alerts.get(0)));
@@ -92,14 +94,15 @@ public final class Digest {
         view.put("template", "digest");
         view.put("mark", mark(kinds));
         view.put("title", title(alerts));
-        view.put("where", "from %s, %s to %s".formatted(each(alerts, "source"), first(alerts, "time"), last(alerts, "time")));
+        view.put("where", "from %s, %s to %s UTC".formatted(each(alerts, "source"), second(first(alerts, "time")), second(last(alerts, "time"))));
         view.put("groups", groups(kinds));
         view.put("foot", "rowbell.mail.digest says how often such a mail may come; each of these alerts is in the other sinks too");
         return view;
     }
 
     /** The mail's text part. */
-    public String plain(@Body List<Map<String, Object>> alerts) {
+    public String plain(@Body Object body) {
+        List<Map<String, Object>> alerts = alerts(body);
         if (alerts.size() == 1) {
             return text.plain(alerts.get(0));
         }
@@ -116,8 +119,15 @@ public final class Digest {
     }
 
     /** The same for every try of the same alerts. */
-    public String messageId(@Body List<Map<String, Object>> alerts) {
+    public String messageId(@Body Object body) {
+        List<Map<String, Object>> alerts = alerts(body);
         return alerts.size() == 1 ? text.messageId(alerts.get(0)) : "<" + id(alerts) + "@rowbell>";
+    }
+
+    /** With {@code batch: 1} the body is the alert itself. */
+    @SuppressWarnings("unchecked")
+    private static List<Map<String, Object>> alerts(Object body) {
+        return body instanceof List<?> list ? (List<Map<String, Object>>) list : List.of((Map<String, Object>) body);
     }
 
     /** Stands for all of them: the alert's own id where it is one, else a UUID made of theirs. */
@@ -168,6 +178,11 @@ public final class Digest {
     private static String time(Map<String, Object> alert) {
         String time = String.valueOf(alert.get("time"));
         return time.length() >= 19 && time.charAt(10) == 'T' ? time.substring(11, 19) : "";
+    }
+
+    /** {@code 2026-11-23T08:00:00.123456Z} without what nobody reads. */
+    private static String second(String time) {
+        return time.length() >= 19 ? time.substring(0, 19).replace('T', ' ') : time;
     }
 
     private static String mark(Map<Kind, List<Map<String, Object>>> kinds) {
