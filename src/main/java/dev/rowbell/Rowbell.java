@@ -4,6 +4,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Stream;
@@ -135,6 +136,12 @@ public final class Rowbell extends ServiceSupport {
         return database;
     }
 
+    /** Whether there is a connection to the database now: where there is none, who wants one may wait for long. */
+    public boolean isConnected() {
+        Database opened = database;
+        return opened != null && opened.isConnected();
+    }
+
     /** A connection was lost, so those that lie idle may be too. Opens no database. */
     public void distrust() {
         Database opened = database;
@@ -176,12 +183,22 @@ public final class Rowbell extends ServiceSupport {
         Lookout looking = lookout;
         return Map.of("old dead letters could not be removed", () -> letters.expire(settings.duration("rowbell.dead-letter.keep"), EXPIRED_AT_ONCE),
                 "silences could not be counted", silences::tidy,
+                "other processes could not be told which sinks are here", () -> {
+                    if (outbox().isPresent()) {
+                        outbox().get().announce();
+                    }
+                },
                 "the queues could not be looked at", () -> figures.seen(looking.look(), circuits(), listeners.state()));
     }
 
-    /** By sink of this process, whether its circuit is open. */
-    private Map<String, Boolean> circuits() {
-        return context.hasComponent("outbox") instanceof OutboxComponent outbox ? outbox.circuits() : Map.of();
+    /** By sink of this process, the error that keeps its circuit open. */
+    private Map<String, Optional<String>> circuits() {
+        return outbox().map(OutboxComponent::circuits).orElse(Map.of());
+    }
+
+    /** Empty while no route has used it. */
+    private Optional<OutboxComponent> outbox() {
+        return Optional.ofNullable(context.hasComponent("outbox")).map(OutboxComponent.class::cast);
     }
 
     /** Down is what somebody has to do something about; each with its reasons in words. */
@@ -194,8 +211,8 @@ public final class Rowbell extends ServiceSupport {
             return looking == null ? List.of() : looking.late();
         }));
         checks.register(new ReadyCheck("rowbell-listener", () -> listeners.goneLongerThan(GONE)));
-        checks.register(new ReadyCheck("rowbell-sinks", () -> circuits().entrySet().stream().filter(Map.Entry::getValue)
-                .map(sink -> "sink %s fails: its queue waits, and one delivery is tried now and then".formatted(sink.getKey())).toList()));
+        checks.register(new ReadyCheck("rowbell-sinks", () -> circuits().entrySet().stream().filter(sink -> sink.getValue().isPresent())
+                .map(sink -> "sink %s fails, and its queue waits: %s".formatted(sink.getKey(), sink.getValue().get())).toList()));
     }
 
     /** Before the database is opened, and after a stop, there is nothing to be seen. */
@@ -232,7 +249,9 @@ public final class Rowbell extends ServiceSupport {
         notifyAll();
         if (database != null) {
             rules.stop();
-            silences.stop();
+            if (isConnected()) {
+                silences.stop();
+            }
             lookout = null;
             database.close();
             database = null;

@@ -94,7 +94,7 @@ class HealthTest {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             awaitReady();
             raise(10);
-            awaitDown("sink http fails");
+            awaitDown("sink http fails, and its queue waits: HttpOperationFailedException: .*statusCode: 503");
             web.answer(request -> 200);
             awaitReady();
         }

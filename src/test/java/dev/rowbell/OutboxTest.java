@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -305,6 +306,33 @@ class OutboxTest {
             assertEquals(20, posted().size());
             assertEquals(20, new HashSet<>(posted()).size());
         }
+    }
+
+    @Test
+    void aSinkThatIsOnInOneProcessAndOffInTheOtherMissesNothing() {
+        settings.put("rowbell.feedback.batch", "5");
+        Map<String, String> without = new HashMap<>(settings);
+        without.put("rowbell.http.url", "");
+        try (RunningRowbell off = RunningRowbell.start(without)) {
+            raise(1, 10);
+            await().until(() -> filed().size() == 10);
+            assertEquals(0, posted().size());
+            try (RunningRowbell on = RunningRowbell.start(settings)) {
+                // what has just started is known a second later
+                await().pollDelay(Duration.ofMillis(1200)).until(() -> database.count("rowbell.sink where name = 'http'") == 1);
+                for (int i = 11; i <= 210; i += 10) {
+                    raise(i, i + 9);
+                }
+                await().atMost(Duration.ofSeconds(20)).until(() -> posted().size() == 200 && database.count("rowbell.delivery") == 0);
+                assertEquals(210, filed().size());
+            }
+            assertEquals(0, database.count("rowbell.sink where name = 'http'"));
+            await().pollDelay(Duration.ofMillis(1200)).until(() -> true);
+            raise(211, 220);
+            await().until(() -> filed().size() == 220);
+            assertEquals(0, database.count("rowbell.delivery"));
+        }
+        assertEquals(0, database.count("rowbell.sink"));
     }
 
     @Test

@@ -175,6 +175,12 @@ public final class Database implements AutoCloseable {
         return pool;
     }
 
+    /** Whether the pool has a connection, as far as it knows. */
+    public boolean isConnected() {
+        HikariPoolMXBean connections = pool.getHikariPoolMXBean();
+        return connections != null && connections.getTotalConnections() > 0;
+    }
+
     /**
      * Lets go of the connections that nobody uses: where one that listens is gone, they most likely are too, and each would have to be found
      * out by whoever borrows it.

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
@@ -94,10 +95,10 @@ public final class Figures {
     }
 
     /**
-     * @param open by sink, whether its circuit is open
+     * @param open by sink, why its circuit is open, where it is
      * @param heard by channels, whether somebody in this process listens to them or stands by
      */
-    public synchronized void seen(Lookout.Sight seen, Map<String, Boolean> open, Map<String, Boolean> heard) {
+    public synchronized void seen(Lookout.Sight seen, Map<String, Optional<String>> open, Map<String, Boolean> heard) {
         MeterRegistry meters = meters();
         if (registry == null) {
             // too early to know where to
@@ -117,7 +118,7 @@ public final class Figures {
             rows.register(gauges(seen.queues(), Queue::name, Queue::rows, "queue"), true);
             oldest.register(gauges(seen.queues(), Queue::name, queue -> queue.oldest().toMillis() / 1000.0, "queue"), true);
         }
-        circuits.register(gauges(open.entrySet(), Map.Entry::getKey, sink -> sink.getValue() ? 1 : 0, "sink"), true);
+        circuits.register(gauges(open.entrySet(), Map.Entry::getKey, sink -> sink.getValue().isPresent() ? 1 : 0, "sink"), true);
         listening.register(gauges(heard.entrySet(), Map.Entry::getKey, channels -> channels.getValue() ? 1 : 0, "channels"), true);
     }
 

@@ -1,6 +1,7 @@
 package dev.rowbell.outbox;
 
 import java.time.Duration;
+import java.util.Optional;
 
 import dev.rowbell.Backoff;
 
@@ -13,6 +14,7 @@ final class Circuit {
     private final int opensAfter;
     private final Backoff backoff;
     private int failuresInARow;
+    private String lastError = "";
     private long nextProbe;
     private boolean probing;
 
@@ -44,6 +46,11 @@ final class Circuit {
         return failuresInARow >= opensAfter;
     }
 
+    /** The last error, while it is open. */
+    synchronized Optional<String> openedBy() {
+        return isOpen() ? Optional.of(lastError) : Optional.empty();
+    }
+
     /** @return whether it had failed before */
     synchronized boolean succeeded() {
         boolean failed = failuresInARow > 0;
@@ -52,8 +59,9 @@ final class Circuit {
     }
 
     /** @return failures in a row, with this one */
-    synchronized int failed(long nanoTime, Duration notBefore) {
+    synchronized int failed(long nanoTime, Duration notBefore, String error) {
         failuresInARow++;
+        lastError = error;
         if (isOpen()) {
             Duration wait = backoff.after(failuresInARow - opensAfter + 1);
             nextProbe = nanoTime + (wait.compareTo(notBefore) > 0 ? wait : notBefore).toNanos();

@@ -1,5 +1,6 @@
 package dev.rowbell.outbox;
 
+import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -7,6 +8,7 @@ import java.sql.SQLException;
 import java.sql.Savepoint;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
@@ -26,6 +28,9 @@ import org.springframework.jdbc.datasource.DataSourceUtils;
  * due. Safe for many threads.
  */
 final class DeliveryTable {
+
+    /** What a process said of its sinks this long ago is no more: it was killed. */
+    private static final Duration FORGOTTEN = Duration.ofMinutes(1);
 
     private static final Logger LOG = LoggerFactory.getLogger(DeliveryTable.class);
 
@@ -215,6 +220,49 @@ final class DeliveryTable {
                 throw e;
             } finally {
                 connection.setAutoCommit(true);
+            }
+        }
+    }
+
+    /** Says that this process delivers for these sinks and no others, and forgets those of processes that have said nothing for long. */
+    void announce(UUID process, Collection<String> sinks) throws SQLException {
+        try (Connection connection = dataSource.getConnection();
+                PreparedStatement statement = connection.prepareStatement("""
+                        with said as (
+                          insert into rowbell.sink (process, name, seen)
+                          select ?, name, clock_timestamp()
+                          from unnest(?::text[]) as name
+                          on conflict (process, name) do update set seen = excluded.seen)
+                        delete from rowbell.sink
+                        where process = ? and name <> all (?::text[])
+                          or seen < clock_timestamp() - ?::interval
+                        """)) {
+            Array names = connection.createArrayOf("text", sinks.toArray());
+            statement.setObject(1, process);
+            statement.setArray(2, names);
+            statement.setObject(3, process);
+            statement.setArray(4, names);
+            statement.setString(5, FORGOTTEN.toSeconds() + " s");
+            statement.executeUpdate();
+        }
+    }
+
+    /** Whether another process delivers for the sink. */
+    boolean isElsewhere(UUID process, String sink) throws SQLException {
+        try (Connection connection = dataSource.getConnection();
+                PreparedStatement statement = connection.prepareStatement("""
+                        select exists (
+                          select from rowbell.sink
+                          where name = ?
+                            and process <> ?
+                            and seen > clock_timestamp() - ?::interval)
+                        """)) {
+            statement.setString(1, sink);
+            statement.setObject(2, process);
+            statement.setString(3, FORGOTTEN.toSeconds() + " s");
+            try (ResultSet row = statement.executeQuery()) {
+                row.next();
+                return row.getBoolean(1);
             }
         }
     }

@@ -1,10 +1,13 @@
 package dev.rowbell.outbox;
 
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 
 import javax.sql.DataSource;
@@ -41,6 +44,8 @@ public class OutboxComponent extends DefaultComponent {
     private final Map<String, Switch> switches = new ConcurrentHashMap<>();
     /** Sinks of which it has been said that they have no route here. */
     private final Set<String> routeless = ConcurrentHashMap.newKeySet();
+    /** By which the others know this process. */
+    private final UUID process = UUID.randomUUID();
     private DeliveryTable table;
 
     @Override
@@ -70,10 +75,37 @@ public class OutboxComponent extends DefaultComponent {
 
     void started(OutboxConsumer consumer) {
         consumers.put(consumer.getEndpoint().getSink(), consumer);
+        try {
+            announce();
+        } catch (SQLException e) {
+            LOG.debug("announced later", e);
+        }
     }
 
     void stopped(OutboxConsumer consumer) {
         consumers.remove(consumer.getEndpoint().getSink(), consumer);
+    }
+
+    @Override
+    protected void doStop() throws Exception {
+        if (table != null && Rowbell.of(getCamelContext()).isConnected()) {
+            try {
+                table.announce(process, List.of());
+            } catch (SQLException e) {
+                // forgotten by itself, a little later
+                LOG.debug("not retracted", e);
+            }
+        }
+        super.doStop();
+    }
+
+    /**
+     * Tells the other processes which sinks this one delivers for; to be called every few seconds.
+     *
+     * @throws SQLException where the database is away, or was prepared without the right to say so
+     */
+    public void announce() throws SQLException {
+        table().announce(process, consumers.keySet());
     }
 
     void wake(String sink) {
@@ -83,16 +115,16 @@ public class OutboxComponent extends DefaultComponent {
         }
     }
 
-    /** By sink whose route runs in this process, whether its circuit is open. */
-    public Map<String, Boolean> circuits() {
-        Map<String, Boolean> circuits = new TreeMap<>();
-        consumers.forEach((sink, consumer) -> circuits.put(sink, consumer.isCircuitOpen()));
+    /** By sink whose route runs in this process, the error that keeps its circuit open; empty where it is not. */
+    public Map<String, Optional<String>> circuits() {
+        Map<String, Optional<String>> circuits = new TreeMap<>();
+        consumers.forEach((sink, consumer) -> circuits.put(sink, consumer.openedBy()));
         return circuits;
     }
 
     /**
-     * Whether a sink is off: its route is here and says {@code autoStartup: false}. A sink without a route here may be another process's,
-     * so it is not off and its deliveries wait. A route that was reloaded counts a second later.
+     * Whether a sink is off: its route is here and says {@code autoStartup: false}, and no other process has it on. A sink without a route here
+     * may be another process's, so it is not off and its deliveries wait. What was reloaded, or is new elsewhere, counts a second later.
      */
     boolean isOff(String sink) {
         Switch known = switches.get(sink);
@@ -109,7 +141,17 @@ public class OutboxComponent extends DefaultComponent {
         if (routes.isEmpty() && routeless.add(sink)) {
             LOG.warn("alerts are sent to outbox:{}, and no route here is from outbox:{}: they wait until a process has one", sink, sink);
         }
-        return routes.stream().anyMatch(route -> !isOn(getCamelContext(), route));
+        return routes.stream().anyMatch(route -> !isOn(getCamelContext(), route)) && !isElsewhere(sink);
+    }
+
+    private boolean isElsewhere(String sink) {
+        try {
+            return table().isElsewhere(process, sink);
+        } catch (SQLException e) {
+            // by another connection than the alert's: that one will fail as well, or nobody else has told
+            LOG.debug("not known who else has {}", sink, e);
+            return false;
+        }
     }
 
     /** Whether a route starts by itself. */

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ExecutorService;
@@ -63,8 +64,8 @@ final class OutboxConsumer extends DefaultConsumer {
         return (OutboxEndpoint) super.getEndpoint();
     }
 
-    boolean isCircuitOpen() {
-        return circuit.isOpen();
+    Optional<String> openedBy() {
+        return circuit.openedBy();
     }
 
     void wake() {
@@ -318,7 +319,7 @@ final class OutboxConsumer extends DefaultConsumer {
             return deliveries.stream().map(delivery -> new Outcome(delivery, failure.error(), null)).toList();
         }
         Duration least = failure.notBefore().compareTo(retry.most()) < 0 ? failure.notBefore() : retry.most();
-        int failuresInARow = circuit.failed(System.nanoTime(), least);
+        int failuresInARow = circuit.failed(System.nanoTime(), least, failure.error());
         if (failuresInARow == getEndpoint().getCircuit()) {
             LOG.warn("sink {} failed {} times in a row: its queue waits, and one delivery is tried now and then: {}", sink, failuresInARow, failure.error());
         }

@@ -1,5 +1,5 @@
--- What keeps an alert from being delivered: the cooldown of its rule, and silences. Both are looked at when the alert is routed, so that
--- writers pay nothing for them.
+-- What decides whether an alert is delivered: the cooldown of its rule, silences, and which sinks there are. All are looked at when the alert is
+-- routed, so that writers pay nothing for them.
 
 -- How long a rule keeps quiet about a row after it has rung for it.
 alter table rowbell.rule add column cooldown interval not null default '0'
@@ -128,6 +128,17 @@ exception when foreign_key_violation then
 end
 $fn$;
 
+-- Which process has which sinks, told by itself every 10 seconds. A process that has a sink switched off files deliveries for it while another
+-- has it on.
+create table rowbell.sink (
+  process uuid not null,
+  name text not null,
+  seen timestamptz not null,
+  primary key (process, name)
+);
+
+comment on table rowbell.sink is 'Which process delivers for which sinks, and when it said so last';
+
 revoke all on function rowbell.rings(text, text, text, timestamptz, interval) from public;
 
 -- What the running Rowbell needs, and no right to write rules, whose conditions run as the owner of this schema. Where the migration may not make
@@ -145,7 +156,8 @@ begin
   end if;
   if exists (select from pg_roles where rolname = 'rowbell_consumer') then
     grant usage on schema rowbell to rowbell_consumer;
-    grant select, insert, update, delete on rowbell.feedback, rowbell.delivery, rowbell.dead_letter, rowbell.cooldown to rowbell_consumer;
+    grant select, insert, update, delete on rowbell.feedback, rowbell.delivery, rowbell.dead_letter, rowbell.cooldown, rowbell.sink
+      to rowbell_consumer;
     grant select, insert, update on rowbell.awake to rowbell_consumer;
     grant select on rowbell.rule, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
     grant update (silenced) on rowbell.silence to rowbell_consumer;
