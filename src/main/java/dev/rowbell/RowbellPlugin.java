@@ -10,6 +10,7 @@ import dev.rowbell.feedback.FeedbackTransaction;
 import dev.rowbell.feedback.PollErrors;
 import dev.rowbell.listen.ListenComponent;
 import dev.rowbell.outbox.DeadLetter;
+import dev.rowbell.sink.Deadline;
 import dev.rowbell.sink.JsonLines;
 import dev.rowbell.sink.MailLogin;
 import dev.rowbell.sink.Webhook;
@@ -55,6 +56,7 @@ public final class RowbellPlugin implements ContextServicePlugin {
         bind(registry, "rowbellPollErrors", new PollErrors());
         bind(registry, "rowbellFile", new JsonLines(() -> rowbell.settings().text("rowbell.file.dir"), Clock.systemDefaultZone()));
         bind(registry, "rowbellMailLogin", new MailLogin(rowbell.settings()));
+        bind(registry, "rowbellHttpDeadline", new Deadline(() -> rowbell.settings().duration("rowbell.http.response-timeout")));
         bind(registry, "rowbellWebhook", new Webhook(() -> rowbell.settings().text("rowbell.http.secret"), Clock.systemUTC()));
         if (registry.lookupByName(Rowbell.DATA_SOURCE) == null) {
             registry.bind(Rowbell.DATA_SOURCE, DataSource.class, () -> rowbell.database().pool());

@@ -104,6 +104,7 @@ public final class Settings {
         flag("rowbell.rules.reload");
         number("rowbell.http.batch", 1);
         duration("rowbell.mail.digest");
+        duration("rowbell.mail.timeout");
         Webhook.keys(text("rowbell.http.secret"));
         flag("rowbell.mail.starttls");
         number("rowbell.mail.port", 1);

@@ -9,6 +9,8 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** A real SMTP server on loopback that answers a recipient as it is told: GreenMail takes everybody. */
@@ -17,11 +19,22 @@ final class SmtpServer implements AutoCloseable {
     private final ServerSocket server;
     private final AtomicInteger recipients = new AtomicInteger();
     private final AtomicInteger taken = new AtomicInteger();
+    private final List<String> messageIds = new CopyOnWriteArrayList<>();
     private volatile String answer = "250 OK";
+    private volatile AfterData afterData = AfterData.ANSWER;
+
+    /** What it does with a mail that it has read. */
+    enum AfterData {
+        ANSWER, HANG, HANG_UP
+    }
 
     SmtpServer() {
+        this(0);
+    }
+
+    SmtpServer(int port) {
         try {
-            server = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
+            server = new ServerSocket(port, 50, InetAddress.getLoopbackAddress());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -37,6 +50,15 @@ final class SmtpServer implements AutoCloseable {
     /** What it says to a recipient, as {@code 550 no such user}. */
     void answer(String line) {
         answer = line;
+    }
+
+    void afterData(AfterData afterData) {
+        this.afterData = afterData;
+    }
+
+    /** Of every mail that it has read, also where it did not say so. */
+    List<String> messageIds() {
+        return messageIds;
     }
 
     int recipients() {
@@ -68,10 +90,18 @@ final class SmtpServer implements AutoCloseable {
                 say(out, answer);
             } else if (command.equals("DATA")) {
                 say(out, "354 go on");
-                while (!".".equals(in.readLine())) {
-                    // the mail
+                for (String text = in.readLine(); text != null && !text.equals("."); text = in.readLine()) {
+                    if (text.startsWith("Message-ID: ")) {
+                        messageIds.add(text.substring(12));
+                    }
                 }
                 taken.incrementAndGet();
+                if (afterData == AfterData.HANG_UP) {
+                    return;
+                } else if (afterData == AfterData.HANG) {
+                    in.readLine();
+                    return;
+                }
                 say(out, "250 OK");
             } else if (command.equals("QUIT")) {
                 say(out, "221 bye");

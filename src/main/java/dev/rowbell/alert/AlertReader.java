@@ -77,11 +77,20 @@ public final class AlertReader {
         try {
             String text = JSON.writeValueAsString(alert);
             // half of a surrogate pair, which JSON may escape and nothing else can hold
-            return text.codePoints().anyMatch(c -> c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE)
-                    ? JSON.writer().with(JsonWriteFeature.ESCAPE_NON_ASCII).writeValueAsString(alert) : text;
+            return hasHalfAPair(text) ? JSON.writer().with(JsonWriteFeature.ESCAPE_NON_ASCII).writeValueAsString(alert) : text;
         } catch (JsonProcessingException e) {
             throw new IllegalArgumentException("the alert has something that JSON cannot say: " + e.getOriginalMessage(), e);
         }
+    }
+
+    private static boolean hasHalfAPair(String text) {
+        for (int i = 0; i < text.length(); i++) {
+            // text seldom has a surrogate at all
+            if (Character.isSurrogate(text.charAt(i))) {
+                return text.codePoints().anyMatch(c -> c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE);
+            }
+        }
+        return false;
     }
 
     /**
@@ -98,18 +107,20 @@ public final class AlertReader {
             return complete(alert);
         }
         Map<String, Object> rest = new LinkedHashMap<>();
+        Object[] written = new Object[1];
         columns.forEach((name, value) -> {
             String column = (String) name;
             if (column.equals("alert") && value instanceof Map<?, ?> document) {
                 alert.putAll(admit(document));
             } else if (column.equals("crt_time")) {
-                alert.putIfAbsent("time", inUtc(value));
+                written[0] = value;
             } else if (!suits(column, value)) {
                 rest.put(column, value);
             } else if (value != null) {
                 alert.put(column, value);
             }
         });
+        alert.computeIfAbsent("time", time -> inUtc(written[0]));
         if (alert.get("new") instanceof Map<?, ?> known) {
             known.forEach((key, value) -> rest.putIfAbsent((String) key, value));
         }
@@ -279,9 +290,13 @@ public final class AlertReader {
     }
 
     private static boolean same(Object one, Object other) {
-        if (one instanceof Number && other instanceof Number) {
+        if (Objects.equals(one, other)) {
+            return true;
+        }
+        boolean whole = one instanceof Integer && other instanceof Integer;
+        if (one instanceof Number && other instanceof Number && !whole) {
             return new BigDecimal(one.toString()).compareTo(new BigDecimal(other.toString())) == 0;
         }
-        return Objects.equals(one, other);
+        return false;
     }
 }

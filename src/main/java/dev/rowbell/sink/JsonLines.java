@@ -72,7 +72,8 @@ public final class JsonLines {
                 append(file, lines.toString().getBytes(StandardCharsets.UTF_8));
             }
         } catch (IOException e) {
-            throw new UncheckedIOException("rowbell.file.dir: " + e, e);
+            // the words that people get are those of the innermost
+            throw new UncheckedIOException(new IOException("rowbell.file.dir: " + e));
         }
     }
 
