@@ -188,6 +188,11 @@ public final class Rowbell extends ServiceSupport {
                         outbox().get().announce();
                     }
                 },
+                "deliveries could not be looked at", () -> {
+                    if (outbox().isPresent()) {
+                        outbox().get().regardTheClock();
+                    }
+                },
                 "the queues could not be looked at", () -> figures.seen(looking.look(), circuits(), listeners.state()));
     }
 

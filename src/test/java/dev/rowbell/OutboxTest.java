@@ -12,6 +12,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
@@ -333,6 +334,41 @@ class OutboxTest {
             assertEquals(0, database.count("rowbell.delivery"));
         }
         assertEquals(0, database.count("rowbell.sink"));
+    }
+
+    @Test
+    void aClockThatIsSetBackHoldsNothingUp() {
+        web.answer(request -> web.requests().size() < 6 ? 503 : 200);
+        settings.put("rowbell.outbox.lease", "2s");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 1);
+            await().until(() -> database.count("rowbell.delivery where attempts > 0") == 1);
+            // an hour back: seen from there, all that is stored lies an hour ahead
+            database.execute("""
+                    insert into rowbell.delivery (sink, alert_id, alert, due, filed, taken_until, taken_by)
+                    select case when i < 6 then 'http' else 'file' end, 'a' || i, json_build_object('id', 'a' || i, 'rule', 'r'),
+                      clock_timestamp() + case when i % 2 = 0 then interval '1 h' else '0' end, clock_timestamp() + interval '1 h',
+                      case when i % 2 = 0 then '-infinity' else clock_timestamp() + interval '1 h' end, gen_random_uuid()
+                    from generate_series(2, 9) i
+                    """,
+                    "insert into rowbell.feedback (crt_time, alert) values (clock_timestamp() + interval '1 h', '{\"id\": \"a10\", \"rule\": \"r\"}')",
+                    "update rowbell.awake set until = clock_timestamp() + interval '1 h'", "update rowbell.delivery set due = due + interval '1 h'");
+            await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.delivery") == 0 && database.count("rowbell.feedback") == 0);
+            assertEquals(Set.of("a1", "a2", "a3", "a4", "a5", "a10"), new HashSet<>(posted()));
+            assertEquals(Set.of("a1", "a6", "a7", "a8", "a9", "a10"), new HashSet<>(filed()));
+            assertEquals(0, database.count("rowbell.dead_letter"));
+        }
+    }
+
+    @Test
+    void valuesOfFiveMegabytesComeThroughWhole() {
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            database.execute("insert into rowbell.feedback (alert) select json_build_object('id', 'big', 'rule', 'r', 'new', json_build_object('id', 1, 'note',"
+                    + " repeat('0123456789', 524288)))");
+            await().atMost(Duration.ofSeconds(30)).until(() -> posted().size() == 1 && filed().size() == 1);
+            assertEquals(5 * 1024 * 1024, ((String) ((Map<?, ?>) AlertReader.parse(web.requests().get(0).body()).get("new")).get("note")).length());
+            assertEquals(5 * 1024 * 1024, ((String) ((Map<?, ?>) AlertFiles.read(dir.resolve("alerts")).get(0).get("new")).get("note")).length());
+        }
     }
 
     @Test

@@ -1,6 +1,7 @@
 package dev.rowbell.alert;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.StringJoiner;
@@ -12,6 +13,7 @@ public final class AlertText {
 
     private static final int COLUMNS_ON_A_LINE = 6;
     private static final int VALUE_ON_A_LINE = 60;
+    private static final int VALUE_IN_A_MAIL = 4000;
     static final int SUBJECT = 200;
 
     /** {@code warning c2-overflow public.feed id=2: c2 8000 → 30001}. */
@@ -64,7 +66,7 @@ public final class AlertText {
                 "where", where.toString(),
                 "rows", rows(alert),
                 "both", hasOld(alert) && !row(alert, "new").isEmpty(),
-                "payload", alert.get("payload") == null ? "" : show(alert.get("payload")),
+                "payload", alert.get("payload") == null ? "" : cut(alert.get("payload")),
                 "foot", "%s from %s, alert %s".formatted(alert.get("time"), alert.get("source"), alert.get("id")));
     }
 
@@ -81,7 +83,7 @@ public final class AlertText {
 
     private static List<Row> rows(Map<String, Object> alert) {
         return row(alert, side(alert)).entrySet().stream()
-                .map(column -> new Row(String.valueOf(column.getKey()), show(value(alert, "old", column.getKey())), show(column.getValue()),
+                .map(column -> new Row(String.valueOf(column.getKey()), cut(value(alert, "old", column.getKey())), cut(column.getValue()),
                         changed(alert).contains(column.getKey())))
                 .toList();
     }
@@ -182,6 +184,13 @@ public final class AlertText {
             return "NULL";
         }
         return value instanceof Map || value instanceof List ? AlertReader.write(value) : value.toString();
+    }
+
+    /** As much of a value as a mail shows. */
+    private static String cut(Object value) {
+        String text = show(value);
+        return text.length() <= VALUE_IN_A_MAIL ? text
+                : String.format(Locale.ROOT, "%s… (%,d characters)", text.substring(0, text.offsetByCodePoints(0, VALUE_IN_A_MAIL / 2)), text.length());
     }
 
     private static String brief(Object value) {

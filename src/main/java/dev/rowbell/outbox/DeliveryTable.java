@@ -122,7 +122,7 @@ final class DeliveryTable {
                           from rowbell.delivery
                           where sink = ?
                             and due <= clock_timestamp()
-                            and taken_until <= clock_timestamp()
+                            and (taken_until <= clock_timestamp() or taken_until > clock_timestamp() + ? * interval '2 ms')
                           order by due, id
                           limit ?
                           for update skip locked))
@@ -131,7 +131,9 @@ final class DeliveryTable {
             statement.setLong(1, lease.toMillis());
             statement.setObject(2, taker);
             statement.setString(3, sink);
-            statement.setInt(4, most);
+            // of nobody's lease: the clock was set back
+            statement.setLong(4, lease.toMillis());
+            statement.setInt(5, most);
             List<Delivery> taken = new ArrayList<>();
             try (ResultSet rows = statement.executeQuery()) {
                 while (rows.next()) {
@@ -221,6 +223,25 @@ final class DeliveryTable {
             } finally {
                 connection.setAutoCommit(true);
             }
+        }
+    }
+
+    /**
+     * Makes due what is due later than any retry would be, because the clock was set back.
+     *
+     * @return how many
+     */
+    int makeDue(String sink, Duration longestWait) throws SQLException {
+        try (Connection connection = dataSource.getConnection();
+                PreparedStatement statement = connection.prepareStatement("""
+                        update rowbell.delivery
+                        set due = clock_timestamp()
+                        where sink = ?
+                          and due > clock_timestamp() + ? * interval '2 ms'
+                        """)) {
+            statement.setString(1, sink);
+            statement.setLong(2, longestWait.toMillis());
+            return statement.executeUpdate();
         }
     }
 

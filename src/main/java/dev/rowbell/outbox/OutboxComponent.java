@@ -115,6 +115,19 @@ public class OutboxComponent extends DefaultComponent {
         }
     }
 
+    /** Looks whether the database's clock was set back, so that nothing waits for an hour to come again; to be called every few seconds. */
+    public void regardTheClock() throws SQLException {
+        for (OutboxConsumer consumer : consumers.values()) {
+            OutboxEndpoint endpoint = consumer.getEndpoint();
+            int waiting = table().makeDue(endpoint.getSink(), Duration.ofMillis(endpoint.getMaxBackoff()));
+            if (waiting > 0) {
+                LOG.warn("{} deliveries of sink {} were due long after any retry would be: was the clock set back? They are due now", waiting,
+                        endpoint.getSink());
+                consumer.wake();
+            }
+        }
+    }
+
     /** By sink whose route runs in this process, the error that keeps its circuit open; empty where it is not. */
     public Map<String, Optional<String>> circuits() {
         Map<String, Optional<String>> circuits = new TreeMap<>();
