@@ -16,7 +16,6 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
@@ -221,38 +220,6 @@ class MainIT {
             assertEquals(IntStream.rangeClosed(1, 10_000).mapToObj(i -> "a" + i).sorted().toList(),
                     AlertFiles.values(dir.resolve("alerts"), "id").stream().map(Object::toString).sorted().toList());
         }
-    }
-
-    @Test
-    void killedAgainAndAgainItLosesNothing() {
-        TestDatabase database = TestDatabase.create();
-        Map<String, String> settings = with(database, "rowbell.console", "OFF");
-        settings.put("rowbell.outbox.lease", "1s");
-        settings.put("rowbell.feedback.batch", "100");
-        for (int round = 0; round < 3; round++) {
-            try (Program rowbell = Program.rowbell(dir, settings)) {
-                await(rowbell, "Rowbell is watching");
-                int filed = AlertFiles.read(dir.resolve("alerts")).size();
-                database.execute("""
-                        insert into rowbell.feedback (alert)
-                        select json_build_object('id', 'a' || i, 'rule', 'r') from generate_series(%d, %d) i
-                        """.formatted(round * 5000 + 1, round * 5000 + 5000));
-                // in the middle of the work
-                Awaitility.await().pollInterval(Duration.ofMillis(5)).until(() -> AlertFiles.read(dir.resolve("alerts")).size() > filed);
-                rowbell.kill();
-                rowbell.exitWithin(5);
-            }
-        }
-        assertTrue(database.count("rowbell.feedback") + database.count("rowbell.delivery") > 0, "killed too late to prove anything");
-        try (Program rowbell = Program.rowbell(dir, settings)) {
-            Awaitility.await().atMost(Duration.ofSeconds(30))
-                    .until(() -> database.count("rowbell.feedback") == 0 && database.count("rowbell.delivery") == 0);
-        }
-        List<Object> ids = AlertFiles.values(dir.resolve("alerts"), "id");
-        assertEquals(new HashSet<Object>(IntStream.rangeClosed(1, 15_000).mapToObj(i -> "a" + i).toList()), new HashSet<>(ids));
-        // one batch of the file sink was in flight at each kill
-        assertTrue(ids.size() <= 15_000 + 3 * 500, ids.size() + " lines");
-        assertEquals(0, database.count("rowbell.dead_letter"));
     }
 
     @Test

@@ -1,0 +1,508 @@
+package dev.rowbell;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+
+import dev.rowbell.alert.AlertReader;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * The program of its own processes, on a PostgreSQL that is real, with faults that are: whatever dies, a durable alert whose transaction
+ * committed arrives. {@code -Drowbell.seed} repeats the random moments.
+ */
+@Tag("long")
+class FaultIT {
+
+    private static final long SEED = Long.getLong("rowbell.seed", System.nanoTime());
+    private static final Duration DRAINED = Duration.ofSeconds(120);
+
+    @TempDir
+    Path dir;
+    private final Random random = new Random(SEED);
+    private Map<String, String> settings;
+
+    /**
+     * Writes the alerts a1, a2, … up to a limit, some of them every 50 ms in a transaction of their own, whatever fails. It knows which
+     * of them PostgreSQL said it has, and of which nobody can know.
+     */
+    private final class Writer implements AutoCloseable {
+
+        final Set<String> committed = ConcurrentHashMap.newKeySet();
+        final Set<String> unknown = ConcurrentHashMap.newKeySet();
+        final AtomicInteger failures = new AtomicInteger();
+        private final ScheduledExecutorService thread = Executors.newSingleThreadScheduledExecutor();
+        private final int batch;
+        private volatile int limit;
+        private volatile int last;
+        private Connection connection;
+
+        Writer(int batch, int limit) {
+            this.batch = batch;
+            this.limit = limit;
+            thread.scheduleWithFixedDelay(this::write, 0, 50, TimeUnit.MILLISECONDS);
+        }
+
+        private void write() {
+            int from = last + 1;
+            int to = Math.min(last + batch, limit);
+            if (from > to) {
+                return;
+            }
+            List<String> ids = IntStream.rangeClosed(from, to).mapToObj(i -> "a" + i).toList();
+            try {
+                if (connection == null) {
+                    connection = connect();
+                }
+                try (Statement statement = connection.createStatement()) {
+                    statement.execute("insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i, 'rule', 'r') from generate_series(%d, %d) i"
+                            .formatted(from, to));
+                }
+                committed.addAll(ids);
+            } catch (SQLException e) {
+                failures.incrementAndGet();
+                unknown.addAll(ids);
+                forget();
+            }
+            last = to;
+        }
+
+        private void forget() {
+            try {
+                if (connection != null) {
+                    connection.close();
+                }
+            } catch (SQLException e) {
+                // it was broken
+            }
+            connection = null;
+        }
+
+        void writeUpTo(int newLimit) {
+            limit = newLimit;
+        }
+
+        void awaitEnd() {
+            await("all is written").atMost(DRAINED).until(() -> last == limit);
+        }
+
+        /** Writes no more. */
+        @Override
+        public void close() {
+            thread.shutdown();
+            try {
+                if (!thread.awaitTermination(30, TimeUnit.SECONDS)) {
+                    throw new IllegalStateException("the writer hangs");
+                }
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
+            forget();
+        }
+    }
+
+    private void use(Map<String, String> database) {
+        settings = database;
+        settings.put("rowbell.console", "OFF");
+        settings.put("rowbell.demo", "false");
+        settings.put("rowbell.outbox.lease", "2s");
+    }
+
+    private Connection connect() throws SQLException {
+        return DriverManager.getConnection(settings.get("rowbell.jdbc.url"), settings.get("rowbell.jdbc.user"), settings.get("rowbell.jdbc.password"));
+    }
+
+    private long number(String sql) throws SQLException {
+        try (Connection connection = connect(); Statement statement = connection.createStatement(); ResultSet row = statement.executeQuery(sql)) {
+            row.next();
+            return row.getLong(1);
+        }
+    }
+
+    private long count(String table) throws SQLException {
+        return number("select count(*) from " + table);
+    }
+
+    private static void awaitWatching(Program program) {
+        await("Rowbell is watching").atMost(Duration.ofSeconds(60)).failFast("ended", () -> !program.isAlive())
+                .until(() -> program.output().contains("Rowbell is watching"));
+    }
+
+    /** Returns at a moment that chance chooses. */
+    private void awaitAnyMomentWithin(Duration most) {
+        await().atMost(most.plusSeconds(10)).pollDelay(Duration.ofMillis(random.nextLong(most.toMillis()))).until(() -> true);
+    }
+
+    private void awaitDrained(Program... programs) {
+        await("every queue is empty").atMost(DRAINED).ignoreExceptionsInstanceOf(SQLException.class)
+                .failFast("a Rowbell ended", () -> Stream.of(programs).anyMatch(program -> !program.isAlive()))
+                .until(() -> number("select (select count(*) from rowbell.feedback) + (select count(*) from rowbell.delivery)") == 0);
+    }
+
+    private List<Path> files() {
+        Path alerts = dir.resolve("alerts");
+        if (!Files.isDirectory(alerts)) {
+            return List.of();
+        }
+        try (Stream<Path> files = Files.list(alerts)) {
+            return files.toList();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private long bytes() {
+        return files().stream().mapToLong(file -> file.toFile().length()).sum();
+    }
+
+    private void awaitDeliveriesAfter(long bytes) {
+        await("something is delivered").pollInterval(Duration.ofMillis(5)).atMost(Duration.ofSeconds(60)).until(() -> bytes() > bytes);
+    }
+
+    /** The ids in the files, whose every line is whole. */
+    private List<String> filed() throws IOException {
+        List<String> ids = new ArrayList<>();
+        for (Path file : files()) {
+            String text = Files.readString(file);
+            assertTrue(text.endsWith("\n"), file + " ends in a torn line");
+            text.lines().forEach(line -> ids.add((String) AlertReader.parse(line).get("id")));
+        }
+        return ids;
+    }
+
+    private void arrived(Writer writer, List<String> ids, long inFlight) throws SQLException {
+        Set<String> distinct = new HashSet<>(ids);
+        int repeats = ids.size() - distinct.size();
+        System.out.printf("faults: %d alerts committed, %d not known, %d arrived, %d repeats of %d in flight, -Drowbell.seed=%d%n", writer.committed.size(),
+                writer.unknown.size(), distinct.size(), repeats, inFlight, SEED);
+        List<String> lost = writer.committed.stream().filter(id -> !distinct.contains(id)).toList();
+        assertTrue(lost.isEmpty(), () -> "%d lost, one of them %s, -Drowbell.seed=%d".formatted(lost.size(), lost.get(0), SEED));
+        assertTrue(distinct.stream().allMatch(id -> writer.committed.contains(id) || writer.unknown.contains(id)), "what nobody wrote, -Drowbell.seed=" + SEED);
+        assertTrue(repeats <= inFlight, "%d repeats of %d in flight, -Drowbell.seed=%d".formatted(repeats, inFlight, SEED));
+        assertEquals(0, count("rowbell.feedback"));
+        assertEquals(0, count("rowbell.delivery"));
+        assertEquals(0, count("rowbell.dead_letter"));
+    }
+
+    private long inFlight() throws SQLException {
+        return count("rowbell.delivery where taken_by is not null");
+    }
+
+    @Test
+    void killedAtAnyMomentNothingIsLost() throws Exception {
+        int kills = 20;
+        int alerts = 2500;
+        use(TestDatabase.createWithSchema().settings());
+        long inFlight = 0;
+        try (Writer writer = new Writer(50, alerts)) {
+            for (int kill = 1; kill <= kills; kill++) {
+                long before = bytes();
+                try (Program rowbell = Program.rowbell(dir, settings)) {
+                    if (random.nextInt(4) == 0) {
+                        awaitAnyMomentWithin(Duration.ofSeconds(3));
+                    } else {
+                        awaitDeliveriesAfter(before);
+                        awaitAnyMomentWithin(Duration.ofMillis(300));
+                    }
+                    rowbell.kill();
+                    rowbell.exitWithin(5);
+                }
+                // what was delivered and not settled is some of it, and nothing else may come again
+                inFlight += inFlight();
+                writer.writeUpTo(alerts * Math.min(kill + 1, kills));
+            }
+            writer.awaitEnd();
+            try (Program rowbell = Program.rowbell(dir, settings)) {
+                awaitWatching(rowbell);
+                awaitDrained(rowbell);
+            }
+            assertEquals(kills * alerts, writer.committed.size());
+            assertTrue(inFlight > 0, "no kill met a delivery, -Drowbell.seed=" + SEED);
+            arrived(writer, filed(), inFlight);
+        }
+    }
+
+    @Test
+    void ofTwoProcessesTheOtherGoesOnWhenOneIsKilled() throws Exception {
+        use(TestDatabase.createWithSchema().settings());
+        settings.put("rowbell.source", "one");
+        try (Program one = Program.rowbell(dir, settings)) {
+            settings.put("rowbell.source", "other");
+            try (Program other = Program.rowbell(dir, settings)) {
+                awaitWatching(one);
+                awaitWatching(other);
+                // more than the two can deliver meanwhile
+                try (Writer writer = new Writer(2000, 20_000)) {
+                    await("both work").pollInterval(Duration.ofMillis(5)).until(() -> text().contains("\"one\"") && text().contains("\"other\""));
+                    awaitAnyMomentWithin(Duration.ofMillis(300));
+                    one.kill();
+                    one.exitWithin(5);
+                    long inFlight = inFlight();
+                    assertTrue(count("rowbell.feedback") + count("rowbell.delivery") > 0, "killed too late to prove anything, -Drowbell.seed=" + SEED);
+                    writer.awaitEnd();
+                    awaitDrained(other);
+                    assertEquals(20_000, writer.committed.size());
+                    arrived(writer, filed(), inFlight);
+                }
+            }
+        }
+    }
+
+    private String text() throws IOException {
+        StringBuilder text = new StringBuilder();
+        for (Path file : files()) {
+            text.append(Files.readString(file));
+        }
+        return text.toString();
+    }
+
+    @Test
+    void aStopWithRequestsThatHangEndsInTimeAndRepeatsOnlyThose() throws Exception {
+        int parallel = 16;
+        use(TestDatabase.createWithSchema().settings());
+        copyRoutes(parallel);
+        settings.put("rowbell.file.dir", "");
+        CountDownLatch release = new CountDownLatch(1);
+        try (WebReceiver web = new WebReceiver(); Writer writer = new Writer(1000, 1000)) {
+            settings.put("rowbell.http.url", web.url());
+            AtomicInteger hanging = new AtomicInteger();
+            web.answer(request -> {
+                if (web.requests().size() > 200 && release.getCount() > 0) {
+                    hanging.incrementAndGet();
+                    awaitRelease(release);
+                }
+                return 200;
+            });
+            writer.awaitEnd();
+            try (Program rowbell = Program.rowbell(dir, settings)) {
+                await("all of its threads wait for an answer").atMost(Duration.ofSeconds(60)).until(() -> hanging.get() == parallel);
+                assertEquals(parallel, web.requests().size() - 200);
+                long start = System.nanoTime();
+                rowbell.terminate();
+                rowbell.exitWithin(10);
+                System.out.printf("faults: stopped after %d ms%n", TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
+            }
+            assertTrue(count("rowbell.delivery") > 500, "stopped too late to prove anything");
+            release.countDown();
+            try (Program rowbell = Program.rowbell(dir, settings)) {
+                awaitWatching(rowbell);
+                awaitDrained(rowbell);
+            }
+            assertEquals(1000, writer.committed.size());
+            arrived(writer, web.requests().stream().map(request -> (String) AlertReader.parse(request.body()).get("id")).toList(), parallel);
+        }
+    }
+
+    private void copyRoutes(int parallel) throws IOException {
+        Files.createDirectory(dir.resolve("routes"));
+        for (String route : List.of("sources", "alerts", "file", "http", "mail")) {
+            String yaml = Files.readString(Path.of("routes", route + ".camel.yaml"));
+            Files.writeString(dir.resolve("routes/" + route + ".camel.yaml"),
+                    yaml.replace("uri: outbox:http\n      parameters:\n", "uri: outbox:http\n      parameters:\n        parallel: %d\n".formatted(parallel)));
+        }
+    }
+
+    private static void awaitRelease(CountDownLatch release) {
+        try {
+            if (!release.await(60, TimeUnit.SECONDS)) {
+                throw new IllegalStateException("nobody released it");
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    @Test
+    void aPostgresqlThatIsKilledAndComesBackLosesNothing() throws Exception {
+        survives(OwnPostgres::kill);
+    }
+
+    @Test
+    void aPostgresqlThatIsStoppedImmediatelyAndComesBackLosesNothing() throws Exception {
+        survives(OwnPostgres::stopImmediately);
+    }
+
+    /** Three times, under load, and Rowbell is not started again. */
+    private void survives(Consumer<OwnPostgres> fault) throws Exception {
+        try (OwnPostgres postgres = new OwnPostgres(dir.resolve("data"))) {
+            use(postgres.settings());
+            try (Program rowbell = Program.rowbell(dir, settings)) {
+                awaitWatching(rowbell);
+                try (Writer writer = new Writer(400, 1_000_000)) {
+                    for (int i = 0; i < 3; i++) {
+                        awaitDeliveriesAfter(bytes());
+                        awaitAnyMomentWithin(Duration.ofSeconds(1));
+                        fault.accept(postgres);
+                        int failures = writer.failures.get();
+                        await("writers feel it").until(() -> writer.failures.get() > failures);
+                        awaitAnyMomentWithin(Duration.ofSeconds(1));
+                        postgres.start();
+                    }
+                    awaitDeliveriesAfter(bytes());
+                    writer.close();
+                    awaitDrained(rowbell);
+                    // who lives through it remembers what it has delivered
+                    arrived(writer, filed(), 0);
+                    awaitTwoListeners();
+                }
+            }
+        }
+    }
+
+    /** One for the doorbell and one for notifications, and none that was left behind. */
+    private void awaitTwoListeners() {
+        await("two listen").atMost(Duration.ofSeconds(20)).during(Duration.ofSeconds(2)).until(() -> listeners() == 2);
+    }
+
+    private long listeners() throws SQLException {
+        return count("pg_stat_activity where datname = current_database() and application_name = 'rowbell listen'");
+    }
+
+    @Test
+    void whenEveryConnectionIsTerminatedOverAndOverNothingIsLost() throws Exception {
+        use(TestDatabase.createWithSchema().settings());
+        try (Program rowbell = Program.rowbell(dir, settings)) {
+            awaitWatching(rowbell);
+            try (Writer writer = new Writer(100, 10_000); Connection admin = connect(); Statement terminate = admin.createStatement()) {
+                awaitDeliveriesAfter(0);
+                AtomicInteger terminated = new AtomicInteger();
+                long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(5);
+                await().atMost(Duration.ofSeconds(20)).pollInterval(Duration.ofMillis(100)).until(() -> {
+                    try (ResultSet row = terminate.executeQuery("select count(pg_terminate_backend(pid)) from pg_stat_activity"
+                            + " where datname = current_database() and application_name like 'rowbell%'")) {
+                        row.next();
+                        terminated.addAndGet(row.getInt(1));
+                    }
+                    return System.nanoTime() > end;
+                });
+                assertTrue(terminated.get() > 20, terminated + " connections were there to be terminated");
+                writer.awaitEnd();
+                awaitDrained(rowbell);
+                assertEquals(10_000, writer.committed.size());
+                arrived(writer, filed(), 0);
+                awaitTwoListeners();
+            }
+        }
+    }
+
+    @Test
+    void aPostgresqlWithoutRoomForItsTablesGoesOnWhenThereIsSome() throws Exception {
+        Path disk = smallDisk();
+        try (OwnPostgres postgres = new OwnPostgres(dir.resolve("data"))) {
+            use(postgres.settings());
+            try (Connection connection = connect(); Statement statement = connection.createStatement()) {
+                statement.execute("create tablespace small location '" + Files.createDirectory(disk.resolve("tables")) + "'");
+                statement.execute("create database small tablespace small");
+            }
+            settings.computeIfPresent("rowbell.jdbc.url", (key, url) -> url.replaceFirst("/postgres$", "/small"));
+            survivesAFullDisk(disk, postgres, rowbell -> {
+                await("Rowbell feels it too").atMost(Duration.ofSeconds(60)).until(() -> rowbell.output().contains("No space left on device"));
+                assertTrue(postgres.isAlive());
+            });
+        } finally {
+            remove(disk);
+        }
+    }
+
+    @Test
+    void aPostgresqlThatEndsForWantOfRoomForItsLogGoesOnWhenThereIsSome() throws Exception {
+        Path disk = smallDisk();
+        try (OwnPostgres postgres = new OwnPostgres(disk.resolve("data"), "max_wal_size=32MB", "min_wal_size=32MB")) {
+            use(postgres.settings());
+            survivesAFullDisk(disk, postgres, rowbell -> await("PostgreSQL ends").atMost(Duration.ofSeconds(60)).until(() -> {
+                try {
+                    // asks for a new segment of the log, which there is no room for
+                    number("select count(pg_switch_wal()) from pg_logical_emit_message(true, 'a', 'b')");
+                } catch (SQLException e) {
+                    // in the one or the other of its crashes
+                }
+                return !postgres.isAlive();
+            }));
+        } finally {
+            remove(disk);
+        }
+    }
+
+    private Path smallDisk() throws IOException, InterruptedException {
+        Path disk = Files.createDirectory(dir.resolve("disk"));
+        Assumptions.assumeTrue(run("mount", "-t", "tmpfs", "-o", "size=150m,mode=700", "tmpfs", disk.toString()), "only root can mount a small disk");
+        return disk;
+    }
+
+    private static void remove(Path disk) {
+        // a process that was killed lets go of its files a moment later
+        await("nobody uses the disk").until(() -> run("umount", disk.toString()));
+    }
+
+    /** @param worse what happens while the disk is full */
+    private void survivesAFullDisk(Path disk, OwnPostgres postgres, Consumer<Program> worse) throws Exception {
+        try (Program rowbell = Program.rowbell(dir, settings)) {
+            awaitWatching(rowbell);
+            // more than Rowbell can deliver meanwhile, so that it wants room too
+            try (Writer writer = new Writer(2000, 1_000_000)) {
+                awaitDeliveriesAfter(bytes());
+                Path filler = disk.resolve("filler");
+                await("writers feel it").atMost(Duration.ofSeconds(60)).until(() -> {
+                    fill(filler, disk);
+                    return writer.failures.get() > 20;
+                });
+                worse.accept(rowbell);
+                Files.delete(filler);
+                // where it has ended, whoever looks after it starts it again
+                postgres.start();
+                int before = writer.committed.size();
+                await("writers write again").atMost(Duration.ofSeconds(60)).until(() -> writer.committed.size() > before + 1000);
+                writer.close();
+                awaitDrained(rowbell);
+                arrived(writer, filed(), 0);
+                awaitTwoListeners();
+            }
+        }
+    }
+
+    private static void fill(Path filler, Path disk) throws IOException {
+        try (RandomAccessFile file = new RandomAccessFile(filler.toFile(), "rw")) {
+            file.seek(file.length());
+            byte[] block = new byte[8192];
+            while (Files.getFileStore(disk).getUsableSpace() > 0) {
+                file.write(block);
+            }
+        } catch (IOException e) {
+            // the last block is PostgreSQL's or nobody's: it is full
+        }
+    }
+
+    private static boolean run(String... command) throws IOException, InterruptedException {
+        return new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD).start().waitFor() == 0;
+    }
+}
