@@ -80,7 +80,7 @@ class DigestTest {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise("c2-overflow", "warning", 1, alerts - 3);
             raise("stock-<b>negative</b>", "critical", 1, 3);
-            await().atMost(Duration.ofSeconds(60)).until(() -> database.count("rowbell.feedback") == 0
+            await().atMost(Duration.ofSeconds(180)).until(() -> database.count("rowbell.feedback") == 0
                     && database.count("rowbell.delivery") == 0);
         }
         MimeMessage[] mails = mail.getReceivedMessages();

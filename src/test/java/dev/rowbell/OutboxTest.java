@@ -361,17 +361,6 @@ class OutboxTest {
     }
 
     @Test
-    void valuesOfFiveMegabytesComeThroughWhole() {
-        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
-            database.execute("insert into rowbell.feedback (alert) select json_build_object('id', 'big', 'rule', 'r', 'new', json_build_object('id', 1, 'note',"
-                    + " repeat('0123456789', 524288)))");
-            await().atMost(Duration.ofSeconds(30)).until(() -> posted().size() == 1 && filed().size() == 1);
-            assertEquals(5 * 1024 * 1024, ((String) ((Map<?, ?>) AlertReader.parse(web.requests().get(0).body()).get("new")).get("note")).length());
-            assertEquals(5 * 1024 * 1024, ((String) ((Map<?, ?>) AlertFiles.read(dir.resolve("alerts")).get(0).get("new")).get("note")).length());
-        }
-    }
-
-    @Test
     void severalThreadsDeliverForOneSink() throws IOException {
         Files.writeString(dir.resolve("http.camel.yaml"), Files.readString(Path.of("routes/http.camel.yaml"))
                 .replace("      parameters:\n        batch:", "      parameters:\n        parallel: 4\n        batch:"));
