@@ -23,6 +23,7 @@ import jakarta.mail.internet.MimeMessage;
 import jakarta.mail.internet.MimeMultipart;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -73,6 +74,7 @@ class DigestTest {
     }
 
     @Test
+    @Tag("long")
     void aStormIsAHandfulOfMailsAndNoAlertIsMissingInThem() throws Exception {
         mailOn();
         settings.put("rowbell.mail.digest", "3s");

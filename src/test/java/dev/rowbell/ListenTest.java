@@ -24,6 +24,7 @@ import org.apache.camel.CamelContext;
 import org.apache.camel.builder.RouteBuilder;
 import org.apache.camel.impl.DefaultCamelContext;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.springframework.jdbc.datasource.AbstractDataSource;
@@ -183,6 +184,7 @@ class ListenTest {
     }
 
     @Test
+    @Tag("long")
     void aStopWhileTheServerIsAwayLeavesNoThreadAndNoConnection() throws IOException {
         try (TcpProxy network = new TcpProxy(database.port())) {
             settings.put("rowbell.jdbc.url", "jdbc:postgresql://localhost:%d/%s".formatted(network.port(), database.name()));

@@ -24,6 +24,7 @@ import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 
 import org.awaitility.Awaitility;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -155,6 +156,7 @@ class MainIT {
     }
 
     @Test
+    @Tag("long")
     void aWrongSettingIsOneLineThatNamesTheKey() throws IOException {
         TestDatabase database = TestDatabase.create();
         refuses(Map.of("rowbell.jdbc.wait", "1ms", "rowbell.jdbc.url", "jdbc:postgresql://localhost:1/shop"), "rowbell.jdbc.url", "localhost:1");
@@ -204,6 +206,7 @@ class MainIT {
     }
 
     @Test
+    @Tag("long")
     void twoProcessesAppendToOneFileAndTearNoLine() {
         TestDatabase database = TestDatabase.create();
         Map<String, String> settings = with(database, "rowbell.console", "OFF");

@@ -256,14 +256,15 @@ final class DeliveryTable {
                           on conflict (process, name) do update set seen = excluded.seen)
                         delete from rowbell.sink
                         where process = ? and name <> all (?::text[])
-                          or seen < clock_timestamp() - ?::interval
+                          or process <> ? and seen < clock_timestamp() - ?::interval
                         """)) {
             Array names = connection.createArrayOf("text", sinks.toArray());
             statement.setObject(1, process);
             statement.setArray(2, names);
             statement.setObject(3, process);
             statement.setArray(4, names);
-            statement.setString(5, FORGOTTEN.toSeconds() + " s");
+            statement.setObject(5, process);
+            statement.setString(6, FORGOTTEN.toSeconds() + " s");
             statement.executeUpdate();
         }
     }
