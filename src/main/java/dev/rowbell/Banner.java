@@ -47,9 +47,9 @@ final class Banner {
             }
         }
         sinks.forEach((sink, state) -> lines.add("  %-10s %s".formatted(sink, state)));
-        if (rowbell.settings().text("camel.management.enabled").equals("true")) {
-            lines.add("  health     http://%s:%s%s".formatted(rowbell.settings().text("camel.management.host"),
-                    rowbell.settings().text("camel.management.port"), rowbell.settings().text("camel.management.healthPath")));
+        if (rowbell.settings().flag("rowbell.health.enabled")) {
+            lines.add("  health     http://%s:%s/observe/health".formatted(rowbell.settings().text("rowbell.health.host"),
+                    rowbell.settings().text("rowbell.health.port")));
         }
         lines.add("");
         return String.join(System.lineSeparator(), lines);

@@ -65,7 +65,7 @@ public final class Main {
         }
         // before Camel starts, which would say in many lines what one says here
         rowbell.database();
-        if (rowbell.settings().text("camel.management.enabled").equals("true")) {
+        if (rowbell.settings().flag("rowbell.health.enabled")) {
             aPortToBeSeenAt(rowbell.settings());
         }
         camel.start();
@@ -74,12 +74,12 @@ public final class Main {
 
     /** Camel would say it in a stack trace. */
     private static void aPortToBeSeenAt(Settings settings) {
-        String host = settings.text("camel.management.host");
-        int port = settings.number("camel.management.port", 0);
+        String host = settings.text("rowbell.health.host");
+        int port = settings.number("rowbell.health.port", 1);
         try (ServerSocket free = new ServerSocket(port, 1, InetAddress.getByName(host))) {
             LoggerFactory.getLogger(Main.class).debug("health and figures at {}:{}", host, free.getLocalPort());
         } catch (IOException e) {
-            throw new SettingsException("camel.management.port=%d: %s cannot listen there (%s): give another port, or set camel.management.enabled=false"
+            throw new SettingsException("rowbell.health.port=%d: %s cannot listen there (%s): give another port, or set rowbell.health.enabled=false"
                     .formatted(port, host, e.getMessage()), e);
         }
     }

@@ -102,6 +102,8 @@ public final class Settings {
             throw new SettingsException("rowbell.rules=%s: write it as file:rules.yaml".formatted(text("rowbell.rules")));
         }
         flag("rowbell.rules.reload");
+        flag("rowbell.health.enabled");
+        number("rowbell.health.port", 1);
         number("rowbell.http.batch", 1);
         duration("rowbell.mail.digest");
         duration("rowbell.mail.timeout");

@@ -453,6 +453,36 @@ class FaultIT {
         }
     }
 
+    @Test
+    void aQueueOfNotificationsThatFillsUpIsWarnedOfAndFailsNoWriter() throws Exception {
+        try (OwnPostgres postgres = new OwnPostgres(dir.resolve("data"), "max_notify_queue_pages=64")) {
+            use(postgres.settings());
+            try (Program rowbell = Program.rowbell(dir, settings); Connection lazy = connect(); Statement holds = lazy.createStatement();
+                    Connection writer = connect(); Statement writes = writer.createStatement()) {
+                awaitWatching(rowbell);
+                writes.execute("create table feed (id int primary key, c2 int)");
+                writes.execute("insert into rowbell.rule (name, feed, condition, delivery) values ('d', 'public.feed', 'NEW.c2 > 0', 'durable'),"
+                        + " ('n', 'public.feed', 'NEW.c2 > 0', 'notify')");
+                holds.execute("listen anything");
+                lazy.setAutoCommit(false);
+                holds.execute("select 1");
+                while (number("select (pg_notification_queue_usage() * 100)::int") < 95) {
+                    writes.execute("select pg_notify('nobody', i || repeat('x', 7000)) from generate_series(1, 2) i");
+                }
+                await("the warning").atMost(Duration.ofSeconds(30)).until(() -> rowbell.output().contains("the queue of notifications is 9"));
+                writes.execute("insert into feed select i, 1 from generate_series(1, 1000) i");
+                awaitDrained(rowbell);
+                await().until(() -> filed().size() >= 1000);
+                lazy.rollback();
+                await("the queue is read").atMost(Duration.ofSeconds(30)).until(() -> number("select (pg_notification_queue_usage() * 100)::int") < 10);
+                writes.execute("insert into feed values (1001, 1)");
+                // the durable one and the notification
+                await().atMost(Duration.ofSeconds(30)).until(() -> filed().size() == 1002);
+                assertEquals(0, count("rowbell.dead_letter"));
+            }
+        }
+    }
+
     private Path smallDisk() throws IOException, InterruptedException {
         Path disk = Files.createDirectory(dir.resolve("disk"));
         Assumptions.assumeTrue(run("mount", "-t", "tmpfs", "-o", "size=150m,mode=700", "tmpfs", disk.toString()), "only root can mount a small disk");

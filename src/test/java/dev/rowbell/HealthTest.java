@@ -42,8 +42,8 @@ class HealthTest {
         try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             port = free.getLocalPort();
         }
-        settings.put("camel.management.enabled", "true");
-        settings.put("camel.management.port", String.valueOf(port));
+        settings.put("rowbell.health.enabled", "true");
+        settings.put("rowbell.health.port", String.valueOf(port));
         settings.put("rowbell.file.dir", dir.toString());
         settings.put("rowbell.http.url", web.url() + "/hook/s3cret");
         settings.put("rowbell.console", "OFF");

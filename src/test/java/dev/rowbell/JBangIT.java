@@ -5,6 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.io.File;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,7 +32,7 @@ class JBangIT {
     private final Path repository = Path.of("target/jbang-repository").toAbsolutePath();
 
     @Test
-    void camelJBangRunsTheBundle() throws IOException {
+    void camelJBangRunsTheBundle() throws IOException, InterruptedException {
         TestDatabase database = TestDatabase.create();
         installed();
         Files.copy(Path.of("application.properties"), dir.resolve("application.properties"));
@@ -39,7 +45,14 @@ class JBangIT {
                 command.add(route.toString());
             }
         }
-        try (Program camel = Program.java(dir, database.settings(), command.toArray(String[]::new))) {
+        Map<String, String> settings = database.settings();
+        int port;
+        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            port = free.getLocalPort();
+        }
+        settings.put("rowbell.health.enabled", "true");
+        settings.put("rowbell.health.port", String.valueOf(port));
+        try (Program camel = Program.java(dir, settings, command.toArray(String[]::new))) {
             await().atMost(Duration.ofSeconds(120)).failFast(() -> assertEquals(true, camel.isAlive(), camel.output()))
                     .until(() -> camel.output().contains("(rowbell) started"));
             database.awaitListener("channel_1");
@@ -48,6 +61,11 @@ class JBangIT {
             await().atMost(Duration.ofSeconds(20)).until(() -> AlertFiles.read(dir.resolve("alerts")).size() == 2);
             assertEquals(true, AlertFiles.values(dir.resolve("alerts"), "id").contains("durable"));
             assertEquals(true, AlertFiles.values(dir.resolve("alerts"), "reason").contains("c2 overflow"));
+            HttpClient client = HttpClient.newHttpClient();
+            for (String path : List.of("health/ready", "metrics")) {
+                URI uri = URI.create("http://127.0.0.1:" + port + "/observe/" + path);
+                assertEquals(200, client.send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofString()).statusCode(), path);
+            }
         }
     }
 

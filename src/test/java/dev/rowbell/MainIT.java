@@ -190,9 +190,9 @@ class MainIT {
         try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             String port = String.valueOf(taken.getLocalPort());
             refuses(Map.of("rowbell.embedded.port", port), "rowbell.embedded.port", port);
-            Map<String, String> observed = with(database, "camel.management.enabled", "true");
-            observed.put("camel.management.port", port);
-            refuses(observed, "camel.management.port=" + port, "camel.management.enabled=false");
+            Map<String, String> observed = with(database, "rowbell.health.enabled", "true");
+            observed.put("rowbell.health.port", port);
+            refuses(observed, "rowbell.health.port=" + port, "rowbell.health.enabled=false");
         }
         Files.createDirectories(dir.resolve("routes"));
         Files.writeString(dir.resolve("routes/broken.camel.yaml"), "- route:\n    id: broken\n    form: [a mistake");

@@ -40,7 +40,7 @@ final class Program implements AutoCloseable {
             ProcessBuilder builder = new ProcessBuilder(command).directory(dir.toFile()).redirectErrorStream(true)
                     .redirectOutput(ProcessBuilder.Redirect.appendTo(output.toFile()));
             // several run at a time
-            builder.environment().put("CAMEL_MANAGEMENT_ENABLED", "false");
+            builder.environment().put("ROWBELL_HEALTH_ENABLED", "false");
             settings.forEach((key, value) -> builder.environment().put(key.toUpperCase().replace('.', '_').replace('-', '_'), value));
             return new Program(builder.start(), output);
         } catch (IOException e) {

@@ -25,7 +25,7 @@ final class RunningRowbell implements AutoCloseable {
         rowbell.camel.setPropertyPlaceholderLocations("file:application.properties");
         Properties properties = new Properties();
         // several run at a time
-        properties.put("camel.management.enabled", "false");
+        properties.put("rowbell.health.enabled", "false");
         properties.put("rowbell.mail.digest", "1ms");
         properties.putAll(settings);
         rowbell.camel.setOverrideProperties(properties);
