@@ -185,44 +185,35 @@ final class DeliveryTable {
         List<Outcome> delivered = outcomes.stream().filter(Outcome::isDelivered).toList();
         List<Outcome> dead = outcomes.stream().filter(Outcome::isDead).toList();
         List<Outcome> failed = outcomes.stream().filter(o -> !o.isDelivered() && !o.isDead()).toList();
+        // one statement commits by itself: where the network is cut now, no session stays behind that holds the rows
         try (Connection connection = dataSource.getConnection()) {
-            connection.setAutoCommit(false);
-            try {
-                if (!delivered.isEmpty()) {
-                    update(connection, "delete from rowbell.delivery where id = any(?::bigint[])", ids(deliveries(delivered)));
-                }
-                if (!failed.isEmpty()) {
-                    update(connection, """
-                            update rowbell.delivery d
-                            set attempts = d.attempts + 1,
-                                due = clock_timestamp() + f.wait * interval '1 ms',
-                                taken_until = '-infinity',
-                                last_error = f.last_error
-                            from unnest(?::bigint[], ?::bigint[], ?::text[]) as f (id, wait, last_error)
-                            where d.id = f.id
-                              and d.taken_by = ?
-                            """, ids(deliveries(failed)), numbers(failed, o -> o.retryIn().toMillis()), texts(failed, Outcome::error), taker);
-                }
-                if (!dead.isEmpty()) {
-                    update(connection, """
-                            with dead as (
-                              delete from rowbell.delivery d
-                              using unnest(?::bigint[], ?::text[]) as f (id, last_error)
-                              where d.id = f.id
-                                and d.taken_by = ?
-                              returning d.*, f.last_error as final_error)
-                            insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
-                            select sink, alert_id, alert, attempts + 1, filed, final_error
-                            from dead
-                            """, ids(deliveries(dead)), texts(dead, Outcome::error), taker);
-                }
-                connection.commit();
-            } catch (SQLException e) {
-                connection.rollback();
-                throw e;
-            } finally {
-                connection.setAutoCommit(true);
+            if (failed.isEmpty() && dead.isEmpty()) {
+                update(connection, "delete from rowbell.delivery where id = any(?::bigint[])", ids(deliveries(delivered)));
+                return;
             }
+            update(connection, """
+                    with delivered as (
+                      delete from rowbell.delivery where id = any(?::bigint[])),
+                    failed as (
+                      update rowbell.delivery d
+                      set attempts = d.attempts + 1,
+                          due = clock_timestamp() + f.wait * interval '1 ms',
+                          taken_until = '-infinity',
+                          last_error = f.last_error
+                      from unnest(?::bigint[], ?::bigint[], ?::text[]) as f (id, wait, last_error)
+                      where d.id = f.id
+                        and d.taken_by = ?),
+                    dead as (
+                      delete from rowbell.delivery d
+                      using unnest(?::bigint[], ?::text[]) as f (id, last_error)
+                      where d.id = f.id
+                        and d.taken_by = ?
+                      returning d.*, f.last_error as final_error)
+                    insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
+                    select sink, alert_id, alert, attempts + 1, filed, final_error
+                    from dead
+                    """, ids(deliveries(delivered)), ids(deliveries(failed)), numbers(failed, o -> o.retryIn().toMillis()), texts(failed, Outcome::error), taker,
+                    ids(deliveries(dead)), texts(dead, Outcome::error), taker);
         }
     }
 
@@ -295,7 +286,7 @@ final class DeliveryTable {
             int place = 1;
             for (Object parameter : parameters) {
                 if (parameter instanceof List<?> list) {
-                    statement.setArray(place++, connection.createArrayOf(list.get(0) instanceof Long ? "bigint" : "text", list.toArray()));
+                    statement.setArray(place++, connection.createArrayOf(!list.isEmpty() && list.get(0) instanceof Long ? "bigint" : "text", list.toArray()));
                 } else {
                     statement.setObject(place++, parameter);
                 }
