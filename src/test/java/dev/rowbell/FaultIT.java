@@ -224,15 +224,16 @@ class FaultIT {
         int alerts = 2500;
         use(TestDatabase.createWithSchema().settings());
         long inFlight = 0;
-        try (Writer writer = new Writer(50, alerts)) {
+        try (Writer writer = new Writer(125, alerts)) {
             for (int kill = 1; kill <= kills; kill++) {
                 long before = bytes();
                 try (Program rowbell = Program.rowbell(dir, settings)) {
                     if (random.nextInt(4) == 0) {
                         awaitAnyMomentWithin(Duration.ofSeconds(3));
                     } else {
+                        // what was written while nobody ran is delivered within a moment: that is when to kill
                         awaitDeliveriesAfter(before);
-                        awaitAnyMomentWithin(Duration.ofMillis(300));
+                        awaitAnyMomentWithin(Duration.ofMillis(100));
                     }
                     rowbell.kill();
                     rowbell.exitWithin(5);

@@ -109,7 +109,7 @@ class ListenTest {
     @Test
     void theListenerComesBackEveryTimeAndHearsEverythingOnce() {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
-            int kills = 20;
+            int kills = Integer.getInteger("rowbell.kills", 5);
             for (int i = 0; i < kills; i++) {
                 awaitListeners(2);
                 send("channel_1", "{\"id\": \"n" + i + "\", \"rule\": \"r\"}");
@@ -202,6 +202,7 @@ class ListenTest {
     }
 
     @Test
+    @Tag("long")
     void ofSeveralHostsTheOneThatAnswersIsTaken() throws IOException {
         try (TcpProxy first = new TcpProxy(database.port()); TcpProxy second = new TcpProxy(database.port())) {
             settings.put("rowbell.jdbc.url", "jdbc:postgresql://localhost:%d,localhost:%d/%s?targetServerType=primary".formatted(first.port(),

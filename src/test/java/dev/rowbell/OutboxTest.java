@@ -20,6 +20,7 @@ import java.util.stream.IntStream;
 import dev.rowbell.alert.AlertReader;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -337,6 +338,7 @@ class OutboxTest {
     }
 
     @Test
+    @Tag("long")
     void aClockThatIsSetBackHoldsNothingUp() {
         web.answer(request -> web.requests().size() < 6 ? 503 : 200);
         settings.put("rowbell.outbox.lease", "2s");
