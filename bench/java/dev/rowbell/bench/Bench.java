@@ -19,6 +19,9 @@ public final class Bench {
     static {
         PARTS.put("write", (server, report) -> new WritePart(server, report).run());
         PARTS.put("storm", (server, report) -> new StormPart(server, report).run());
+        PARTS.put("latency", (server, report) -> new LatencyPart(server, report).run());
+        PARTS.put("start", (server, report) -> new StartPart(server, report).run());
+        PARTS.put("http", (server, report) -> new HttpPart(server, report).run());
         PARTS.put("drain", (server, report) -> new DrainPart(server, report).run());
     }
 

@@ -40,7 +40,21 @@ final class RowbellProcess implements AutoCloseable {
 
     /** @param more settings besides the database and what makes it quiet */
     static RowbellProcess start(Db db, Map<String, String> more) throws Exception {
+        return start(db, more, Map.of());
+    }
+
+    /** @param routes files of routes by name, instead of or besides those that come with it */
+    static RowbellProcess start(Db db, Map<String, String> more, Map<String, String> routes) throws Exception {
         Path directory = Files.createTempDirectory("rowbell-bench");
+        if (!routes.isEmpty()) {
+            Files.createDirectory(directory.resolve("routes"));
+            for (String shipped : List.of("sources", "alerts", "file", "http", "mail")) {
+                Files.copy(Path.of("routes", shipped + ".camel.yaml"), directory.resolve("routes/" + shipped + ".camel.yaml"));
+            }
+            for (Map.Entry<String, String> route : routes.entrySet()) {
+                Files.writeString(directory.resolve("routes/" + route.getKey() + ".camel.yaml"), route.getValue());
+            }
+        }
         List<String> settings = new ArrayList<>(List.of("rowbell.jdbc.url=" + db.url(), "rowbell.rules=", "rowbell.console=OFF", "rowbell.file.dir=alerts"));
         more.forEach((key, value) -> settings.add(key + "=" + value));
         Files.write(directory.resolve("application.properties"), settings);
@@ -77,6 +91,25 @@ final class RowbellProcess implements AutoCloseable {
         } catch (IOException e) {
             // it has been stopped
         }
+    }
+
+    /** What {@link Stamp} has noted there: when each id got to it. */
+    Map<Long, Long> stamps() throws IOException {
+        Path file = directory.resolve(Stamp.FILE);
+        Map<Long, Long> stamps = new HashMap<>();
+        if (Files.exists(file)) {
+            String text = Files.readString(file);
+            // the last line may be half written
+            text.substring(0, text.lastIndexOf('\n') + 1).lines().map(line -> line.split(" "))
+                    .forEach(stamp -> stamps.putIfAbsent(Long.parseLong(stamp[0]), Long.parseLong(stamp[1])));
+        }
+        return stamps;
+    }
+
+    /** The most memory that the process ever had, in MB: VmHWM of proc(5). */
+    double peakMegabytes() throws IOException {
+        return Files.readAllLines(Path.of("/proc/" + process.pid() + "/status")).stream().filter(line -> line.startsWith("VmHWM:"))
+                .mapToDouble(line -> Double.parseDouble(line.replaceAll("[^0-9]", "")) / 1024).findFirst().orElseThrow();
     }
 
     double startSeconds() {
