@@ -23,8 +23,8 @@ public final class DeadLetter {
                 .fromBody(origin == null ? exchange.getIn().getBody() : origin, null);
         String id = (String) alert.get("id");
         LOG.error("alert {} of rule {} could not be routed and is a dead letter: {}", id, alert.get("rule"), error);
-        Filing.withdraw(component.table(), origin);
-        Filing.file(component.table(), component::wake, new Filed(null, id, text(id, alert), error, origin));
+        Filing.withdraw(component, origin);
+        Filing.file(component, new Filed(null, id, text(id, alert), error, origin));
     }
 
     /** Also where a route put something into the alert that JSON cannot say. */

@@ -12,6 +12,7 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
 import java.util.function.Function;
@@ -46,28 +47,42 @@ final class DeliveryTable {
     /**
      * Files all of them by at most two statements, in the transaction of this thread if it has one. Where PostgreSQL refuses the data of
      * one, that one becomes a dead letter and the others are filed.
+     *
+     * @param takers by sink, who has taken what is filed for it; a sink that is not among them has to look for it
+     * @return the ids of what can be delivered, in its order; none where some of it was refused, and then nothing is taken
      */
-    void file(List<Filed> filed) throws SQLException {
+    List<Long> file(List<Filed> filed, Map<String, Taker> takers) throws SQLException {
         // takes part in Spring's transaction, unlike dataSource.getConnection()
         Connection connection = DataSourceUtils.doGetConnection(dataSource);
         try {
-            if (!fits(connection, filed)) {
-                for (Filed one : filed) {
-                    if (!fits(connection, List.of(one))) {
-                        insert(connection, List.of(one.refused()));
-                    }
+            List<Long> ids = new ArrayList<>();
+            if (fits(connection, filed, c -> insert(c, filed, takers, ids))) {
+                return ids;
+            }
+            for (Filed one : filed) {
+                if (!fits(connection, List.of(one), c -> insert(c, List.of(one), Map.of(), ids))) {
+                    insert(connection, List.of(one.refused()), Map.of(), ids);
                 }
             }
+            return List.of();
         } finally {
             DataSourceUtils.doReleaseConnection(connection, dataSource);
         }
     }
 
+    /** Who has taken deliveries, and for how long. */
+    record Taker(UUID id, Duration lease) {
+    }
+
+    private interface Insert {
+        void into(Connection connection) throws SQLException;
+    }
+
     /** False where PostgreSQL refuses the data; the transaction is then as it was before. */
-    private static boolean fits(Connection connection, List<Filed> filed) throws SQLException {
+    private static boolean fits(Connection connection, List<Filed> filed, Insert insert) throws SQLException {
         Savepoint before = connection.getAutoCommit() ? null : connection.setSavepoint();
         try {
-            insert(connection, filed);
+            insert.into(connection);
             if (before != null) {
                 connection.releaseSavepoint(before);
             }
@@ -85,16 +100,31 @@ final class DeliveryTable {
         }
     }
 
-    private static void insert(Connection connection, List<Filed> filed) throws SQLException {
+    /** @param ids to which those of the living are added */
+    private static void insert(Connection connection, List<Filed> filed, Map<String, Taker> takers, List<Long> ids)
+            throws SQLException {
         List<Filed> alive = filed.stream().filter(f -> f.error() == null).toList();
         List<Filed> dead = filed.stream().filter(f -> f.error() != null).toList();
         if (!alive.isEmpty()) {
-            update(connection, """
-                    insert into rowbell.delivery (sink, alert_id, alert)
-                    select sink, alert_id, alert::json
-                    from unnest(?::text[], ?::text[], ?::text[]) with ordinality as filed (sink, alert_id, alert, place)
+            try (PreparedStatement statement = connection.prepareStatement("""
+                    insert into rowbell.delivery (sink, alert_id, alert, taken_by, taken_until)
+                    select sink, alert_id, alert::json, taken_by, coalesce(clock_timestamp() + lease * interval '1 ms', '-infinity')
+                    from unnest(?::text[], ?::text[], ?::text[], ?::uuid[], ?::bigint[]) with ordinality
+                      as filed (sink, alert_id, alert, taken_by, lease, place)
                     order by place
-                    """, texts(alive, Filed::sink), texts(alive, Filed::alertId), texts(alive, Filed::alert));
+                    returning id
+                    """)) {
+                statement.setArray(1, array(connection, "text", alive, Filed::sink));
+                statement.setArray(2, array(connection, "text", alive, Filed::alertId));
+                statement.setArray(3, array(connection, "text", alive, Filed::alert));
+                statement.setArray(4, array(connection, "uuid", alive, f -> takers.containsKey(f.sink()) ? takers.get(f.sink()).id() : null));
+                statement.setArray(5, array(connection, "bigint", alive, f -> takers.containsKey(f.sink()) ? takers.get(f.sink()).lease().toMillis() : null));
+                try (ResultSet rows = statement.executeQuery()) {
+                    while (rows.next()) {
+                        ids.add(rows.getLong(1));
+                    }
+                }
+            }
         }
         if (!dead.isEmpty()) {
             update(connection, """
@@ -293,6 +323,10 @@ final class DeliveryTable {
             }
             statement.executeUpdate();
         }
+    }
+
+    private static <T> Array array(Connection connection, String type, List<T> items, Function<T, Object> element) throws SQLException {
+        return connection.createArrayOf(type, items.stream().map(element).toArray());
     }
 
     private static List<Delivery> deliveries(List<Outcome> outcomes) {

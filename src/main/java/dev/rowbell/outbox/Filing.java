@@ -2,9 +2,11 @@ package dev.rowbell.outbox;
 
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Objects;
-import java.util.function.Consumer;
+import java.util.Map;
+import java.util.stream.Stream;
 
 import org.springframework.jdbc.UncategorizedSQLException;
 import org.springframework.transaction.support.TransactionSynchronization;
@@ -12,43 +14,50 @@ import org.springframework.transaction.support.TransactionSynchronizationManager
 
 /**
  * What one database transaction files. It is collected while the alerts of a batch are routed and written by one statement just before the
- * commit, so that a batch costs one round trip however many sinks it goes to. Where the thread has no transaction, each alert is filed at
- * once, and stays filed whatever becomes of the batch. Bound to its thread.
+ * commit, so that a batch costs one round trip however many sinks it goes to; after it, sinks of this process are handed what is theirs. Where
+ * the thread has no transaction, each alert is filed at once, and stays filed whatever becomes of the batch. Bound to its thread.
  */
 final class Filing implements TransactionSynchronization {
 
-    private final DeliveryTable table;
-    private final Consumer<String> wake;
+    private final OutboxComponent outbox;
     private final List<Filed> filed = new ArrayList<>();
+    private Map<String, OutboxConsumer> promised = Map.of();
+    private long leased;
+    private List<Long> ids = List.of();
 
-    private Filing(DeliveryTable table, Consumer<String> wake) {
-        this.table = table;
-        this.wake = wake;
+    private Filing(OutboxComponent outbox) {
+        this.outbox = outbox;
     }
 
-    /** @param wake called with the name of each sink that has something to do, after the commit */
-    static void file(DeliveryTable table, Consumer<String> wake, Filed alert) {
+    static void file(OutboxComponent outbox, Filed alert) {
         if (TransactionSynchronizationManager.isSynchronizationActive()) {
-            current(table, wake).filed.add(alert);
+            current(outbox).filed.add(alert);
         } else {
-            write(table, List.of(alert));
-            wake(wake, List.of(alert));
+            Filing alone = new Filing(outbox);
+            alone.filed.add(alert);
+            boolean done = false;
+            try {
+                alone.write();
+                done = true;
+            } finally {
+                alone.end(done);
+            }
         }
     }
 
     /** The alert goes to no sink of this transaction after all: what was filed of it before it failed is taken back. */
-    static void withdraw(DeliveryTable table, Object origin) {
-        if (TransactionSynchronizationManager.getResource(table) instanceof Filing filing) {
+    static void withdraw(OutboxComponent outbox, Object origin) {
+        if (TransactionSynchronizationManager.getResource(outbox) instanceof Filing filing) {
             filing.filed.removeIf(f -> f.origin() == origin);
         }
     }
 
-    private static Filing current(DeliveryTable table, Consumer<String> wake) {
-        if (TransactionSynchronizationManager.getResource(table) instanceof Filing filing) {
+    private static Filing current(OutboxComponent outbox) {
+        if (TransactionSynchronizationManager.getResource(outbox) instanceof Filing filing) {
             return filing;
         }
-        Filing filing = new Filing(table, wake);
-        TransactionSynchronizationManager.bindResource(table, filing);
+        Filing filing = new Filing(outbox);
+        TransactionSynchronizationManager.bindResource(outbox, filing);
         TransactionSynchronizationManager.registerSynchronization(filing);
         return filing;
     }
@@ -56,27 +65,55 @@ final class Filing implements TransactionSynchronization {
     @Override
     public void beforeCommit(boolean readOnly) {
         if (!filed.isEmpty()) {
-            write(table, filed);
+            write();
         }
     }
 
     @Override
     public void afterCompletion(int status) {
-        TransactionSynchronizationManager.unbindResourceIfPossible(table);
-        if (status == STATUS_COMMITTED) {
-            wake(wake, filed);
-        }
+        TransactionSynchronizationManager.unbindResourceIfPossible(outbox);
+        end(status == STATUS_COMMITTED);
     }
 
-    private static void write(DeliveryTable table, List<Filed> filed) {
+    private void write() {
+        Map<String, Integer> sizes = new HashMap<>();
+        living().forEach(f -> sizes.merge(f.sink(), 1, Integer::sum));
+        promised = outbox.promise(sizes);
+        leased = System.nanoTime();
         try {
-            table.file(filed);
+            Map<String, DeliveryTable.Taker> takers = new HashMap<>();
+            promised.forEach((sink, consumer) -> takers.put(sink, consumer.taker()));
+            ids = outbox.table().file(filed, takers);
         } catch (SQLException e) {
             throw new UncategorizedSQLException("filing deliveries", null, e);
         }
     }
 
-    private static void wake(Consumer<String> wake, List<Filed> filed) {
-        filed.stream().map(Filed::sink).filter(Objects::nonNull).distinct().forEach(wake);
+    /** Dead letters are no deliveries. */
+    private Stream<Filed> living() {
+        return filed.stream().filter(f -> f.error() == null);
+    }
+
+    /** Where the database has said that it did not commit, or has said nothing, nothing is delivered by hand. */
+    private void end(boolean committed) {
+        Map<String, List<Delivery>> bySink = new LinkedHashMap<>();
+        int place = 0;
+        for (Filed f : living().toList()) {
+            List<Delivery> deliveries = bySink.computeIfAbsent(f.sink(), sink -> new ArrayList<>());
+            deliveries.add(new Delivery(ids.isEmpty() ? 0 : ids.get(place++), f.alertId(), f.alert(), 0));
+        }
+        bySink.forEach((sink, deliveries) -> {
+            OutboxConsumer taker = promised.get(sink);
+            if (taker != null && committed && !ids.isEmpty()) {
+                taker.give(deliveries, leased);
+                return;
+            }
+            if (taker != null) {
+                taker.takeBack(deliveries.size());
+            }
+            if (committed) {
+                outbox.wake(sink);
+            }
+        });
     }
 }

@@ -2,6 +2,7 @@ package dev.rowbell.outbox;
 
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -113,6 +114,22 @@ public class OutboxComponent extends DefaultComponent {
         if (consumer != null) {
             consumer.wake();
         }
+    }
+
+    /**
+     * Asks the sinks of this process whether they take by hand what is about to be filed; who says yes is to be given it, or released.
+     *
+     * @param sizes by sink, how many it will be
+     */
+    Map<String, OutboxConsumer> promise(Map<String, Integer> sizes) {
+        Map<String, OutboxConsumer> takers = new HashMap<>();
+        sizes.forEach((sink, size) -> {
+            OutboxConsumer consumer = consumers.get(sink);
+            if (consumer != null && consumer.promise(size)) {
+                takers.put(sink, consumer);
+            }
+        });
+        return takers;
     }
 
     /** Looks whether the database's clock was set back, so that nothing waits for an hour to come again; to be called every few seconds. */

@@ -13,6 +13,7 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 
 import dev.rowbell.Backoff;
@@ -40,23 +41,33 @@ final class OutboxConsumer extends DefaultConsumer {
     /** A thread takes as much as keeps it busy about this long, so that other processes get their share. */
     private static final Duration BUSY = Duration.ofMillis(500);
     private static final int TAKE_AT_MOST = 500;
+    /** Waiting in memory for a worker; what is more waits in the table alone. */
+    private static final int HANDED_AT_MOST = 5000;
 
     private final DeliveryTable table;
     private final Backoff retry;
     private final Backoff database = new Backoff(Duration.ofMillis(200), Duration.ofSeconds(10));
     private final Wakeup wakeup = new Wakeup();
     private final Circuit circuit;
+    private final Hand hand;
     private ExecutorService workers;
     private volatile boolean running;
     private volatile boolean aborted;
     /** By nanoTime, when the route may be handed something again. */
     private volatile long notBefore;
+    /** By nanoTime, when somebody looked into the table last. */
+    private volatile long lookedAt;
+    /** The table may have something for us. */
+    private final AtomicBoolean look = new AtomicBoolean(true);
+
+    private static final Hand.Handful NOTHING = new Hand.Handful(List.of(), 0);
 
     OutboxConsumer(OutboxEndpoint endpoint, Processor processor) {
         super(endpoint, processor);
         table = endpoint.getComponent().table();
         retry = new Backoff(Duration.ofMillis(endpoint.getBackoff()), Duration.ofMillis(endpoint.getMaxBackoff()));
         circuit = new Circuit(endpoint.getCircuit(), retry);
+        hand = new Hand(HANDED_AT_MOST);
     }
 
     @Override
@@ -68,8 +79,47 @@ final class OutboxConsumer extends DefaultConsumer {
         return circuit.openedBy();
     }
 
+    /** The table has something for this sink. */
     void wake() {
+        look.set(true);
         wakeup.call();
+    }
+
+    /** By which deliveries are taken that are to be given by hand. */
+    DeliveryTable.Taker taker() {
+        return new DeliveryTable.Taker(hand.taker(), lease());
+    }
+
+    /** Whether so many may be filed as taken, to be given as soon as they are committed. */
+    boolean promise(int deliveries) {
+        // what is collected for a while is collected in the table
+        return getEndpoint().getEvery() == 0 && !circuit.isOpen() && hand.promise(deliveries);
+    }
+
+    void takeBack(int deliveries) {
+        hand.takeBack(deliveries);
+    }
+
+    /** @param leased when they were filed, by nanoTime */
+    void give(List<Delivery> deliveries, long leased) {
+        if (hand.give(deliveries, leased)) {
+            wakeup.call();
+        } else {
+            release(deliveries);
+        }
+    }
+
+    /** Gives what was handed over back to the table, where anybody can take it. */
+    private void release(List<Delivery> handed) {
+        if (handed.isEmpty()) {
+            return;
+        }
+        try {
+            table.release(handed, hand.taker());
+        } catch (SQLException e) {
+            LOG.warn("outbox:{} could not give back {} deliveries, they are due again after their lease: {}", getEndpoint().getSink(), handed.size(),
+                    Errors.inWords(e));
+        }
     }
 
     @Override
@@ -78,6 +128,8 @@ final class OutboxConsumer extends DefaultConsumer {
         running = true;
         aborted = false;
         notBefore = System.nanoTime();
+        look.set(true);
+        hand.reopen();
         int threads = getEndpoint().getParallel();
         workers = getEndpoint().getCamelContext().getExecutorServiceManager()
                 .newFixedThreadPool(this, "outbox:" + getEndpoint().getSink(), threads);
@@ -91,6 +143,7 @@ final class OutboxConsumer extends DefaultConsumer {
     protected void doStop() throws Exception {
         getEndpoint().getComponent().stopped(this);
         running = false;
+        hand.close();
         wakeup.call();
         if (workers == null) {
             super.doStop();
@@ -103,6 +156,7 @@ final class OutboxConsumer extends DefaultConsumer {
             workers.shutdownNow();
             isDone(Duration.ofSeconds(1));
         }
+        release(hand.take(Integer.MAX_VALUE).deliveries());
         super.doStop();
     }
 
@@ -131,29 +185,36 @@ final class OutboxConsumer extends DefaultConsumer {
                     rest(Duration.ofNanos(notBefore - start));
                     continue;
                 }
+                if (circuit.isOpen()) {
+                    release(hand.take(Integer.MAX_VALUE).deliveries());
+                }
                 Duration away = circuit.away(start);
                 if (!away.isZero()) {
                     rest(away);
                     continue;
                 }
-                UUID taker = UUID.randomUUID();
-                List<Delivery> taken;
-                try {
-                    taken = table.take(getEndpoint().getSink(), circuit.isOpen() ? 1 : most, lease(), taker);
-                    deliver(taken, taker);
-                } finally {
-                    circuit.probed();
-                }
-                if (taken.isEmpty()) {
-                    wakeup.sleep(seen, Duration.ofMillis(getEndpoint().getPoll()));
-                } else {
+                boolean probe = circuit.isOpen();
+                Hand.Handful handed = isLookDue(start) ? NOTHING : hand.take(most);
+                if (!handed.deliveries().isEmpty()) {
+                    try {
+                        deliver(handed.deliveries(), hand.taker(), handed.leased());
+                    } finally {
+                        circuit.probed();
+                    }
                     most = share(most, Duration.ofNanos(System.nanoTime() - start));
+                } else if (probe || look.getAndSet(false) || start - lookedAt >= poll().toNanos()) {
+                    if (look(probe ? 1 : most)) {
+                        most = share(most, Duration.ofNanos(System.nanoTime() - start));
+                    }
+                } else {
+                    wakeup.sleep(seen, poll().minusNanos(start - lookedAt));
                 }
                 if (databaseFailures > 0) {
                     LOG.info("outbox:{} reaches the database again", getEndpoint().getSink());
                     databaseFailures = 0;
                 }
             } catch (SQLException e) {
+                look.set(true);
                 if (++databaseFailures == 1 && running) {
                     LOG.warn("outbox:{} waits for the database: {}", getEndpoint().getSink(), Errors.inWords(e));
                 }
@@ -167,6 +228,39 @@ final class OutboxConsumer extends DefaultConsumer {
                 rest(database.after(1));
             }
         }
+    }
+
+    /** What is handed over does not keep anybody from what waits in the table: retries, and what others filed. */
+    private boolean isLookDue(long now) {
+        return circuit.isOpen() || look.get() || now - lookedAt >= 2 * poll().toNanos();
+    }
+
+    /** Delivers what is due in the table. False where there was nothing. */
+    private boolean look(int most) throws SQLException {
+        boolean found = false;
+        try {
+            UUID taker = UUID.randomUUID();
+            long leased = System.nanoTime();
+            lookedAt = leased;
+            List<Delivery> taken = table.take(getEndpoint().getSink(), most, lease(), taker);
+            found = !taken.isEmpty();
+            hand.caughtUp(taken.size() < most);
+            if (taken.size() == most) {
+                // there may be more, for the other workers too
+                wake();
+            }
+            deliver(taken, taker, leased);
+        } finally {
+            circuit.probed();
+        }
+        if (found) {
+            look.set(true);
+        }
+        return found;
+    }
+
+    private Duration poll() {
+        return Duration.ofMillis(getEndpoint().getPoll());
     }
 
     /** What was delivered keeps the next batch away for a while. */
@@ -207,15 +301,17 @@ final class OutboxConsumer extends DefaultConsumer {
     /**
      * Tries each of them once; what is left when the consumer stops, or when the sink has failed too often in a row, is given back untried.
      * Where a batch fails though the sink is there, something in it is bad: it is tried in halves, so that the others go on.
+     *
+     * @param since when their lease began, by nanoTime
      */
-    private void deliver(List<Delivery> taken, UUID taker) throws SQLException {
+    private void deliver(List<Delivery> taken, UUID taker, long since) throws SQLException {
         Deque<List<Delivery>> untried = new ArrayDeque<>();
         int batch = getEndpoint().getBatch();
         for (int from = 0; from < taken.size(); from += batch) {
             untried.add(taken.subList(from, Math.min(from + batch, taken.size())));
         }
         List<Outcome> unsettled = new ArrayList<>();
-        long leased = System.nanoTime();
+        long leased = since;
         long settled = System.nanoTime();
         boolean probe = circuit.isOpen();
         while (!untried.isEmpty() && running && (probe || !circuit.isOpen())) {
