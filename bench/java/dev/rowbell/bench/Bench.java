@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The benchmark. Arguments choose parts, none means all; {@code -Dbench.seconds} is the length of one round (3), {@code -Dbench.rounds} how
+ * The benchmark. Arguments choose parts, none means all (backlog measures memory too); {@code -Dbench.seconds} is the length of one round (3), {@code -Dbench.rounds} how
  * many there are of each (5), {@code -Dbench.short=true} a form of two minutes that only shows that it works.
  */
 public final class Bench {
@@ -23,6 +23,7 @@ public final class Bench {
         PARTS.put("start", (server, report) -> new StartPart(server, report).run());
         PARTS.put("http", (server, report) -> new HttpPart(server, report).run());
         PARTS.put("drain", (server, report) -> new DrainPart(server, report).run());
+        PARTS.put("backlog", (server, report) -> new BacklogPart(server, report).run());
     }
 
     private Bench() {

@@ -10,8 +10,6 @@ final class DrainPart {
 
     private static final int ALERTS = Rounds.SHORT ? 20_000 : 200_000;
 
-    private static final double MEGABYTES = 300;
-
     private final Db db;
     private final Report report;
 
@@ -29,8 +27,6 @@ final class DrainPart {
                     .add("rowbell", () -> rowbell(rowbell))
                     .run();
             report.atLeast("drain", ALERTS + " alerts to the file sink", series.get("rowbell"), "/s", "delete-returning that drops them", series.get("plain"), 0.40);
-            report.atMost("memory", "peak RSS after %,d alerts".formatted((Rounds.COUNT + 1) * ALERTS), Series.of(rowbell.peakMegabytes()), "MB",
-                    "to be reached", Series.of(MEGABYTES), 1);
         }
     }
 

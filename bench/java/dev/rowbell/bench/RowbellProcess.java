@@ -108,7 +108,16 @@ final class RowbellProcess implements AutoCloseable {
 
     /** The most memory that the process ever had, in MB: VmHWM of proc(5). */
     double peakMegabytes() throws IOException {
-        return Files.readAllLines(Path.of("/proc/" + process.pid() + "/status")).stream().filter(line -> line.startsWith("VmHWM:"))
+        return megabytes("VmHWM:");
+    }
+
+    /** What it has now, in MB: VmRSS of proc(5). */
+    double megabytes() throws IOException {
+        return megabytes("VmRSS:");
+    }
+
+    private double megabytes(String key) throws IOException {
+        return Files.readAllLines(Path.of("/proc/" + process.pid() + "/status")).stream().filter(line -> line.startsWith(key))
                 .mapToDouble(line -> Double.parseDouble(line.replaceAll("[^0-9]", "")) / 1024).findFirst().orElseThrow();
     }
 
@@ -155,6 +164,16 @@ final class RowbellProcess implements AutoCloseable {
      * in is a wrong count.
      */
     long awaitAlerts(long count) throws Exception {
+        long end = awaitLines(count);
+        Set<String> ids = ids();
+        if (ids.size() != count) {
+            throw new WrongCount("%d alerts went in, %d different ones came out".formatted(count, ids.size()));
+        }
+        return end;
+    }
+
+    /** Waits until so many have come out, whichever, and says when, as {@link System#nanoTime()}. */
+    long awaitLines(long count) throws Exception {
         long last = -1;
         long since = System.nanoTime();
         for (long now = lines(); now < count; now = lines()) {
@@ -166,12 +185,7 @@ final class RowbellProcess implements AutoCloseable {
             }
             TimeUnit.MILLISECONDS.sleep(10);
         }
-        long end = System.nanoTime();
-        Set<String> ids = ids();
-        if (ids.size() != count) {
-            throw new WrongCount("%d alerts went in, %d different ones came out".formatted(count, ids.size()));
-        }
-        return end;
+        return System.nanoTime();
     }
 
     Set<String> ids() throws IOException {
