@@ -85,6 +85,19 @@ class StormTest {
         }
     }
 
+    @Test
+    void nobodyRingsForNobody() throws Exception {
+        TestDatabase alone = TestDatabase.createWithSchema();
+        try (Connection listener = alone.connect(); Statement listen = listener.createStatement()) {
+            listen.execute("listen rowbell_doorbell");
+            alone.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"unheard\"}')",
+                    "insert into rowbell.awake (relation, listening) values ('rowbell.feedback'::regclass, clock_timestamp() + interval '1 min')",
+                    "insert into rowbell.feedback (alert) values ('{\"id\": \"heard\"}')");
+            listen.execute("select");
+            assertEquals(1, listener.unwrap(PGConnection.class).getNotifications().length);
+        }
+    }
+
     private List<Object> ids() {
         return AlertFiles.values(dir.resolve("alerts"), "id");
     }

@@ -23,6 +23,12 @@ final class Awake {
     /** A writer that believed it in the last moment has yet to commit. */
     private static final Duration LAST_COMMITS = Duration.ofMillis(500);
 
+    /** Writers ring for so long after the next poll should have said again that somebody listens. */
+    private static final Duration LISTENING = Duration.ofSeconds(30);
+    private static final Duration SAID_AGAIN = Duration.ofSeconds(5);
+
+    private boolean listening;
+    private long listeningSince;
     private long since = System.nanoTime();
     private int taken;
     private boolean storm;
@@ -66,6 +72,37 @@ final class Awake {
             statement.setString(2, TOLD.toMillis() + " ms");
             statement.executeUpdate();
         }
+    }
+
+    /** Whether writers are to be told now that somebody sleeps until they ring. */
+    synchronized boolean isListeningToBeSaid() {
+        return !listening || System.nanoTime() - listeningSince > SAID_AGAIN.toNanos();
+    }
+
+    /**
+     * Tells writers to ring, before the table is looked at: who writes after that rings, and who wrote before is found.
+     *
+     * @param table the feedback table
+     * @param poll how long it may be until the table is looked at again
+     */
+    synchronized void listen(Connection connection, String table, Duration poll) throws SQLException {
+        // also where it fails: it is tried again when it would be said again
+        listening = true;
+        listeningSince = System.nanoTime();
+        try (PreparedStatement statement = connection.prepareStatement("""
+                insert into rowbell.awake (relation, listening)
+                values (to_regclass(?), clock_timestamp() + ?::interval)
+                on conflict (relation) do update set listening = excluded.listening
+                """)) {
+            statement.setString(1, table);
+            statement.setString(2, LISTENING.plus(poll).toMillis() + " ms");
+            statement.executeUpdate();
+        }
+    }
+
+    /** The database was away, and may have forgotten. */
+    synchronized void forget() {
+        listening = false;
     }
 
     /** Whether a writer may not have rung because it was told so. */

@@ -43,6 +43,11 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
         }
     }
 
+    /** The database was away: what writers were told may be gone. */
+    public void forget() {
+        awake.forget();
+    }
+
     Awake awake() {
         return awake;
     }

@@ -3,6 +3,7 @@ package dev.rowbell.feedback;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Savepoint;
+import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -18,6 +19,7 @@ import org.apache.camel.Exchange;
 import org.apache.camel.Route;
 import org.apache.camel.spi.PollingConsumerPollStrategy;
 import org.apache.camel.support.RoutePolicySupport;
+import org.apache.camel.support.ScheduledPollConsumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.jdbc.UncategorizedSQLException;
@@ -46,6 +48,8 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     private final String table;
     /** Whether writers can be told not to ring, as far as is known. */
     private volatile boolean silenced = true;
+    /** Whether writers can be told to ring, as far as is known. */
+    private volatile boolean heard = true;
     private final ThreadLocal<TransactionStatus> current = new ThreadLocal<>();
     private final Map<Endpoint, Routed> routed = new ConcurrentHashMap<>();
 
@@ -98,6 +102,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         // what an Error left behind
         rollback();
         routed(endpoint).clear();
+        listen(consumer instanceof ScheduledPollConsumer polled ? Duration.ofMillis(polled.getDelay()) : Duration.ZERO);
         current.set(manager.getTransaction(template));
         return true;
     }
@@ -124,6 +129,23 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         figures.routed(path, batch.alerts());
         figures.silenced(batch.silenced());
         silences.count(batch.silences());
+    }
+
+    /** Where nobody can be told to ring, the next poll finds what was written. */
+    private void listen(Duration poll) {
+        if (!awake.isListeningToBeSaid()) {
+            return;
+        }
+        // by itself: it must be committed before the table is looked at
+        try (Connection connection = dataSource.getConnection()) {
+            awake.listen(connection, table, poll);
+            heard = true;
+        } catch (SQLException e) {
+            if (heard) {
+                LOG.warn("writers cannot be told to ring, so alerts wait for the next poll: {}", Errors.inWords(e));
+                heard = false;
+            }
+        }
     }
 
     /** A doorbell that cannot be silenced is no reason to keep alerts waiting. */
@@ -155,6 +177,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     @Override
     public boolean rollback(Consumer consumer, Endpoint endpoint, int retryCounter, Exception cause) {
         rollback();
+        awake.forget();
         return false;
     }
 
