@@ -112,7 +112,7 @@ final class DeliveryTable {
                     from unnest(?::text[], ?::text[], ?::text[], ?::uuid[], ?::bigint[]) with ordinality
                       as filed (sink, alert_id, alert, taken_by, lease, place)
                     order by place
-                    returning id
+                    returning id, sink, alert_id
                     """)) {
                 statement.setArray(1, array(connection, "text", alive, Filed::sink));
                 statement.setArray(2, array(connection, "text", alive, Filed::alertId));
@@ -120,7 +120,11 @@ final class DeliveryTable {
                 statement.setArray(4, array(connection, "uuid", alive, f -> takers.containsKey(f.sink()) ? takers.get(f.sink()).id() : null));
                 statement.setArray(5, array(connection, "bigint", alive, f -> takers.containsKey(f.sink()) ? takers.get(f.sink()).lease().toMillis() : null));
                 try (ResultSet rows = statement.executeQuery()) {
-                    while (rows.next()) {
+                    for (Filed one : alive) {
+                        // PostgreSQL returns them in the order of the insert and does not promise to: a delivery must not go under another's id
+                        if (!rows.next() || !rows.getString(2).equals(one.sink()) || !rows.getString(3).equals(one.alertId())) {
+                            throw new SQLException("deliveries did not come back in the order in which they were filed");
+                        }
                         ids.add(rows.getLong(1));
                     }
                 }
