@@ -136,8 +136,9 @@ public final class Database implements AutoCloseable {
         config.addDataSourceProperty("cleanupSavepoints", "true");
         // nothing Rowbell asks takes as long: what does is a connection that is gone without a word
         config.addDataSourceProperty("socketTimeout", "60");
-        // where the network is cut without a word, the server lets go of what a transaction holds, and does not wait for hours
-        config.setConnectionInitSql("set idle_in_transaction_session_timeout = '30s'; set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5;"
+        // where the network is cut without a word, the server lets go of what a transaction holds, and does not wait for hours. And a plan made
+        // while a queue was empty would read all of it when it is long: whatever is taken from it is found by index or by place
+        config.setConnectionInitSql("set enable_seqscan = off; set idle_in_transaction_session_timeout = '30s'; set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5;"
                 + " set tcp_keepalives_count = 3");
         return new HikariDataSource(config);
     }
