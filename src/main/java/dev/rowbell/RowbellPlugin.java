@@ -1,6 +1,7 @@
 package dev.rowbell;
 
 import java.time.Clock;
+import java.util.Map;
 
 import javax.sql.DataSource;
 
@@ -8,6 +9,7 @@ import dev.rowbell.alert.AlertText;
 import dev.rowbell.alert.Digest;
 import dev.rowbell.feedback.FeedbackTransaction;
 import dev.rowbell.feedback.PollErrors;
+import dev.rowbell.feedback.Routing;
 import dev.rowbell.listen.ListenComponent;
 import dev.rowbell.outbox.DeadLetter;
 import dev.rowbell.sink.Deadline;
@@ -15,6 +17,7 @@ import dev.rowbell.sink.JsonLines;
 import dev.rowbell.sink.MailLogin;
 import dev.rowbell.sink.Webhook;
 import org.apache.camel.CamelContext;
+import org.apache.camel.Processor;
 import org.apache.camel.RuntimeCamelException;
 import org.apache.camel.spi.ContextServicePlugin;
 import org.apache.camel.spi.PropertiesComponent;
@@ -51,8 +54,10 @@ public final class RowbellPlugin implements ContextServicePlugin {
         bind(registry, "rowbellAlerts", rowbell.alerts());
         bind(registry, "rowbellText", new AlertText());
         bind(registry, "rowbellDigest", new Digest());
-        bind(registry, "rowbellSilences", rowbell.silences());
-        bind(registry, "rowbellDeadLetter", new DeadLetter());
+        bind(registry, "rowbellRow", (Processor) exchange -> exchange.getIn().setBody(rowbell.alerts().fromRow(exchange.getIn().getBody(Map.class))));
+        Routing routing = new Routing(rowbell.silences(), new DeadLetter());
+        routing.setCamelContext(context);
+        bind(registry, "rowbellRouting", routing);
         bind(registry, "rowbellPollErrors", new PollErrors());
         bind(registry, "rowbellFile", new JsonLines(() -> rowbell.settings().text("rowbell.file.dir"), Clock.systemDefaultZone()));
         bind(registry, "rowbellMailLogin", new MailLogin(rowbell.settings()));

@@ -48,7 +48,7 @@ class EmbeddingTest extends CamelTestSupport {
 
     @Test
     void theRoutesOfTheJarRunWithNothingButTheSettings() {
-        assertEquals("alerts,doorbell,feedback,file,http,mail,notifications,route-alert",
+        assertEquals("alerts,doorbell,feedback,file,http,mail,notifications",
                 String.join(",", context.getRoutes().stream().map(route -> route.getRouteId()).sorted().toList()));
         DATABASE.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"embedded\", \"rule\": \"r\"}')");
         await().until(() -> AlertFiles.values(alerts, "id").contains("embedded"));

@@ -3,6 +3,7 @@ package dev.rowbell.feedback;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Savepoint;
+import java.sql.Timestamp;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -10,6 +11,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import javax.sql.DataSource;
 
 import dev.rowbell.Errors;
+import dev.rowbell.database.LowWater;
 import dev.rowbell.health.Figures;
 import dev.rowbell.rules.Hits;
 import dev.rowbell.silence.Silences;
@@ -51,6 +53,11 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     /** Whether writers can be told to ring, as far as is known. */
     private volatile boolean heard = true;
     private final ThreadLocal<TransactionStatus> current = new ThreadLocal<>();
+    private final LowWater lowWater = new LowWater();
+    private volatile LowWater.Look look;
+    private volatile Savepoints savepoints;
+    /** The time of the row that was routed last, as the driver has it. */
+    private volatile Object last;
     private final Map<Endpoint, Routed> routed = new ConcurrentHashMap<>();
 
     /**
@@ -77,13 +84,37 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     public void run(Endpoint endpoint, Runnable work) {
         Routed alerts = routed(endpoint);
         alerts.clear();
-        template.executeWithoutResult(status -> work.run());
+        template.executeWithoutResult(status -> {
+            Savepoints.none(dataSource).restore();
+            work.run();
+        });
         count("notify", alerts.batch());
     }
 
     /** Counts an alert that came through. */
     public void routed(Endpoint endpoint, Exchange exchange) {
         routed(endpoint).add(exchange);
+    }
+
+    /** Whether this poll looks at the whole table; asked by its query. */
+    public boolean isEverything() {
+        return look.everything();
+    }
+
+    /** From where this poll looks, where it does not look at the whole table; asked by its query. */
+    public Timestamp since() {
+        return look.since();
+    }
+
+    @Override
+    public void onExchangeBegin(Route route, Exchange exchange) {
+        if (exchange.getIn().getBody() instanceof Map<?, ?> row) {
+            if (last == null) {
+                lowWater.answered(look);
+                savepoints.restore();
+            }
+            last = row.get("crt_time");
+        }
     }
 
     @Override
@@ -103,7 +134,10 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         rollback();
         routed(endpoint).clear();
         listen(consumer instanceof ScheduledPollConsumer polled ? Duration.ofMillis(polled.getDelay()) : Duration.ZERO);
+        look = lowWater.next();
+        last = null;
         current.set(manager.getTransaction(template));
+        savepoints = Savepoints.none(dataSource);
         return true;
     }
 
@@ -117,10 +151,13 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         }
         if (polledMessages > 0) {
             tell(polledMessages);
+        } else {
+            lowWater.answered(look);
         }
         TransactionStatus status = current.get();
         current.remove();
         manager.commit(status);
+        lowWater.found(last, polledMessages == 0);
         count("durable", alerts.batch());
     }
 
@@ -178,6 +215,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     public boolean rollback(Consumer consumer, Endpoint endpoint, int retryCounter, Exception cause) {
         rollback();
         awake.forget();
+        lowWater.forget();
         return false;
     }
 

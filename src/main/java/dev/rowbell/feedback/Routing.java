@@ -1,0 +1,94 @@
+package dev.rowbell.feedback;
+
+import java.util.Map;
+
+import dev.rowbell.Rowbell;
+import dev.rowbell.outbox.DeadLetter;
+import dev.rowbell.silence.Silences;
+import org.apache.camel.CamelContext;
+import org.apache.camel.CamelContextAware;
+import org.apache.camel.Exchange;
+import org.apache.camel.Processor;
+import org.apache.camel.Producer;
+import org.apache.camel.component.direct.DirectConsumerNotAvailableException;
+
+/**
+ * Sends the alert in the body to {@code direct:alerts}, unless a silence or a cooldown keeps it quiet. One that cannot be routed becomes a dead
+ * letter, with the error; the others of its batch go on. In Java because each alert comes through here: the same in YAML takes as long as all the
+ * rest of its way. Safe for many threads.
+ */
+public final class Routing implements Processor, CamelContextAware {
+
+    private static final String ALERTS = "direct:alerts?block=false";
+
+    private final Silences silences;
+    private final DeadLetter deadLetter;
+    private CamelContext context;
+    private volatile Producer alerts;
+
+    public Routing(Silences silences, DeadLetter deadLetter) {
+        this.silences = silences;
+        this.deadLetter = deadLetter;
+    }
+
+    /** @throws IllegalStateException where the route does not run, which is no fault of the alert: it waits until the route is back */
+    @Override
+    @SuppressWarnings("unchecked")
+    public void process(Exchange exchange) throws Exception {
+        Object alert = exchange.getIn().getBody();
+        // the alert as it came, whatever routing makes of the body
+        exchange.setVariable(Rowbell.ALERT_VARIABLE, alert);
+        Long silence = silences.silenceOf((Map<String, Object>) alert);
+        if (silence != null) {
+            exchange.setVariable(Silences.VARIABLE, silence);
+            return;
+        }
+        Exception failure = route(exchange);
+        if (failure instanceof DirectConsumerNotAvailableException) {
+            throw new IllegalStateException("the route alerts is not running, see routes/alerts.camel.yaml", failure);
+        } else if (failure instanceof IllegalStateException && String.valueOf(failure.getMessage()).contains("has not been started")) {
+            throw new IllegalStateException("the route alerts is being replaced", failure);
+        } else if (failure != null) {
+            forgive(exchange, failure);
+            deadLetter.add(exchange);
+        }
+    }
+
+    private Exception route(Exchange exchange) {
+        try {
+            producer().process(exchange);
+            return exchange.getException();
+        } catch (Exception e) {
+            return e;
+        }
+    }
+
+    /** What a doTry does when it catches: nobody after it shall take the exchange for failed. */
+    private static void forgive(Exchange exchange, Exception failure) {
+        exchange.setException(null);
+        exchange.setRouteStop(false);
+        exchange.setRollbackOnly(false);
+        exchange.getExchangeExtension().setRedeliveryExhausted(false);
+        exchange.setProperty(Exchange.EXCEPTION_CAUGHT, failure);
+    }
+
+    private Producer producer() throws Exception {
+        Producer known = alerts;
+        if (known == null) {
+            known = context.getEndpoint(ALERTS).createProducer();
+            context.addService(known);
+            alerts = known;
+        }
+        return known;
+    }
+
+    @Override
+    public void setCamelContext(CamelContext context) {
+        this.context = context;
+    }
+
+    @Override
+    public CamelContext getCamelContext() {
+        return context;
+    }
+}

@@ -1,0 +1,62 @@
+package dev.rowbell.database;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.sql.Timestamp;
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicLong;
+
+import org.junit.jupiter.api.Test;
+
+/** Where the next look into a queue begins. */
+class LowWaterTest {
+
+    private static final Timestamp TEN = Timestamp.valueOf("2026-11-25 10:00:00");
+
+    private final AtomicLong now = new AtomicLong();
+    private final LowWater lowWater = new LowWater(now::get);
+
+    private LowWater.Look look(Duration takes) {
+        LowWater.Look look = lowWater.next();
+        now.addAndGet(takes.toNanos());
+        lowWater.answered(look);
+        return look;
+    }
+
+    @Test
+    void theFirstLookIsAtEverythingAndTheNextGoesOnFromWhatWasFound() {
+        assertTrue(look(Duration.ofSeconds(1)).everything());
+        lowWater.found(TEN, false);
+        LowWater.Look next = look(Duration.ofMillis(1));
+        assertFalse(next.everything());
+        assertEquals(TEN, next.since());
+    }
+
+    @Test
+    void looksAtEverythingTakeATenthOfTheTime() {
+        look(Duration.ofSeconds(1));
+        lowWater.found(TEN, false);
+        now.addAndGet(Duration.ofSeconds(9).toNanos());
+        assertFalse(lowWater.next().everything());
+        now.addAndGet(Duration.ofSeconds(1).toNanos());
+        assertTrue(lowWater.next().everything());
+    }
+
+    @Test
+    void whatWasGivenBackIsLookedForAtOnce() {
+        look(Duration.ofSeconds(1));
+        lowWater.found(TEN, false);
+        lowWater.forget();
+        assertTrue(look(Duration.ofSeconds(1)).everything());
+        assertFalse(lowWater.next().everything());
+    }
+
+    @Test
+    void aTimeThatIsNotKnownIsNoPlaceToGoOnFrom() {
+        look(Duration.ofSeconds(1));
+        lowWater.found("today", false);
+        assertTrue(lowWater.next().everything());
+    }
+}
