@@ -58,7 +58,7 @@ class BadInputTest {
     }
 
     private void everySinkGets(int alerts) {
-        await().atMost(Duration.ofSeconds(20)).until(() -> filed().size() == alerts && database.count("rowbell.delivery") == 0
+        await().atMost(Duration.ofSeconds(20)).until(() -> filed().size() == alerts && database.isDelivered()
                 && database.count("rowbell.feedback") == 0);
         assertEquals(List.of(), database.query("select sink || ' ' || alert_id || ' ' || last_error from rowbell.dead_letter"));
         assertEquals(alerts, web.requests().size());

@@ -146,7 +146,7 @@ class BundleTest {
                 await().until(() -> chat.requests().size() == 1);
                 assertEquals("{\"text\":\"warning: say \\\"hi\\\"\",\"rule\":\"r\"}", chat.requests().get(0).body());
                 assertEquals("POST", chat.requests().get(0).method());
-                await().until(() -> database.count("rowbell.delivery") == 0);
+                await().until(() -> database.isDelivered());
             }
         }
     }

@@ -82,7 +82,7 @@ class DeliveryTest {
         web.answer(request -> web.requests().size() < 3 ? status : 200);
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(1, 1);
-            await().until(() -> web.requests().size() == 3 && database.count("rowbell.delivery") == 0);
+            await().until(() -> web.requests().size() == 3 && database.isDelivered());
             assertEquals(0, database.count("rowbell.dead_letter"));
         }
     }
@@ -118,7 +118,7 @@ class DeliveryTest {
             int before = web.requests().size();
             assertTrue(database.count("rowbell.delivery where attempts > 0") <= before + 1, "attempts were burnt on a dead sink");
             web.answer(request -> 200);
-            await().until(() -> database.count("rowbell.delivery") == 0);
+            await().until(() -> database.isDelivered());
             assertEquals(0, database.count("rowbell.dead_letter"));
             assertEquals(300, web.requests().stream().map(WebReceiver.Request::body).distinct().count());
         }
@@ -134,7 +134,7 @@ class DeliveryTest {
             raise(1, 1);
             await().until(() -> web.requests().size() >= 6);
             raise(2, 50);
-            await().until(() -> database.count("rowbell.dead_letter") == 1 && database.count("rowbell.delivery") == 0);
+            await().until(() -> database.count("rowbell.dead_letter") == 1 && database.count("rowbell.feedback") == 0 && database.isDelivered());
             assertEquals(50, web.requests().stream().map(WebReceiver.Request::body).distinct().count());
         }
     }
@@ -156,7 +156,7 @@ class DeliveryTest {
                 raise(2, 2);
                 await().until(() -> smtp.recipients() >= 3);
                 smtp.answer("250 OK");
-                await().until(() -> smtp.taken() == 1 && database.count("rowbell.delivery") == 0);
+                await().until(() -> smtp.taken() == 1 && database.isDelivered());
                 assertEquals(1, database.count("rowbell.dead_letter"));
             }
         }

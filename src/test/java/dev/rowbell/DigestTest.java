@@ -83,7 +83,7 @@ class DigestTest {
             raise("c2-overflow", "warning", 1, alerts - 3);
             raise("stock-<b>negative</b>", "critical", 1, 3);
             await().atMost(Duration.ofSeconds(180)).until(() -> database.count("rowbell.feedback") == 0
-                    && database.count("rowbell.delivery") == 0);
+                    && database.isDelivered());
         }
         MimeMessage[] mails = mail.getReceivedMessages();
         assertTrue(mails.length <= 12, mails.length + " mails");
@@ -135,7 +135,7 @@ class DigestTest {
                 await().until(() -> server.recipients() >= 2);
                 assertEquals(0, database.count("rowbell.dead_letter"));
                 server.answer("250 ok");
-                await().until(() -> database.count("rowbell.delivery") == 0);
+                await().until(() -> database.isDelivered());
                 assertTrue(server.taken() <= 3, server.taken() + " mails");
                 assertEquals(0, database.count("rowbell.dead_letter"));
             }
@@ -150,7 +150,7 @@ class DigestTest {
         web.answer(request -> request.body().contains("\"r-77\"") ? 422 : 200);
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise("r", "warning", 1, 500);
-            await().atMost(Duration.ofSeconds(20)).until(() -> database.count("rowbell.delivery") == 0 && database.count("rowbell.dead_letter") == 1);
+            await().atMost(Duration.ofSeconds(20)).until(() -> database.isDelivered() && database.count("rowbell.dead_letter") == 1);
         }
         assertEquals(List.of("r-77"), database.query("select alert_id from rowbell.dead_letter"));
         Set<String> delivered = new HashSet<>();

@@ -78,7 +78,7 @@ class EndToEndTest {
                 assertEquals(true, expected.size() > 150, "only " + expected.size() + " alerts would prove little");
                 await().atMost(Duration.ofSeconds(60)).until(() -> AlertFiles.read(alerts).size() >= expected.size()
                         && web.requests().size() >= expected.size() && mail.getReceivedMessages().length >= expected.size());
-                await().atMost(Duration.ofSeconds(10)).until(() -> database.count("rowbell.delivery") == 0);
+                await().atMost(Duration.ofSeconds(10)).until(() -> database.isDelivered());
 
                 List<Map<String, Object>> filed = AlertFiles.read(alerts);
                 assertEquals(expected, filed.stream().map(EndToEndTest::inShort).sorted().toList());

@@ -166,7 +166,8 @@ class FaultIT {
     private void awaitDrained(Program... programs) {
         await("every queue is empty").atMost(DRAINED).ignoreExceptionsInstanceOf(SQLException.class)
                 .failFast("a Rowbell ended", () -> Stream.of(programs).anyMatch(program -> !program.isAlive()))
-                .until(() -> number("select (select count(*) from rowbell.feedback) + (select count(*) from rowbell.delivery)") == 0);
+                .until(() -> number("select (select count(*) from rowbell.feedback) + (select count(*) from rowbell.delivery)"
+                        + " + (select count(*) from rowbell.bundle)") == 0);
     }
 
     private List<Path> files() {
@@ -211,11 +212,12 @@ class FaultIT {
         assertTrue(repeats <= inFlight, "%d repeats of %d in flight, -Drowbell.seed=%d".formatted(repeats, inFlight, SEED));
         assertEquals(0, count("rowbell.feedback"));
         assertEquals(0, count("rowbell.delivery"));
+        assertEquals(0, count("rowbell.bundle"));
         assertEquals(0, count("rowbell.dead_letter"));
     }
 
     private long inFlight() throws SQLException {
-        return count("rowbell.delivery where taken_by is not null");
+        return count("rowbell.delivery where taken_by is not null") + number("select coalesce(sum(deliveries), 0) from rowbell.bundle");
     }
 
     @Test

@@ -151,7 +151,7 @@ class ListenTest {
                     send("channel_1", "{\"id\": \"n" + i + "\", \"rule\": \"r\"}");
                 }
                 await().until(() -> AlertFiles.read(alerts).size() >= 20);
-                await().until(() -> database.count("rowbell.delivery") == 0);
+                await().until(() -> database.isDelivered());
                 assertEquals(20, AlertFiles.read(alerts).size());
                 one.close();
                 awaitListeners(2);

@@ -219,7 +219,7 @@ class MainIT {
                         .formatted(batch * 500 + 1, batch * 500 + 500));
             }
             Awaitility.await().atMost(Duration.ofSeconds(60))
-                    .until(() -> database.count("rowbell.feedback") == 0 && database.count("rowbell.delivery") == 0);
+                    .until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
             assertEquals(IntStream.rangeClosed(1, 10_000).mapToObj(i -> "a" + i).sorted().toList(),
                     AlertFiles.values(dir.resolve("alerts"), "id").stream().map(Object::toString).sorted().toList());
         }

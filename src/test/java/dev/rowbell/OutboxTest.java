@@ -65,7 +65,7 @@ class OutboxTest {
         web.answer(request -> web.requests().size() < 4 ? 503 : 200);
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(1, 1);
-            await().until(() -> posted().size() == 4 && database.count("rowbell.delivery") == 0);
+            await().until(() -> posted().size() == 4 && database.isDelivered());
             assertEquals(List.of("a1", "a1", "a1", "a1"), posted());
             assertEquals(List.of("a1"), filed());
             assertEquals(0, database.count("rowbell.dead_letter"));
@@ -85,7 +85,7 @@ class OutboxTest {
 
             web.answer(request -> 200);
             database.execute("select rowbell.replay(id) from rowbell.dead_letter");
-            await().until(() -> posted().size() == 4 && database.count("rowbell.delivery") == 0);
+            await().until(() -> posted().size() == 4 && database.isDelivered());
             assertEquals("a1", posted().get(3));
             assertEquals(List.of("a1"), filed());
         }
@@ -127,7 +127,7 @@ class OutboxTest {
             assertEquals(0, database.count("pg_stat_activity where datname = current_database() and application_name like 'rowbell%'"
                     + " and state like 'idle in transaction%'"));
             release.countDown();
-            await().until(() -> database.count("rowbell.delivery") == 0);
+            await().until(() -> database.isDelivered());
             assertEquals(300, new HashSet<>(posted()).size());
             assertEquals(300, posted().size());
         }
@@ -148,12 +148,41 @@ class OutboxTest {
     }
 
     @Test
+    void aBundleOfAProcessThatDiedIsDeliveredByAnother() {
+        settings.put("rowbell.feedback.poll", "50ms");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            // as a process leaves it that took it for a second and died; and PostgreSQL takes one of it no more
+            database.execute("alter table rowbell.delivery add constraint picky check (alert_id <> 'a2')", """
+                    insert into rowbell.bundle (sink, deliveries, alerts, taken_by, taken_until)
+                    select 'file', 3, string_agg('{"id": "a' || i || '", "rule": "r"}', e'\\n'), gen_random_uuid(), clock_timestamp() + interval '1 s'
+                    from generate_series(1, 3) i""");
+            await().atMost(Duration.ofSeconds(10)).until(() -> new HashSet<>(filed()).equals(Set.of("a1", "a3")));
+            await().until(database::isDelivered);
+            assertEquals(List.of("file a2"), database.query("select sink || ' ' || alert_id from rowbell.dead_letter"));
+        }
+    }
+
+    @Test
+    void aBundleThatFailsIsTriedAgainAsDeliveriesOfTheirOwn() throws IOException {
+        Files.createFile(dir.resolve("alerts"));
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 100);
+            await().until(() -> database.count("rowbell.delivery where sink = 'file' and attempts > 0 and last_error like '%rowbell.file.dir%'") == 100);
+            assertEquals(0, database.count("rowbell.bundle"));
+            Files.delete(dir.resolve("alerts"));
+            await().atMost(Duration.ofSeconds(20)).until(() -> database.isDelivered());
+            assertEquals(100, new HashSet<>(filed()).size());
+            assertEquals(100, filed().size());
+        }
+    }
+
+    @Test
     void aSinkThatIsOffFilesNothing() {
         settings.put("rowbell.http.url", "");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(1, 10);
             await().until(() -> filed().size() == 10);
-            await().until(() -> database.count("rowbell.delivery") == 0);
+            await().until(() -> database.isDelivered());
             assertEquals(List.of(), posted());
         }
     }
@@ -178,7 +207,7 @@ class OutboxTest {
         Files.writeString(dir.resolve("pager.camel.yaml"), Files.readString(Path.of("routes/http.camel.yaml"))
                 .replace("id: http", "id: pager").replace("outbox:http", "outbox:pager"));
         try (RunningRowbell rowbell = RunningRowbell.start(settings, routes)) {
-            await().until(() -> database.count("rowbell.delivery") == 0);
+            await().until(() -> database.isDelivered());
             assertEquals(IntStream.rangeClosed(1, 5).mapToObj(i -> "a" + i).toList(), posted());
         }
     }
@@ -217,7 +246,7 @@ class OutboxTest {
                 """);
         try (RunningRowbell rowbell = RunningRowbell.start(settings, "file:routes/sources.camel.yaml,file:" + dir + "/*.camel.yaml")) {
             raise(1, 50);
-            await().until(() -> database.count("rowbell.dead_letter") == 1 && database.count("rowbell.delivery") == 0);
+            await().until(() -> database.count("rowbell.dead_letter") == 1 && database.isDelivered());
             assertEquals(List.of("a7: IllegalStateException: not this one"), database.query("select alert_id || ': ' || last_error from rowbell.dead_letter"));
             assertEquals(49, filed().size());
             assertEquals(49, new HashSet<>(filed()).size());
@@ -241,7 +270,7 @@ class OutboxTest {
         assertTrue(before < 2000, "the stop came too late to prove anything");
         assertEquals(0, database.count("rowbell.delivery where taken_until > clock_timestamp()"));
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
-            await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.delivery") == 0 && database.count("rowbell.feedback") == 0);
+            await().atMost(Duration.ofSeconds(30)).until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
             assertEquals(2000, new HashSet<>(posted()).size());
             assertEquals(2000, posted().size());
             assertEquals(2000, filed().size());
@@ -253,7 +282,7 @@ class OutboxTest {
         web.answerAfter(Duration.ofMillis(2));
         try (RunningRowbell one = RunningRowbell.start(settings); RunningRowbell two = RunningRowbell.start(settings)) {
             raise(1, 1000);
-            await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.delivery") == 0 && posted().size() >= 1000);
+            await().atMost(Duration.ofSeconds(30)).until(() -> database.isDelivered() && posted().size() >= 1000);
             assertEquals(1000, posted().size());
             assertEquals(1000, new HashSet<>(posted()).size());
             assertEquals(2, web.requests().stream().map(WebReceiver.Request::client).distinct().count());
@@ -304,7 +333,7 @@ class OutboxTest {
         String routes = "file:routes/sources.camel.yaml,file:" + dir + "/*.camel.yaml";
         try (RunningRowbell one = RunningRowbell.start(settings, routes); RunningRowbell two = RunningRowbell.start(settings, routes)) {
             raise(1, 20);
-            await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.delivery") == 0 && database.count("rowbell.feedback") == 0);
+            await().atMost(Duration.ofSeconds(30)).until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
             assertEquals(20, posted().size());
             assertEquals(20, new HashSet<>(posted()).size());
         }
@@ -325,7 +354,7 @@ class OutboxTest {
                 for (int i = 11; i <= 210; i += 10) {
                     raise(i, i + 9);
                 }
-                await().atMost(Duration.ofSeconds(20)).until(() -> posted().size() == 200 && database.count("rowbell.delivery") == 0);
+                await().atMost(Duration.ofSeconds(20)).until(() -> posted().size() == 200 && database.isDelivered());
                 assertEquals(210, filed().size());
             }
             assertEquals(0, database.count("rowbell.sink where name = 'http'"));
@@ -355,7 +384,7 @@ class OutboxTest {
                     """,
                     "insert into rowbell.feedback (crt_time, alert) values (clock_timestamp() + interval '1 h', '{\"id\": \"a10\", \"rule\": \"r\"}')",
                     "update rowbell.awake set until = clock_timestamp() + interval '1 h'", "update rowbell.delivery set due = due + interval '1 h'");
-            await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.delivery") == 0 && database.count("rowbell.feedback") == 0);
+            await().atMost(Duration.ofSeconds(30)).until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
             assertEquals(Set.of("a1", "a2", "a3", "a4", "a5", "a10"), new HashSet<>(posted()));
             assertEquals(Set.of("a1", "a6", "a7", "a8", "a9", "a10"), new HashSet<>(filed()));
             assertEquals(0, database.count("rowbell.dead_letter"));

@@ -32,7 +32,7 @@ class SilenceTest {
         for (String alert : alerts) {
             database.execute("insert into rowbell.feedback (alert) values ('" + alert + "')");
         }
-        await().until(() -> database.count("rowbell.feedback") == 0 && database.count("rowbell.delivery") == 0);
+        await().until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
     }
 
     private static String alert(String id, String rule, String table, int key) {
@@ -85,7 +85,7 @@ class SilenceTest {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             database.execute("insert into public.feed values (1, 'x', 11), (1, 'y', 11)", "update public.feed set c2 = c2 + 1",
                     "update public.feed set c2 = c2 + 1 where b = 'x'");
-            await().until(() -> database.count("rowbell.feedback") == 0 && database.count("rowbell.delivery") == 0);
+            await().until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
             List<Object> rules = AlertFiles.values(dir, "rule");
             assertEquals(2, rules.stream().filter("quiet"::equals).count());
             assertEquals(5, rules.stream().filter("loud"::equals).count());
@@ -110,7 +110,7 @@ class SilenceTest {
             for (int i = 0; i < 30; i++) {
                 database.execute("update public.feed set c2 = c2 + 11");
             }
-            await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.feedback") == 0 && database.count("rowbell.delivery") == 0);
+            await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
             assertEquals(20, delivered().size());
             assertEquals(List.of("580"), database.query("select sum(silenced) from rowbell.cooldown"));
             assertEquals(0, database.count("rowbell.dead_letter"));

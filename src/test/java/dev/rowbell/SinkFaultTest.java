@@ -68,7 +68,7 @@ class SinkFaultTest {
     }
 
     private void awaitDelivered() {
-        await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.delivery") == 0 && database.count("rowbell.feedback") == 0);
+        await().atMost(Duration.ofSeconds(30)).until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
         assertEquals(0, database.count("rowbell.dead_letter"));
     }
 

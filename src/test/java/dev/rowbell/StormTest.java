@@ -66,7 +66,7 @@ class StormTest {
                 one.get(60, TimeUnit.SECONDS);
             }
             await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.feedback") == 0);
-            await().atMost(Duration.ofSeconds(60)).until(() -> database.count("rowbell.delivery") == 0);
+            await().atMost(Duration.ofSeconds(60)).until(() -> database.isDelivered());
             assertEquals(3000 + alerts.get(), ids().size());
             assertEquals(3000 + alerts.get(), ids().stream().distinct().count());
             listen.execute("select");

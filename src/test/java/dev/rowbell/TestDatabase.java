@@ -150,6 +150,11 @@ final class TestDatabase {
         return Long.parseLong(query("select count(*) from " + sql).get(0));
     }
 
+    /** Whether nothing is on its way to a sink. */
+    boolean isDelivered() {
+        return query("select (select count(*) from rowbell.delivery) + (select count(*) from rowbell.bundle)").equals(List.of("0"));
+    }
+
     /** Somebody who starts listens a moment later; a notification sent before that is nobody's. */
     void awaitListener(String channel) {
         Awaitility.await().atMost(Duration.ofSeconds(20)).until(

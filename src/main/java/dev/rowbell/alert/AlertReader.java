@@ -45,8 +45,7 @@ public final class AlertReader {
     /** The article's form, spelled as it spells it: {@code Resone:c2 overflow::{json}}. */
     private static final Pattern ARTICLE = Pattern.compile("(?:Resone|Reason):(.*?)::(.*)", Pattern.DOTALL);
 
-    /** What can be a key of a table and part of a header; others' ids that cannot are kept in the payload. */
-    private static final Pattern ID = Pattern.compile("[^\\p{Cntrl}\\p{Cs}]{1,200}");
+    private static final int LONGEST_ID = 200;
 
     private static final Set<String> SEVERITIES = Set.of("info", "warning", "critical");
     private static final Set<String> STATUSES = Set.of("firing", "resolved");
@@ -72,8 +71,16 @@ public final class AlertReader {
         }
     }
 
+    /** The same as {@link #parse}, once somebody looks into it. */
+    public static Map<String, Object> unread(String alert) {
+        return new UnreadAlert(alert);
+    }
+
     /** The document as JSON text on one line, which UTF-8 can say. */
     public static String write(Object alert) {
+        if (alert instanceof UnreadAlert unread && unread.text() != null) {
+            return unread.text();
+        }
         try {
             String text = JSON.writeValueAsString(alert);
             // half of a surrogate pair, which JSON may escape and nothing else can hold
@@ -170,7 +177,12 @@ public final class AlertReader {
      * @param body the alert, which a route may have changed. Anything that is no Map goes as the {@code payload} of the original
      * @param original the alert as it was taken, whose id the body keeps where it has none; null where it is not known
      */
+    @SuppressWarnings("unchecked")
     public Map<String, Object> fromBody(Object body, Object original) {
+        if (body == original && body instanceof Map<?, ?> map && isId(map.get("id"))) {
+            // whatever was done to it, its keys are those of an alert
+            return (Map<String, Object>) map;
+        }
         Map<String, Object> alert = new LinkedHashMap<>();
         if (original instanceof Map<?, ?> known && (!(body instanceof Map<?, ?> map) || !isId(map.get("id")))) {
             known.forEach((key, value) -> alert.put(String.valueOf(key), value));
@@ -215,10 +227,23 @@ public final class AlertReader {
         return alert;
     }
 
+    /** What can be a key of a table and part of a header; others' ids that cannot are kept in the payload. Asked for each alert. */
+    private static boolean canBeId(String text) {
+        int characters = 0;
+        for (int at = 0; at < text.length(); characters++) {
+            int c = text.codePointAt(at);
+            if (c < ' ' || c == 0x7F || c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE) {
+                return false;
+            }
+            at += Character.charCount(c);
+        }
+        return characters >= 1 && characters <= LONGEST_ID;
+    }
+
     /** Whether a value may stand under this key of the document. Null suits every key of it. */
     private static boolean suits(String key, Object value) {
         return switch (key) {
-            case "id" -> value == null || value instanceof String id && ID.matcher(id).matches();
+            case "id" -> value == null || value instanceof String id && canBeId(id);
             case "rule", "reason", "source", "table", "operation", "time", "channel", "partition" ->
                 value == null || value instanceof String;
             case "severity" -> value == null || SEVERITIES.contains(value);

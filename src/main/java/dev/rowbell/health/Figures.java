@@ -4,6 +4,8 @@ import java.time.Clock;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.LocalDateTime;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -61,7 +63,7 @@ public final class Figures {
         MeterRegistry meters = meters();
         Timer timer = timer(meters, "rowbell.routing", "From the hit to the commit that files its deliveries", "path", path);
         Instant now = clock.instant();
-        alerts.forEach(alert -> record(timer, alert, now));
+        alerts.forEach(alert -> record(timer, alert.get("time"), now));
         alerts.stream().collect(Collectors.groupingBy(this::kind, Collectors.counting())).forEach((kind, count) -> meters
                 .counter("rowbell.alerts", "rule", kind.rule(), "status", kind.status(), "path", path).increment(count));
     }
@@ -72,11 +74,12 @@ public final class Figures {
                 .forEach((rule, count) -> meters().counter("rowbell.silenced", "rule", rule).increment(count));
     }
 
-    public void delivered(String sink, Collection<Map<String, Object>> alerts) {
+    /** @param times the {@code time} of each alert */
+    public void delivered(String sink, Collection<?> times) {
         Timer timer = timer(meters(), "rowbell.delivery", "From the hit to the end of the sink's route", "sink", sink);
         Instant now = clock.instant();
-        alerts.forEach(alert -> record(timer, alert, now));
-        outcome(sink, "delivered", alerts.size());
+        times.forEach(time -> record(timer, time, now));
+        outcome(sink, "delivered", times.size());
     }
 
     /** Deliveries of which a try failed; they are tried again unless they are dead. */
@@ -145,16 +148,33 @@ public final class Figures {
     }
 
     /** An alert from elsewhere may say no time, or none that can be read. */
-    private static void record(Timer timer, Map<String, Object> alert, Instant now) {
-        if (alert.get("time") instanceof String time) {
+    private static void record(Timer timer, Object time, Instant now) {
+        if (time instanceof String text) {
             try {
-                Duration since = Duration.between(Instant.parse(time), now);
+                Duration since = Duration.between(instant(text), now);
                 // the clocks of two machines differ
                 timer.record(since.isNegative() ? Duration.ZERO : since);
             } catch (DateTimeException e) {
                 // not measured
             }
         }
+    }
+
+    /** Of the form that the compiled triggers write, 2026-11-23T08:00:00.123456Z, a tenth of what it takes for any other; twice for each alert. */
+    private static Instant instant(String time) {
+        if (time.length() != 27 || time.charAt(26) != 'Z' || time.charAt(19) != '.') {
+            return Instant.parse(time);
+        }
+        try {
+            return LocalDateTime.of(number(time, 0, 4), number(time, 5, 7), number(time, 8, 10), number(time, 11, 13), number(time, 14, 16),
+                    number(time, 17, 19), number(time, 20, 26) * 1000).toInstant(ZoneOffset.UTC);
+        } catch (NumberFormatException e) {
+            return Instant.parse(time);
+        }
+    }
+
+    private static int number(String text, int from, int to) {
+        return Integer.parseInt(text, from, to, 10);
     }
 
     private MeterRegistry meters() {

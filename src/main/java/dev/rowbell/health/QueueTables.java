@@ -45,12 +45,13 @@ final class QueueTables {
                       (select min(sink) as name from rowbell.delivery)
                       union all
                       select (select min(d.sink) from rowbell.delivery d where d.sink > sink.name) from sink where sink.name is not null)
-                    select 'outbox:' || sink.name, waiting.*
-                    from sink
+                    select 'outbox:' || name, waiting.many + handed.many, extract(epoch from clock_timestamp() - least(waiting.oldest, handed.oldest))
+                    from (select name from sink where name is not null union select sink from rowbell.bundle) names
                     cross join lateral (
-                      select count(*), extract(epoch from clock_timestamp() - min(filed))
-                      from (select d.filed from rowbell.delivery d where d.sink = sink.name order by d.due limit %d) _) waiting
-                    where sink.name is not null
+                      select count(*) as many, min(filed) as oldest
+                      from (select d.filed from rowbell.delivery d where d.sink = name order by d.due limit %d) _) waiting
+                    cross join lateral (
+                      select coalesce(sum(b.deliveries), 0) as many, min(b.filed) as oldest from rowbell.bundle b where b.sink = name) handed
                     """.formatted(COUNTED), queues);
             read(statement, """
                     select 'dead_letter', count(*), extract(epoch from clock_timestamp() - min(died))

@@ -24,7 +24,7 @@ public final class DeadLetter {
         String id = (String) alert.get("id");
         LOG.error("alert {} of rule {} could not be routed and is a dead letter: {}", id, alert.get("rule"), error);
         Filing.withdraw(component, origin);
-        Filing.file(component, new Filed(null, id, text(id, alert), error, origin));
+        Filing.file(component, new Filed(null, id, text(id, alert), null, error, origin));
     }
 
     /** Also where a route put something into the alert that JSON cannot say. */

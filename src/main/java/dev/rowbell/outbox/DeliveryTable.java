@@ -6,26 +6,37 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Savepoint;
+import java.sql.Timestamp;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashSet;
+import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 
 import javax.sql.DataSource;
 
 import dev.rowbell.Errors;
+import dev.rowbell.alert.AlertReader;
+import dev.rowbell.database.LowWater;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.jdbc.UncategorizedSQLException;
+import org.springframework.jdbc.datasource.DataSourceTransactionManager;
 import org.springframework.jdbc.datasource.DataSourceUtils;
+import org.springframework.transaction.TransactionException;
+import org.springframework.transaction.support.TransactionTemplate;
 
 /**
- * {@code rowbell.delivery} and {@code rowbell.dead_letter}. Time is the database's, so that processes whose clocks differ agree on what is
+ * {@code rowbell.delivery}, {@code rowbell.bundle} and {@code rowbell.dead_letter}. Time is the database's, so that processes whose clocks differ agree on what is
  * due. Safe for many threads.
  */
 final class DeliveryTable {
@@ -39,60 +50,77 @@ final class DeliveryTable {
     private static final List<String> REFUSED = List.of("22", "23", "54");
 
     private final DataSource dataSource;
+    private final TransactionTemplate transaction;
+    private final Map<String, LowWater> lowWaters = new ConcurrentHashMap<>();
+    /** PostgreSQL has refused the data of one of many: each is filed alone, the next time. */
+    private volatile boolean carefully;
 
     DeliveryTable(DataSource dataSource) {
         this.dataSource = dataSource;
+        transaction = new TransactionTemplate(new DataSourceTransactionManager(dataSource));
     }
 
     /**
-     * Files all of them by at most two statements, in the transaction of this thread if it has one. Where PostgreSQL refuses the data of
-     * one, that one becomes a dead letter and the others are filed.
+     * Who takes what is filed for a sink as soon as it is committed.
+     *
+     * @param bundle how many of them may share a row; 1: each has its own
+     */
+    record Taker(UUID id, Duration lease, int bundle) {
+    }
+
+    /**
+     * Files all of them in the transaction of this thread if it has one: at most one statement for those that share no row, one for each bundle,
+     * and one for dead letters. Where PostgreSQL refuses the data of one, that one becomes a dead letter and the others are filed.
      *
      * @param takers by sink, who has taken what is filed for it; a sink that is not among them has to look for it
-     * @return the ids of what can be delivered, in its order; none where some of it was refused, and then nothing is taken
+     * @return what can be delivered, in its order; nothing where some of it was refused, and then nothing is taken
      */
-    List<Long> file(List<Filed> filed, Map<String, Taker> takers) throws SQLException {
+    List<Delivery> file(List<Filed> filed, Map<String, Taker> takers) throws SQLException {
         // takes part in Spring's transaction, unlike dataSource.getConnection()
         Connection connection = DataSourceUtils.doGetConnection(dataSource);
         try {
-            List<Long> ids = new ArrayList<>();
-            if (fits(connection, filed, c -> insert(c, filed, takers, ids))) {
-                return ids;
-            }
-            for (Filed one : filed) {
-                if (!fits(connection, List.of(one), c -> insert(c, List.of(one), Map.of(), ids))) {
-                    insert(connection, List.of(one.refused()), Map.of(), ids);
+            boolean alone = connection.getAutoCommit();
+            if (!carefully || alone) {
+                try {
+                    return insert(connection, filed, takers);
+                } catch (SQLException e) {
+                    carefully |= isRefused(e);
+                    if (!alone || !isRefused(e)) {
+                        // a savepoint costs a round trip, so there is none as a rule: the transaction ends here, and what it took comes again
+                        throw e;
+                    }
                 }
             }
+            for (Filed one : filed) {
+                if (!fits(connection, one)) {
+                    insert(connection, List.of(one.refused()), Map.of());
+                }
+            }
+            carefully = false;
             return List.of();
         } finally {
             DataSourceUtils.doReleaseConnection(connection, dataSource);
         }
     }
 
-    /** Who has taken deliveries, and for how long. */
-    record Taker(UUID id, Duration lease) {
-    }
-
-    private interface Insert {
-        void into(Connection connection) throws SQLException;
+    private static boolean isRefused(SQLException e) {
+        return e.getSQLState() != null && REFUSED.stream().anyMatch(e.getSQLState()::startsWith);
     }
 
     /** False where PostgreSQL refuses the data; the transaction is then as it was before. */
-    private static boolean fits(Connection connection, List<Filed> filed, Insert insert) throws SQLException {
+    private static boolean fits(Connection connection, Filed filed) throws SQLException {
         Savepoint before = connection.getAutoCommit() ? null : connection.setSavepoint();
         try {
-            insert.into(connection);
+            insert(connection, List.of(filed), Map.of());
             if (before != null) {
                 connection.releaseSavepoint(before);
             }
             return true;
         } catch (SQLException e) {
-            if (e.getSQLState() == null || REFUSED.stream().noneMatch(e.getSQLState()::startsWith)) {
+            if (!isRefused(e)) {
                 throw e;
             }
-            LOG.error("PostgreSQL refuses to file {}: {}", filed.size() == 1 ? "alert " + filed.get(0).alertId() : filed.size() + " alerts together",
-                    Errors.inWords(e));
+            LOG.error("PostgreSQL refuses to file alert {}: {}", filed.alertId(), Errors.inWords(e));
             if (before != null) {
                 connection.rollback(before);
             }
@@ -100,42 +128,149 @@ final class DeliveryTable {
         }
     }
 
-    /** @param ids to which those of the living are added */
-    private static void insert(Connection connection, List<Filed> filed, Map<String, Taker> takers, List<Long> ids)
-            throws SQLException {
+    private static List<Delivery> insert(Connection connection, List<Filed> filed, Map<String, Taker> takers) throws SQLException {
         List<Filed> alive = filed.stream().filter(f -> f.error() == null).toList();
-        List<Filed> dead = filed.stream().filter(f -> f.error() != null).toList();
-        if (!alive.isEmpty()) {
-            try (PreparedStatement statement = connection.prepareStatement("""
-                    insert into rowbell.delivery (sink, alert_id, alert, taken_by, taken_until)
-                    select sink, alert_id, alert::json, taken_by, coalesce(clock_timestamp() + lease * interval '1 ms', '-infinity')
-                    from unnest(?::text[], ?::text[], ?::text[], ?::uuid[], ?::bigint[]) with ordinality
-                      as filed (sink, alert_id, alert, taken_by, lease, place)
-                    order by place
-                    returning id, sink, alert_id
-                    """)) {
-                statement.setArray(1, array(connection, "text", alive, Filed::sink));
-                statement.setArray(2, array(connection, "text", alive, Filed::alertId));
-                statement.setArray(3, array(connection, "text", alive, Filed::alert));
-                statement.setArray(4, array(connection, "uuid", alive, f -> takers.containsKey(f.sink()) ? takers.get(f.sink()).id() : null));
-                statement.setArray(5, array(connection, "bigint", alive, f -> takers.containsKey(f.sink()) ? takers.get(f.sink()).lease().toMillis() : null));
-                try (ResultSet rows = statement.executeQuery()) {
-                    for (Filed one : alive) {
-                        // PostgreSQL returns them in the order of the insert and does not promise to: a delivery must not go under another's id
-                        if (!rows.next() || !rows.getString(2).equals(one.sink()) || !rows.getString(3).equals(one.alertId())) {
-                            throw new SQLException("deliveries did not come back in the order in which they were filed");
-                        }
-                        ids.add(rows.getLong(1));
-                    }
-                }
+        Map<Filed, Delivery> deliveries = new IdentityHashMap<>();
+        List<Filed> single = new ArrayList<>();
+        for (Map.Entry<String, List<Filed>> sink : bySink(alive).entrySet()) {
+            Taker taker = takers.get(sink.getKey());
+            if (taker == null || taker.bundle() == 1 || sink.getValue().size() == 1) {
+                single.addAll(sink.getValue());
+                continue;
+            }
+            for (int from = 0; from < sink.getValue().size(); from += taker.bundle()) {
+                bundle(connection, sink.getValue().subList(from, Math.min(from + taker.bundle(), sink.getValue().size())), taker, deliveries);
             }
         }
+        if (!single.isEmpty()) {
+            single(connection, single, takers, deliveries);
+        }
+        List<Filed> dead = filed.stream().filter(f -> f.error() != null).toList();
         if (!dead.isEmpty()) {
             update(connection, """
                     insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
                     select sink, alert_id, alert::json, 0, clock_timestamp(), last_error
                     from unnest(?::text[], ?::text[], ?::text[], ?::text[]) as filed (sink, alert_id, alert, last_error)
                     """, texts(dead, Filed::sink), texts(dead, Filed::alertId), texts(dead, Filed::alert), texts(dead, Filed::error));
+        }
+        return alive.stream().map(deliveries::get).toList();
+    }
+
+    private static Map<String, List<Filed>> bySink(List<Filed> filed) {
+        Map<String, List<Filed>> bySink = new LinkedHashMap<>();
+        filed.forEach(f -> bySink.computeIfAbsent(f.sink(), sink -> new ArrayList<>()).add(f));
+        return bySink;
+    }
+
+    /** @param deliveries to which they are added, as with {@link #bundle} */
+    private static void single(Connection connection, List<Filed> filed, Map<String, Taker> takers, Map<Filed, Delivery> deliveries) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement("""
+                insert into rowbell.delivery (sink, alert_id, alert, taken_by, taken_until)
+                select sink, alert_id, alert::json, taken_by, coalesce(clock_timestamp() + lease * interval '1 ms', '-infinity')
+                from unnest(?::text[], ?::text[], ?::text[], ?::uuid[], ?::bigint[]) with ordinality
+                  as filed (sink, alert_id, alert, taken_by, lease, place)
+                order by place
+                returning id, sink, alert_id
+                """)) {
+            statement.setArray(1, array(connection, "text", filed, Filed::sink));
+            statement.setArray(2, array(connection, "text", filed, Filed::alertId));
+            statement.setArray(3, array(connection, "text", filed, Filed::alert));
+            statement.setArray(4, array(connection, "uuid", filed, f -> takers.containsKey(f.sink()) ? takers.get(f.sink()).id() : null));
+            statement.setArray(5, array(connection, "bigint", filed, f -> takers.containsKey(f.sink()) ? takers.get(f.sink()).lease().toMillis() : null));
+            try (ResultSet rows = statement.executeQuery()) {
+                for (Filed one : filed) {
+                    // PostgreSQL returns them in the order of the insert and does not promise to: a delivery must not go under another's id
+                    if (!rows.next() || !rows.getString(2).equals(one.sink()) || !rows.getString(3).equals(one.alertId())) {
+                        throw new SQLException("deliveries did not come back in the order in which they were filed");
+                    }
+                    deliveries.put(one, new Delivery(rows.getLong(1), 0, one.alertId(), one.alert(), one.time(), 0));
+                }
+            }
+        }
+    }
+
+    private static void bundle(Connection connection, List<Filed> filed, Taker taker, Map<Filed, Delivery> deliveries) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement("""
+                insert into rowbell.bundle (sink, deliveries, alerts, taken_by, taken_until)
+                values (?, ?, ?, ?, clock_timestamp() + ? * interval '1 ms')
+                returning id
+                """)) {
+            statement.setString(1, filed.get(0).sink());
+            statement.setInt(2, filed.size());
+            statement.setString(3, filed.stream().map(Filed::alert).collect(Collectors.joining("\n")));
+            statement.setObject(4, taker.id());
+            statement.setLong(5, taker.lease().toMillis());
+            try (ResultSet row = statement.executeQuery()) {
+                row.next();
+                long id = row.getLong(1);
+                filed.forEach(one -> deliveries.put(one, new Delivery(0, id, one.alertId(), one.alert(), one.time(), 0)));
+            }
+        }
+    }
+
+    /**
+     * Gives each delivery of these bundles a row of its own, with its own retries: something went wrong with them, or takes long.
+     *
+     * @param until who has them then; null: nobody, they are due
+     * @return those that are still the taker's
+     */
+    List<Delivery> unbundle(Collection<Long> bundles, UUID taker, Taker until) throws SQLException {
+        return unbundle("id = any(?::bigint[]) and taken_by = ?", until, bundles.toArray(), taker);
+    }
+
+    /** The same with those of a sink whose taker has died. Nobody has them then. */
+    void unbundleAbandoned(String sink, Duration lease) throws SQLException {
+        // of nobody's lease: the clock was set back
+        unbundle("sink = ? and (taken_until <= clock_timestamp() or taken_until > clock_timestamp() + ? * interval '2 ms')", null, sink, lease.toMillis());
+    }
+
+    private List<Delivery> unbundle(String which, Taker until, Object... parameters) throws SQLException {
+        try {
+            return transaction.execute(status -> {
+                try {
+                    List<Filed> filed = opened(which, parameters);
+                    return filed.isEmpty() ? List.of() : file(filed, until == null ? Map.of() : Map.of(filed.get(0).sink(), until));
+                } catch (SQLException e) {
+                    throw new UncategorizedSQLException("unbundling", null, e);
+                }
+            });
+        } catch (UncategorizedSQLException e) {
+            throw e.getSQLException();
+        } catch (TransactionException e) {
+            throw new SQLException(e.getMessage(), e);
+        }
+    }
+
+    /** Takes bundles away, and returns what was in them. */
+    private List<Filed> opened(String which, Object... parameters) throws SQLException {
+        Connection connection = DataSourceUtils.doGetConnection(dataSource);
+        try (PreparedStatement statement = connection.prepareStatement("""
+                with opened as (
+                  delete from rowbell.bundle
+                  where ctid = any(array(
+                    select ctid
+                    from rowbell.bundle
+                    where %s
+                    for update skip locked))
+                  returning id, sink, alerts)
+                select sink, alerts from opened order by id
+                """.formatted(which))) {
+            for (int i = 0; i < parameters.length; i++) {
+                statement.setObject(i + 1, parameters[i] instanceof Object[] ids ? connection.createArrayOf("bigint", ids) : parameters[i]);
+            }
+            List<Filed> filed = new ArrayList<>();
+            try (ResultSet rows = statement.executeQuery()) {
+                while (rows.next()) {
+                    String sink = rows.getString(1);
+                    rows.getString(2).lines().forEach(alert -> {
+                        Map<String, Object> document = AlertReader.parse(alert);
+                        filed.add(new Filed(sink, (String) document.get("id"), alert, document.get("time") instanceof String time ? time : null, null, null));
+                    });
+                }
+            }
+            return filed;
+        } finally {
+            DataSourceUtils.doReleaseConnection(connection, dataSource);
         }
     }
 
@@ -146,6 +281,8 @@ final class DeliveryTable {
      * @param taker by which the later calls know what is still this one's: another may have taken it after the lease
      */
     List<Delivery> take(String sink, int most, Duration lease, UUID taker) throws SQLException {
+        LowWater lowWater = lowWater(sink);
+        LowWater.Look look = lowWater.next();
         try (Connection connection = dataSource.getConnection();
                 PreparedStatement statement = connection.prepareStatement("""
                         update rowbell.delivery
@@ -155,28 +292,40 @@ final class DeliveryTable {
                           select ctid
                           from rowbell.delivery
                           where sink = ?
+                            and due >= case when ? then '-infinity' else least(?, now() - interval '2 s') end
                             and due <= clock_timestamp()
                             and (taken_until <= clock_timestamp() or taken_until > clock_timestamp() + ? * interval '2 ms')
                           order by due, id
                           limit ?
                           for update skip locked))
-                        returning id, alert_id, alert, attempts
+                        returning id, alert_id, alert, attempts, due
                         """)) {
             statement.setLong(1, lease.toMillis());
             statement.setObject(2, taker);
             statement.setString(3, sink);
+            statement.setBoolean(4, look.everything());
+            statement.setTimestamp(5, look.since());
             // of nobody's lease: the clock was set back
-            statement.setLong(4, lease.toMillis());
-            statement.setInt(5, most);
+            statement.setLong(6, lease.toMillis());
+            statement.setInt(7, most);
             List<Delivery> taken = new ArrayList<>();
+            Timestamp last = null;
             try (ResultSet rows = statement.executeQuery()) {
+                lowWater.answered(look);
                 while (rows.next()) {
-                    taken.add(new Delivery(rows.getLong(1), rows.getString(2), rows.getString(3), rows.getInt(4)));
+                    Timestamp due = rows.getTimestamp(5);
+                    last = last == null || due.after(last) ? due : last;
+                    taken.add(new Delivery(rows.getLong(1), 0, rows.getString(2), rows.getString(3), null, rows.getInt(4)));
                 }
             }
+            lowWater.found(last, taken.isEmpty());
             taken.sort(Comparator.comparingLong(Delivery::id));
             return taken;
         }
+    }
+
+    private LowWater lowWater(String sink) {
+        return lowWaters.computeIfAbsent(sink, s -> new LowWater());
     }
 
     /** Keeps what was taken for another lease from now, and returns the ids of what is still this one's. */
@@ -185,8 +334,9 @@ final class DeliveryTable {
     }
 
     /** Gives back what was taken and not tried: it is due at once, and no attempt was made. */
-    void release(List<Delivery> deliveries, UUID taker) throws SQLException {
+    void release(String sink, List<Delivery> deliveries, UUID taker) throws SQLException {
         until(deliveries, "-1 day", taker);
+        lowWater(sink).forget();
     }
 
     private Set<Long> until(List<Delivery> deliveries, String fromNow, UUID taker) throws SQLException {
@@ -221,12 +371,18 @@ final class DeliveryTable {
         List<Outcome> failed = outcomes.stream().filter(o -> !o.isDelivered() && !o.isDead()).toList();
         // one statement commits by itself: where the network is cut now, no session stays behind that holds the rows
         try (Connection connection = dataSource.getConnection()) {
-            if (failed.isEmpty() && dead.isEmpty()) {
+            List<Long> bundles = deliveries(delivered).stream().filter(Delivery::isBundled).map(Delivery::bundle).distinct().toList();
+            if (bundles.isEmpty() && failed.isEmpty() && dead.isEmpty()) {
                 update(connection, "delete from rowbell.delivery where id = any(?::bigint[])", ids(deliveries(delivered)));
+                return;
+            } else if (deliveries(outcomes).stream().allMatch(Delivery::isBundled)) {
+                update(connection, "delete from rowbell.bundle where id = any(?::bigint[])", bundles);
                 return;
             }
             update(connection, """
-                    with delivered as (
+                    with bundles as (
+                      delete from rowbell.bundle where id = any(?::bigint[])),
+                    delivered as (
                       delete from rowbell.delivery where id = any(?::bigint[])),
                     failed as (
                       update rowbell.delivery d
@@ -246,7 +402,7 @@ final class DeliveryTable {
                     insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
                     select sink, alert_id, alert, attempts + 1, filed, final_error
                     from dead
-                    """, ids(deliveries(delivered)), ids(deliveries(failed)), numbers(failed, o -> o.retryIn().toMillis()), texts(failed, Outcome::error), taker,
+                    """, bundles, ids(deliveries(delivered)), ids(deliveries(failed)), numbers(failed, o -> o.retryIn().toMillis()), texts(failed, Outcome::error), taker,
                     ids(deliveries(dead)), texts(dead, Outcome::error), taker);
         }
     }
@@ -338,7 +494,7 @@ final class DeliveryTable {
     }
 
     private static List<Long> ids(List<Delivery> deliveries) {
-        return numbers(deliveries, Delivery::id);
+        return numbers(deliveries.stream().filter(delivery -> !delivery.isBundled()).toList(), Delivery::id);
     }
 
     private static <T> List<Long> numbers(List<T> items, Function<T, Long> number) {

@@ -23,7 +23,7 @@ final class Filing implements TransactionSynchronization {
     private final List<Filed> filed = new ArrayList<>();
     private Map<String, OutboxConsumer> promised = Map.of();
     private long leased;
-    private List<Long> ids = List.of();
+    private List<Delivery> deliveries = List.of();
 
     private Filing(OutboxComponent outbox) {
         this.outbox = outbox;
@@ -83,7 +83,7 @@ final class Filing implements TransactionSynchronization {
         try {
             Map<String, DeliveryTable.Taker> takers = new HashMap<>();
             promised.forEach((sink, consumer) -> takers.put(sink, consumer.taker()));
-            ids = outbox.table().file(filed, takers);
+            deliveries = outbox.table().file(filed, takers);
         } catch (SQLException e) {
             throw new UncategorizedSQLException("filing deliveries", null, e);
         }
@@ -96,20 +96,23 @@ final class Filing implements TransactionSynchronization {
 
     /** Where the database has said that it did not commit, or has said nothing, nothing is delivered by hand. */
     private void end(boolean committed) {
-        Map<String, List<Delivery>> bySink = new LinkedHashMap<>();
+        Map<String, List<Delivery>> handed = new HashMap<>();
+        Map<String, Integer> sizes = new LinkedHashMap<>();
         int place = 0;
         for (Filed f : living().toList()) {
-            List<Delivery> deliveries = bySink.computeIfAbsent(f.sink(), sink -> new ArrayList<>());
-            deliveries.add(new Delivery(ids.isEmpty() ? 0 : ids.get(place++), f.alertId(), f.alert(), 0));
+            sizes.merge(f.sink(), 1, Integer::sum);
+            if (!deliveries.isEmpty()) {
+                handed.computeIfAbsent(f.sink(), sink -> new ArrayList<>()).add(deliveries.get(place++));
+            }
         }
-        bySink.forEach((sink, deliveries) -> {
+        sizes.forEach((sink, size) -> {
             OutboxConsumer taker = promised.get(sink);
-            if (taker != null && committed && !ids.isEmpty()) {
-                taker.give(deliveries, leased);
+            if (taker != null && committed && handed.containsKey(sink)) {
+                taker.give(handed.get(sink), leased);
                 return;
             }
             if (taker != null) {
-                taker.takeBack(deliveries.size());
+                taker.takeBack(size);
             }
             if (committed) {
                 outbox.wake(sink);

@@ -74,14 +74,18 @@ final class Hand {
         return !closed;
     }
 
-    /** The first of them, up to so many; none where there are none. */
+    /** The first of them, up to so many, and no less than a whole bundle; none where there are none. */
     synchronized Handful take(int atMost) {
         List<Delivery> taken = new ArrayList<>();
         long leased = waiting.isEmpty() ? System.nanoTime() : waiting.peek().leased();
-        while (taken.size() < atMost && !waiting.isEmpty()) {
+        while (!waiting.isEmpty() && (taken.size() < atMost || isBundledWith(taken, waiting.peek().delivery()))) {
             taken.add(waiting.poll().delivery());
         }
         return new Handful(taken, leased);
+    }
+
+    private static boolean isBundledWith(List<Delivery> taken, Delivery next) {
+        return next.isBundled() && !taken.isEmpty() && taken.get(taken.size() - 1).bundle() == next.bundle();
     }
 
     /** Nothing more is taken; until {@link #reopen}. */

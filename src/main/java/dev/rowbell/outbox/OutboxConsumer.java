@@ -15,6 +15,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 import dev.rowbell.Backoff;
 import dev.rowbell.Errors;
@@ -57,6 +58,8 @@ final class OutboxConsumer extends DefaultConsumer {
     private volatile long notBefore;
     /** By nanoTime, when somebody looked into the table last. */
     private volatile long lookedAt;
+    /** By nanoTime, when somebody looked last for bundles whose taker has died. */
+    private volatile long abandonedSoughtAt;
     /** The table may have something for us. */
     private final AtomicBoolean look = new AtomicBoolean(true);
 
@@ -87,7 +90,7 @@ final class OutboxConsumer extends DefaultConsumer {
 
     /** By which deliveries are taken that are to be given by hand. */
     DeliveryTable.Taker taker() {
-        return new DeliveryTable.Taker(hand.taker(), lease());
+        return new DeliveryTable.Taker(hand.taker(), lease(), getEndpoint().getBatch());
     }
 
     /** Whether so many may be filed as taken, to be given as soon as they are committed. */
@@ -115,7 +118,7 @@ final class OutboxConsumer extends DefaultConsumer {
             return;
         }
         try {
-            table.release(handed, hand.taker());
+            giveBack(handed, hand.taker());
         } catch (SQLException e) {
             LOG.warn("outbox:{} could not give back {} deliveries, they are due again after their lease: {}", getEndpoint().getSink(), handed.size(),
                     Errors.inWords(e));
@@ -128,6 +131,7 @@ final class OutboxConsumer extends DefaultConsumer {
         running = true;
         aborted = false;
         notBefore = System.nanoTime();
+        abandonedSoughtAt = System.nanoTime() - poll().toNanos();
         look.set(true);
         hand.reopen();
         int threads = getEndpoint().getParallel();
@@ -242,6 +246,10 @@ final class OutboxConsumer extends DefaultConsumer {
             UUID taker = UUID.randomUUID();
             long leased = System.nanoTime();
             lookedAt = leased;
+            if (leased - abandonedSoughtAt >= poll().toNanos()) {
+                abandonedSoughtAt = leased;
+                table.unbundleAbandoned(getEndpoint().getSink(), lease());
+            }
             List<Delivery> taken = table.take(getEndpoint().getSink(), most, lease(), taker);
             found = !taken.isEmpty();
             hand.caughtUp(taken.size() < most);
@@ -306,9 +314,9 @@ final class OutboxConsumer extends DefaultConsumer {
      */
     private void deliver(List<Delivery> taken, UUID taker, long since) throws SQLException {
         Deque<List<Delivery>> untried = new ArrayDeque<>();
-        int batch = getEndpoint().getBatch();
-        for (int from = 0; from < taken.size(); from += batch) {
-            untried.add(taken.subList(from, Math.min(from + batch, taken.size())));
+        for (int from = 0, to; from < taken.size(); from = to) {
+            to = endOfBatch(taken, from);
+            untried.add(taken.subList(from, to));
         }
         List<Outcome> unsettled = new ArrayList<>();
         long leased = since;
@@ -317,9 +325,7 @@ final class OutboxConsumer extends DefaultConsumer {
         while (!untried.isEmpty() && running && (probe || !circuit.isOpen())) {
             if (elapsed(leased).compareTo(lease().dividedBy(2)) > 0) {
                 leased = System.nanoTime();
-                Set<Long> kept = kept(all(untried), taker);
-                untried = untried.stream().map(next -> next.stream().filter(delivery -> kept.contains(delivery.id())).toList())
-                        .filter(next -> !next.isEmpty()).collect(Collectors.toCollection(ArrayDeque::new));
+                untried = kept(untried, taker);
                 if (untried.isEmpty()) {
                     break;
                 }
@@ -337,11 +343,14 @@ final class OutboxConsumer extends DefaultConsumer {
                 pace();
                 succeeded();
                 next.forEach(delivery -> unsettled.add(Outcome.delivered(delivery)));
-            } else if (next.size() > 1 && getEndpoint().isSplit() && !failure.aboutSink()) {
-                untried.push(next.subList(next.size() / 2, next.size()));
-                untried.push(next.subList(0, next.size() / 2));
             } else {
-                unsettled.addAll(failed(next, failure));
+                next = unbundled(next, taker);
+                if (next.size() > 1 && getEndpoint().isSplit() && !failure.aboutSink()) {
+                    untried.push(next.subList(next.size() / 2, next.size()));
+                    untried.push(next.subList(0, next.size() / 2));
+                } else if (!next.isEmpty()) {
+                    unsettled.addAll(failed(next, failure));
+                }
             }
             if (untried.isEmpty() || elapsed(settled).compareTo(SETTLE) > 0) {
                 settle(unsettled, taker);
@@ -350,24 +359,65 @@ final class OutboxConsumer extends DefaultConsumer {
             }
         }
         settle(unsettled, taker);
-        if (!untried.isEmpty()) {
-            table.release(all(untried), taker);
+        giveBack(untried.stream().flatMap(List::stream).toList(), taker);
+    }
+
+    /** As many as the route is handed at once; a bundle stays together. */
+    private int endOfBatch(List<Delivery> taken, int from) {
+        int most = getEndpoint().getBatch();
+        int end = Math.min(from + most, taken.size());
+        if (end < taken.size() && taken.get(end).isBundled() && taken.get(end).bundle() == taken.get(end - 1).bundle()) {
+            long cut = taken.get(end).bundle();
+            while (taken.get(end - 1).bundle() == cut) {
+                end--;
+            }
         }
+        return end;
+    }
+
+    /** Gives what has not been tried back to the table, where anybody can take it. */
+    private void giveBack(List<Delivery> deliveries, UUID taker) throws SQLException {
+        if (deliveries.stream().anyMatch(Delivery::isBundled)) {
+            table.unbundle(bundles(deliveries), taker, null);
+        }
+        if (!deliveries.stream().allMatch(Delivery::isBundled)) {
+            table.release(getEndpoint().getSink(), deliveries, taker);
+        }
+    }
+
+    private static Set<Long> bundles(List<Delivery> deliveries) {
+        return deliveries.stream().filter(Delivery::isBundled).map(Delivery::bundle).collect(Collectors.toSet());
+    }
+
+    /** The same deliveries, each with a row of its own, to be tried again each for itself; those that are still this one's. */
+    private List<Delivery> unbundled(List<Delivery> deliveries, UUID taker) throws SQLException {
+        Set<Long> bundles = bundles(deliveries);
+        if (bundles.isEmpty()) {
+            return deliveries;
+        }
+        List<Delivery> own = untilDone("part", deliveries.size(), () -> table.unbundle(bundles, taker, new DeliveryTable.Taker(taker, lease(), 1)));
+        // where PostgreSQL refused one of them, they all wait in the table
+        look.set(true);
+        return Stream.concat(deliveries.stream().filter(delivery -> !delivery.isBundled()), own.stream()).toList();
     }
 
     /** Where the database is away nothing is kept: what is untried comes again, and what was delivered is still to be settled. */
-    private Set<Long> kept(List<Delivery> deliveries, UUID taker) {
+    private Deque<List<Delivery>> kept(Deque<List<Delivery>> untried, UUID taker) {
+        Deque<List<Delivery>> kept = new ArrayDeque<>();
         try {
-            return table.keep(deliveries, lease(), taker);
+            for (List<Delivery> batch : untried) {
+                List<Delivery> own = unbundled(batch, taker);
+                Set<Long> ids = table.keep(own, lease(), taker);
+                own = own.stream().filter(delivery -> ids.contains(delivery.id())).toList();
+                if (!own.isEmpty()) {
+                    kept.add(own);
+                }
+            }
+            return kept;
         } catch (SQLException e) {
-            LOG.warn("outbox:{} could not keep {} deliveries, they are due again after their lease: {}", getEndpoint().getSink(),
-                    deliveries.size(), Errors.inWords(e));
-            return Set.of();
+            LOG.warn("outbox:{} could not keep its deliveries, they are due again after their lease: {}", getEndpoint().getSink(), Errors.inWords(e));
+            return new ArrayDeque<>();
         }
-    }
-
-    private static List<Delivery> all(Deque<List<Delivery>> batches) {
-        return batches.stream().flatMap(List::stream).toList();
     }
 
     private static Duration elapsed(long since) {
@@ -378,14 +428,14 @@ final class OutboxConsumer extends DefaultConsumer {
     private Throwable route(List<Delivery> deliveries) {
         Exchange exchange = createExchange(false);
         try {
-            List<Map<String, Object>> alerts = deliveries.stream().map(d -> AlertReader.parse(d.alert())).toList();
+            List<Map<String, Object>> alerts = deliveries.stream().map(delivery -> AlertReader.unread(delivery.alert())).toList();
             exchange.getIn().setBody(getEndpoint().getBatch() == 1 ? alerts.get(0) : alerts);
             getProcessor().process(exchange);
             if (exchange.getException() == null && exchange.isRollbackOnly()) {
                 return new IllegalStateException("the route marked it for rollback");
             }
             if (exchange.getException() == null) {
-                figures().delivered(getEndpoint().getSink(), alerts);
+                figures().delivered(getEndpoint().getSink(), times(deliveries, alerts));
             }
             return exchange.getException();
         } catch (Exception e) {
@@ -393,6 +443,15 @@ final class OutboxConsumer extends DefaultConsumer {
         } finally {
             releaseExchange(exchange, false);
         }
+    }
+
+    private static List<Object> times(List<Delivery> deliveries, List<Map<String, Object>> alerts) {
+        List<Object> times = new ArrayList<>(deliveries.size());
+        for (int i = 0; i < deliveries.size(); i++) {
+            String known = deliveries.get(i).time();
+            times.add(known == null ? alerts.get(i).get("time") : known);
+        }
+        return times;
     }
 
     private Figures figures() {
@@ -450,20 +509,30 @@ final class OutboxConsumer extends DefaultConsumer {
         return deliveries.size() == 1 ? first : "%s and %d more".formatted(first, deliveries.size() - 1);
     }
 
-    /** Until it is done: while this process lives, what was delivered is not forgotten because the database was away. */
     private void settle(List<Outcome> outcomes, UUID taker) throws SQLException {
-        int failures = 0;
-        while (!outcomes.isEmpty()) {
-            try {
+        if (!outcomes.isEmpty()) {
+            untilDone("settle", outcomes.size(), () -> {
                 table.settle(outcomes, taker);
-                return;
+                return null;
+            });
+        }
+    }
+
+    private interface Work<T> {
+        T run() throws SQLException;
+    }
+
+    /** While this process lives, what became of deliveries is not forgotten because the database was away. */
+    private <T> T untilDone(String what, int deliveries, Work<T> work) throws SQLException {
+        for (int failures = 0;;) {
+            try {
+                return work.run();
             } catch (SQLException e) {
                 if (!running) {
                     throw e;
                 }
                 if (++failures == 1) {
-                    LOG.warn("outbox:{} waits for the database to settle {} deliveries: {}", getEndpoint().getSink(), outcomes.size(),
-                            Errors.inWords(e));
+                    LOG.warn("outbox:{} waits for the database to {} {} deliveries: {}", getEndpoint().getSink(), what, deliveries, Errors.inWords(e));
                 }
                 rest(database.after(failures));
             }

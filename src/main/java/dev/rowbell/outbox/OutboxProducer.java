@@ -28,6 +28,7 @@ final class OutboxProducer extends DefaultProducer {
         }
         Object origin = exchange.getVariable(Rowbell.ALERT_VARIABLE);
         Map<String, Object> alert = Rowbell.of(exchange.getContext()).alerts().fromBody(exchange.getIn().getBody(), origin);
-        Filing.file(component, new Filed(sink, (String) alert.get("id"), AlertReader.write(alert), null, origin));
+        Filing.file(component, new Filed(sink, (String) alert.get("id"), AlertReader.write(alert), alert.get("time") instanceof String time ? time : null,
+                null, origin));
     }
 }
