@@ -10,6 +10,7 @@ import java.util.function.Function;
 import java.util.stream.Stream;
 
 import dev.rowbell.alert.AlertReader;
+import dev.rowbell.database.Compaction;
 import dev.rowbell.database.Database;
 import dev.rowbell.database.DatabaseAwayException;
 import dev.rowbell.feedback.Doorbell;
@@ -181,9 +182,11 @@ public final class Rowbell extends ServiceSupport {
 
     private Map<String, Troubles.Step> chores(Database opened) {
         DeadLetters letters = new DeadLetters(opened.pool());
+        Compaction compaction = new Compaction(opened.pool());
         Lookout looking = lookout;
         return Map.of("old dead letters could not be removed", () -> letters.expire(settings.duration("rowbell.dead-letter.keep"), EXPIRED_AT_ONCE),
                 "silences could not be counted", silences::tidy,
+                "the queues could not be made smaller", compaction::run,
                 "other processes could not be told which sinks are here", () -> {
                     if (outbox().isPresent()) {
                         outbox().get().announce();

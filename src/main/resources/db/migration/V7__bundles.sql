@@ -29,6 +29,8 @@ do $do$
 begin
   if exists (select from pg_roles where rolname = 'rowbell_consumer') then
     grant select, insert, update, delete on rowbell.bundle to rowbell_consumer;
+    -- a queue that is empty gives its room back
+    grant truncate on rowbell.feedback, rowbell.delivery, rowbell.bundle to rowbell_consumer;
   end if;
 end
 $do$;

@@ -1,0 +1,104 @@
+package dev.rowbell;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+
+import dev.rowbell.database.Compaction;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.postgresql.ds.PGSimpleDataSource;
+
+/** Queues stay quick and small, whatever goes through them and whoever has forgotten a transaction. */
+class QueueTest {
+
+    private static final int MANY = 60_000;
+
+    @TempDir
+    Path dir;
+    private final TestDatabase database = TestDatabase.create();
+    private final Map<String, String> settings = database.settings();
+
+    @BeforeEach
+    void file() {
+        settings.put("rowbell.file.dir", dir.toString());
+        settings.put("rowbell.console", "OFF");
+    }
+
+    private static String alerts(int from, int to) {
+        return "insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i, 'rule', 'r') from generate_series(%d, %d) i".formatted(from, to);
+    }
+
+    private List<Object> filed() {
+        return AlertFiles.values(dir, "id");
+    }
+
+    @Test
+    void whatIsCommittedLateOrWithATimeOfLongAgoIsFoundWhileASessionIsIdleInATransaction() throws SQLException {
+        try (RunningRowbell rowbell = RunningRowbell.start(settings);
+                Connection idle = database.connect(); Connection late = database.connect();
+                Statement held = idle.createStatement(); Statement slow = late.createStatement()) {
+            idle.setAutoCommit(false);
+            idle.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+            held.executeQuery("select from pg_class limit 1").close();
+            late.setAutoCommit(false);
+            slow.execute(alerts(0, 0));
+            database.execute(alerts(1, MANY));
+            await().atMost(Duration.ofSeconds(60)).until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
+            late.commit();
+            database.execute("insert into rowbell.feedback (crt_time, alert) values ('2020-01-01', '{\"id\": \"b\", \"rule\": \"r\"}')");
+            await().atMost(Duration.ofSeconds(20)).until(() -> filed().containsAll(List.of("a0", "b")));
+            assertEquals(MANY + 2, new HashSet<>(filed()).size());
+            assertEquals(MANY + 2, filed().size());
+        }
+    }
+
+    @Test
+    void anEmptyQueueGivesItsRoomBackAndOneWithSomethingInItDoesNot() throws SQLException {
+        settings.put("rowbell.file.dir", "");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            database.execute("alter table rowbell.delivery set (autovacuum_enabled = false), alter column alert set storage external",
+                    "insert into rowbell.delivery (sink, alert_id, alert) select 'nobody', 'x', to_json(repeat('x', 1200)) from generate_series(1, 45000)");
+        }
+        database.execute("delete from rowbell.delivery where id > 1");
+        long before = size();
+        assertTrue(before > 32 << 20, "too small to prove anything: " + before);
+        Compaction compaction = new Compaction(dataSource());
+        compaction.run();
+        assertEquals(before, size());
+        database.execute("delete from rowbell.delivery");
+        try (Connection writing = database.connect(); Statement statement = writing.createStatement()) {
+            writing.setAutoCommit(false);
+            statement.execute("insert into rowbell.delivery (sink, alert_id, alert) values ('nobody', 'y', '{}')");
+            compaction.run();
+            assertEquals(before, size());
+            writing.rollback();
+        }
+        await().atMost(Duration.ofSeconds(20)).until(() -> {
+            compaction.run();
+            return size() < 1 << 20;
+        });
+    }
+
+    private PGSimpleDataSource dataSource() {
+        PGSimpleDataSource source = new PGSimpleDataSource();
+        source.setUrl(settings.get("rowbell.jdbc.url"));
+        source.setUser(settings.get("rowbell.jdbc.user"));
+        source.setPassword(settings.get("rowbell.jdbc.password"));
+        return source;
+    }
+
+    private long size() {
+        return Long.parseLong(database.query("select pg_total_relation_size('rowbell.delivery')").get(0));
+    }
+}
