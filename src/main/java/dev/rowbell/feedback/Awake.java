@@ -26,6 +26,8 @@ final class Awake {
     /** Writers ring for so long after the next poll should have said again that somebody listens. */
     private static final Duration LISTENING = Duration.ofSeconds(30);
     private static final Duration SAID_AGAIN = Duration.ofSeconds(5);
+    /** Where alerts have come all the time, so that it was never said when none waited. */
+    private static final Duration SAID_AT_LAST = Duration.ofSeconds(15);
 
     private boolean listening;
     private long listeningSince;
@@ -74,9 +76,13 @@ final class Awake {
         }
     }
 
-    /** Whether writers are to be told now that somebody sleeps until they ring. */
-    synchronized boolean isListeningToBeSaid() {
-        return !listening || System.nanoTime() - listeningSince > SAID_AGAIN.toNanos();
+    /**
+     * Whether writers are to be told now that somebody sleeps until they ring.
+     *
+     * @param idle whether no alert waits meanwhile
+     */
+    synchronized boolean isListeningToBeSaid(boolean idle) {
+        return !listening || System.nanoTime() - listeningSince > (idle ? SAID_AGAIN : SAID_AT_LAST).toNanos();
     }
 
     /**

@@ -133,7 +133,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         // what an Error left behind
         rollback();
         routed(endpoint).clear();
-        listen(consumer instanceof ScheduledPollConsumer polled ? Duration.ofMillis(polled.getDelay()) : Duration.ZERO);
+        listen(consumer, false);
         look = lowWater.next();
         last = null;
         current.set(manager.getTransaction(template));
@@ -159,6 +159,10 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         manager.commit(status);
         lowWater.found(last, polledMessages == 0);
         count("durable", alerts.batch());
+        if (polledMessages == 0) {
+            listen(consumer, true);
+            silences.readAtLeisure();
+        }
     }
 
     private void count(String path, Routed.Batch batch) {
@@ -169,10 +173,11 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     }
 
     /** Where nobody can be told to ring, the next poll finds what was written. */
-    private void listen(Duration poll) {
-        if (!awake.isListeningToBeSaid()) {
+    private void listen(Consumer consumer, boolean idle) {
+        if (!awake.isListeningToBeSaid(idle)) {
             return;
         }
+        Duration poll = consumer instanceof ScheduledPollConsumer polled ? Duration.ofMillis(polled.getDelay()) : Duration.ZERO;
         // by itself: it must be committed before the table is looked at
         try (Connection connection = dataSource.getConnection()) {
             awake.listen(connection, table, poll);

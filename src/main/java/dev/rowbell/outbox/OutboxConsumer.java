@@ -41,6 +41,8 @@ final class OutboxConsumer extends DefaultConsumer {
     private static final Duration SETTLE = Duration.ofMillis(50);
     /** A thread takes as much as keeps it busy about this long, so that other processes get their share. */
     private static final Duration BUSY = Duration.ofMillis(500);
+    /** The same of what is handed over, where the next costs nothing: at the end of it no worker has much left while the others have none. */
+    private static final Duration BUSY_BY_HAND = Duration.ofMillis(100);
     private static final int TAKE_AT_MOST = 500;
     /** Waiting in memory for a worker; what is more waits in the table alone. */
     private static final int HANDED_AT_MOST = 5000;
@@ -179,7 +181,8 @@ final class OutboxConsumer extends DefaultConsumer {
     }
 
     private void work() {
-        int most = Math.max(getEndpoint().getBatch(), 1);
+        int most = getEndpoint().getBatch();
+        int mostByHand = most;
         int databaseFailures = 0;
         while (running) {
             long seen = wakeup.calls();
@@ -198,17 +201,17 @@ final class OutboxConsumer extends DefaultConsumer {
                     continue;
                 }
                 boolean probe = circuit.isOpen();
-                Hand.Handful handed = isLookDue(start) ? NOTHING : hand.take(most);
+                Hand.Handful handed = isLookDue(start) ? NOTHING : hand.take(mostByHand);
                 if (!handed.deliveries().isEmpty()) {
                     try {
                         deliver(handed.deliveries(), hand.taker(), handed.leased());
                     } finally {
                         circuit.probed();
                     }
-                    most = share(most, Duration.ofNanos(System.nanoTime() - start));
+                    mostByHand = share(mostByHand, elapsed(start), BUSY_BY_HAND);
                 } else if (probe || look.getAndSet(false) || start - lookedAt >= poll().toNanos()) {
                     if (look(probe ? 1 : most)) {
-                        most = share(most, Duration.ofNanos(System.nanoTime() - start));
+                        most = share(most, elapsed(start), BUSY);
                     }
                 } else {
                     wakeup.sleep(seen, poll().minusNanos(start - lookedAt));
@@ -282,14 +285,14 @@ final class OutboxConsumer extends DefaultConsumer {
         return Duration.ofMillis(getEndpoint().getLease());
     }
 
-    private int share(int most, Duration took) {
+    private int share(int most, Duration took, Duration busy) {
         if (getEndpoint().getEvery() > 0) {
             return getEndpoint().getBatch();
         }
-        if (took.compareTo(BUSY.dividedBy(4)) < 0) {
+        if (took.compareTo(busy.dividedBy(4)) < 0) {
             return Math.min(most * 2, Math.max(TAKE_AT_MOST, getEndpoint().getBatch()));
         }
-        return took.compareTo(BUSY) > 0 ? Math.max(most / 2, getEndpoint().getBatch()) : most;
+        return took.compareTo(busy) > 0 ? Math.max(most / 2, getEndpoint().getBatch()) : most;
     }
 
     private void rest(Duration time) {

@@ -31,6 +31,8 @@ public final class Silences {
 
     /** A silence takes effect after this. */
     private static final Duration FRESH = Duration.ofSeconds(1);
+    /** Read again so soon where no alert waits for it. */
+    private static final Duration AT_LEISURE = Duration.ofMillis(500);
     private static final int EXPIRED_AT_ONCE = 1000;
 
     private SilenceTable table;
@@ -51,7 +53,7 @@ public final class Silences {
      * @throws UncategorizedSQLException where the database cannot be asked for its row; it is to be asked again
      */
     public Long silenceOf(@Body Map<String, Object> alert) {
-        SilenceTable.Quiet now = quiet();
+        SilenceTable.Quiet now = quiet(FRESH);
         for (Silence silence : now.silences()) {
             if (silence.covers(alert)) {
                 return silence.id();
@@ -79,9 +81,14 @@ public final class Silences {
         }
     }
 
+    /** To be called when there is nothing to do: then no alert has to wait until it is known what is quiet. */
+    public synchronized void readAtLeisure() {
+        quiet(AT_LEISURE);
+    }
+
     /** What cannot be read keeps nobody quiet. */
-    private synchronized SilenceTable.Quiet quiet() {
-        if (System.nanoTime() - readAt >= FRESH.toNanos()) {
+    private synchronized SilenceTable.Quiet quiet(Duration fresh) {
+        if (System.nanoTime() - readAt >= fresh.toNanos()) {
             try {
                 quiet = table.read();
                 failed = false;
