@@ -14,7 +14,10 @@ import java.util.concurrent.locks.LockSupport;
 import org.postgresql.PGConnection;
 import org.postgresql.PGNotification;
 
-/** From the moment a writer asks for its commit to the first line of a route, against a plain listener on pgjdbc. */
+/**
+ * From the moment a writer asks for its commit to the first line of a route, against a plain listener on pgjdbc. Both writers insert a row of the
+ * same table: a transaction that only notifies is not synced to disk, and no row in it could raise an alert.
+ */
 final class LatencyPart {
 
     private static final int PROBES = Rounds.SHORT ? 20 : 100;
@@ -70,7 +73,7 @@ final class LatencyPart {
     }
 
     void run() throws Exception {
-        db.execute("create table probe (id bigint primary key, kind int)", "create table feed (id bigint primary key, c1 int)",
+        db.execute("create table probe (id bigint primary key, kind int)", "create table plain_probe (like probe including all)", "create table feed (id bigint primary key, c1 int)",
                 "insert into rowbell.rule (name, feed, condition, delivery) values ('durable', 'public.probe', 'NEW.kind = 1', 'durable'),"
                         + " ('notified', 'public.probe', 'NEW.kind = 2', 'notify'), ('load', 'public.feed', 'NEW.c1 > 0', 'durable')");
         try (RowbellProcess rowbell = RowbellProcess.start(db, Map.of(), Map.of("alerts", ROUTES))) {
@@ -119,8 +122,11 @@ final class LatencyPart {
                 }
             }, "plain listener");
             listener.start();
-            try (PreparedStatement notify = writing.prepareStatement("select pg_notify('plain', ?)")) {
+            try (PreparedStatement insert = writing.prepareStatement("insert into plain_probe values (?, 0)");
+                    PreparedStatement notify = writing.prepareStatement("select pg_notify('plain', ?)")) {
                 for (int i = 0; i < PROBES; i++) {
+                    insert.setLong(1, nextId++);
+                    insert.execute();
                     notify.setString(1, String.valueOf(i));
                     notify.execute();
                     sent[i] = System.nanoTime();
