@@ -13,10 +13,13 @@ import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
 import org.awaitility.Awaitility;
+import org.flywaydb.core.Flyway;
+import org.flywaydb.core.api.configuration.FluentConfiguration;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -209,6 +212,43 @@ class RuleTest {
         refresh();
         database.execute("insert into feed2 (id, c2) values (2, 10)");
         assertEquals(List.of(), takeAlerts("alert->>'partition'"));
+    }
+
+    @Test
+    void oneRowIsToldWithAllItsRulesAndWhereItIs() {
+        database.execute(
+                "create table orders (id int primary key, c1 int, c2 int) partition by range (id)",
+                "create table orders_1 partition of orders for values from (0) to (100)");
+        for (String table : List.of("feed", "orders")) {
+            rule("name, feed, condition, resolved", "'" + table + " a', 'public." + table + "', 'NEW.c1 > 9', true");
+            rule("name, feed, condition, fires", "'" + table + " b', 'public." + table + "', 'NEW.c2 > 9', 'every'");
+        }
+        String upsert = "insert into %s (id, c1, c2) values (1, %d, %d) on conflict (id) do update set c1 = excluded.c1, c2 = excluded.c2";
+        for (String table : List.of("feed", "orders", "orders_1")) {
+            database.execute(upsert.formatted(table, 10, 10), upsert.formatted(table, 11, 10), upsert.formatted(table, 0, 10), upsert.formatted(table, 0, 0),
+                    "delete from " + table);
+        }
+        List<String> alerts = List.of("a firing INSERT  10", "b firing INSERT  10", "b firing UPDATE 10 11", "a resolved UPDATE 11 0", "b firing UPDATE 11 0");
+        List<String> expected = new ArrayList<>();
+        alerts.forEach(alert -> expected.add("feed " + alert + " "));
+        alerts.forEach(alert -> expected.add("orders " + alert + " public.orders_1"));
+        alerts.forEach(alert -> expected.add("orders " + alert + " public.orders_1"));
+        assertEquals(expected, takeAlerts("concat(alert->>'rule', ' ', alert->>'status', ' ', alert->>'operation', ' ', alert->'old'->>'c1', ' ',"
+                + " alert->'new'->>'c1', ' ', alert->>'partition')", "date_trunc('milliseconds', crt_time), alert->>'time', alert->>'rule'"));
+    }
+
+    @Test
+    void alertsGoOnWhereTheFunctionKnowsTheFeedByAnotherNumber() {
+        rule("name, feed, condition", "'a', 'public.feed', 'NEW.c2 > 9'");
+        // as in a database that was restored from a dump
+        database.execute("do $do$ begin execute replace(pg_get_functiondef('rowbell.judge_1'::regproc), 'tg_relid = ' || 'feed'::regclass::oid, 'tg_relid = 1');"
+                + " end $do$");
+        String knows = "pg_proc where proname = 'judge_1' and prosrc like '%tg_relid = ' || 'feed'::regclass::oid || '%'";
+        assertEquals(0, database.count(knows));
+        database.execute("insert into feed (id, c2) values (1, 10)", "insert into feed (id, c2) values (2, 10), (3, 10)");
+        assertEquals(List.of("1 ", "2 ", "3 "), takeAlerts("concat(alert->'new'->>'id', ' ', alert->>'partition')"));
+        refresh();
+        assertEquals(1, database.count(knows));
     }
 
     // --- a failing rule never fails the writer ---
@@ -508,6 +548,39 @@ class RuleTest {
         assertEquals(List.of(), database.query(apply));
     }
 
+    @Test
+    void aDatabaseOfAnOlderRowbellGetsTheFunctionsOfThisOneWithoutWaitingForWriters() throws SQLException {
+        TestDatabase older = TestDatabase.create();
+        Map<String, String> settings = older.settings();
+        FluentConfiguration migrations = Flyway.configure()
+                .dataSource(settings.get("rowbell.jdbc.url"), settings.get("rowbell.jdbc.user"), settings.get("rowbell.jdbc.password"))
+                .defaultSchema("rowbell")
+                .schemas("rowbell")
+                .locations("classpath:dev/rowbell/migration")
+                .placeholderReplacement(false);
+        migrations.target("6").load().migrate();
+        older.execute("create table feed (id int primary key, c2 int)",
+                "insert into rowbell.rule (name, feed, condition) values ('a', 'public.feed', 'NEW.c2 > 9')",
+                "insert into feed values (1, 10)");
+        String function = "select prosrc from pg_proc where proname = 'judge_1'";
+        String before = older.query(function).get(0);
+        try (Connection busy = older.connect(); Statement writing = busy.createStatement()) {
+            busy.setAutoCommit(false);
+            writing.execute("insert into feed values (2, 10)");
+            long start = System.nanoTime();
+            migrations.target("latest").load().migrate();
+            assertTrue(TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - start) < 10);
+            writing.execute("insert into feed values (3, 10)");
+            busy.commit();
+        }
+        String after = older.query(function).get(0);
+        assertFalse(before.equals(after));
+        older.execute("update feed set c2 = 0", "update feed set c2 = 10 where id = 1");
+        assertEquals(List.of("1", "2", "3", "1"), older.query("select alert->'new'->>'id' from rowbell.feedback order by crt_time"));
+        assertEquals(List.of(), older.query("select event from rowbell.refresh()"));
+        assertEquals(List.of(after), older.query(function));
+    }
+
     // --- rights and names ---
 
     @Test
@@ -526,6 +599,111 @@ class RuleTest {
         }
         database.execute("insert into feed (id, c2) values (2, 10)");
         assertEquals(List.of("a", "b"), takeAlerts("alert->>'rule'"));
+    }
+
+    @Test
+    void operatorsTypesAndTablesOfAWriterAreNeverTakenForPostgresOwn() throws SQLException {
+        database.execute("create table other (id int8 primary key, c1 int, c2 int, note text)");
+        rule("name, feed, condition", "'bound', 'public.feed', 'NEW.c2 > 9'");
+        rule("name, feed, condition", "'guarded', 'public.other', 'NEW.c2 > 9 and length(NEW.note) = 1'");
+        String writer = role("hostile");
+        database.execute("grant insert, update, select on feed, other to " + writer,
+                // may write alerts by hand as well
+                "grant usage on schema rowbell to " + writer, "grant insert on rowbell.feedback to " + writer,
+                // somebody listens, so that the doorbell rings
+                "insert into rowbell.awake (relation, listening) values ('rowbell.feedback'::regclass, 'infinity')");
+        try (Connection connection = database.connectAs(writer, "secret"); Statement statement = connection.createStatement()) {
+            statement.execute("create schema evil");
+            statement.execute("create table evil.calls (who text, what text)");
+            statement.execute("grant all on schema evil to public");
+            statement.execute("grant all on evil.calls to public");
+            int n = 0;
+            for (String types : List.of("int, int", "oid, oid", "oid, int", "text, text", "bigint, bigint", "bigint, int", "timestamptz, timestamptz")) {
+                for (String operator : List.of(">", "<", ">=", "<=", "=", "<>")) {
+                    evil(statement, "f" + ++n + "(" + types + ") returns boolean", operator + " of " + types, "false");
+                    statement.execute("create operator evil." + operator + " (leftarg = " + types.replace(", ", ", rightarg = ") + ", function = evil.f" + n + ")");
+                }
+            }
+            for (String types : List.of("text, text", "text, json", "text, anynonarray", "anynonarray, text", "timestamptz, interval")) {
+                String operator = types.endsWith("interval") ? "+" : "||";
+                evil(statement, "f" + ++n + "(" + types + ") returns " + (operator.equals("+") ? "timestamptz" : "text"), operator + " of " + types, "null");
+                statement.execute("create operator evil." + operator + " (leftarg = " + types.replace(", ", ", rightarg = ") + ", function = evil.f" + n + ")");
+            }
+            for (String function : List.of("row_to_json(record) returns json", "current_setting(text) returns text", "cardinality(anyarray) returns int",
+                    "set_config(text, text, boolean) returns text", "clock_timestamp() returns timestamptz", "has_table_privilege(text, text) returns boolean")) {
+                evil(statement, function, function, "null");
+            }
+            evil(statement, "called(what text) returns boolean", "a domain", "true");
+            statement.execute("create temp table new_rows (id int8, c2 int)");
+            statement.execute("create temp table old_rows (id int8, c2 int)");
+            for (String type : List.of("text", "int8", "record", "bool", "json", "jsonb")) {
+                statement.execute("create domain pg_temp.\"" + type + "\" as pg_catalog.text check (evil.called(value))");
+            }
+            for (String path : List.of("evil, pg_catalog, public", "pg_temp, evil, pg_catalog", "\"$user\", evil, \"a, \"\"b\", pg_catalog", "")) {
+                statement.execute("select pg_catalog.set_config('search_path', '" + path + "', false)");
+                for (String table : List.of("public.feed", "public.other")) {
+                    statement.execute("insert into " + table + " as t (id, c2, note) values (1, 10, 'x') on conflict (id) do update set c2 = 1 - t.c2");
+                    statement.execute("update " + table + " set c2 = 0");
+                    statement.execute("update " + table + " set c2 = 10");
+                    statement.execute("insert into " + table + " (id, c2, note) values (2, 10, 'x'), (3, 10, 'x') on conflict (id) do update set c2 = 10");
+                }
+                statement.execute("insert into rowbell.feedback (alert) values ('{}')");
+                assertEquals(path, path(statement));
+            }
+        }
+        assertEquals(List.of(), database.query("select concat(who, ' ', what) from evil.calls where who <> '" + writer + "'"));
+        for (String rule : List.of("bound", "guarded")) {
+            assertEquals(List.of("INSERT 3", "UPDATE 10"), database.query("select concat(alert->>'operation', ' ', count(*)) from rowbell.feedback"
+                    + " where alert->>'rule' = '" + rule + "' group by alert->>'operation' order by 1"));
+        }
+        assertEquals(0, database.count("rowbell.feedback where alert->>'rule' = '" + FAILED + "'"));
+    }
+
+    private static void evil(Statement statement, String function, String what, String answer) throws SQLException {
+        statement.execute("create function evil." + function + " language plpgsql as $f$ begin insert into evil.calls values (current_user, '" + what
+                + "'); return " + answer + "; end $f$");
+    }
+
+    @Test
+    void theSearchPathOfAWriterIsAfterwardsWhatItWas() throws SQLException {
+        rule("name, feed, condition", "'a', 'public.feed', 'NEW.c2 > 9'");
+        try (Connection connection = database.connect(); Statement statement = connection.createStatement()) {
+            connection.setAutoCommit(false);
+            statement.execute("set search_path = public, pg_catalog");
+            statement.execute("insert into feed (id, c2) values (1, 10)");
+            assertEquals("public, pg_catalog", path(statement));
+            statement.execute("savepoint s");
+            statement.execute("set local search_path = public");
+            statement.execute("insert into feed (id, c2) values (2, 10), (3, 10)");
+            assertEquals("public", path(statement));
+            statement.execute("rollback to s");
+            assertEquals("public, pg_catalog", path(statement));
+            statement.execute("insert into feed (id, c2) values (4, 10)");
+            connection.commit();
+            assertEquals("public, pg_catalog", path(statement));
+            connection.commit();
+            // a rule that fails
+            database.execute("alter table feed rename c2 to c9");
+            statement.execute("insert into feed (id, c9) values (5, 10)");
+            assertEquals("public, pg_catalog", path(statement));
+            connection.rollback();
+            assertEquals("public, pg_catalog", path(statement));
+            connection.commit();
+            // an alert that cannot be stored
+            database.execute("alter table feed rename c9 to c2", "alter table rowbell.feedback add constraint no_more check (alert is null) not valid");
+            statement.execute("savepoint s");
+            assertThrows(SQLException.class, () -> statement.execute("insert into feed (id, c2) values (6, 10)"));
+            statement.execute("rollback to s");
+            assertEquals("public, pg_catalog", path(statement));
+        }
+        assertEquals(List.of("1", "4"), takeAlerts("alert->'new'->>'id'"));
+    }
+
+    private static String path(Statement statement) throws SQLException {
+        try (ResultSet row = statement.executeQuery("show search_path")) {
+            row.next();
+            return row.getString(1);
+        }
     }
 
     @Test
