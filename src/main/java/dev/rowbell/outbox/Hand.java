@@ -88,6 +88,10 @@ final class Hand {
         return next.isBundled() && !taken.isEmpty() && taken.get(taken.size() - 1).bundle() == next.bundle();
     }
 
+    synchronized boolean isEmpty() {
+        return waiting.isEmpty();
+    }
+
     /** Nothing more is taken; until {@link #reopen}. */
     synchronized void close() {
         closed = true;

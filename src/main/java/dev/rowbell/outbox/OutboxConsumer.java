@@ -53,6 +53,7 @@ final class OutboxConsumer extends DefaultConsumer {
     private final Wakeup wakeup = new Wakeup();
     private final Circuit circuit;
     private final Hand hand;
+    private final Settling byHand = new Settling(SETTLE);
     private ExecutorService workers;
     private volatile boolean running;
     private volatile boolean aborted;
@@ -202,9 +203,14 @@ final class OutboxConsumer extends DefaultConsumer {
                 }
                 boolean probe = circuit.isOpen();
                 Hand.Handful handed = isLookDue(start) ? NOTHING : hand.take(mostByHand);
+                if (handed.deliveries().isEmpty()) {
+                    settle(byHand.due(true), hand.taker());
+                }
                 if (!handed.deliveries().isEmpty()) {
                     try {
-                        deliver(handed.deliveries(), hand.taker(), handed.leased());
+                        deliver(handed.deliveries(), hand.taker(), handed.leased(), byHand);
+                        // where nothing more comes by hand, nobody else would
+                        settle(byHand.due(hand.isEmpty() || !running || circuit.isOpen()), hand.taker());
                     } finally {
                         circuit.probed();
                     }
@@ -260,7 +266,9 @@ final class OutboxConsumer extends DefaultConsumer {
                 // there may be more, for the other workers too
                 wake();
             }
-            deliver(taken, taker, leased);
+            Settling settling = new Settling(SETTLE);
+            deliver(taken, taker, leased, settling);
+            settle(settling.due(true), taker);
         } finally {
             circuit.probed();
         }
@@ -314,16 +322,15 @@ final class OutboxConsumer extends DefaultConsumer {
      * Where a batch fails though the sink is there, something in it is bad: it is tried in halves, so that the others go on.
      *
      * @param since when their lease began, by nanoTime
+     * @param settling has at the end what the caller has to settle
      */
-    private void deliver(List<Delivery> taken, UUID taker, long since) throws SQLException {
+    private void deliver(List<Delivery> taken, UUID taker, long since, Settling settling) throws SQLException {
         Deque<List<Delivery>> untried = new ArrayDeque<>();
         for (int from = 0, to; from < taken.size(); from = to) {
             to = endOfBatch(taken, from);
             untried.add(taken.subList(from, to));
         }
-        List<Outcome> unsettled = new ArrayList<>();
         long leased = since;
-        long settled = System.nanoTime();
         boolean probe = circuit.isOpen();
         while (!untried.isEmpty() && running && (probe || !circuit.isOpen())) {
             if (elapsed(leased).compareTo(lease().dividedBy(2)) > 0) {
@@ -345,23 +352,18 @@ final class OutboxConsumer extends DefaultConsumer {
             if (failure == null) {
                 pace();
                 succeeded();
-                next.forEach(delivery -> unsettled.add(Outcome.delivered(delivery)));
+                settling.add(next.stream().map(Outcome::delivered).toList());
             } else {
                 next = unbundled(next, taker);
                 if (next.size() > 1 && getEndpoint().isSplit() && !failure.aboutSink()) {
                     untried.push(next.subList(next.size() / 2, next.size()));
                     untried.push(next.subList(0, next.size() / 2));
                 } else if (!next.isEmpty()) {
-                    unsettled.addAll(failed(next, failure));
+                    settling.add(failed(next, failure));
                 }
             }
-            if (untried.isEmpty() || elapsed(settled).compareTo(SETTLE) > 0) {
-                settle(unsettled, taker);
-                unsettled.clear();
-                settled = System.nanoTime();
-            }
+            settle(settling.due(false), taker);
         }
-        settle(unsettled, taker);
         giveBack(untried.stream().flatMap(List::stream).toList(), taker);
     }
 
