@@ -207,6 +207,8 @@ class FeedbackTest {
             assertTrue(alert.get("time").toString().startsWith("2026-11-23T"), alert.get("time").toString());
             assertEquals("{id=7, info={a=[1.10, null]}, at=2026-01-02, c2=null, status=shipped}", alert.get("new").toString());
             assertEquals(0, database.count("public.feedback_table"));
+            database.execute("insert into public.feedback_table (id, crt_time) values (8, null)");
+            await().until(() -> received("id").size() == 2 && database.count("public.feedback_table") == 0);
         }
     }
 

@@ -13,7 +13,8 @@ import org.postgresql.PGStatement;
  */
 public final class LowWater {
 
-    /** What {@link #next} says where all that is older has been seen. SQL takes the last 2 seconds in any case, for those who commit late. */
+    private static final Timestamp BEGINNING = new Timestamp(PGStatement.DATE_NEGATIVE_INFINITY);
+    /** All that is older has been seen. SQL looks at the last 2 seconds in any case, for those who commit late. */
     private static final Timestamp NOW = new Timestamp(PGStatement.DATE_POSITIVE_INFINITY);
 
     /** Looks at everything take a tenth of the time at most: where they are quick, which they are as a rule, nearly each look is one. */
@@ -22,9 +23,13 @@ public final class LowWater {
     /**
      * One look.
      *
-     * @param since from where, where it is not at everything
+     * @param since from where
      */
-    public record Look(boolean everything, Timestamp since, long started) {
+    public record Look(Timestamp since, long started) {
+
+        boolean isAtEverything() {
+            return since == BEGINNING;
+        }
     }
 
     private final LongSupplier nanoTime;
@@ -45,12 +50,12 @@ public final class LowWater {
     public synchronized Look next() {
         long now = nanoTime.getAsLong();
         boolean everything = forgotten || now - everythingAt >= everythingTook * SHARE;
-        return new Look(everything, mark, now);
+        return new Look(everything ? BEGINNING : mark, now);
     }
 
     /** The database has answered, before anything is done with what it said. */
     public synchronized void answered(Look look) {
-        if (look.everything()) {
+        if (look.isAtEverything()) {
             forgotten = false;
             everythingAt = nanoTime.getAsLong();
             everythingTook = everythingAt - look.started();

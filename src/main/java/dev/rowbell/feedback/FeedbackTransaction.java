@@ -96,12 +96,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         routed(endpoint).add(exchange);
     }
 
-    /** Whether this poll looks at the whole table; asked by its query. */
-    public boolean isEverything() {
-        return look.everything();
-    }
-
-    /** From where this poll looks, where it does not look at the whole table; asked by its query. */
+    /** From where this poll looks; asked by its query. */
     public Timestamp since() {
         return look.since();
     }

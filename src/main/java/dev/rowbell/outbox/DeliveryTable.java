@@ -292,7 +292,7 @@ final class DeliveryTable {
                           select ctid
                           from rowbell.delivery
                           where sink = ?
-                            and due >= case when ? then '-infinity' else least(?, now() - interval '2 s') end
+                            and due >= least(?, now() - interval '2 s')
                             and due <= clock_timestamp()
                             and (taken_until <= clock_timestamp() or taken_until > clock_timestamp() + ? * interval '2 ms')
                           order by due, id
@@ -303,11 +303,10 @@ final class DeliveryTable {
             statement.setLong(1, lease.toMillis());
             statement.setObject(2, taker);
             statement.setString(3, sink);
-            statement.setBoolean(4, look.everything());
-            statement.setTimestamp(5, look.since());
+            statement.setTimestamp(4, look.since());
             // of nobody's lease: the clock was set back
-            statement.setLong(6, lease.toMillis());
-            statement.setInt(7, most);
+            statement.setLong(5, lease.toMillis());
+            statement.setInt(6, most);
             List<Delivery> taken = new ArrayList<>();
             Timestamp last = null;
             try (ResultSet rows = statement.executeQuery()) {

@@ -27,10 +27,10 @@ class LowWaterTest {
 
     @Test
     void theFirstLookIsAtEverythingAndTheNextGoesOnFromWhatWasFound() {
-        assertTrue(look(Duration.ofSeconds(1)).everything());
+        assertTrue(look(Duration.ofSeconds(1)).isAtEverything());
         lowWater.found(TEN, false);
         LowWater.Look next = look(Duration.ofMillis(1));
-        assertFalse(next.everything());
+        assertFalse(next.isAtEverything());
         assertEquals(TEN, next.since());
     }
 
@@ -39,9 +39,9 @@ class LowWaterTest {
         look(Duration.ofSeconds(1));
         lowWater.found(TEN, false);
         now.addAndGet(Duration.ofSeconds(9).toNanos());
-        assertFalse(lowWater.next().everything());
+        assertFalse(lowWater.next().isAtEverything());
         now.addAndGet(Duration.ofSeconds(1).toNanos());
-        assertTrue(lowWater.next().everything());
+        assertTrue(lowWater.next().isAtEverything());
     }
 
     @Test
@@ -49,14 +49,14 @@ class LowWaterTest {
         look(Duration.ofSeconds(1));
         lowWater.found(TEN, false);
         lowWater.forget();
-        assertTrue(look(Duration.ofSeconds(1)).everything());
-        assertFalse(lowWater.next().everything());
+        assertTrue(look(Duration.ofSeconds(1)).isAtEverything());
+        assertFalse(lowWater.next().isAtEverything());
     }
 
     @Test
     void aTimeThatIsNotKnownIsNoPlaceToGoOnFrom() {
         look(Duration.ofSeconds(1));
         lowWater.found("today", false);
-        assertTrue(lowWater.next().everything());
+        assertTrue(lowWater.next().isAtEverything());
     }
 }
