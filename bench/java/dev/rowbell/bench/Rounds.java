@@ -6,7 +6,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 
-/** Measures what is compared in turns, A B A B, so that what else the machine does falls on all of them. The first turn is thrown away. */
+/**
+ * Measures what is compared in turns, A B A B, so that what else the machine does falls on all of them. The first turns are thrown away: one, or as
+ * many as it takes until the JVM has compiled what is measured.
+ */
 final class Rounds {
 
     static final boolean SHORT = Boolean.getBoolean("bench.short");
@@ -14,6 +17,12 @@ final class Rounds {
     static final double SECONDS = Double.parseDouble(System.getProperty("bench.seconds", SHORT ? "0.5" : "3"));
 
     private final Map<String, Callable<Double>> measures = new LinkedHashMap<>();
+    private int thrownAway = 1;
+
+    Rounds throwAway(int turns) {
+        thrownAway = SHORT ? 1 : turns;
+        return this;
+    }
 
     Rounds add(String name, Callable<Double> measure) {
         measures.put(name, measure);
@@ -22,7 +31,7 @@ final class Rounds {
 
     Map<String, Series> run() throws Exception {
         Map<String, List<Double>> values = new LinkedHashMap<>();
-        for (int round = 0; round <= COUNT; round++) {
+        for (int round = 1 - thrownAway; round <= COUNT; round++) {
             for (Map.Entry<String, Callable<Double>> measure : measures.entrySet()) {
                 double value = measure.getValue().call();
                 if (round > 0) {
