@@ -1,6 +1,7 @@
 package dev.rowbell.bench;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -17,6 +18,7 @@ final class Rounds {
     static final double SECONDS = Double.parseDouble(System.getProperty("bench.seconds", SHORT ? "0.5" : "3"));
 
     private final Map<String, Callable<Double>> measures = new LinkedHashMap<>();
+    private final Map<String, Double> first = new HashMap<>();
     private int thrownAway = 1;
 
     Rounds throwAway(int turns) {
@@ -29,11 +31,17 @@ final class Rounds {
         return this;
     }
 
+    /** What the very first turn measured, in a JVM that was just started. */
+    Series cold(String name) {
+        return Series.of(first.get(name));
+    }
+
     Map<String, Series> run() throws Exception {
         Map<String, List<Double>> values = new LinkedHashMap<>();
         for (int round = 1 - thrownAway; round <= COUNT; round++) {
             for (Map.Entry<String, Callable<Double>> measure : measures.entrySet()) {
                 double value = measure.getValue().call();
+                first.putIfAbsent(measure.getKey(), value);
                 if (round > 0) {
                     values.computeIfAbsent(measure.getKey(), name -> new ArrayList<>()).add(value);
                 }

@@ -163,8 +163,19 @@ final class OutboxConsumer extends DefaultConsumer {
             workers.shutdownNow();
             isDone(Duration.ofSeconds(1));
         }
+        settleTheLast();
         release(hand.take(Integer.MAX_VALUE).deliveries());
         super.doStop();
+    }
+
+    private void settleTheLast() {
+        List<Outcome> last = byHand.due(true);
+        try {
+            settle(last, hand.taker());
+        } catch (SQLException e) {
+            LOG.warn("outbox:{} could not settle {} deliveries, they come again after their lease: {}", getEndpoint().getSink(), last.size(),
+                    Errors.inWords(e));
+        }
     }
 
     /** Less than the whole stop may take, so that there is time to give back what is not finished. */
@@ -203,14 +214,12 @@ final class OutboxConsumer extends DefaultConsumer {
                 }
                 boolean probe = circuit.isOpen();
                 Hand.Handful handed = isLookDue(start) ? NOTHING : hand.take(mostByHand);
-                if (handed.deliveries().isEmpty()) {
-                    settle(byHand.due(true), hand.taker());
-                }
+                // where nothing comes by hand, nobody would settle what came before
+                settle(byHand.due(handed.deliveries().isEmpty()), hand.taker());
                 if (!handed.deliveries().isEmpty()) {
                     try {
                         deliver(handed.deliveries(), hand.taker(), handed.leased(), byHand);
-                        // where nothing more comes by hand, nobody else would
-                        settle(byHand.due(hand.isEmpty() || !running || circuit.isOpen()), hand.taker());
+                        settle(byHand.due(hand.isEmpty() || circuit.isOpen()), hand.taker());
                     } finally {
                         circuit.probed();
                     }
