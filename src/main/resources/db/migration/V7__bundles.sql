@@ -1,4 +1,4 @@
--- Queues that stay quick and small, whatever goes through them.
+-- The deliveries of one batch and sink are one row; and a queue that is empty may be cut off.
 
 -- What one transaction filed for a sink that takes batches, and handed to it after the commit: one row is proof of all of them. It is deleted when
 -- the sink has all of it. Where that fails, or whoever took it dies, its lines become rows of rowbell.delivery, each with its own retries.
@@ -17,13 +17,6 @@ create table rowbell.bundle (
 alter table rowbell.bundle alter column alerts set storage external;
 
 comment on table rowbell.bundle is 'The outbox, in flight: deliveries that were handed to their sink together; those that wait are in rowbell.delivery';
-
--- All that is ever put into these tables is deleted soon. By default a vacuum waits until a fifth of a table is dead, and takes its time, while
--- whoever looks for the head of the queue walks over all of that.
-alter table rowbell.feedback set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
-alter table rowbell.delivery set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
-alter table rowbell.bundle set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_cost_delay = 0,
-  toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 20000, toast.autovacuum_vacuum_cost_delay = 0);
 
 do $do$
 begin
