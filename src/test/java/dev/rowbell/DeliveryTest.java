@@ -108,17 +108,20 @@ class DeliveryTest {
     @Test
     void aDeadSinkIsProbedNowAndThenAndItsQueueLosesNothing() {
         settings.put("rowbell.outbox.max-attempts", "3");
+        // longer than five failures take, or the first of them comes again before the circuit opens
+        settings.put("rowbell.outbox.backoff", "1s");
+        settings.put("rowbell.outbox.max-backoff", "1s");
         web.answer(request -> 503);
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(1, 300);
-            await().until(() -> filed() == 300 && web.requests().size() >= 8);
+            await().atMost(Duration.ofSeconds(30)).until(() -> filed() == 300 && web.requests().size() >= 8);
             // five opened the circuit; each probe is another delivery's attempt
             assertEquals(300, database.count("rowbell.delivery"));
             assertEquals(List.of("1"), database.query("select max(attempts) from rowbell.delivery"));
             int before = web.requests().size();
             assertTrue(database.count("rowbell.delivery where attempts > 0") <= before + 1, "attempts were burnt on a dead sink");
             web.answer(request -> 200);
-            await().until(() -> database.isDelivered());
+            await().atMost(Duration.ofSeconds(30)).until(() -> database.isDelivered());
             assertEquals(0, database.count("rowbell.dead_letter"));
             assertEquals(300, web.requests().stream().map(WebReceiver.Request::body).distinct().count());
         }
