@@ -122,7 +122,7 @@ class OutboxTest {
         });
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(1, 300);
-            await().until(() -> filed().size() == 300);
+            await().until(() -> filed().size() == 300 && !web.requests().isEmpty());
             assertEquals(1, web.requests().size());
             assertEquals(0, database.count("pg_stat_activity where datname = current_database() and application_name like 'rowbell%'"
                     + " and state like 'idle in transaction%'"));
