@@ -107,6 +107,10 @@ public final class AlertReader {
      */
     public Map<String, Object> fromRow(@Body Map<String, Object> row) {
         String text = String.valueOf(row.get("feedback"));
+        Map<String, Object> compiled = TriggerDocument.read(text, source.get());
+        if (compiled != null) {
+            return compiled;
+        }
         Map<String, Object> alert = new LinkedHashMap<>();
         if (!(json(text) instanceof Map<?, ?> columns)) {
             // deeper or longer than the JSON library reads
@@ -155,6 +159,10 @@ public final class AlertReader {
      */
     public Map<String, Object> fromNotification(@Body String payload, @Header("channel") String channel, @Header("alertId") String id) {
         String text = payload == null ? "" : payload;
+        Map<String, Object> compiled = TriggerDocument.read(text, source.get());
+        if (compiled != null && compiled.containsKey("channel")) {
+            return compiled;
+        }
         Map<String, Object> alert = new LinkedHashMap<>();
         Matcher article = ARTICLE.matcher(text);
         if (article.matches()) {
@@ -203,12 +211,12 @@ public final class AlertReader {
         return value != null && suits("id", value);
     }
 
-    /** JSON where it is JSON, else the text as it is. */
+    /** JSON where it is JSON, else the text as it is; also where a number in it is too large for the JSON library. */
     private static Object json(String text) {
         try {
             Object value = JSON.readValue(text, Object.class);
             return value == null ? text : value;
-        } catch (IOException e) {
+        } catch (IOException | NumberFormatException e) {
             return text;
         }
     }
@@ -241,7 +249,7 @@ public final class AlertReader {
     }
 
     /** Whether a value may stand under this key of the document. Null suits every key of it. */
-    private static boolean suits(String key, Object value) {
+    static boolean suits(String key, Object value) {
         return switch (key) {
             case "id" -> value == null || value instanceof String id && canBeId(id);
             case "rule", "reason", "source", "table", "operation", "time", "channel", "partition" ->

@@ -115,10 +115,62 @@ class AlertReaderTest {
         assertEquals("2026-11-23T08:00:00.500Z", alert.get("time"));
     }
 
+    /** As the compiled triggers write it, and as nobody does: with a line break, which has it taken apart. */
+    @ParameterizedTest
+    @ValueSource(strings = {
+        "'operation':'INSERT',@,'new':{'id':1,'c2':null,'c3':-0.50,'t':'\\u00e9\\\"\\ud83d\\ude00','j':{'a':[1,{'b':1e3}]}},'channel':'channel_1'",
+        "'operation':'DELETE',@,'old':{'id':1,'c2':null,'c3':[]},'channel':'channel_1'",
+        "'operation':'UPDATE',@,'old':{'a':1,'b':1.0,'c':null,'d':'x','e':{'f':1.0},'g':1},'new':{'a':1,'b':1.00,'c':0,'d':'y','e':{'f':1},'g':'1'},'channel':'c'",
+        "'operation':'UPDATE',@,'old':{'a':1},'new':{'a':1}",
+        "'operation':'UPDATE',@,'old':{'a':1,'b':2},'new':{'b':2,'a':1},'channel':'c'",
+        "'operation':'UPDATE',@,'old':{'a':1,'b':2},'new':{'a':1},'channel':'c'",
+        "'operation':'INSERT',@,'new':{'quoted \\\" name':1,'half':'\\udc00'}",
+        "'operation':'INSERT',@,'new':{},'channel':null",
+        "'operation':'INSERT',@,'new':{'a':1},'payload':5",
+        "'operation':'INSERT',@,'new':{'a':1},'channel':5,'more':[true]",
+        "'operation':'INSERT',@",
+        "'operation':'',@,'new':{'a':1}",
+    })
+    void theCompiledTriggersDocumentIsTheSameWithoutTakingItApart(String rows) {
+        String rest = rows.replace("@", "'time':'2026-11-23T08:00:00.123456Z'");
+        for (String source : List.of("", "'source':'other \\\" db',")) {
+            String document = ("{'id':'019','rule':'r','reason':'\\u8ba2','severity':'info','status':'resolved'," + source + "'table':'public.feed'," + rest + "}")
+                    .replace('\'', '"');
+            Map<String, Object> row = reader.fromRow(Map.of("feedback", "{\"crt_time\":\"2026-11-23T09:00:00.5+01:00\",\"alert\":" + document + "}"));
+            Map<String, Object> apart = reader.fromRow(Map.of("feedback", "{\"crt_time\":\"2026-11-23T09:00:00.5+01:00\",\"alert\":"
+                    + document.replaceFirst("\\{", "{\n") + "}"));
+            for (String key : List.of("id", "rule", "severity", "status", "source", "operation", "changed")) {
+                assertEquals(apart.get(key), row.get(key), key);
+            }
+            String text = AlertReader.write(row);
+            assertEquals(apart.toString(), AlertReader.parse(text).toString());
+            assertEquals(apart.toString(), row.toString());
+            assertFalse(text.contains("\n"));
+        }
+    }
+
+    @Test
+    void whoeverLooksIntoADocumentMayChangeIt() {
+        Map<String, Object> alert = reader.fromRow(Map.of("feedback", """
+                {"crt_time":"2026-11-23T08:00:00Z","alert":{"id":"019","rule":"r","severity":"info","status":"firing","table":"t","operation":"INSERT","time":"2026","new":{"a":1}}}"""));
+        assertEquals("info", alert.get("severity"));
+        ((Map<?, ?>) alert.get("new")).clear();
+        alert.put("severity", "critical");
+        alert.remove("rule");
+        assertEquals("critical", alert.get("severity"));
+        assertFalse(alert.containsKey("rule"));
+        assertEquals("""
+                {"id":"019","severity":"critical","status":"firing","source":"db","table":"t","operation":"INSERT","time":"2026","old":{},"new":{},"changed":["a"]}""",
+                AlertReader.write(alert));
+    }
+
     @Test
     void aRowThatTheJsonLibraryCannotReadIsKeptAsText() {
         String deep = "{\"a\":" + "[".repeat(2000) + "]".repeat(2000) + "}";
         assertEquals(deep, reader.fromRow(Map.of("feedback", deep)).get("payload"));
+        String large = """
+                {"crt_time":"2026-11-23T08:00:00Z","alert":{"id":"019","rule":"r","severity":"info","status":"firing","table":"t","operation":"INSERT","time":"2026","new":{"a":[1e99999999999]}}}""";
+        assertEquals(large, reader.fromRow(Map.of("feedback", large)).get("payload"));
     }
 
     @Test

@@ -1,0 +1,239 @@
+package dev.rowbell.alert;
+
+import java.io.IOException;
+import java.math.BigDecimal;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.io.JsonStringEncoder;
+
+/**
+ * Reads the document as the compiled triggers write it, and makes of it the alert without taking it apart: nearly every alert is of this form, and
+ * most of what it holds, OLD and NEW, is nothing that a route asks for. What Rowbell adds is put in between. Anything else is left to
+ * {@link AlertReader}, which says what the form is of whatever comes; both make the same alert of the same document. For one document.
+ */
+final class TriggerDocument {
+
+    /** The keys in their order; each at most once. */
+    private static final List<String> KEYS = List.of("id", "rule", "reason", "severity", "status", "source", "table", "partition", "operation", "time",
+            "old", "new", "channel");
+    private static final Map<String, Integer> PLACES = new HashMap<>();
+    private static final List<String> ALWAYS = List.of("id", "rule", "severity", "status", "table", "operation", "time");
+
+    static {
+        KEYS.forEach(key -> PLACES.put(key, PLACES.size()));
+    }
+
+    /** A string in a longer one might be longer than the JSON library reads, which it would say too late. */
+    private static final int LONGEST = 1_000_000;
+
+    private final String text;
+    private final JsonParser parser;
+    private final Map<String, Object> known = new HashMap<>();
+    private final List<Column> old = new ArrayList<>();
+    private final List<String> changed = new ArrayList<>();
+    private int start;
+    private int statusEnd;
+    private int oldStart;
+    private int newKey;
+    private int newStart;
+    private int rowsEnd;
+    private int end;
+
+    /** A column's value as JSON says it: a scalar's own text, of anything else all of it. */
+    private record Column(String name, JsonToken token, String value) {
+    }
+
+    private TriggerDocument(String text, JsonParser parser) {
+        this.text = text;
+        this.parser = parser;
+    }
+
+    /**
+     * @param text the document, or a row of the feedback table that holds nothing else
+     * @return null where it is of any other form
+     */
+    static Map<String, Object> read(String text, String source) {
+        if (text.length() > LONGEST) {
+            return null;
+        }
+        try (JsonParser parser = AlertReader.JSON.createParser(text)) {
+            TriggerDocument document = new TriggerDocument(text, parser);
+            return document.isRead() ? document.alert(source) : null;
+        } catch (IOException | NumberFormatException e) {
+            return null;
+        }
+    }
+
+    private boolean isRead() throws IOException {
+        boolean inRow = false;
+        if (parser.nextToken() != JsonToken.START_OBJECT) {
+            return false;
+        }
+        start = tokenStart();
+        String name = parser.nextFieldName();
+        if ("crt_time".equals(name)) {
+            inRow = true;
+            if (!parser.nextToken().isScalarValue() || !"alert".equals(parser.nextFieldName()) || parser.nextToken() != JsonToken.START_OBJECT) {
+                return false;
+            }
+            start = tokenStart();
+            name = parser.nextFieldName();
+        }
+        int last = -1;
+        for (; name != null; name = parser.nextFieldName()) {
+            int place = PLACES.getOrDefault(name, -1);
+            if (name.equals("new")) {
+                newKey = tokenStart();
+            }
+            if (place <= last || !isRead(name, parser.nextToken())) {
+                return false;
+            }
+            last = place;
+        }
+        end = position();
+        return parser.currentToken() == JsonToken.END_OBJECT && (!inRow || parser.nextToken() == JsonToken.END_OBJECT) && parser.nextToken() == null
+                && known.keySet().containsAll(ALWAYS) && rowsEnd > 0 && isOnOneLine();
+    }
+
+    private boolean isRead(String key, JsonToken token) throws IOException {
+        switch (key) {
+            case "old" -> {
+                oldStart = tokenStart();
+                return token == JsonToken.START_OBJECT && isOldRead();
+            }
+            case "new" -> {
+                newStart = tokenStart();
+                return token == JsonToken.START_OBJECT && isNewRead();
+            }
+            default -> {
+                if (token != JsonToken.VALUE_STRING) {
+                    return false;
+                }
+                String value = parser.getText();
+                known.put(key, value);
+                if (key.equals("status")) {
+                    statusEnd = position();
+                }
+                return !value.isEmpty() && AlertReader.suits(key, value);
+            }
+        }
+    }
+
+    private boolean isOldRead() throws IOException {
+        for (String name = parser.nextFieldName(); name != null; name = parser.nextFieldName()) {
+            JsonToken token = parser.nextToken();
+            old.add(new Column(name, token, value(token)));
+        }
+        rowsEnd = position();
+        return true;
+    }
+
+    /** As {@link AlertReader} compares them; columns that are not in the same order in both are left to it. */
+    private boolean isNewRead() throws IOException {
+        int place = 0;
+        for (String name = parser.nextFieldName(); name != null; name = parser.nextFieldName(), place++) {
+            JsonToken token = parser.nextToken();
+            boolean same;
+            if (oldStart == 0) {
+                skip(token);
+                same = token == JsonToken.VALUE_NULL;
+            } else if (place < old.size() && old.get(place).name().equals(name)) {
+                same = isSame(old.get(place), token, value(token));
+            } else {
+                return false;
+            }
+            if (!same) {
+                changed.add(name);
+            }
+        }
+        rowsEnd = position();
+        return oldStart == 0 || place == old.size();
+    }
+
+    private static boolean isSame(Column before, JsonToken token, String value) throws IOException {
+        if (before.token() == token && before.value().equals(value)) {
+            return true;
+        }
+        if (before.token().isNumeric() && token.isNumeric()) {
+            return new BigDecimal(before.value()).compareTo(new BigDecimal(value)) == 0;
+        }
+        return before.token() == token && token.isStructStart()
+                && AlertReader.JSON.readValue(before.value(), Object.class).equals(AlertReader.JSON.readValue(value, Object.class));
+    }
+
+    private String value(JsonToken token) throws IOException {
+        if (token.isStructStart()) {
+            int from = tokenStart();
+            skip(token);
+            return text.substring(from, position());
+        }
+        skip(token);
+        return parser.getText();
+    }
+
+    /** Over a value, which is one that can be read: some numbers are too large for that. */
+    private void skip(JsonToken token) throws IOException {
+        int depth = 0;
+        for (JsonToken t = token;; t = parser.nextToken()) {
+            if (t.isStructStart()) {
+                depth++;
+            } else if (t.isStructEnd()) {
+                depth--;
+            } else if (t == JsonToken.VALUE_NUMBER_FLOAT) {
+                parser.getDecimalValue();
+            }
+            if (depth == 0) {
+                return;
+            }
+        }
+    }
+
+    /** Foreign white space may be more than one. */
+    private boolean isOnOneLine() {
+        for (int i = start; i < end; i++) {
+            if (text.charAt(i) < ' ') {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private int tokenStart() {
+        return (int) parser.currentTokenLocation().getCharOffset();
+    }
+
+    private int position() {
+        return (int) parser.currentLocation().getCharOffset();
+    }
+
+    private Map<String, Object> alert(String source) {
+        if (newStart == 0) {
+            old.stream().filter(column -> column.token() != JsonToken.VALUE_NULL).forEach(column -> changed.add(column.name()));
+        }
+        StringBuilder document = new StringBuilder(end - start + 100 + 16 * changed.size()).append(text, start, statusEnd);
+        if (known.putIfAbsent("source", source) == null) {
+            JsonStringEncoder.getInstance().quoteAsString(source, document.append(",\"source\":\""));
+            document.append('"');
+        }
+        if (oldStart == 0) {
+            // always there, if only empty
+            document.append(text, statusEnd, newKey).append("\"old\":{},").append(text, newKey, rowsEnd);
+        } else {
+            document.append(text, statusEnd, rowsEnd).append(newStart == 0 ? ",\"new\":{}" : "");
+        }
+        known.put("changed", Collections.unmodifiableList(changed));
+        document.append(",\"changed\":[");
+        for (String name : changed) {
+            document.append(name == changed.get(0) ? "\"" : "\",\"");
+            JsonStringEncoder.getInstance().quoteAsString(name, document);
+        }
+        document.append(changed.isEmpty() ? "]" : "\"]").append(text, rowsEnd, end);
+        return new UnreadAlert(document.toString(), known);
+    }
+}
