@@ -72,7 +72,8 @@ public final class RowbellPlugin implements ContextServicePlugin {
             DataSource dataSource = CamelContextHelper.mandatoryLookup(context, Rowbell.DATA_SOURCE, DataSource.class);
             rowbell.silences().start(dataSource);
             return new FeedbackTransaction(dataSource, rowbell.rules().hits(),
-                    rowbell.silences(), rowbell.figures(), rowbell.doorbell(), rowbell.settings().text("rowbell.feedback.table"));
+                    rowbell.silences(), rowbell.figures(), rowbell.doorbell(), rowbell.settings().text("rowbell.feedback.table"),
+                    rowbell.settings().number("rowbell.feedback.batch", 1));
         });
     }
 

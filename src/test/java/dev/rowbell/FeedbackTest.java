@@ -100,6 +100,19 @@ class FeedbackTest {
         }
     }
 
+    /** Which two threads share. */
+    @Test
+    void aLongQueueComesOldestFirstToo() {
+        try (RunningRowbell first = RunningRowbell.start(settings)) {
+            assertEquals(0, database.count("rowbell.feedback"));
+        }
+        raise(1, 20_000);
+        try (RunningRowbell second = RunningRowbell.start(settings)) {
+            await().atMost(Duration.ofSeconds(60)).until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
+            assertEquals(IntStream.rangeClosed(1, 20_000).mapToObj(i -> "a" + i).toList(), received("id"));
+        }
+    }
+
     @Test
     void theDoorbellIsHeardBeforeTheNextPoll() {
         settings.put("rowbell.feedback.poll", "1h");

@@ -24,8 +24,9 @@ public final class LowWater {
      * One look.
      *
      * @param since from where
+     * @param forgets how often it had been forgotten before
      */
-    public record Look(Timestamp since, long started) {
+    public record Look(Timestamp since, long started, int forgets) {
 
         boolean isAtEverything() {
             return since == BEGINNING;
@@ -35,6 +36,7 @@ public final class LowWater {
     private final LongSupplier nanoTime;
     private Timestamp mark = NOW;
     private boolean forgotten = true;
+    private int forgets;
     private long everythingAt;
     private long everythingTook;
 
@@ -50,13 +52,14 @@ public final class LowWater {
     public synchronized Look next() {
         long now = nanoTime.getAsLong();
         boolean everything = forgotten || now - everythingAt >= everythingTook * SHARE;
-        return new Look(everything ? BEGINNING : mark, now);
+        return new Look(everything ? BEGINNING : mark, now, forgets);
     }
 
     /** The database has answered, before anything is done with what it said. */
     public synchronized void answered(Look look) {
         if (look.isAtEverything()) {
-            forgotten = false;
+            // what has been given back meanwhile was not seen
+            forgotten &= forgets != look.forgets();
             everythingAt = nanoTime.getAsLong();
             everythingTook = everythingAt - look.started();
         }
@@ -74,12 +77,13 @@ public final class LowWater {
         } else if (last instanceof Timestamp time) {
             mark = time;
         } else {
-            forgotten = true;
+            forget();
         }
     }
 
     /** The next look is at everything: what was found is there again. */
     public synchronized void forget() {
         forgotten = true;
+        forgets++;
     }
 }

@@ -15,8 +15,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Polls the feedback table when somebody rings, and otherwise every {@code delay} of its consumer as a backstop, or after a second where the
- * last poll failed; in a storm, when nobody rings, all the time. However often it is rung while a poll runs, one more poll follows. Safe for
- * many threads.
+ * last poll failed; in a storm, when nobody rings, all the time. However often it is rung while a poll runs, one more poll follows. Where more
+ * waits than one poll takes, a second thread polls too, one stage behind the first. Safe for many threads.
  */
 public final class Doorbell extends ServiceSupport implements ScheduledPollConsumerScheduler {
 
@@ -28,11 +28,14 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
     private static final Duration AWAKE = Duration.ofMillis(5);
 
     private final Semaphore rung = new Semaphore(0);
+    private final Semaphore wanted = new Semaphore(0);
     private final Awake awake = new Awake();
+    private final Stages stages = new Stages();
     private CamelContext context;
     private ScheduledPollConsumer consumer;
     private Runnable poll;
-    private ExecutorService thread;
+    private ExecutorService threads;
+    private volatile Thread helper;
     private volatile boolean running;
 
     /** Look at the table now. */
@@ -43,6 +46,18 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
         }
     }
 
+    /** Somebody else shall poll too. */
+    void help() {
+        if (wanted.availablePermits() == 0) {
+            wanted.release();
+        }
+    }
+
+    /** Whether this thread polls only where there is enough for two. */
+    boolean isHelping() {
+        return Thread.currentThread() == helper;
+    }
+
     /** The database was away: what writers were told may be gone. */
     public void forget() {
         awake.forget();
@@ -50,6 +65,10 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
 
     Awake awake() {
         return awake;
+    }
+
+    Stages stages() {
+        return stages;
     }
 
     @Override
@@ -69,12 +88,13 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
 
     @Override
     public synchronized void startScheduler() {
-        if (thread == null) {
+        if (threads == null) {
             running = true;
-            thread = context.getExecutorServiceManager().newSingleThreadExecutor(this, "feedback");
+            threads = context.getExecutorServiceManager().newFixedThreadPool(this, "feedback", 2);
             ScheduledPollConsumer polled = consumer;
             Runnable task = poll;
-            thread.execute(() -> run(polled, task));
+            threads.execute(() -> run(polled, task));
+            threads.execute(() -> help(polled, task));
         }
     }
 
@@ -90,6 +110,22 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
         }
     }
 
+    private void help(ScheduledPollConsumer polled, Runnable task) {
+        helper = Thread.currentThread();
+        try {
+            while (running) {
+                // also where nobody asks: an Error may have left a transaction behind, which the next poll ends
+                wanted.tryAcquire(polled.getDelay(), TimeUnit.MILLISECONDS);
+                wanted.drainPermits();
+                if (running) {
+                    poll(task);
+                }
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
     private Duration wait(ScheduledPollConsumer polled) {
         Duration delay = Duration.ofMillis(polled.getDelay());
         // who rang for a poll that failed does not ring again
@@ -97,28 +133,31 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
         return longest.compareTo(delay) < 0 ? longest : delay;
     }
 
-    private static void poll(Runnable task) {
+    private void poll(Runnable task) {
         try {
             task.run();
         } catch (Throwable e) {
             // Camel lets Errors through; without this thread no alert would ever be taken again
             LOG.error("polling the feedback table failed, trying again", e);
+        } finally {
+            stages.leave();
         }
     }
 
     @Override
     public synchronized boolean isSchedulerStarted() {
-        return thread != null;
+        return threads != null;
     }
 
-    /** Waits for the poll that runs. */
+    /** Waits for the polls that run. */
     @Override
     protected synchronized void doStop() {
-        if (thread != null) {
+        if (threads != null) {
             running = false;
             ring();
-            context.getExecutorServiceManager().shutdownGraceful(thread, TimeUnit.SECONDS.toMillis(context.getShutdownStrategy().getTimeout()));
-            thread = null;
+            help();
+            context.getExecutorServiceManager().shutdownGraceful(threads, TimeUnit.SECONDS.toMillis(context.getShutdownStrategy().getTimeout()));
+            threads = null;
         }
     }
 

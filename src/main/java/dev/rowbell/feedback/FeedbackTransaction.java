@@ -18,6 +18,7 @@ import dev.rowbell.silence.Silences;
 import org.apache.camel.Consumer;
 import org.apache.camel.Endpoint;
 import org.apache.camel.Exchange;
+import org.apache.camel.ExchangePropertyKey;
 import org.apache.camel.Route;
 import org.apache.camel.spi.PollingConsumerPollStrategy;
 import org.apache.camel.support.RoutePolicySupport;
@@ -48,27 +49,49 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     private final DataSource dataSource;
     private final Awake awake;
     private final String table;
+    private final int batch;
+    private final Doorbell doorbell;
+    private final Stages stages;
     /** Whether writers can be told not to ring, as far as is known. */
     private volatile boolean silenced = true;
     /** Whether writers can be told to ring, as far as is known. */
     private volatile boolean heard = true;
-    private final ThreadLocal<TransactionStatus> current = new ThreadLocal<>();
+    private final ThreadLocal<Poll> current = new ThreadLocal<>();
     private final LowWater lowWater = new LowWater();
-    private volatile LowWater.Look look;
-    private volatile Savepoints savepoints;
-    /** The time of the row that was routed last, as the driver has it. */
-    private volatile Object last;
+    /** Whether more waited than one poll takes, when somebody looked last. */
+    private volatile boolean backlog;
     private final Map<Endpoint, Routed> routed = new ConcurrentHashMap<>();
+
+    /** What this thread's poll is at. */
+    private static final class Poll {
+
+        private final LowWater.Look look;
+        private TransactionStatus status;
+        private Savepoints savepoints;
+        private boolean answered;
+        /** The time of the row that was routed last, as the driver has it. */
+        private Object last;
+        /** Stopped before its alerts could be routed. */
+        private boolean interrupted;
+
+        private Poll(LowWater.Look look) {
+            this.look = look;
+        }
+    }
 
     /**
      * @param hits to be told of alerts when their transaction has committed, as the next two are
      * @param doorbell to be told how many alerts come
      * @param table the feedback table
+     * @param batch how many alerts a poll takes at most
      */
-    public FeedbackTransaction(DataSource dataSource, Hits hits, Silences silences, Figures figures, Doorbell doorbell, String table) {
+    public FeedbackTransaction(DataSource dataSource, Hits hits, Silences silences, Figures figures, Doorbell doorbell, String table, int batch) {
         this.dataSource = dataSource;
         this.table = table;
+        this.batch = batch;
+        this.doorbell = doorbell;
         awake = doorbell.awake();
+        stages = doorbell.stages();
         manager = new DataSourceTransactionManager(dataSource);
         template = new TransactionTemplate(manager);
         this.hits = hits;
@@ -98,17 +121,34 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
 
     /** From where this poll looks; asked by its query. */
     public Timestamp since() {
-        return look.since();
+        return current.get().look.since();
     }
 
     @Override
     public void onExchangeBegin(Route route, Exchange exchange) {
-        if (exchange.getIn().getBody() instanceof Map<?, ?> row) {
-            if (last == null) {
-                lowWater.answered(look);
-                savepoints.restore();
+        Poll poll = current.get();
+        if (poll != null && exchange.getIn().getBody() instanceof Map<?, ?> row) {
+            if (!poll.answered) {
+                answered(poll, route.getEndpoint(), exchange.getProperty(ExchangePropertyKey.BATCH_SIZE, 0, Integer.class));
             }
-            last = row.get("crt_time");
+            poll.last = row.get("crt_time");
+        }
+    }
+
+    private void answered(Poll poll, Endpoint endpoint, int alerts) {
+        poll.answered = true;
+        lowWater.answered(poll.look);
+        poll.savepoints.restore();
+        backlog = alerts >= batch;
+        if (backlog) {
+            doorbell.help();
+        }
+        try {
+            stages.enter(Stages.Stage.ROUTING);
+            routed(endpoint).clear();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            poll.interrupted = true;
         }
     }
 
@@ -127,36 +167,60 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     public boolean begin(Consumer consumer, Endpoint endpoint) {
         // what an Error left behind
         rollback();
-        routed(endpoint).clear();
+        if (doorbell.isHelping() && !backlog) {
+            return false;
+        }
+        try {
+            stages.enter(Stages.Stage.TAKING);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
         listen(consumer, false);
-        look = lowWater.next();
-        last = null;
-        current.set(manager.getTransaction(template));
-        savepoints = Savepoints.none(dataSource);
+        Poll poll = new Poll(lowWater.next());
+        current.set(poll);
+        poll.status = manager.getTransaction(template);
+        poll.savepoints = Savepoints.none(dataSource);
         return true;
     }
 
     /** @throws IllegalStateException where not all that was taken has been routed; the caller then rolls back */
     @Override
     public void commit(Consumer consumer, Endpoint endpoint, int polledMessages) {
-        Routed alerts = routed(endpoint);
-        if (alerts.count() != polledMessages) {
-            throw new IllegalStateException("of %d alerts %d were routed, all of them stay in the feedback table"
-                    .formatted(polledMessages, alerts.count()));
-        }
+        Poll poll = current.get();
+        Routed.Batch alerts = Routed.Batch.NONE;
         if (polledMessages > 0) {
+            alerts = routed(endpoint).batch();
+            if (alerts.count() != polledMessages || poll.interrupted) {
+                throw new IllegalStateException("of %d alerts %d were routed, all of them stay in the feedback table"
+                        .formatted(polledMessages, alerts.count()));
+            }
+            enterFiling();
             tell(polledMessages);
         } else {
-            lowWater.answered(look);
+            backlog = false;
+            lowWater.answered(poll.look);
         }
-        TransactionStatus status = current.get();
         current.remove();
-        manager.commit(status);
-        lowWater.found(last, polledMessages == 0);
-        count("durable", alerts.batch());
+        try {
+            manager.commit(poll.status);
+        } finally {
+            stages.leave();
+        }
+        lowWater.found(poll.last, polledMessages == 0);
+        count("durable", alerts);
         if (polledMessages == 0) {
             listen(consumer, true);
             silences.readAtLeisure();
+        }
+    }
+
+    private void enterFiling() {
+        try {
+            stages.enter(Stages.Stage.FILING);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("stopped before the alerts were filed, all of them stay in the feedback table", e);
         }
     }
 
@@ -220,10 +284,14 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     }
 
     private void rollback() {
-        TransactionStatus status = current.get();
+        Poll poll = current.get();
         current.remove();
-        if (status != null && !status.isCompleted()) {
-            manager.rollback(status);
+        try {
+            if (poll != null && poll.status != null && !poll.status.isCompleted()) {
+                manager.rollback(poll.status);
+            }
+        } finally {
+            stages.leave();
         }
     }
 }

@@ -16,8 +16,14 @@ final class Routed {
     private List<Map<String, Object>> silenced = new ArrayList<>();
     private List<Long> silences = new ArrayList<>();
 
-    /** What came through, as it was taken. */
-    record Batch(List<Map<String, Object>> alerts, List<Map<String, Object>> silenced, List<Long> silences) {
+    /**
+     * What came through, as it was taken.
+     *
+     * @param count also of those that a route of the user's made without the alert
+     */
+    record Batch(int count, List<Map<String, Object>> alerts, List<Map<String, Object>> silenced, List<Long> silences) {
+
+        static final Batch NONE = new Batch(0, List.of(), List.of(), List.of());
     }
 
     synchronized void clear() {
@@ -40,12 +46,7 @@ final class Routed {
         }
     }
 
-    /** Also of those that a route of the user's made without the alert. */
-    synchronized int count() {
-        return count;
-    }
-
     synchronized Batch batch() {
-        return new Batch(alerts, silenced, silences);
+        return new Batch(count, alerts, silenced, silences);
     }
 }

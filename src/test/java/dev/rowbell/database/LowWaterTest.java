@@ -54,6 +54,15 @@ class LowWaterTest {
     }
 
     @Test
+    void whatWasGivenBackDuringALookAtEverythingIsLookedForAgain() {
+        LowWater.Look everything = lowWater.next();
+        lowWater.forget();
+        lowWater.answered(everything);
+        lowWater.found(TEN, false);
+        assertTrue(lowWater.next().isAtEverything());
+    }
+
+    @Test
     void aTimeThatIsNotKnownIsNoPlaceToGoOnFrom() {
         look(Duration.ofSeconds(1));
         lowWater.found("today", false);
