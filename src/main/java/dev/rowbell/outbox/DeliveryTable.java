@@ -221,7 +221,23 @@ final class DeliveryTable {
     /** The same with those of a sink whose taker has died. Nobody has them then. */
     void unbundleAbandoned(String sink, Duration lease) throws SQLException {
         // of nobody's lease: the clock was set back
-        unbundle("sink = ? and (taken_until <= clock_timestamp() or taken_until > clock_timestamp() + ? * interval '2 ms')", null, sink, lease.toMillis());
+        String abandoned = "sink = ? and (taken_until <= clock_timestamp() or taken_until > clock_timestamp() + ? * interval '2 ms')";
+        if (isAny(abandoned, sink, lease)) {
+            unbundle(abandoned, null, sink, lease.toMillis());
+        }
+    }
+
+    /** Asked now and then by each sink, and as a rule there are none: for that a transaction would be too much. */
+    private boolean isAny(String which, String sink, Duration lease) throws SQLException {
+        try (Connection connection = dataSource.getConnection();
+                PreparedStatement statement = connection.prepareStatement("select exists (select from rowbell.bundle where " + which + ")")) {
+            statement.setString(1, sink);
+            statement.setLong(2, lease.toMillis());
+            try (ResultSet row = statement.executeQuery()) {
+                row.next();
+                return row.getBoolean(1);
+            }
+        }
     }
 
     private List<Delivery> unbundle(String which, Taker until, Object... parameters) throws SQLException {

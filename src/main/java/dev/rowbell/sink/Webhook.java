@@ -139,8 +139,22 @@ public final class Webhook {
      * become percent and the hexadecimal of their UTF-8. So nothing that a row holds can end a header.
      */
     private static String encoded(String value) {
-        return value.codePoints().mapToObj(c -> c > ' ' && c < 0x7f && c != '"' && c != '%' ? Character.toString(c)
+        return isPlain(value) ? value : value.codePoints().mapToObj(c -> isPlain(c) ? Character.toString(c)
                 : percent(Character.toString(c).getBytes(StandardCharsets.UTF_8))).collect(Collectors.joining());
+    }
+
+    /** As nearly every value is. */
+    private static boolean isPlain(String value) {
+        for (int i = 0; i < value.length(); i++) {
+            if (!isPlain(value.charAt(i))) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static boolean isPlain(int c) {
+        return c > ' ' && c < 0x7f && c != '"' && c != '%';
     }
 
     private static String percent(byte[] bytes) {
