@@ -1,44 +1,56 @@
 package dev.rowbell.database;
 
 import java.sql.Timestamp;
+import java.time.Duration;
 import java.util.function.LongSupplier;
 
 import org.postgresql.PGStatement;
 
 /**
  * From where to look into a queue that is taken from its head. What was taken stays in its index until a vacuum, and for as long as any session
- * has a transaction open that is older: each look from the very beginning would walk over all of it again. So it goes on from what was found
- * last; and now and then it looks at everything, for what was committed late, comes with a time of long ago, or was given back. Safe for many
- * threads.
+ * has a transaction open that is older: each look from the very beginning would walk over all of it again. So a look goes on from what was found
+ * last; now and then one begins a little before that, for what was committed late, and now and then one looks at everything, for what has a
+ * time of long ago or was given back. Safe for many threads.
  */
 public final class LowWater {
 
     private static final Timestamp BEGINNING = new Timestamp(PGStatement.DATE_NEGATIVE_INFINITY);
-    /** All that is older has been seen. SQL looks at the last 2 seconds in any case, for those who commit late. */
-    private static final Timestamp NOW = new Timestamp(PGStatement.DATE_POSITIVE_INFINITY);
 
-    /** Looks at everything take a tenth of the time at most: where they are quick, which they are as a rule, nearly each look is one. */
+    /** Who writes a row commits it so much later at most, as a rule. Where nothing waited, SQL looks at as much before its own now(). */
+    private static final Duration LATE = Duration.ofSeconds(2);
+
+    /**
+     * Looks at everything take a tenth of the time at most, and so do those at what may be late: where they are quick, which they are as a rule,
+     * nearly each look is one.
+     */
     private static final int SHARE = 10;
+
+    private enum Kind {
+        EVERYTHING, LATE, NEW
+    }
 
     /**
      * One look.
      *
-     * @param since from where
+     * @param since from where; null: the last 2 seconds
      * @param forgets how often it had been forgotten before
      */
-    public record Look(Timestamp since, long started, int forgets) {
+    public record Look(Timestamp since, Kind kind, long started, int forgets) {
 
         boolean isAtEverything() {
-            return since == BEGINNING;
+            return kind == Kind.EVERYTHING;
         }
     }
 
     private final LongSupplier nanoTime;
-    private Timestamp mark = NOW;
+    /** Null where nothing was left. */
+    private Timestamp mark;
     private boolean forgotten = true;
     private int forgets;
     private long everythingAt;
     private long everythingTook;
+    private long lateAt;
+    private long lateTook;
 
     public LowWater() {
         this(System::nanoTime);
@@ -48,32 +60,42 @@ public final class LowWater {
         this.nanoTime = nanoTime;
     }
 
-    /** From where to look now; for {@link #looked}. */
+    /** From where to look now; for {@link #answered}. */
     public synchronized Look next() {
         long now = nanoTime.getAsLong();
-        boolean everything = forgotten || now - everythingAt >= everythingTook * SHARE;
-        return new Look(everything ? BEGINNING : mark, now, forgets);
+        if (forgotten || now - everythingAt >= everythingTook * SHARE) {
+            return new Look(BEGINNING, Kind.EVERYTHING, now, forgets);
+        } else if (mark == null) {
+            return new Look(null, Kind.LATE, now, forgets);
+        } else if (now - lateAt >= lateTook * SHARE) {
+            return new Look(Timestamp.from(mark.toInstant().minus(LATE)), Kind.LATE, now, forgets);
+        }
+        return new Look(mark, Kind.NEW, now, forgets);
     }
 
     /** The database has answered, before anything is done with what it said. */
     public synchronized void answered(Look look) {
-        if (look.isAtEverything()) {
+        long now = nanoTime.getAsLong();
+        if (look.kind() == Kind.EVERYTHING) {
             // what has been given back meanwhile was not seen
             forgotten &= forgets != look.forgets();
-            everythingAt = nanoTime.getAsLong();
-            everythingTook = everythingAt - look.started();
+            everythingAt = now;
+            everythingTook = now - look.started();
+        } else if (look.kind() == Kind.LATE) {
+            lateAt = now;
+            lateTook = now - look.started();
         }
     }
 
     /**
-     * What was found, once it has been taken for good.
+     * What was found. Where it is not taken for good after all, it is to be forgotten.
      *
      * @param last the time of the last of it; where that is not known the next look is at everything
      * @param nothing whether there was nothing
      */
     public synchronized void found(Object last, boolean nothing) {
         if (nothing) {
-            mark = NOW;
+            mark = null;
         } else if (last instanceof Timestamp time) {
             mark = time;
         } else {

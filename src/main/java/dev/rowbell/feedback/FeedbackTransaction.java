@@ -69,6 +69,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         private TransactionStatus status;
         private Savepoints savepoints;
         private boolean answered;
+        private boolean found;
         /** The time of the row that was routed last, as the driver has it. */
         private Object last;
         /** Stopped before its alerts could be routed. */
@@ -129,15 +130,21 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         Poll poll = current.get();
         if (poll != null && exchange.getIn().getBody() instanceof Map<?, ?> row) {
             if (!poll.answered) {
-                answered(poll, route.getEndpoint(), exchange.getProperty(ExchangePropertyKey.BATCH_SIZE, 0, Integer.class));
+                answered(poll, route.getEndpoint(), exchange.getProperty(ExchangePropertyKey.BATCH_SIZE, 0, Integer.class), row.get("newest"));
             }
             poll.last = row.get("crt_time");
         }
     }
 
-    private void answered(Poll poll, Endpoint endpoint, int alerts) {
+    /** @param newest the time of the last that was taken; null where the query does not say it */
+    private void answered(Poll poll, Endpoint endpoint, int alerts, Object newest) {
         poll.answered = true;
         lowWater.answered(poll.look);
+        if (newest != null) {
+            // before it is committed: who looks meanwhile would only find that it is locked
+            lowWater.found(newest, false);
+            poll.found = true;
+        }
         poll.savepoints.restore();
         backlog = alerts >= batch;
         if (backlog) {
@@ -207,7 +214,9 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         } finally {
             stages.leave();
         }
-        lowWater.found(poll.last, polledMessages == 0);
+        if (!poll.found) {
+            lowWater.found(poll.last, polledMessages == 0);
+        }
         count("durable", alerts);
         if (polledMessages == 0) {
             listen(consumer, true);

@@ -308,7 +308,7 @@ final class DeliveryTable {
                           select ctid
                           from rowbell.delivery
                           where sink = ?
-                            and due >= least(?, now() - interval '2 s')
+                            and due >= coalesce(?, now() - interval '2 s')
                             and due <= clock_timestamp()
                             and (taken_until <= clock_timestamp() or taken_until > clock_timestamp() + ? * interval '2 ms')
                           order by due, id

@@ -2,6 +2,7 @@ package dev.rowbell.database;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.sql.Timestamp;
@@ -29,9 +30,27 @@ class LowWaterTest {
     void theFirstLookIsAtEverythingAndTheNextGoesOnFromWhatWasFound() {
         assertTrue(look(Duration.ofSeconds(1)).isAtEverything());
         lowWater.found(TEN, false);
-        LowWater.Look next = look(Duration.ofMillis(1));
-        assertFalse(next.isAtEverything());
-        assertEquals(TEN, next.since());
+        assertEquals(Timestamp.valueOf("2026-11-25 09:59:58"), look(Duration.ofMillis(1)).since());
+        assertEquals(TEN, look(Duration.ofMillis(1)).since());
+    }
+
+    @Test
+    void looksAtWhatMayBeLateTakeATenthOfTheTime() {
+        look(Duration.ofHours(1));
+        lowWater.found(TEN, false);
+        look(Duration.ofSeconds(1));
+        now.addAndGet(Duration.ofSeconds(9).toNanos());
+        assertEquals(TEN, lowWater.next().since());
+        now.addAndGet(Duration.ofSeconds(1).toNanos());
+        assertEquals(Timestamp.valueOf("2026-11-25 09:59:58"), lowWater.next().since());
+    }
+
+    @Test
+    void whereNothingWasLeftTheDatabaseSaysWhatMayBeLate() {
+        look(Duration.ofHours(1));
+        lowWater.found(null, true);
+        assertNull(look(Duration.ofSeconds(1)).since());
+        assertNull(lowWater.next().since());
     }
 
     @Test
