@@ -63,6 +63,8 @@ final class TriggerDocument {
             return null;
         }
         try (JsonParser parser = AlertReader.JSON.createParser(text)) {
+            // of which a Map would have the last
+            parser.enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
             TriggerDocument document = new TriggerDocument(text, parser);
             return document.isRead() ? document.alert(source) : null;
         } catch (IOException | NumberFormatException e) {
@@ -229,9 +231,10 @@ final class TriggerDocument {
         }
         known.put("changed", Collections.unmodifiableList(changed));
         document.append(",\"changed\":[");
+        String quote = "\"";
         for (String name : changed) {
-            document.append(name == changed.get(0) ? "\"" : "\",\"");
-            JsonStringEncoder.getInstance().quoteAsString(name, document);
+            JsonStringEncoder.getInstance().quoteAsString(name, document.append(quote));
+            quote = "\",\"";
         }
         document.append(changed.isEmpty() ? "]" : "\"]").append(text, rowsEnd, end);
         return new UnreadAlert(document.toString(), known);

@@ -90,13 +90,14 @@ public final class LowWater {
     /**
      * What was found. Where it is not taken for good after all, it is to be forgotten.
      *
-     * @param last the time of the last of it; where that is not known the next look is at everything
+     * @param last the time of the last of it; where that is not known or infinite the next look is at everything
      * @param nothing whether there was nothing
      */
     public synchronized void found(Object last, boolean nothing) {
         if (nothing) {
             mark = null;
-        } else if (last instanceof Timestamp time) {
+        } else if (last instanceof Timestamp time && time.getTime() != PGStatement.DATE_POSITIVE_INFINITY
+                && time.getTime() != PGStatement.DATE_NEGATIVE_INFINITY) {
             mark = time;
         } else {
             forget();

@@ -30,13 +30,14 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
     private final Semaphore rung = new Semaphore(0);
     private final Semaphore wanted = new Semaphore(0);
     private final Awake awake = new Awake();
-    private final Stages stages = new Stages();
+    private volatile Stages stages = new Stages();
     private CamelContext context;
     private ScheduledPollConsumer consumer;
     private Runnable poll;
     private ExecutorService threads;
     private volatile Thread helper;
     private volatile boolean running;
+    private volatile boolean failed;
 
     /** Look at the table now. */
     public void ring() {
@@ -50,6 +51,14 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
     void help() {
         if (wanted.availablePermits() == 0) {
             wanted.release();
+        }
+    }
+
+    /** This thread's poll failed, and what it took is in the table again; who rang for it does not ring again. */
+    void failed() {
+        failed = true;
+        if (isHelping()) {
+            ring();
         }
     }
 
@@ -67,6 +76,7 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
         return awake;
     }
 
+    /** Others than before where polling was stopped meanwhile: a thread that hangs in a route keeps nobody up who comes after it. */
     Stages stages() {
         return stages;
     }
@@ -90,6 +100,7 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
     public synchronized void startScheduler() {
         if (threads == null) {
             running = true;
+            stages = new Stages();
             threads = context.getExecutorServiceManager().newFixedThreadPool(this, "feedback", 2);
             ScheduledPollConsumer polled = consumer;
             Runnable task = poll;
@@ -101,6 +112,7 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
     private void run(ScheduledPollConsumer polled, Runnable task) {
         try {
             while (running) {
+                failed = false;
                 poll(task);
                 rung.tryAcquire(wait(polled).toMillis(), TimeUnit.MILLISECONDS);
                 rung.drainPermits();
@@ -128,19 +140,19 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
 
     private Duration wait(ScheduledPollConsumer polled) {
         Duration delay = Duration.ofMillis(polled.getDelay());
-        // who rang for a poll that failed does not ring again
-        Duration longest = polled.getErrorCounter() > 0 ? RETRY : awake.isAwake() ? AWAKE : delay;
+        Duration longest = failed || polled.getErrorCounter() > 0 ? RETRY : awake.isAwake() ? AWAKE : delay;
         return longest.compareTo(delay) < 0 ? longest : delay;
     }
 
     private void poll(Runnable task) {
+        Stages own = stages;
         try {
             task.run();
         } catch (Throwable e) {
             // Camel lets Errors through; without this thread no alert would ever be taken again
             LOG.error("polling the feedback table failed, trying again", e);
         } finally {
-            stages.leave();
+            own.leave();
         }
     }
 

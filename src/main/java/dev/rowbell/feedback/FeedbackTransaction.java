@@ -51,7 +51,6 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     private final String table;
     private final int batch;
     private final Doorbell doorbell;
-    private final Stages stages;
     /** Whether writers can be told not to ring, as far as is known. */
     private volatile boolean silenced = true;
     /** Whether writers can be told to ring, as far as is known. */
@@ -65,6 +64,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     /** What this thread's poll is at. */
     private static final class Poll {
 
+        private final Stages stages;
         private final LowWater.Look look;
         private TransactionStatus status;
         private Savepoints savepoints;
@@ -75,7 +75,8 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         /** Stopped before its alerts could be routed. */
         private boolean interrupted;
 
-        private Poll(LowWater.Look look) {
+        private Poll(Stages stages, LowWater.Look look) {
+            this.stages = stages;
             this.look = look;
         }
     }
@@ -92,7 +93,6 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         this.batch = batch;
         this.doorbell = doorbell;
         awake = doorbell.awake();
-        stages = doorbell.stages();
         manager = new DataSourceTransactionManager(dataSource);
         template = new TransactionTemplate(manager);
         this.hits = hits;
@@ -151,7 +151,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
             doorbell.help();
         }
         try {
-            stages.enter(Stages.Stage.ROUTING);
+            poll.stages.enter(Stages.Stage.ROUTING);
             routed(endpoint).clear();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -177,6 +177,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         if (doorbell.isHelping() && !backlog) {
             return false;
         }
+        Stages stages = doorbell.stages();
         try {
             stages.enter(Stages.Stage.TAKING);
         } catch (InterruptedException e) {
@@ -184,7 +185,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
             return false;
         }
         listen(consumer, false);
-        Poll poll = new Poll(lowWater.next());
+        Poll poll = new Poll(stages, lowWater.next());
         current.set(poll);
         poll.status = manager.getTransaction(template);
         poll.savepoints = Savepoints.none(dataSource);
@@ -202,7 +203,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
                 throw new IllegalStateException("of %d alerts %d were routed, all of them stay in the feedback table"
                         .formatted(polledMessages, alerts.count()));
             }
-            enterFiling();
+            enterFiling(poll);
             tell(polledMessages);
         } else {
             backlog = false;
@@ -212,7 +213,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         try {
             manager.commit(poll.status);
         } finally {
-            stages.leave();
+            poll.stages.leave();
         }
         if (!poll.found) {
             lowWater.found(poll.last, polledMessages == 0);
@@ -224,9 +225,9 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         }
     }
 
-    private void enterFiling() {
+    private static void enterFiling(Poll poll) {
         try {
-            stages.enter(Stages.Stage.FILING);
+            poll.stages.enter(Stages.Stage.FILING);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new IllegalStateException("stopped before the alerts were filed, all of them stay in the feedback table", e);
@@ -289,6 +290,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         rollback();
         awake.forget();
         lowWater.forget();
+        doorbell.failed();
         return false;
     }
 
@@ -300,7 +302,10 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
                 manager.rollback(poll.status);
             }
         } finally {
-            stages.leave();
+            if (poll != null) {
+                lowWater.forget();
+                poll.stages.leave();
+            }
         }
     }
 }

@@ -128,6 +128,7 @@ class AlertReaderTest {
         "'operation':'INSERT',@,'new':{},'channel':null",
         "'operation':'INSERT',@,'new':{'a':1},'payload':5",
         "'operation':'INSERT',@,'new':{'a':1},'channel':5,'more':[true]",
+        "'operation':'INSERT',@,'new':{'a':1,'a':2}",
         "'operation':'INSERT',@",
         "'operation':'',@,'new':{'a':1}",
     })

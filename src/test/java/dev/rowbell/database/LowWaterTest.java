@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.concurrent.atomic.AtomicLong;
 
 import org.junit.jupiter.api.Test;
+import org.postgresql.PGStatement;
 
 /** Where the next look into a queue begins. */
 class LowWaterTest {
@@ -85,6 +86,9 @@ class LowWaterTest {
     void aTimeThatIsNotKnownIsNoPlaceToGoOnFrom() {
         look(Duration.ofSeconds(1));
         lowWater.found("today", false);
+        assertTrue(look(Duration.ofSeconds(1)).isAtEverything());
+        // two seconds before it is no time that PostgreSQL knows
+        lowWater.found(new Timestamp(PGStatement.DATE_POSITIVE_INFINITY), false);
         assertTrue(lowWater.next().isAtEverything());
     }
 }
