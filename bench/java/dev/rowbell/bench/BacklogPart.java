@@ -93,9 +93,12 @@ final class BacklogPart {
     /** Returns when they became visible, all at once. */
     private long fill(RowbellProcess rowbell, int alerts) throws Exception {
         rowbell.clear();
-        db.execute("insert into rowbell.feedback (alert) select json_build_object('id', rowbell.new_id(), 'rule', 'c2-overflow', 'reason', 'c2-overflow',"
-                + " 'severity', 'warning', 'status', 'firing', 'table', 'public.feed', 'operation', 'INSERT', 'time', clock_timestamp(),"
-                + " 'new', json_build_object('id', i, 'c1', 1, 'c2', 10000 + i % 100), 'channel', 'channel_1') from generate_series(1, " + alerts + ") i");
+        // as the compiled triggers write it
+        db.execute("insert into rowbell.feedback (alert) select ('{\"id\":\"' || rowbell.new_id() || '\",\"rule\":\"c2-overflow\",\"reason\":\"c2-overflow\",\"severity\":\"warning\","
+                + "\"status\":\"firing\",\"table\":\"public.feed\",\"operation\":\"INSERT\",\"time\":\"'"
+                + " || to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') || '\",\"new\":'"
+                + " || row_to_json(f) || ',\"channel\":\"channel_1\"}')::json from (select i as id, 1 as c1, 10000 + i % 100 as c2 from generate_series(1, "
+                + alerts + ") i) f");
         through += alerts;
         return System.nanoTime();
     }

@@ -87,6 +87,10 @@ final class TriggerDocument {
             start = tokenStart();
             name = parser.nextFieldName();
         }
+        if (!text.startsWith("{\"id\":\"", start)) {
+            // of other white space, so that all documents come out alike
+            return false;
+        }
         int last = -1;
         for (; name != null; name = parser.nextFieldName()) {
             int place = PLACES.getOrDefault(name, -1);

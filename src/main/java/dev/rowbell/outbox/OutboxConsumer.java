@@ -42,7 +42,7 @@ final class OutboxConsumer extends DefaultConsumer {
     /** A thread takes as much as keeps it busy about this long, so that other processes get their share. */
     private static final Duration BUSY = Duration.ofMillis(500);
     /** The same of what is handed over, where the next costs nothing: at the end of it no worker has much left while the others have none. */
-    private static final Duration BUSY_BY_HAND = Duration.ofMillis(20);
+    private static final Duration BUSY_BY_HAND = Duration.ofMillis(100);
     private static final int TAKE_AT_MOST = 500;
     /** Waiting in memory for a worker; what is more waits in the table alone. */
     private static final int HANDED_AT_MOST = 5000;

@@ -151,6 +151,14 @@ class AlertReaderTest {
     }
 
     @Test
+    void documentsComeOutAlikeWhateverTheirWhiteSpace() {
+        String compact = """
+                {"id":"019","rule":"r","severity":"info","status":"firing","table":"t","operation":"INSERT","time":"2026","new":{"a":1}}""";
+        assertEquals(AlertReader.write(reader.fromRow(Map.of("feedback", compact))),
+                AlertReader.write(reader.fromRow(Map.of("feedback", compact.replace(":", " : ").replace(",", ", ")))));
+    }
+
+    @Test
     void whoeverLooksIntoADocumentMayChangeIt() {
         Map<String, Object> alert = reader.fromRow(Map.of("feedback", """
                 {"crt_time":"2026-11-23T08:00:00Z","alert":{"id":"019","rule":"r","severity":"info","status":"firing","table":"t","operation":"INSERT","time":"2026","new":{"a":1}}}"""));
