@@ -100,16 +100,52 @@ class FeedbackTest {
         }
     }
 
-    /** Which two threads share. */
+    /** Which two threads share: each alert says as its payload which of them routed it. */
     @Test
-    void aLongQueueComesOldestFirstToo() {
+    void aLongQueueComesOldestFirstToo() throws IOException {
+        Files.writeString(dir.resolve("alerts.camel.yaml"), """
+                - route:
+                    id: alerts
+                    from:
+                      uri: direct:alerts
+                      steps:
+                        - setBody:
+                            expression:
+                              simple:
+                                expression: "${threadName}"
+                        - to:
+                            uri: outbox:file
+                """);
         try (RunningRowbell first = RunningRowbell.start(settings)) {
             assertEquals(0, database.count("rowbell.feedback"));
         }
         raise(1, 20_000);
-        try (RunningRowbell second = RunningRowbell.start(settings)) {
+        try (RunningRowbell second = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
             await().atMost(Duration.ofSeconds(60)).until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
             assertEquals(IntStream.rangeClosed(1, 20_000).mapToObj(i -> "a" + i).toList(), received("id"));
+            assertEquals(2, new HashSet<>(received("payload")).size());
+        }
+    }
+
+    @Test
+    void aRouteOfTheUsersMayTakeABatchAsOneExchange() throws IOException {
+        Files.writeString(dir.resolve("sources.camel.yaml"), Files.readString(Path.of("routes/sources.camel.yaml"))
+                .replace("        greedy: true\n      steps:\n", """
+                        greedy: true
+                        useIterator: false
+                      steps:
+                        - setBody:
+                            expression:
+                              simple:
+                                expression: "${body[0]}"
+                """));
+        settings.put("rowbell.feedback.batch", "1");
+        try (RunningRowbell first = RunningRowbell.start(settings)) {
+            assertEquals(0, database.count("rowbell.feedback"));
+        }
+        raise(1, 5);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings, "file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:%s/*.camel.yaml".formatted(dir))) {
+            await().until(() -> received("id").equals(List.of("a1", "a2", "a3", "a4", "a5")));
         }
     }
 

@@ -25,7 +25,8 @@ public final class LowWater {
      */
     private static final int SHARE = 10;
 
-    private enum Kind {
+    /** What a look is at: all there is, what may have been committed late, or no more than what is new. */
+    public enum Kind {
         EVERYTHING, LATE, NEW
     }
 

@@ -128,7 +128,9 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     @Override
     public void onExchangeBegin(Route route, Exchange exchange) {
         Poll poll = current.get();
-        if (poll != null && exchange.getIn().getBody() instanceof Map<?, ?> row) {
+        if (poll != null) {
+            // where a user's query or options make something else of the rows, only the times are not known
+            Map<?, ?> row = exchange.getIn().getBody() instanceof Map<?, ?> map ? map : Map.of();
             if (!poll.answered) {
                 answered(poll, route.getEndpoint(), exchange.getProperty(ExchangePropertyKey.BATCH_SIZE, 0, Integer.class), row.get("newest"));
             }
