@@ -2,10 +2,12 @@ package dev.rowbell;
 
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
@@ -13,7 +15,10 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 
+import javax.sql.DataSource;
+
 import dev.rowbell.database.Compaction;
+import org.apache.camel.component.sql.SqlEndpoint;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -63,6 +68,33 @@ class QueueTest {
             await().atMost(Duration.ofSeconds(20)).until(() -> filed().containsAll(List.of("c", "a" + (MANY + 1), "a" + (MANY + 2))));
             assertEquals(MANY + 5, new HashSet<>(filed()).size());
             assertEquals(MANY + 5, filed().size());
+        }
+    }
+
+    /** Statistics taken when all of it was gone and nothing vacuumed make sorting it look cheapest: for each batch all that waits. */
+    @Test
+    void aQueueIsTakenInTheOrderOfItsIndexWhateverWasKnownOfItWhenThatWasPlanned() throws Exception {
+        database.execute("create table own (crt_time timestamptz default now(), c int)", "create index own_crt_time on own (crt_time)");
+        for (String table : List.of("rowbell.feedback", "own")) {
+            settings.put("rowbell.feedback.table", table);
+            try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+                rowbell.context().getRouteController().stopRoute("feedback");
+                database.execute("alter table %s set (autovacuum_enabled = false)".formatted(table),
+                        table.equals("own") ? "insert into own (c) select generate_series(1, 2000)" : alerts(1, 2000),
+                        "analyze " + table, "delete from " + table, "analyze " + table);
+                SqlEndpoint endpoint = (SqlEndpoint) rowbell.context().getRoute("feedback").getEndpoint();
+                String query = endpoint.getQuery().replaceFirst(":\\S+?\\{.*?}", "null");
+                DataSource pool = rowbell.context().getRegistry().lookupByNameAndType(Rowbell.DATA_SOURCE, DataSource.class);
+                StringBuilder plan = new StringBuilder();
+                try (Connection connection = pool.getConnection(); Statement statement = connection.createStatement();
+                        ResultSet lines = statement.executeQuery("explain " + query)) {
+                    while (lines.next()) {
+                        plan.append(lines.getString(1)).append('\n');
+                    }
+                }
+                assertTrue(plan.toString().matches("(?s).*Index Scan using \\w+_crt_time.*"), plan::toString);
+                assertFalse(plan.toString().contains("Bitmap"), plan::toString);
+            }
         }
     }
 

@@ -137,11 +137,11 @@ public final class Database implements AutoCloseable {
         // nothing Rowbell asks takes as long: what does is a connection that is gone without a word
         config.addDataSourceProperty("socketTimeout", "60");
         // where the network is cut without a word, the server lets go of what a transaction holds, and does not wait for hours. And a plan made
-        // while a queue was empty would read all of it when it is long: whatever is taken from it is found by index or by place. It is planned once,
-        // and not for each alert: that takes longer than taking it. Nor is it compiled: before PostgreSQL 18 a scan that cannot be avoided counts as
-        // endlessly dear, which is what has a query compiled
-        config.setConnectionInitSql("set enable_seqscan = off; set jit = off; set plan_cache_mode = force_generic_plan; set idle_in_transaction_session_timeout = '30s'; set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5;"
-                + " set tcp_keepalives_count = 3");
+        // while a queue or its statistics were empty would read or sort all of it when it is long: whatever is taken from it is found in the order
+        // of an index or by place. It is planned once, and not for each alert: that takes longer than taking it. Nor is it compiled: before
+        // PostgreSQL 18 a scan that cannot be avoided counts as endlessly dear, which is what has a query compiled
+        config.setConnectionInitSql("set enable_seqscan = off; set enable_bitmapscan = off; set jit = off; set plan_cache_mode = force_generic_plan;"
+                + " set idle_in_transaction_session_timeout = '30s'; set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3");
         return new HikariDataSource(config);
     }
 
