@@ -38,6 +38,7 @@ public final class RowbellPlugin implements ContextServicePlugin {
         PropertiesComponent properties = context.getPropertiesComponent();
         properties.addPropertiesSource(Settings.defaults());
         properties.addPropertiesFunction(new ConfiguredFunction(rowbell.settings()));
+        properties.addPropertiesFunction(new DocumentFunction(rowbell.settings()));
         properties.addPropertiesFunction(new MillisFunction(rowbell.settings()));
         try {
             context.addService(rowbell);

@@ -3,6 +3,7 @@ package dev.rowbell.alert;
 import java.io.IOException;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
+import java.sql.Timestamp;
 import java.time.Clock;
 import java.time.DateTimeException;
 import java.time.LocalDateTime;
@@ -27,6 +28,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import org.apache.camel.Body;
 import org.apache.camel.Header;
+import org.postgresql.PGStatement;
 
 /**
  * Makes the alert document out of whatever a feedback row or a notification holds. Never fails on content: what can be read is mapped,
@@ -103,13 +105,17 @@ public final class AlertReader {
     /**
      * @param row its column {@code feedback} is the row of any table as PostgreSQL says it in JSON, which it can for every type. A column
      *     {@code alert} is taken as the document, {@code crt_time} as its time; columns named like keys of the document are those keys where
-     *     their value suits, and all the rest become {@code new}
+     *     their value suits, and all the rest become {@code new}. Where it has no {@code feedback}, it is itself such a row, of these two columns
      */
     public Map<String, Object> fromRow(@Body Map<String, Object> row) {
-        String text = String.valueOf(row.get("feedback"));
+        boolean own = row.get("feedback") == null && row.containsKey("alert");
+        String text = String.valueOf(row.get(own ? "alert" : "feedback"));
         Map<String, Object> compiled = TriggerDocument.read(text, source.get());
         if (compiled != null) {
             return compiled;
+        }
+        if (own) {
+            text = "{\"crt_time\":\"%s\",\"alert\":%s}".formatted(inWords(row.get("crt_time")), text);
         }
         Map<String, Object> alert = new LinkedHashMap<>();
         if (!(json(text) instanceof Map<?, ?> columns)) {
@@ -139,6 +145,16 @@ public final class AlertReader {
             alert.put("new", rest);
         }
         return complete(alert);
+    }
+
+    /** As PostgreSQL would say it in JSON. */
+    private static Object inWords(Object time) {
+        if (!(time instanceof Timestamp timestamp)) {
+            return time;
+        } else if (timestamp.getTime() == PGStatement.DATE_POSITIVE_INFINITY) {
+            return "infinity";
+        }
+        return timestamp.getTime() == PGStatement.DATE_NEGATIVE_INFINITY ? "-infinity" : timestamp.toInstant();
     }
 
     /** PostgreSQL's time, with an offset or in the time zone of this machine, which pgjdbc makes the session's. */

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.sql.Timestamp;
 import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;
@@ -15,6 +16,7 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.postgresql.PGStatement;
 
 /** Whatever comes in, nothing of it is dropped. */
 class AlertReaderTest {
@@ -147,7 +149,23 @@ class AlertReaderTest {
             assertEquals(apart.toString(), AlertReader.parse(text).toString());
             assertEquals(apart.toString(), row.toString());
             assertFalse(text.contains("\n"));
+            assertEquals(text, AlertReader.write(reader.fromRow(own("2026-11-23T08:00:00.5Z", document))));
         }
+    }
+
+    private static Map<String, Object> own(String time, String document) {
+        return Map.of("crt_time", Timestamp.from(Instant.parse(time)), "alert", document);
+    }
+
+    @Test
+    void aRowOfTheFeedbackTableIsTheSameAsItsJson() {
+        for (String document : List.of("{\"id\":\"a\",\"rule\":\"r\"}", "{\"id\":\"a\",\"time\":\"2020\"}", "{\"id\":\"a\",\"foreign\":1}")) {
+            assertEquals(reader.fromRow(Map.of("feedback", "{\"crt_time\":\"2026-11-23T09:00:00.123456+01:00\",\"alert\":" + document + "}")),
+                    reader.fromRow(own("2026-11-23T08:00:00.123456Z", document)));
+        }
+        assertEquals("text", ((Map<?, ?>) reader.fromRow(own("2026-11-23T08:00:00Z", "\"text\"")).get("new")).get("alert"));
+        assertEquals("infinity",
+                reader.fromRow(Map.of("crt_time", new Timestamp(PGStatement.DATE_POSITIVE_INFINITY), "alert", "{\"id\":\"a\"}")).get("time"));
     }
 
     @Test
