@@ -14,6 +14,7 @@ import java.util.UUID;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -60,7 +61,7 @@ final class OutboxConsumer extends DefaultConsumer {
     /** By nanoTime, when the route may be handed something again. */
     private volatile long notBefore;
     /** By nanoTime, when somebody looked into the table last. */
-    private volatile long lookedAt;
+    private final AtomicLong lookedAt = new AtomicLong();
     /** By nanoTime, when somebody looked last for bundles whose taker has died. */
     private volatile long abandonedSoughtAt;
     /** The table may have something for us. */
@@ -213,7 +214,9 @@ final class OutboxConsumer extends DefaultConsumer {
                     continue;
                 }
                 boolean probe = circuit.isOpen();
-                Hand.Handful handed = isLookDue(start) ? NOTHING : hand.take(mostByHand);
+                // what is handed over does not keep anybody from what waits in the table: retries, and what others filed
+                boolean looks = probe || looks(start, poll().multipliedBy(2));
+                Hand.Handful handed = looks ? NOTHING : hand.take(mostByHand);
                 // where nothing comes by hand, nobody would settle what came before
                 settle(byHand.due(handed.deliveries().isEmpty()), hand.taker());
                 if (!handed.deliveries().isEmpty()) {
@@ -223,13 +226,11 @@ final class OutboxConsumer extends DefaultConsumer {
                     } finally {
                         circuit.probed();
                     }
-                    mostByHand = share(mostByHand, elapsed(start), BUSY_BY_HAND);
-                } else if (probe || look.getAndSet(false) || start - lookedAt >= poll().toNanos()) {
-                    if (look(probe ? 1 : most)) {
-                        most = share(most, elapsed(start), BUSY);
-                    }
+                    mostByHand = share(mostByHand, handed.deliveries().size(), elapsed(start), BUSY_BY_HAND);
+                } else if (looks || looks(start, poll())) {
+                    most = share(most, look(probe ? 1 : most), elapsed(start), BUSY);
                 } else {
-                    wakeup.sleep(seen, poll().minusNanos(start - lookedAt));
+                    wakeup.sleep(seen, poll().minusNanos(start - lookedAt.get()));
                 }
                 if (databaseFailures > 0) {
                     LOG.info("outbox:{} reaches the database again", getEndpoint().getSink());
@@ -252,24 +253,25 @@ final class OutboxConsumer extends DefaultConsumer {
         }
     }
 
-    /** What is handed over does not keep anybody from what waits in the table: retries, and what others filed. */
-    private boolean isLookDue(long now) {
-        return circuit.isOpen() || look.get() || now - lookedAt >= 2 * poll().toNanos();
+    /** Whether this thread is to look into the table: one does where somebody says that it has something, and one every so often. */
+    private boolean looks(long now, Duration every) {
+        long last = lookedAt.get();
+        return look.getAndSet(false) || now - last >= every.toNanos() && lookedAt.compareAndSet(last, now);
     }
 
-    /** Delivers what is due in the table. False where there was nothing. */
-    private boolean look(int most) throws SQLException {
-        boolean found = false;
+    /** Delivers what is due in the table, and says how many that were. */
+    private int look(int most) throws SQLException {
+        int found = 0;
         try {
             UUID taker = UUID.randomUUID();
             long leased = System.nanoTime();
-            lookedAt = leased;
+            lookedAt.set(leased);
             if (leased - abandonedSoughtAt >= poll().toNanos()) {
                 abandonedSoughtAt = leased;
                 table.unbundleAbandoned(getEndpoint().getSink(), lease());
             }
             List<Delivery> taken = table.take(getEndpoint().getSink(), most, lease(), taker);
-            found = !taken.isEmpty();
+            found = taken.size();
             hand.caughtUp(taken.size() < most);
             if (taken.size() == most) {
                 // there may be more, for the other workers too
@@ -281,7 +283,7 @@ final class OutboxConsumer extends DefaultConsumer {
         } finally {
             circuit.probed();
         }
-        if (found) {
+        if (found > 0) {
             look.set(true);
         }
         return found;
@@ -302,14 +304,15 @@ final class OutboxConsumer extends DefaultConsumer {
         return Duration.ofMillis(getEndpoint().getLease());
     }
 
-    private int share(int most, Duration took, Duration busy) {
+    /** How much a thread takes next, of which it has just got some; that fewer came than it would have taken says nothing of how long more of them take. */
+    private int share(int most, int got, Duration took, Duration busy) {
         if (getEndpoint().getEvery() > 0) {
             return getEndpoint().getBatch();
         }
-        if (took.compareTo(busy.dividedBy(4)) < 0) {
+        if (got >= most && took.compareTo(busy.dividedBy(4)) < 0) {
             return Math.min(most * 2, Math.max(TAKE_AT_MOST, getEndpoint().getBatch()));
         }
-        return took.compareTo(busy) > 0 ? Math.max(most / 2, getEndpoint().getBatch()) : most;
+        return got > 0 && took.compareTo(busy) > 0 ? Math.max(most / 2, getEndpoint().getBatch()) : most;
     }
 
     private void rest(Duration time) {
