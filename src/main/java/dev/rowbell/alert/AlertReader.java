@@ -115,7 +115,7 @@ public final class AlertReader {
             return compiled;
         }
         if (own) {
-            text = "{\"crt_time\":\"%s\",\"alert\":%s}".formatted(inWords(row.get("crt_time")), text);
+            text = "{\"crt_time\":%s,\"alert\":%s}".formatted(inJson(row.get("crt_time")), text);
         }
         Map<String, Object> alert = new LinkedHashMap<>();
         if (!(json(text) instanceof Map<?, ?> columns)) {
@@ -147,14 +147,14 @@ public final class AlertReader {
         return complete(alert);
     }
 
-    /** As PostgreSQL would say it in JSON. */
-    private static Object inWords(Object time) {
+    /** As PostgreSQL says it. */
+    private static String inJson(Object time) {
         if (!(time instanceof Timestamp timestamp)) {
-            return time;
+            return "null";
         } else if (timestamp.getTime() == PGStatement.DATE_POSITIVE_INFINITY) {
-            return "infinity";
+            return "\"infinity\"";
         }
-        return timestamp.getTime() == PGStatement.DATE_NEGATIVE_INFINITY ? "-infinity" : timestamp.toInstant();
+        return timestamp.getTime() == PGStatement.DATE_NEGATIVE_INFINITY ? "\"-infinity\"" : "\"" + timestamp.toInstant() + "\"";
     }
 
     /** PostgreSQL's time, with an offset or in the time zone of this machine, which pgjdbc makes the session's. */

@@ -164,6 +164,7 @@ class AlertReaderTest {
                     reader.fromRow(own("2026-11-23T08:00:00.123456Z", document)));
         }
         assertEquals("text", ((Map<?, ?>) reader.fromRow(own("2026-11-23T08:00:00Z", "\"text\"")).get("new")).get("alert"));
+        assertEquals(NOW.toString(), reader.fromRow(Map.of("alert", "{\"id\":\"a\"}")).get("time"));
         assertEquals("infinity",
                 reader.fromRow(Map.of("crt_time", new Timestamp(PGStatement.DATE_POSITIVE_INFINITY), "alert", "{\"id\":\"a\"}")).get("time"));
     }
