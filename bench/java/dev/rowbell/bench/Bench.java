@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The benchmark. Arguments choose parts, none means all (backlog measures memory too); {@code -Dbench.seconds} is the length of one round (3), {@code -Dbench.rounds} how
- * many there are of each (5), {@code -Dbench.short=true} a form of two minutes that only shows that it works.
+ * The benchmark. Arguments choose parts, none means all (backlog measures memory too); {@code -Dbench.seconds} is the length of one round (2), {@code -Dbench.rounds} how
+ * many there are of each (3), {@code -Dbench.short=true} a form of two minutes that only shows that it works.
  */
 public final class Bench {
 

@@ -14,8 +14,8 @@ import java.util.concurrent.Callable;
 final class Rounds {
 
     static final boolean SHORT = Boolean.getBoolean("bench.short");
-    static final int COUNT = Integer.getInteger("bench.rounds", SHORT ? 1 : 5);
-    static final double SECONDS = Double.parseDouble(System.getProperty("bench.seconds", SHORT ? "0.5" : "3"));
+    static final int COUNT = Integer.getInteger("bench.rounds", SHORT ? 1 : 3);
+    static final double SECONDS = Double.parseDouble(System.getProperty("bench.seconds", SHORT ? "0.5" : "2"));
 
     private final Map<String, Callable<Double>> measures = new LinkedHashMap<>();
     private final Map<String, Double> first = new HashMap<>();
