@@ -103,18 +103,13 @@ class FeedbackTest {
     /** Which two threads share: each alert says as its payload which of them routed it. */
     @Test
     void aLongQueueComesOldestFirstToo() throws IOException {
-        Files.writeString(dir.resolve("alerts.camel.yaml"), """
-                - route:
-                    id: alerts
-                    from:
-                      uri: direct:alerts
-                      steps:
-                        - setBody:
-                            expression:
-                              simple:
-                                expression: "${threadName}"
-                        - to:
-                            uri: outbox:file
+        RunningRowbell.writeAlertsRoute(dir, """
+                - setBody:
+                    expression:
+                      simple:
+                        expression: "${threadName}"
+                - to:
+                    uri: outbox:file
                 """);
         try (RunningRowbell first = RunningRowbell.start(settings)) {
             assertEquals(0, database.count("rowbell.feedback"));
@@ -129,8 +124,10 @@ class FeedbackTest {
 
     @Test
     void aRouteOfTheUsersMayTakeABatchAsOneExchange() throws IOException {
-        Files.writeString(dir.resolve("sources.camel.yaml"), Files.readString(Path.of("routes/sources.camel.yaml"))
-                .replace("        greedy: true\n      steps:\n", """
+        String shipped = Files.readString(Path.of("routes/sources.camel.yaml"));
+        String greedy = "        greedy: true\n      steps:\n";
+        assertTrue(shipped.contains(greedy), "or the test has nothing to change");
+        Files.writeString(dir.resolve("sources.camel.yaml"), shipped.replace(greedy, """
                         greedy: true
                         useIterator: false
                       steps:
@@ -162,14 +159,9 @@ class FeedbackTest {
     @Test
     void killedConnectionsInTheMiddleLoseNothingAndRepeatNothingInRouting() throws IOException {
         // counts routings by the deliveries they file: the sink is off the table, so every one of them stays
-        Files.writeString(dir.resolve("alerts.camel.yaml"), """
-                - route:
-                    id: alerts
-                    from:
-                      uri: direct:alerts
-                      steps:
-                        - to:
-                            uri: outbox:elsewhere
+        RunningRowbell.writeAlertsRoute(dir, """
+                - to:
+                    uri: outbox:elsewhere
                 """);
         settings.put("rowbell.feedback.batch", "50");
         try (RunningRowbell rowbell = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
@@ -185,34 +177,29 @@ class FeedbackTest {
 
     @Test
     void anAlertThatCannotBeRoutedBecomesADeadLetterAndTheOthersGoOn() throws IOException {
-        Files.writeString(dir.resolve("alerts.camel.yaml"), """
-                - route:
-                    id: alerts
-                    from:
-                      uri: direct:alerts
-                      steps:
-                        - to:
-                            uri: outbox:file
-                        - choice:
-                            when:
-                              - expression:
-                                  simple:
-                                    expression: "${body[new][id]} == 13"
-                                steps:
-                                  - setBody:
-                                      expression:
-                                        constant:
-                                          expression: a body that is no alert any more
-                                  - convertBodyTo:
-                                      type: java.net.Socket
-                              - expression:
-                                  simple:
-                                    expression: "${body[new][id]} == 17"
-                                steps:
-                                  - to:
-                                      uri: sql:select 1/0
-                                      parameters:
-                                        dataSource: "#rowbell"
+        RunningRowbell.writeAlertsRoute(dir, """
+                - to:
+                    uri: outbox:file
+                - choice:
+                    when:
+                      - expression:
+                          simple:
+                            expression: "${body[new][id]} == 13"
+                        steps:
+                          - setBody:
+                              expression:
+                                constant:
+                                  expression: a body that is no alert any more
+                          - convertBodyTo:
+                              type: java.net.Socket
+                      - expression:
+                          simple:
+                            expression: "${body[new][id]} == 17"
+                        steps:
+                          - to:
+                              uri: sql:select 1/0
+                              parameters:
+                                dataSource: "#rowbell"
                 """);
         try (RunningRowbell rowbell = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
             raise(1, 100);
@@ -329,19 +316,14 @@ class FeedbackTest {
     private String slowRouting() throws IOException {
         Files.writeString(dir.resolve("sources.camel.yaml"),
                 Files.readString(Path.of("routes/sources.camel.yaml")).replace("    shutdownRunningTask: CompleteAllTasks\n", ""));
-        Files.writeString(dir.resolve("alerts.camel.yaml"), """
-                - route:
-                    id: alerts
-                    from:
-                      uri: direct:alerts
-                      steps:
-                        - delay:
-                            asyncDelayed: false
-                            expression:
-                              constant:
-                                expression: 10
-                        - to:
-                            uri: outbox:elsewhere
+        RunningRowbell.writeAlertsRoute(dir, """
+                - delay:
+                    asyncDelayed: false
+                    expression:
+                      constant:
+                        expression: 10
+                - to:
+                    uri: outbox:elsewhere
                 """);
         return "file:" + dir + "/*.camel.yaml";
     }
@@ -372,22 +354,17 @@ class FeedbackTest {
 
     @Test
     void aFailingAlertTakesNothingFromAnotherOfTheSameId() throws IOException {
-        Files.writeString(dir.resolve("alerts.camel.yaml"), """
-                - route:
-                    id: alerts
-                    from:
-                      uri: direct:alerts
-                      steps:
-                        - to:
-                            uri: outbox:file
-                        - filter:
-                            expression:
-                              simple:
-                                expression: "${body[rule]} == 'bad'"
-                            steps:
-                              - throwException:
-                                  exceptionType: java.lang.IllegalStateException
-                                  message: bad
+        RunningRowbell.writeAlertsRoute(dir, """
+                - to:
+                    uri: outbox:file
+                - filter:
+                    expression:
+                      simple:
+                        expression: "${body[rule]} == 'bad'"
+                    steps:
+                      - throwException:
+                          exceptionType: java.lang.IllegalStateException
+                          message: bad
                 """);
         try (RunningRowbell rowbell = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
             database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"x\", \"rule\": \"good\"}'), ('{\"id\": \"x\", \"rule\": \"bad\"}')");

@@ -62,14 +62,7 @@ class RoutingTest {
     }
 
     private void route(String steps) throws IOException {
-        Files.writeString(routes.resolve("alerts.camel.yaml"), """
-                - route:
-                    id: alerts
-                    description: a test's
-                    from:
-                      uri: direct:alerts
-                      steps:
-                """ + steps.indent(8));
+        RunningRowbell.writeAlertsRoute(routes, steps);
     }
 
     @Test

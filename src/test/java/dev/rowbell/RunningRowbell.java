@@ -1,5 +1,8 @@
 package dev.rowbell;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.Properties;
 
@@ -32,6 +35,18 @@ final class RunningRowbell implements AutoCloseable {
         rowbell.camel.configure().withRoutesIncludePattern(routes);
         rowbell.camel.start();
         return rowbell;
+    }
+
+    /** Writes a route {@code alerts} of a test's own. */
+    static void writeAlertsRoute(Path dir, String steps) throws IOException {
+        Files.writeString(dir.resolve("alerts.camel.yaml"), """
+                - route:
+                    id: alerts
+                    description: a test's
+                    from:
+                      uri: direct:alerts
+                      steps:
+                """ + steps.indent(8));
     }
 
     CamelContext context() {
