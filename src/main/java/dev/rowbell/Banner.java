@@ -16,7 +16,7 @@ import org.apache.camel.model.RouteDefinition;
 /** What a person sees when Rowbell is up: where to look and what to change. */
 final class Banner {
 
-    private static final Pattern SWITCH = Pattern.compile("\\{\\{" + ConfiguredFunction.NAME + ":(.+)}}");
+    private static final Pattern SWITCH = Pattern.compile("\\{\\{" + RowbellPlugin.CONFIGURED + ":(.+)}}");
 
     private Banner() {
     }

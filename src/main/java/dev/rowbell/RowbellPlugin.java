@@ -31,21 +31,33 @@ import org.apache.camel.support.CamelContextHelper;
  */
 public final class RowbellPlugin implements ContextServicePlugin {
 
+    /** {@code {{configured:KEY}}} is true where the key is set to something. */
+    static final String CONFIGURED = "configured";
+
     @Override
     public void load(CamelContext context) {
         Rowbell rowbell = new Rowbell(context);
         context.getCamelContextExtension().addContextPlugin(Rowbell.class, rowbell);
         PropertiesComponent properties = context.getPropertiesComponent();
         properties.addPropertiesSource(Settings.defaults());
-        properties.addPropertiesFunction(new ConfiguredFunction(rowbell.settings()));
-        properties.addPropertiesFunction(new DocumentFunction(rowbell.settings()));
-        properties.addPropertiesFunction(new MillisFunction(rowbell.settings()));
+        addFunctions(properties, rowbell.settings());
         try {
             context.addService(rowbell);
         } catch (Exception e) {
             throw RuntimeCamelException.wrapRuntimeCamelException(e);
         }
         bind(context, rowbell);
+    }
+
+    private static void addFunctions(PropertiesComponent properties, Settings settings) {
+        // a sink is off until its key is set to something
+        properties.addPropertiesFunction(new SettingFunction(CONFIGURED, key -> String.valueOf(settings.isSet(key))));
+        // for the endpoint options that know no 15s
+        properties.addPropertiesFunction(new SettingFunction("millis", key -> String.valueOf(settings.duration(key).toMillis())));
+        // of a row "taken" of this table, in the query of the route feedback: of Rowbell's own its column, of any other the whole row, whatever its
+        // columns are. To make JSON of each row of the first as well takes the query a fifth longer
+        properties.addPropertiesFunction(new SettingFunction("document",
+                key -> settings.text(key).equals("rowbell.feedback") ? "alert" : "row_to_json(taken) as feedback"));
     }
 
     private static void bind(CamelContext context, Rowbell rowbell) {

@@ -141,7 +141,8 @@ public final class Database implements AutoCloseable {
         // of an index or by place. It is planned once, and not for each alert: that takes longer than taking it. Nor is it compiled: before
         // PostgreSQL 18 a scan that cannot be avoided counts as endlessly dear, which is what has a query compiled
         config.setConnectionInitSql("set enable_seqscan = off; set enable_bitmapscan = off; set jit = off; set plan_cache_mode = force_generic_plan;"
-                + " set idle_in_transaction_session_timeout = '30s'; set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3");
+                + " set idle_in_transaction_session_timeout = '30s'; set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5;"
+                + " set tcp_keepalives_count = 3");
         return new HikariDataSource(config);
     }
 

@@ -304,7 +304,7 @@ final class OutboxConsumer extends DefaultConsumer {
         return Duration.ofMillis(getEndpoint().getLease());
     }
 
-    /** How much a thread takes next, of which it has just got some; that fewer came than it would have taken says nothing of how long more of them take. */
+    /** How much a thread takes next; where it got less than it would have taken, the time says nothing of how long more of it takes. */
     private int share(int most, int got, Duration took, Duration busy) {
         if (getEndpoint().getEvery() > 0) {
             return getEndpoint().getBatch();
