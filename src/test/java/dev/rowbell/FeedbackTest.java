@@ -85,6 +85,21 @@ class FeedbackTest {
         }
     }
 
+    /** Camel's consumer has its query ready only after its scheduler has been started. */
+    @Test
+    void theFirstPollFindsItsQueryReady() {
+        try (LogLines log = new LogLines("dev.rowbell.feedback.PollErrors")) {
+            for (int i = 1; i <= 5; i++) {
+                try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+                    int all = i;
+                    raise(i, i);
+                    await().until(() -> received("id").size() == all);
+                }
+            }
+            assertEquals(List.of(), log.lines());
+        }
+    }
+
     @Test
     void whatWasWrittenWhileNobodyWatchedComesOldestFirst() {
         try (RunningRowbell first = RunningRowbell.start(settings)) {

@@ -111,6 +111,7 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
 
     private void run(ScheduledPollConsumer polled, Runnable task) {
         try {
+            awaitStarted(polled);
             while (running) {
                 failed = false;
                 poll(task);
@@ -122,9 +123,17 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
         }
     }
 
+    /** The consumer starts its scheduler before it has made its query ready. */
+    private void awaitStarted(ScheduledPollConsumer polled) throws InterruptedException {
+        while (running && !polled.isStarted()) {
+            TimeUnit.MILLISECONDS.sleep(1);
+        }
+    }
+
     private void help(ScheduledPollConsumer polled, Runnable task) {
         helper = Thread.currentThread();
         try {
+            awaitStarted(polled);
             while (running) {
                 // also where nobody asks: an Error may have left a transaction behind, which the next poll ends
                 wanted.tryAcquire(polled.getDelay(), TimeUnit.MILLISECONDS);
