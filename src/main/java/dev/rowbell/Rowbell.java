@@ -200,6 +200,12 @@ public final class Rowbell extends ServiceSupport {
                 "the queues could not be looked at", () -> figures.seen(looking.look(), circuits(), listeners.state()));
     }
 
+    /** What alerts would have to wait for, done while none is there. */
+    void atLeisure() {
+        silences.readAtLeisure();
+        outbox().ifPresent(OutboxComponent::prepare);
+    }
+
     /** By sink of this process, the error that keeps its circuit open. */
     private Map<String, Optional<String>> circuits() {
         return outbox().map(OutboxComponent::circuits).orElse(Map.of());

@@ -86,7 +86,7 @@ public final class RowbellPlugin implements ContextServicePlugin {
             rowbell.silences().start(dataSource);
             return new FeedbackTransaction(dataSource, rowbell.rules().hits(),
                     rowbell.silences(), rowbell.figures(), rowbell.doorbell(), rowbell.settings().text("rowbell.feedback.table"),
-                    rowbell.settings().number("rowbell.feedback.batch", 1));
+                    rowbell.settings().number("rowbell.feedback.batch", 1), rowbell::atLeisure);
         });
     }
 

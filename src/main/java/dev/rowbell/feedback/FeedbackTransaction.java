@@ -12,6 +12,7 @@ import javax.sql.DataSource;
 
 import dev.rowbell.Errors;
 import dev.rowbell.database.LowWater;
+import dev.rowbell.database.Repeatable;
 import dev.rowbell.health.Figures;
 import dev.rowbell.rules.Hits;
 import dev.rowbell.silence.Silences;
@@ -51,6 +52,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     private final String table;
     private final int batch;
     private final Doorbell doorbell;
+    private final Runnable atLeisure;
     /** Whether writers can be told not to ring, as far as is known. */
     private volatile boolean silenced = true;
     /** Whether writers can be told to ring, as far as is known. */
@@ -86,12 +88,15 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
      * @param doorbell to be told how many alerts come
      * @param table the feedback table
      * @param batch how many alerts a poll takes at most
+     * @param atLeisure what to do when no alert waits, so that none has to wait for it
      */
-    public FeedbackTransaction(DataSource dataSource, Hits hits, Silences silences, Figures figures, Doorbell doorbell, String table, int batch) {
+    public FeedbackTransaction(DataSource dataSource, Hits hits, Silences silences, Figures figures, Doorbell doorbell, String table, int batch,
+            Runnable atLeisure) {
         this.dataSource = dataSource;
         this.table = table;
         this.batch = batch;
         this.doorbell = doorbell;
+        this.atLeisure = atLeisure;
         awake = doorbell.awake();
         manager = new DataSourceTransactionManager(dataSource);
         template = new TransactionTemplate(manager);
@@ -191,6 +196,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         current.set(poll);
         poll.status = manager.getTransaction(template);
         poll.savepoints = Savepoints.none(dataSource);
+        Repeatable.mark();
         return true;
     }
 
@@ -223,7 +229,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         count("durable", alerts);
         if (polledMessages == 0) {
             listen(consumer, true);
-            silences.readAtLeisure();
+            atLeisure.run();
         }
     }
 

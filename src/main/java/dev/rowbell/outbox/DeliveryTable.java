@@ -10,9 +10,10 @@ import java.sql.Timestamp;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Comparator;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -44,6 +45,9 @@ final class DeliveryTable {
     /** What a process said of its sinks this long ago is no more: it was killed. */
     private static final Duration FORGOTTEN = Duration.ofMinutes(1);
 
+    /** Of so many deliveries a crash of PostgreSQL may repeat all. */
+    private static final int FEW = 10;
+
     private static final Logger LOG = LoggerFactory.getLogger(DeliveryTable.class);
 
     /** Classes of SQLSTATE that blame the data: data exception, integrity constraint, program limit (appendix A of PostgreSQL's manual). */
@@ -51,12 +55,14 @@ final class DeliveryTable {
 
     private final DataSource dataSource;
     private final TransactionTemplate transaction;
+    private final ReservedIds ids;
     private final Map<String, LowWater> lowWaters = new ConcurrentHashMap<>();
     /** PostgreSQL has refused the data of one of many: each is filed alone, the next time. */
     private volatile boolean carefully;
 
     DeliveryTable(DataSource dataSource) {
         this.dataSource = dataSource;
+        ids = new ReservedIds(dataSource);
         transaction = new TransactionTemplate(new DataSourceTransactionManager(dataSource));
     }
 
@@ -73,16 +79,19 @@ final class DeliveryTable {
      * and one for dead letters. Where PostgreSQL refuses the data of one, that one becomes a dead letter and the others are filed.
      *
      * @param takers by sink, who has taken what is filed for it; a sink that is not among them has to look for it
+     * @param repeatable whether the transaction ends with this and is done again where PostgreSQL forgets it in a crash. Where few are filed they
+     *        are then committed as well, in the same round trip and without waiting for the disk: whatever waits for it later, as what settles
+     *        them, waits for this too
      * @return what can be delivered, in its order; nothing where some of it was refused, and then nothing is taken
      */
-    List<Delivery> file(List<Filed> filed, Map<String, Taker> takers) throws SQLException {
+    List<Delivery> file(List<Filed> filed, Map<String, Taker> takers, boolean repeatable) throws SQLException {
         // takes part in Spring's transaction, unlike dataSource.getConnection()
         Connection connection = DataSourceUtils.doGetConnection(dataSource);
         try {
             boolean alone = connection.getAutoCommit();
             if (!carefully || alone) {
                 try {
-                    return insert(connection, filed, takers);
+                    return insert(connection, filed, takers, repeatable);
                 } catch (SQLException e) {
                     carefully |= isRefused(e);
                     if (!alone || !isRefused(e)) {
@@ -93,7 +102,7 @@ final class DeliveryTable {
             }
             for (Filed one : filed) {
                 if (!fits(connection, one)) {
-                    insert(connection, List.of(one.refused()), Map.of());
+                    insert(connection, List.of(one.refused()), Map.of(), false);
                 }
             }
             carefully = false;
@@ -108,10 +117,10 @@ final class DeliveryTable {
     }
 
     /** False where PostgreSQL refuses the data; the transaction is then as it was before. */
-    private static boolean fits(Connection connection, Filed filed) throws SQLException {
+    private boolean fits(Connection connection, Filed filed) throws SQLException {
         Savepoint before = connection.getAutoCommit() ? null : connection.setSavepoint();
         try {
-            insert(connection, List.of(filed), Map.of());
+            insert(connection, List.of(filed), Map.of(), false);
             if (before != null) {
                 connection.releaseSavepoint(before);
             }
@@ -128,7 +137,7 @@ final class DeliveryTable {
         }
     }
 
-    private static List<Delivery> insert(Connection connection, List<Filed> filed, Map<String, Taker> takers) throws SQLException {
+    private List<Delivery> insert(Connection connection, List<Filed> filed, Map<String, Taker> takers, boolean repeatable) throws SQLException {
         List<Filed> alive = filed.stream().filter(f -> f.error() == null).toList();
         Map<Filed, Delivery> deliveries = new IdentityHashMap<>();
         List<Filed> single = new ArrayList<>();
@@ -143,7 +152,12 @@ final class DeliveryTable {
             }
         }
         if (!single.isEmpty()) {
-            single(connection, single, takers, deliveries);
+            List<Long> reserved = repeatable && single.size() == filed.size() && single.size() <= FEW ? ids.take(single.size()) : List.of();
+            if (reserved.isEmpty()) {
+                single(connection, single, takers, deliveries);
+            } else {
+                few(connection, single, takers, reserved, deliveries);
+            }
         }
         List<Filed> dead = filed.stream().filter(f -> f.error() != null).toList();
         if (!dead.isEmpty()) {
@@ -160,6 +174,35 @@ final class DeliveryTable {
         Map<String, List<Filed>> bySink = new LinkedHashMap<>();
         filed.forEach(f -> bySink.computeIfAbsent(f.sink(), sink -> new ArrayList<>()).add(f));
         return bySink;
+    }
+
+    /** Commits too. */
+    private static void few(Connection connection, List<Filed> filed, Map<String, Taker> takers, List<Long> reserved, Map<Filed, Delivery> deliveries)
+            throws SQLException {
+        String rows = String.join(", ", Collections.nCopies(filed.size(),
+                "(?, ?, ?, ?::json, ?::uuid, coalesce(clock_timestamp() + ?::bigint * interval '1 ms', '-infinity'))"));
+        try (PreparedStatement statement = connection.prepareStatement("""
+                insert into rowbell.delivery (id, sink, alert_id, alert, taken_by, taken_until)
+                overriding system value
+                values %s;
+                set local synchronous_commit = off;
+                commit
+                """.formatted(rows))) {
+            int place = 1;
+            Iterator<Long> ids = reserved.iterator();
+            for (Filed one : filed) {
+                Delivery delivery = new Delivery(ids.next(), 0, one.alertId(), one.alert(), one.time(), 0);
+                Taker taker = takers.get(one.sink());
+                statement.setLong(place++, delivery.id());
+                statement.setString(place++, one.sink());
+                statement.setString(place++, one.alertId());
+                statement.setString(place++, one.alert());
+                statement.setObject(place++, taker == null ? null : taker.id());
+                statement.setObject(place++, taker == null ? null : taker.lease().toMillis());
+                deliveries.put(one, delivery);
+            }
+            statement.execute();
+        }
     }
 
     /** @param deliveries to which they are added, as with {@link #bundle} */
@@ -208,6 +251,11 @@ final class DeliveryTable {
         }
     }
 
+    /** Takes ids for what is filed later; to be called when there is nothing to do. */
+    void reserve() {
+        ids.reserve();
+    }
+
     /**
      * Gives each delivery of these bundles a row of its own, with its own retries: something went wrong with them, or takes long.
      *
@@ -245,7 +293,7 @@ final class DeliveryTable {
             return transaction.execute(status -> {
                 try {
                     List<Filed> filed = opened(which, parameters);
-                    return filed.isEmpty() ? List.of() : file(filed, until == null ? Map.of() : Map.of(filed.get(0).sink(), until));
+                    return filed.isEmpty() ? List.of() : file(filed, until == null ? Map.of() : Map.of(filed.get(0).sink(), until), false);
                 } catch (SQLException e) {
                     throw new UncategorizedSQLException("unbundling", null, e);
                 }
@@ -301,20 +349,24 @@ final class DeliveryTable {
         LowWater.Look look = lowWater.next();
         try (Connection connection = dataSource.getConnection();
                 PreparedStatement statement = connection.prepareStatement("""
-                        update rowbell.delivery
-                        set taken_until = clock_timestamp() + ? * interval '1 ms',
-                            taken_by = ?
-                        where ctid = any(array(
-                          select ctid
-                          from rowbell.delivery
-                          where sink = ?
-                            and due >= coalesce(?, now() - interval '2 s')
-                            and due <= clock_timestamp()
-                            and (taken_until <= clock_timestamp() or taken_until > clock_timestamp() + ? * interval '2 ms')
-                          order by due, id
-                          limit ?
-                          for update skip locked))
-                        returning id, alert_id, alert, attempts, due
+                        with taken as (
+                          update rowbell.delivery
+                          set taken_until = clock_timestamp() + ? * interval '1 ms',
+                              taken_by = ?
+                          where ctid = any(array(
+                            select ctid
+                            from rowbell.delivery
+                            where sink = ?
+                              and due >= coalesce(?, now() - interval '2 s')
+                              and due <= clock_timestamp()
+                              and (taken_until <= clock_timestamp() or taken_until > clock_timestamp() + ? * interval '2 ms')
+                            order by due, id
+                            limit ?
+                            for update skip locked))
+                          returning id, alert_id, alert, attempts, due)
+                        select id, alert_id, alert, attempts, due
+                        from taken
+                        order by due, id
                         """)) {
             statement.setLong(1, lease.toMillis());
             statement.setObject(2, taker);
@@ -328,13 +380,11 @@ final class DeliveryTable {
             try (ResultSet rows = statement.executeQuery()) {
                 lowWater.answered(look);
                 while (rows.next()) {
-                    Timestamp due = rows.getTimestamp(5);
-                    last = last == null || due.after(last) ? due : last;
+                    last = rows.getTimestamp(5);
                     taken.add(new Delivery(rows.getLong(1), 0, rows.getString(2), rows.getString(3), null, rows.getInt(4)));
                 }
             }
             lowWater.found(last, taken.isEmpty());
-            taken.sort(Comparator.comparingLong(Delivery::id));
             return taken;
         }
     }

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 
+import dev.rowbell.database.Repeatable;
 import org.springframework.jdbc.UncategorizedSQLException;
 import org.springframework.transaction.support.TransactionSynchronization;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
@@ -83,10 +84,16 @@ final class Filing implements TransactionSynchronization {
         try {
             Map<String, DeliveryTable.Taker> takers = new HashMap<>();
             promised.forEach((sink, consumer) -> takers.put(sink, consumer.taker()));
-            deliveries = outbox.table().file(filed, takers);
+            deliveries = outbox.table().file(filed, takers, Repeatable.isMarked() && isLast());
         } catch (SQLException e) {
             throw new UncategorizedSQLException("filing deliveries", null, e);
         }
+    }
+
+    /** Whether nobody has anything more to do in the transaction of this thread. */
+    private boolean isLast() {
+        List<TransactionSynchronization> all = TransactionSynchronizationManager.getSynchronizations();
+        return all.get(all.size() - 1) == this;
     }
 
     /** Dead letters are no deliveries. */

@@ -109,6 +109,11 @@ public class OutboxComponent extends DefaultComponent {
         table().announce(process, consumers.keySet());
     }
 
+    /** To be called when there is nothing to do. */
+    public void prepare() {
+        table().reserve();
+    }
+
     void wake(String sink) {
         OutboxConsumer consumer = consumers.get(sink);
         if (consumer != null) {
