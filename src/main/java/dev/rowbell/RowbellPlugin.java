@@ -1,12 +1,12 @@
 package dev.rowbell;
 
 import java.time.Clock;
-import java.util.Map;
 
 import javax.sql.DataSource;
 
 import dev.rowbell.alert.AlertText;
 import dev.rowbell.alert.Digest;
+import dev.rowbell.feedback.AlertRows;
 import dev.rowbell.feedback.FeedbackTransaction;
 import dev.rowbell.feedback.PollErrors;
 import dev.rowbell.feedback.Routing;
@@ -17,7 +17,6 @@ import dev.rowbell.sink.JsonLines;
 import dev.rowbell.sink.MailLogin;
 import dev.rowbell.sink.Webhook;
 import org.apache.camel.CamelContext;
-import org.apache.camel.Processor;
 import org.apache.camel.RuntimeCamelException;
 import org.apache.camel.spi.ContextServicePlugin;
 import org.apache.camel.spi.PropertiesComponent;
@@ -67,7 +66,6 @@ public final class RowbellPlugin implements ContextServicePlugin {
         bind(registry, "rowbellAlerts", rowbell.alerts());
         bind(registry, "rowbellText", new AlertText());
         bind(registry, "rowbellDigest", new Digest());
-        bind(registry, "rowbellRow", (Processor) exchange -> exchange.getIn().setBody(rowbell.alerts().fromRow(exchange.getIn().getBody(Map.class))));
         Routing routing = new Routing(rowbell.silences(), new DeadLetter());
         routing.setCamelContext(context);
         bind(registry, "rowbellRouting", routing);
@@ -88,6 +86,8 @@ public final class RowbellPlugin implements ContextServicePlugin {
                     rowbell.silences(), rowbell.figures(), rowbell.doorbell(), rowbell.settings().text("rowbell.feedback.table"),
                     rowbell.settings().number("rowbell.feedback.batch", 1), rowbell::atLeisure);
         });
+        registry.bind("rowbellRows", AlertRows.class,
+                () -> new AlertRows(rowbell.alerts(), CamelContextHelper.mandatoryLookup(context, "rowbellTransaction", FeedbackTransaction.class)));
     }
 
     private static void bind(Registry registry, String name, Object bean) {

@@ -192,7 +192,7 @@ class RoutingTest {
         settings.put("camel.main.routesReloadDirectory", routes.toString());
         try (RunningRowbell rowbell = start()) {
             Path sources = routes.resolve("sources.camel.yaml");
-            Files.writeString(sources, Files.readString(sources).replace("ref: rowbellRow\n", "ref: rowbellRow\n        - setBody:\n            expression:\n"
+            Files.writeString(sources, Files.readString(sources).replace("greedy: true\n      steps:\n", "greedy: true\n      steps:\n        - setBody:\n            expression:\n"
                     + "              simple:\n                expression: \"${body}\"\n"));
             Path http = routes.resolve("http.camel.yaml");
             Files.writeString(http, Files.readString(http).replace("        - setHeader:\n            name: CamelHttpUri",

@@ -103,6 +103,14 @@ public final class AlertReader {
     }
 
     /**
+     * @param document of a row of Rowbell's own feedback table; may be null
+     * @return null where it is not in the form in which the compiled triggers write it; {@link #fromRow} reads any
+     */
+    public Map<String, Object> fromTrigger(String document) {
+        return document == null ? null : TriggerDocument.read(document, source.get());
+    }
+
+    /**
      * @param row its column {@code feedback} is the row of any table as PostgreSQL says it in JSON, which it can for every type. A column
      *     {@code alert} is taken as the document, {@code crt_time} as its time; columns named like keys of the document are those keys where
      *     their value suits, and all the rest become {@code new}. Where it has no {@code feedback}, it is itself such a row, of these two columns

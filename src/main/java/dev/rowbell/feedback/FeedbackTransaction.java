@@ -72,7 +72,9 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         private Savepoints savepoints;
         private boolean answered;
         private boolean found;
-        /** The time of the row that was routed last, as the driver has it. */
+        /** The time of the last that was taken; null where it is not known. */
+        private Object newest;
+        /** The time of the row that was read last, as the driver has it. */
         private Object last;
         /** Stopped before its alerts could be routed. */
         private boolean interrupted;
@@ -130,26 +132,37 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         return current.get().look.since();
     }
 
-    @Override
-    public void onExchangeBegin(Route route, Exchange exchange) {
+    /** The time of the newest that this thread's poll has taken, where its query says that. */
+    void newest(Object time) {
         Poll poll = current.get();
         if (poll != null) {
-            // where a user's query or options make something else of the rows, only the times are not known
-            Map<?, ?> row = exchange.getIn().getBody() instanceof Map<?, ?> map ? map : Map.of();
-            if (!poll.answered) {
-                answered(poll, route.getEndpoint(), exchange.getProperty(ExchangePropertyKey.BATCH_SIZE, 0, Integer.class), row.get("newest"));
-            }
-            poll.last = row.get("crt_time");
+            poll.newest = time;
         }
     }
 
-    /** @param newest the time of the last that was taken; null where the query does not say it */
-    private void answered(Poll poll, Endpoint endpoint, int alerts, Object newest) {
+    /** The time of the one that it has read last, where it does not. */
+    void last(Object time) {
+        Poll poll = current.get();
+        if (poll != null) {
+            poll.last = time;
+        }
+    }
+
+    @Override
+    public void onExchangeBegin(Route route, Exchange exchange) {
+        Poll poll = current.get();
+        if (poll != null && !poll.answered) {
+            answered(poll, route.getEndpoint(), exchange.getProperty(ExchangePropertyKey.BATCH_SIZE, 0, Integer.class));
+        }
+    }
+
+    /** What was taken is known, and none of it has been routed. */
+    private void answered(Poll poll, Endpoint endpoint, int alerts) {
         poll.answered = true;
         lowWater.answered(poll.look);
-        if (newest != null) {
+        if (poll.newest != null) {
             // before it is committed: who looks meanwhile would only find that it is locked
-            lowWater.found(newest, false);
+            lowWater.found(poll.newest, false);
             poll.found = true;
         }
         poll.savepoints.restore();
