@@ -45,6 +45,11 @@ final class RowbellProcess implements AutoCloseable {
 
     /** @param routes files of routes by name, instead of or besides those that come with it */
     static RowbellProcess start(Db db, Map<String, String> more, Map<String, String> routes) throws Exception {
+        return start(db, more, routes, List.of("-cp", classPath(), "dev.rowbell.Main"));
+    }
+
+    /** @param java what to run: options and a main class or jar */
+    static RowbellProcess start(Db db, Map<String, String> more, Map<String, String> routes, List<String> java) throws Exception {
         Path directory = Files.createTempDirectory("rowbell-bench");
         if (!routes.isEmpty()) {
             Files.createDirectory(directory.resolve("routes"));
@@ -58,7 +63,9 @@ final class RowbellProcess implements AutoCloseable {
         List<String> settings = new ArrayList<>(List.of("rowbell.jdbc.url=" + db.url(), "rowbell.rules=", "rowbell.console=OFF", "rowbell.file.dir=alerts"));
         more.forEach((key, value) -> settings.add(key + "=" + value));
         Files.write(directory.resolve("application.properties"), settings);
-        Process process = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx160m", "-cp", classPath(), "dev.rowbell.Main")
+        List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx160m"));
+        command.addAll(java);
+        Process process = new ProcessBuilder(command)
                 .directory(directory.toFile()).redirectErrorStream(true).start();
         RowbellProcess rowbell = new RowbellProcess(process, directory);
         Thread reader = new Thread(rowbell::read, "rowbell output");
@@ -71,7 +78,7 @@ final class RowbellProcess implements AutoCloseable {
     }
 
     /** exec:java has the project in a class loader of its own. */
-    private static String classPath() {
+    static String classPath() {
         if (RowbellProcess.class.getClassLoader() instanceof URLClassLoader loader) {
             return String.join(File.pathSeparator, Stream.of(loader.getURLs()).map(url -> Path.of(URI.create(url.toString())).toString()).toList());
         }

@@ -65,6 +65,26 @@ class MainIT {
                 && process.info().command().orElse("").endsWith("postgres"));
     }
 
+    /** As the README says. */
+    @Test
+    @Tag("long")
+    void anArchiveOfItsClassesIsMadeByOneRunAndUsedByTheNext() throws Exception {
+        String jar = Path.of("target/rowbell.jar").toAbsolutePath().toString();
+        String archive = dir.resolve("rowbell.jsa").toString();
+        Map<String, String> settings = TestDatabase.create().settings();
+        try (Program rowbell = Program.java(dir, settings, "-XX:ArchiveClassesAtExit=" + archive, "-Xlog:cds=error", "-jar", jar)) {
+            await(rowbell, "Rowbell is watching");
+            rowbell.terminate();
+            rowbell.exitWithin(60);
+            assertFalse(rowbell.output().contains("[cds]"), rowbell.output());
+        }
+        try (Program rowbell = Program.java(dir, settings, "-XX:SharedArchiveFile=" + archive, "-Xlog:class+load", "-jar", jar)) {
+            await(rowbell, "dev\\.rowbell\\.Main source: shared objects file");
+            await(rowbell, "org\\.apache\\.camel\\.\\S+ source: shared objects file");
+            await(rowbell, "Rowbell is watching");
+        }
+    }
+
     @Test
     void aNewcomerSeesAlertsAndTheNextStartGoesOnWithTheSameData() throws Exception {
         String url;
