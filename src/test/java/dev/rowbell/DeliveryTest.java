@@ -90,16 +90,16 @@ class DeliveryTest {
     @Test
     void aReceiverThatSaysWhenToComeAgainIsLeftAloneUntilThenButNotForEver() {
         settings.put("rowbell.outbox.max-backoff", "1h");
-        web.retryAfter("600");
+        web.answerHeader("Retry-After", "600");
         web.answer(request -> 429);
         String wait = "select extract(epoch from due - clock_timestamp())::int / 10 from rowbell.delivery where attempts = ";
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(1, 1);
             await().until(() -> database.query(wait + 1).equals(List.of("59")) || database.query(wait + 1).equals(List.of("60")));
-            web.retryAfter(DateTimeFormatter.RFC_1123_DATE_TIME.format(ZonedDateTime.now(ZoneOffset.UTC).plusMinutes(20)));
+            web.answerHeader("Retry-After", DateTimeFormatter.RFC_1123_DATE_TIME.format(ZonedDateTime.now(ZoneOffset.UTC).plusMinutes(20)));
             database.execute("update rowbell.delivery set due = now()");
             await().until(() -> database.query(wait + 2).equals(List.of("119")));
-            web.retryAfter("999999");
+            web.answerHeader("Retry-After", "999999");
             database.execute("update rowbell.delivery set due = now()");
             await().until(() -> database.query(wait + 3).equals(List.of("359")) || database.query(wait + 3).equals(List.of("360")));
         }

@@ -194,6 +194,19 @@ class SinkTest {
     }
 
     @Test
+    void aReceiverIsToldNothingThatItSaidItself() {
+        web.answerHeader("Set-Cookie", "session=17; Path=/");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            for (int i = 1; i <= 2; i++) {
+                int all = i;
+                raise("{\"id\": \"%d\", \"rule\": \"r\"}".formatted(i));
+                await().until(() -> web.requests().size() == all);
+            }
+            assertFalse(web.requests().get(1).headers().containsKey("Cookie"));
+        }
+    }
+
+    @Test
     void any2xxIsSuccessAndTheUrlsSecretStaysOutOfTheError() {
         web.answer(request -> request.body().contains("\"ok\"") ? 299 : 302);
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {

@@ -7,6 +7,8 @@ import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -26,7 +28,7 @@ final class WebReceiver implements AutoCloseable {
     private final ExecutorService threads = Executors.newCachedThreadPool();
     private final HttpServer server;
     private volatile ToIntFunction<Request> answer = request -> 204;
-    private volatile String retryAfter = "";
+    private final Map<String, String> answerHeaders = new ConcurrentHashMap<>();
 
     WebReceiver() {
         try {
@@ -39,9 +41,7 @@ final class WebReceiver implements AutoCloseable {
             Request request = new Request(exchange.getRequestMethod(), exchange.getRequestURI().toString(), exchange.getRequestHeaders(),
                     new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8), exchange.getRemoteAddress().getPort());
             requests.add(request);
-            if (!retryAfter.isEmpty()) {
-                exchange.getResponseHeaders().set("Retry-After", retryAfter);
-            }
+            answerHeaders.forEach(exchange.getResponseHeaders()::set);
             exchange.sendResponseHeaders(answer.applyAsInt(request), -1);
             exchange.close();
         });
@@ -53,9 +53,9 @@ final class WebReceiver implements AutoCloseable {
         this.answer = answer;
     }
 
-    /** What every answer says about when to come again. */
-    void retryAfter(String value) {
-        retryAfter = value;
+    /** What every answer says besides its status. */
+    void answerHeader(String name, String value) {
+        answerHeaders.put(name, value);
     }
 
     /** As a receiver answers that is busy or far away. */
