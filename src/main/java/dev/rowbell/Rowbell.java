@@ -146,6 +146,7 @@ public final class Rowbell extends ServiceSupport {
     /** A connection was lost, so those that lie idle may be too. Opens no database. */
     public void distrust() {
         doorbell.forget();
+        outbox().ifPresent(OutboxComponent::distrust);
         Database opened = database;
         if (opened != null) {
             opened.distrust();

@@ -1,4 +1,4 @@
--- Rowbell takes ids of deliveries before it needs them: see DeliveryTable.reserve.
+-- Rowbell takes ids of deliveries before it needs them, so that no crash makes the sequence give them out again.
 
 do $do$
 begin

@@ -426,6 +426,33 @@ class FaultIT {
         }
     }
 
+    /** It is given one when it is taken, and would be given another the next time. */
+    @Test
+    void anAlertThatCameWithoutAnIdIsNotRepeatedUnderAnotherAfterACrash() throws Exception {
+        CountDownLatch release = new CountDownLatch(1);
+        try (OwnPostgres postgres = new OwnPostgres(dir.resolve("data"), "wal_writer_delay=10s"); WebReceiver web = new WebReceiver()) {
+            use(postgres.settings());
+            settings.put("rowbell.file.dir", "");
+            settings.put("rowbell.http.url", web.url());
+            web.answer(request -> {
+                awaitRelease(release);
+                return 200;
+            });
+            try (Program rowbell = Program.rowbell(dir, settings)) {
+                awaitWatching(rowbell);
+                try (Connection connection = connect(); Statement statement = connection.createStatement()) {
+                    statement.execute("insert into rowbell.feedback (alert) values ('{\"rule\": \"r\"}')");
+                }
+                await("it is under way").until(() -> web.requests().size() == 1);
+                postgres.kill();
+                postgres.start();
+                release.countDown();
+                awaitDrained(rowbell);
+                assertEquals(1, web.requests().stream().map(request -> AlertReader.parse(request.body()).get("id")).distinct().count());
+            }
+        }
+    }
+
     /** One for the doorbell and one for notifications, and none that was left behind. */
     private void awaitTwoListeners() {
         await("two listen").atMost(Duration.ofSeconds(20)).during(Duration.ofSeconds(2)).until(() -> listeners() == 2);

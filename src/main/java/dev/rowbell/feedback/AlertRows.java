@@ -53,8 +53,16 @@ public final class AlertRows extends DefaultRowMapperFactory {
             if (timed) {
                 transaction.last(rows.getObject("crt_time"));
             }
-            Map<String, Object> alert = own ? alerts.fromTrigger(rows.getString("alert")) : null;
-            return alert != null ? alert : alerts.fromRow(columns.mapRow(rows, number));
+            String document = own ? rows.getString("alert") : null;
+            Map<String, Object> compiled = alerts.fromTrigger(document);
+            if (compiled != null) {
+                return compiled;
+            }
+            Map<String, Object> alert = alerts.fromRow(columns.mapRow(rows, number));
+            if (document == null || !document.contains((String) alert.get("id"))) {
+                transaction.unrepeatable();
+            }
+            return alert;
         }
 
         private static Set<String> names(ResultSetMetaData columns) throws SQLException {

@@ -125,7 +125,7 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
 
     /** The consumer starts its scheduler before it has made its query ready. */
     private void awaitStarted(ScheduledPollConsumer polled) throws InterruptedException {
-        while (running && !polled.isStarted()) {
+        while (running && polled.isStarting()) {
             TimeUnit.MILLISECONDS.sleep(1);
         }
     }

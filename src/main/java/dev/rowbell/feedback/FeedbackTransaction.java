@@ -72,6 +72,8 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         private Savepoints savepoints;
         private boolean answered;
         private boolean found;
+        /** What it took is there again where a crash undoes it, and has the same ids then. */
+        private boolean repeatable = true;
         /** The time of the last that was taken; null where it is not known. */
         private Object newest;
         /** The time of the row that was read last, as the driver has it. */
@@ -148,6 +150,17 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         }
     }
 
+    /**
+     * This thread's poll has read an alert that came without an id, and would have another the next time; or one of a table of the user's, which a
+     * crash may empty.
+     */
+    void unrepeatable() {
+        Poll poll = current.get();
+        if (poll != null) {
+            poll.repeatable = false;
+        }
+    }
+
     @Override
     public void onExchangeBegin(Route route, Exchange exchange) {
         Poll poll = current.get();
@@ -166,6 +179,10 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
             poll.found = true;
         }
         poll.savepoints.restore();
+        if (poll.repeatable && poll.newest != null) {
+            // before anything is filed, as Filing is to be the last
+            Repeatable.mark();
+        }
         backlog = alerts >= batch;
         if (backlog) {
             doorbell.help();
@@ -209,7 +226,6 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         current.set(poll);
         poll.status = manager.getTransaction(template);
         poll.savepoints = Savepoints.none(dataSource);
-        Repeatable.mark();
         return true;
     }
 

@@ -53,6 +53,8 @@ final class DeliveryTable {
     /** Classes of SQLSTATE that blame the data: data exception, integrity constraint, program limit (appendix A of PostgreSQL's manual). */
     private static final List<String> REFUSED = List.of("22", "23", "54");
 
+    private static final String UNIQUE_VIOLATION = "23505";
+
     private final DataSource dataSource;
     private final TransactionTemplate transaction;
     private final ReservedIds ids;
@@ -93,6 +95,7 @@ final class DeliveryTable {
                 try {
                     return insert(connection, filed, takers, repeatable);
                 } catch (SQLException e) {
+                    ids.forget();
                     carefully |= isRefused(e);
                     if (!alone || !isRefused(e)) {
                         // a savepoint costs a round trip, so there is none as a rule: the transaction ends here, and what it took comes again
@@ -112,8 +115,9 @@ final class DeliveryTable {
         }
     }
 
+    /** A number that is there already is not the data's fault: a server that is behind another has given it out again. The next try has the next. */
     private static boolean isRefused(SQLException e) {
-        return e.getSQLState() != null && REFUSED.stream().anyMatch(e.getSQLState()::startsWith);
+        return e.getSQLState() != null && !e.getSQLState().equals(UNIQUE_VIOLATION) && REFUSED.stream().anyMatch(e.getSQLState()::startsWith);
     }
 
     /** False where PostgreSQL refuses the data; the transaction is then as it was before. */
@@ -254,6 +258,11 @@ final class DeliveryTable {
     /** Takes ids for what is filed later; to be called when there is nothing to do. */
     void reserve() {
         ids.reserve();
+    }
+
+    /** The database may be another from now on. */
+    void distrust() {
+        ids.forget();
     }
 
     /**

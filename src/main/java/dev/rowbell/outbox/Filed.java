@@ -14,6 +14,11 @@ import dev.rowbell.alert.AlertReader;
  */
 record Filed(String sink, String alertId, String alert, String time, String error, Object origin) {
 
+    /** Whether it has the id with which it was taken, and so will have it again where it is taken once more. */
+    boolean isUnderItsOwnId() {
+        return origin instanceof Map<?, ?> taken && alertId.equals(taken.get("id"));
+    }
+
     /** As a dead letter for its sink, the document as plain text in its payload: whatever it was that PostgreSQL would not take. */
     Filed refused() {
         String text = alert.replace("\\u0000", "");

@@ -84,7 +84,7 @@ final class Filing implements TransactionSynchronization {
         try {
             Map<String, DeliveryTable.Taker> takers = new HashMap<>();
             promised.forEach((sink, consumer) -> takers.put(sink, consumer.taker()));
-            deliveries = outbox.table().file(filed, takers, Repeatable.isMarked() && isLast());
+            deliveries = outbox.table().file(filed, takers, Repeatable.isMarked() && isLast() && filed.stream().allMatch(Filed::isUnderItsOwnId));
         } catch (SQLException e) {
             throw new UncategorizedSQLException("filing deliveries", null, e);
         }

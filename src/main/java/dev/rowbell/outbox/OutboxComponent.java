@@ -114,6 +114,17 @@ public class OutboxComponent extends DefaultComponent {
         table().reserve();
     }
 
+    /** A connection was lost: who answers from now on may know less than who did. */
+    public void distrust() {
+        DeliveryTable known;
+        synchronized (this) {
+            known = table;
+        }
+        if (known != null) {
+            known.distrust();
+        }
+    }
+
     void wake(String sink) {
         OutboxConsumer consumer = consumers.get(sink);
         if (consumer != null) {

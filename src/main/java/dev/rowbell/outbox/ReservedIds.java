@@ -30,11 +30,12 @@ final class ReservedIds {
     private static final int LOW = 100;
     /** Between two tries where it failed. */
     private static final Duration RETRY = Duration.ofMinutes(1);
+    private static final String NOT_ALLOWED = "42501";
 
     private final DataSource dataSource;
     private final Deque<Long> reserved = new ArrayDeque<>();
-    private boolean failed;
-    private long failedAt;
+    private long notBefore = System.nanoTime();
+    private boolean allowed = true;
 
     ReservedIds(DataSource dataSource) {
         this.dataSource = dataSource;
@@ -49,14 +50,38 @@ final class ReservedIds {
         return taken;
     }
 
+    /** Has none any more. */
+    synchronized void forget() {
+        reserved.clear();
+    }
+
     /** Has some in stock again. Where the database does not give them, filing goes without, a little slower. */
-    synchronized void reserve() {
-        if (reserved.size() > LOW || failed && System.nanoTime() - failedAt < RETRY.toNanos()) {
+    void reserve() {
+        if (!isLow()) {
             return;
         }
+        try {
+            List<Long> ids = ids();
+            synchronized (this) {
+                reserved.addAll(ids);
+            }
+        } catch (SQLException e) {
+            LOG.debug("ids of deliveries are not taken ahead: {}", Errors.inWords(e));
+            synchronized (this) {
+                notBefore = System.nanoTime() + RETRY.toNanos();
+                allowed = !NOT_ALLOWED.equals(e.getSQLState());
+            }
+        }
+    }
+
+    private synchronized boolean isLow() {
+        return allowed && reserved.size() <= LOW && System.nanoTime() - notBefore >= 0;
+    }
+
+    private List<Long> ids() throws SQLException {
         try (Connection connection = dataSource.getConnection();
                 PreparedStatement statement = connection.prepareStatement("""
-                        select nextval(pg_get_serial_sequence('rowbell.delivery', 'id'))
+                        select nextval(pg_get_serial_sequence('rowbell.delivery', 'id')), set_config('synchronous_commit', 'on', true)
                         from generate_series(1, ?)
                         """)) {
             statement.setInt(1, AT_ONCE);
@@ -66,12 +91,7 @@ final class ReservedIds {
                     ids.add(rows.getLong(1));
                 }
             }
-            reserved.addAll(ids);
-            failed = false;
-        } catch (SQLException e) {
-            LOG.debug("ids of deliveries are not taken ahead: {}", Errors.inWords(e));
-            failed = true;
-            failedAt = System.nanoTime();
+            return ids;
         }
     }
 }
