@@ -5,7 +5,7 @@ import org.springframework.transaction.support.TransactionSynchronizationManager
 
 /**
  * Marks the transaction of a thread as one that loses nothing where a crash of PostgreSQL undoes it though it was committed: what it took is
- * then there again, and is taken again. Such a transaction need not wait for the disk.
+ * then there again, and is taken again, under the same ids. Such a transaction need not wait for the disk.
  */
 public final class Repeatable implements TransactionSynchronization {
 
