@@ -396,39 +396,17 @@ class FaultIT {
         }
     }
 
-    /** Where it does, the row of another alert is deleted when the first is settled. */
-    @Test
-    void theNumberOfADeliveryUnderWayIsNotGivenOutAgainWhereACrashUndidIt() throws Exception {
-        CountDownLatch release = new CountDownLatch(1);
-        try (OwnPostgres postgres = new OwnPostgres(dir.resolve("data"), "wal_writer_delay=10s"); WebReceiver web = new WebReceiver()) {
-            use(postgres.settings());
-            settings.put("rowbell.file.dir", "");
-            settings.put("rowbell.http.url", web.url());
-            web.answer(request -> {
-                awaitRelease(release);
-                return 200;
-            });
-            try (Program rowbell = Program.rowbell(dir, settings)) {
-                awaitWatching(rowbell);
-                try (Writer writer = new Writer(1, 1)) {
-                    writer.awaitEnd();
-                }
-                await("it is under way").until(() -> web.requests().size() == 1);
-                long underWay = number("select max(id) from rowbell.delivery");
-                postgres.kill();
-                postgres.start();
-                long next = number("insert into rowbell.delivery (sink, alert_id, alert) values ('nobody', 'n', '{}') returning id");
-                assertTrue(next > underWay, next + " was given out again");
-                release.countDown();
-                await("all the others are settled").atMost(DRAINED).until(() -> count("rowbell.delivery") == 1 && count("rowbell.feedback") == 0);
-                assertEquals(1, count("rowbell.delivery where id = " + next));
-            }
-        }
+    /** What is seen after a crash that undid how a delivery was filed that is under way. */
+    private interface Undone {
+
+        /**
+         * @param underWay its number
+         * @param release lets its request be answered
+         */
+        void see(long underWay, Program rowbell, WebReceiver web, CountDownLatch release) throws Exception;
     }
 
-    /** It is given one when it is taken, and would be given another the next time. */
-    @Test
-    void anAlertThatCameWithoutAnIdIsNotRepeatedUnderAnotherAfterACrash() throws Exception {
+    private void undone(String alert, Undone undone) throws Exception {
         CountDownLatch release = new CountDownLatch(1);
         try (OwnPostgres postgres = new OwnPostgres(dir.resolve("data"), "wal_writer_delay=10s"); WebReceiver web = new WebReceiver()) {
             use(postgres.settings());
@@ -441,16 +419,37 @@ class FaultIT {
             try (Program rowbell = Program.rowbell(dir, settings)) {
                 awaitWatching(rowbell);
                 try (Connection connection = connect(); Statement statement = connection.createStatement()) {
-                    statement.execute("insert into rowbell.feedback (alert) values ('{\"rule\": \"r\"}')");
+                    statement.execute("insert into rowbell.feedback (alert) values ('%s')".formatted(alert));
                 }
                 await("it is under way").until(() -> web.requests().size() == 1);
+                long underWay = number("select max(id) from rowbell.delivery");
                 postgres.kill();
                 postgres.start();
-                release.countDown();
-                awaitDrained(rowbell);
-                assertEquals(1, web.requests().stream().map(request -> AlertReader.parse(request.body()).get("id")).distinct().count());
+                undone.see(underWay, rowbell, web, release);
             }
         }
+    }
+
+    /** Where it is, the row of another alert is deleted when the first is settled. */
+    @Test
+    void theNumberOfADeliveryUnderWayIsNotGivenOutAgainWhereACrashUndidIt() throws Exception {
+        undone("{\"id\": \"a\", \"rule\": \"r\"}", (underWay, rowbell, web, release) -> {
+            long next = number("insert into rowbell.delivery (sink, alert_id, alert) values ('nobody', 'n', '{}') returning id");
+            assertTrue(next > underWay, next + " was given out again");
+            release.countDown();
+            await("all the others are settled").atMost(DRAINED).until(() -> count("rowbell.delivery") == 1 && count("rowbell.feedback") == 0);
+            assertEquals(1, count("rowbell.delivery where id = " + next));
+        });
+    }
+
+    /** It is given one when it is taken, and would be given another the next time. */
+    @Test
+    void anAlertThatCameWithoutAnIdIsNotRepeatedUnderAnotherAfterACrash() throws Exception {
+        undone("{\"rule\": \"r\"}", (underWay, rowbell, web, release) -> {
+            release.countDown();
+            awaitDrained(rowbell);
+            assertEquals(1, web.requests().stream().map(request -> AlertReader.parse(request.body()).get("id")).distinct().count());
+        });
     }
 
     /** One for the doorbell and one for notifications, and none that was left behind. */
