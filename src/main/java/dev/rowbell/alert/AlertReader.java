@@ -113,17 +113,19 @@ public final class AlertReader {
     /**
      * @param row its column {@code feedback} is the row of any table as PostgreSQL says it in JSON, which it can for every type. A column
      *     {@code alert} is taken as the document, {@code crt_time} as its time; columns named like keys of the document are those keys where
-     *     their value suits, and all the rest become {@code new}. Where it has no {@code feedback}, it is itself such a row, of these two columns
+     *     their value suits, and all the rest become {@code new}. Where it has no {@code feedback}, it is itself such a row, of these two columns, and
+     *     {@link #fromTrigger} has been asked before
      */
     public Map<String, Object> fromRow(@Body Map<String, Object> row) {
         boolean own = row.get("feedback") == null && row.containsKey("alert");
         String text = String.valueOf(row.get(own ? "alert" : "feedback"));
-        Map<String, Object> compiled = TriggerDocument.read(text, source.get());
-        if (compiled != null) {
-            return compiled;
-        }
         if (own) {
             text = "{\"crt_time\":%s,\"alert\":%s}".formatted(inJson(row.get("crt_time")), text);
+        } else {
+            Map<String, Object> compiled = TriggerDocument.read(text, source.get());
+            if (compiled != null) {
+                return compiled;
+            }
         }
         Map<String, Object> alert = new LinkedHashMap<>();
         if (!(json(text) instanceof Map<?, ?> columns)) {

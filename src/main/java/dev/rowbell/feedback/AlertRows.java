@@ -45,10 +45,9 @@ public final class AlertRows extends DefaultRowMapperFactory {
                 Set<String> names = names(rows.getMetaData());
                 own = names.contains("alert") && !names.contains("feedback");
                 timed = names.contains("crt_time");
-                if (names.contains("newest") && rows.getObject("newest") != null) {
-                    transaction.newest(rows.getObject("newest"));
-                    timed = false;
-                }
+                Object newest = names.contains("newest") ? rows.getObject("newest") : null;
+                transaction.answered(newest);
+                timed &= newest == null;
             }
             if (timed) {
                 transaction.last(rows.getObject("crt_time"));

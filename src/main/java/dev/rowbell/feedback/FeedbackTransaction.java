@@ -71,6 +71,8 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         private TransactionStatus status;
         private Savepoints savepoints;
         private boolean answered;
+        /** How long the look took is known. */
+        private boolean timed;
         private boolean found;
         /** What it took is there again where a crash undoes it, and has the same ids then. */
         private boolean repeatable = true;
@@ -134,11 +136,17 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         return current.get().look.since();
     }
 
-    /** The time of the newest that this thread's poll has taken, where its query says that. */
-    void newest(Object time) {
+    /**
+     * The database has answered to this thread's poll, and none of its rows has been read.
+     *
+     * @param newest the time of the last of them; null where the query does not say it
+     */
+    void answered(Object newest) {
         Poll poll = current.get();
         if (poll != null) {
-            poll.newest = time;
+            lowWater.answered(poll.look);
+            poll.timed = true;
+            poll.newest = newest;
         }
     }
 
@@ -172,7 +180,9 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     /** What was taken is known, and none of it has been routed. */
     private void answered(Poll poll, Endpoint endpoint, int alerts) {
         poll.answered = true;
-        lowWater.answered(poll.look);
+        if (!poll.timed) {
+            lowWater.answered(poll.look);
+        }
         if (poll.newest != null) {
             // before it is committed: who looks meanwhile would only find that it is locked
             lowWater.found(poll.newest, false);
