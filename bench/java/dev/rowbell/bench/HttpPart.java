@@ -1,6 +1,5 @@
 package dev.rowbell.bench;
 
-import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
@@ -18,8 +17,6 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 
-import com.sun.net.httpserver.HttpServer;
-
 /**
  * Deliveries a second to a receiver that answers after 20 ms, with 16 threads: 16 / 0.020 s = 800/s would be all there is. Beside it, what 16 plain
  * sockets make of the same receiver on this machine.
@@ -28,7 +25,7 @@ final class HttpPart {
 
     private static final int PARALLEL = 16;
     private static final long ANSWER = TimeUnit.MILLISECONDS.toNanos(20);
-    private static final int ALERTS = Rounds.SHORT ? 400 : 4000;
+    private static final int ALERTS = Rounds.SHORT ? 400 : 8000;
     private static final int PLAIN = Rounds.SHORT ? 400 : 1000;
     private static final long PATIENCE = TimeUnit.SECONDS.toNanos(60);
 
@@ -43,32 +40,17 @@ final class HttpPart {
     }
 
     void run() throws Exception {
-        ExecutorService threads = Executors.newFixedThreadPool(PARALLEL * 2);
-        HttpServer receiver = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-        receiver.setExecutor(threads);
-        receiver.createContext("/", exchange -> {
-            exchange.getRequestBody().readAllBytes();
-            LockSupport.parkNanos(ANSWER);
-            exchange.sendResponseHeaders(204, -1);
-            exchange.close();
-            String id = exchange.getRequestHeaders().getFirst("webhook-id");
-            if (id != null) {
-                ids.add(id);
-                requests.incrementAndGet();
-            }
-        });
-        receiver.start();
         String route = Files.readString(Path.of("routes/http.camel.yaml"))
                 .replace("      parameters:\n        batch:", "      parameters:\n        parallel: " + PARALLEL + "\n        batch:");
-        try (RowbellProcess rowbell = RowbellProcess.start(db, Map.of("rowbell.http.url", "http://127.0.0.1:" + receiver.getAddress().getPort() + "/",
+        try (Receiver receiver = new Receiver(ANSWER, id -> {
+            ids.add(id);
+            requests.incrementAndGet();
+        }); RowbellProcess rowbell = RowbellProcess.start(db, Map.of("rowbell.http.url", "http://127.0.0.1:" + receiver.address().getPort() + "/",
                 "rowbell.file.dir", ""), Map.of("http", route))) {
-            Map<String, Series> rates = new Rounds().throwAway(6).add("plain", () -> plain(receiver.getAddress())).add("http", this::drain).run();
+            Map<String, Series> rates = new Rounds().throwAway(4).add("plain", () -> plain(receiver.address())).add("http", this::drain).run();
             Series most = Series.of(PARALLEL * 1e9 / ANSWER);
             report.atLeast("drain", "HTTP, 20 ms an answer, parallel=16", rates.get("http"), "/s", "16 / 0.020 s", most, 0.95);
             report.atLeast("drain", "the same receiver, 16 plain sockets", rates.get("plain"), "/s", "16 / 0.020 s", most, 0);
-        } finally {
-            receiver.stop(0);
-            threads.shutdownNow();
         }
     }
 
