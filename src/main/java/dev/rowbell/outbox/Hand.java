@@ -74,14 +74,25 @@ final class Hand {
         return !closed;
     }
 
-    /** The first of them, up to so many, and no less than a whole bundle; none where there are none. */
-    synchronized Handful take(int atMost) {
+    /**
+     * The first of them: up to so many, as long as enough is left for the others who take, and no less than a whole bundle; none where there are none.
+     *
+     * @param atLeast as many even where nothing is left for others
+     * @param takers how many there are, with the caller
+     */
+    synchronized Handful take(int atMost, int atLeast, int takers) {
         List<Delivery> taken = new ArrayList<>();
         long leased = waiting.isEmpty() ? System.nanoTime() : waiting.peek().leased();
-        while (!waiting.isEmpty() && (taken.size() < atMost || isBundledWith(taken, waiting.peek().delivery()))) {
+        int share = Math.max(Math.min(atMost, (waiting.size() + takers - 1) / takers), atLeast);
+        while (!waiting.isEmpty() && (taken.size() < share || isBundledWith(taken, waiting.peek().delivery()))) {
             taken.add(waiting.poll().delivery());
         }
         return new Handful(taken, leased);
+    }
+
+    /** All of them. */
+    synchronized Handful takeAll() {
+        return take(Integer.MAX_VALUE, Integer.MAX_VALUE, 1);
     }
 
     private static boolean isBundledWith(List<Delivery> taken, Delivery next) {

@@ -54,7 +54,8 @@ final class OutboxConsumer extends DefaultConsumer {
     private final Wakeup wakeup = new Wakeup();
     private final Circuit circuit;
     private final Hand hand;
-    private final Settling byHand = new Settling(SETTLE);
+    /** What all threads delivered, and what failed of that which was handed over. */
+    private final Settling settling = new Settling(SETTLE);
     private ExecutorService workers;
     private volatile boolean running;
     private volatile boolean aborted;
@@ -165,12 +166,12 @@ final class OutboxConsumer extends DefaultConsumer {
             isDone(Duration.ofSeconds(1));
         }
         settleTheLast();
-        release(hand.take(Integer.MAX_VALUE).deliveries());
+        release(hand.takeAll().deliveries());
         super.doStop();
     }
 
     private void settleTheLast() {
-        List<Outcome> last = byHand.due(true);
+        List<Outcome> last = settling.due(true);
         try {
             settle(last, hand.taker());
         } catch (SQLException e) {
@@ -206,7 +207,7 @@ final class OutboxConsumer extends DefaultConsumer {
                     continue;
                 }
                 if (circuit.isOpen()) {
-                    release(hand.take(Integer.MAX_VALUE).deliveries());
+                    release(hand.takeAll().deliveries());
                 }
                 Duration away = circuit.away(start);
                 if (!away.isZero()) {
@@ -216,13 +217,13 @@ final class OutboxConsumer extends DefaultConsumer {
                 boolean probe = circuit.isOpen();
                 // what is handed over does not keep anybody from what waits in the table: retries, and what others filed
                 boolean looks = probe || looks(start, poll().multipliedBy(2));
-                Hand.Handful handed = looks ? NOTHING : hand.take(mostByHand);
+                Hand.Handful handed = looks ? NOTHING : hand.take(mostByHand, getEndpoint().getBatch(), getEndpoint().getParallel());
                 // where nothing comes by hand, nobody would settle what came before
-                settle(byHand.due(handed.deliveries().isEmpty()), hand.taker());
+                settle(settling.due(handed.deliveries().isEmpty()), hand.taker());
                 if (!handed.deliveries().isEmpty()) {
                     try {
-                        deliver(handed.deliveries(), hand.taker(), handed.leased(), byHand);
-                        settle(byHand.due(hand.isEmpty() || circuit.isOpen()), hand.taker());
+                        deliver(handed.deliveries(), hand.taker(), handed.leased(), settling);
+                        settle(settling.due(hand.isEmpty() || circuit.isOpen()), hand.taker());
                     } finally {
                         circuit.probed();
                     }
@@ -277,9 +278,9 @@ final class OutboxConsumer extends DefaultConsumer {
                 // there may be more, for the other workers too
                 wake();
             }
-            Settling settling = new Settling(SETTLE);
-            deliver(taken, taker, leased, settling);
-            settle(settling.due(true), taker);
+            Settling failed = new Settling(SETTLE);
+            deliver(taken, taker, leased, failed);
+            settle(failed.due(true), taker);
         } finally {
             circuit.probed();
         }
@@ -334,9 +335,10 @@ final class OutboxConsumer extends DefaultConsumer {
      * Where a batch fails though the sink is there, something in it is bad: it is tried in halves, so that the others go on.
      *
      * @param since when their lease began, by nanoTime
-     * @param settling has at the end what the caller has to settle
+     * @param failed what failed and is still to be settled with this taker is put there; what was delivered needs none, and is settled by all threads
+     *        together
      */
-    private void deliver(List<Delivery> taken, UUID taker, long since, Settling settling) throws SQLException {
+    private void deliver(List<Delivery> taken, UUID taker, long since, Settling failed) throws SQLException {
         Deque<List<Delivery>> untried = new ArrayDeque<>();
         for (int from = 0, to; from < taken.size(); from = to) {
             to = endOfBatch(taken, from);
@@ -371,10 +373,11 @@ final class OutboxConsumer extends DefaultConsumer {
                     untried.push(next.subList(next.size() / 2, next.size()));
                     untried.push(next.subList(0, next.size() / 2));
                 } else if (!next.isEmpty()) {
-                    settling.add(failed(next, failure));
+                    failed.add(failed(next, failure));
                 }
             }
-            settle(settling.due(false), taker);
+            settle(settling.due(false), hand.taker());
+            settle(failed.due(false), taker);
         }
         giveBack(untried.stream().flatMap(List::stream).toList(), taker);
     }
