@@ -124,6 +124,9 @@ class RulePropertyTest {
                     if (random.nextInt(4) == 0) {
                         changeRule();
                     }
+                    if (random.nextInt(8) == 0) {
+                        changeTriggers();
+                    }
                 }
                 compare();
             } catch (SQLException | RuntimeException e) {
@@ -184,6 +187,14 @@ class RulePropertyTest {
                 }
             }
             execute("create trigger record after insert or update or delete on " + table + " for each row execute function record()");
+            changeTriggers();
+        }
+
+        /** A partitioned table has statement triggers always. */
+        private void changeTriggers() throws SQLException {
+            if (kind != 3 && kind != 4) {
+                execute("select rowbell.for_each('" + table.replace("'", "''") + "', '" + one("statement", "row") + "')");
+            }
         }
 
         // --- rules ---

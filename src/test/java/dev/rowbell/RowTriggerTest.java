@@ -1,0 +1,103 @@
+package dev.rowbell;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.List;
+
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The same promises where the feed is judged row by row, and what is said of that choice. */
+class RowTriggerTest extends RuleTest {
+
+    private static final String LEVEL = "select distinct case tgtype & 1 when 1 then 'row' else 'statement' end from pg_trigger"
+            + " where tgrelid = 'public.feed'::regclass and tgname like 'rowbell%'";
+
+    @Override
+    @BeforeEach
+    void feed() {
+        super.feed();
+        database.execute("select rowbell.for_each('public.feed', 'row')");
+    }
+
+    @Test
+    void aFeedChangesOverWithItsRulesInPlace() {
+        rule("name, feed, condition", "'a', 'public.feed', 'NEW.c2 > 9'");
+        assertEquals(List.of("row"), database.query(LEVEL));
+        database.execute("insert into feed (id, c2) values (1, 10)", "select rowbell.for_each('feed', 'statement')");
+        assertEquals(List.of("statement"), database.query(LEVEL));
+        database.execute("insert into feed (id, c2) values (2, 10)", "select rowbell.for_each('feed', 'row')");
+        assertEquals(List.of("row"), database.query(LEVEL));
+        database.execute("insert into feed (id, c2) values (3, 10)", "update feed set c2 = c2 + 1");
+        assertEquals(List.of("1", "2", "3"), takeAlerts("alert->'new'->>'id'"));
+        assertEquals(List.of(), refresh());
+    }
+
+    @Test
+    void noAlertIsLostOrDoubledForAWriterThatIsUnderWay() throws Exception {
+        rule("name, feed, condition", "'a', 'public.feed', 'NEW.c2 > 9'");
+        try (Connection busy = database.connect(); Statement writing = busy.createStatement()) {
+            busy.setAutoCommit(false);
+            writing.execute("insert into feed (id, c2) values (1, 10)");
+            // waits for the writer, and lets it go on meanwhile
+            Thread changing = new Thread(() -> database.execute("select rowbell.for_each('feed', 'statement')"));
+            changing.start();
+            for (int id = 2; id < 100; id++) {
+                writing.execute("insert into feed (id, c2) values (" + id + ", 10)");
+            }
+            busy.commit();
+            changing.join();
+            writing.execute("insert into feed (id, c2) values (100, 10)");
+            busy.commit();
+        }
+        assertEquals(List.of("statement"), database.query(LEVEL));
+        assertEquals(100, database.count("(select distinct alert->'new'->>'id' from rowbell.feedback) _"));
+        assertEquals(100, database.count("rowbell.feedback"));
+    }
+
+    @Test
+    void aRowSaysWhichChildItIsInHoweverItWasWritten() {
+        database.execute("create table child (extra int) inherits (feed)");
+        rule("name, feed, condition", "'a', 'public.feed', 'NEW.c2 > 9'");
+        database.execute("insert into feed (id, c2) values (1, 10)", "insert into child (id, c2) values (2, 1)", "update feed set c2 = 10 where id = 2",
+                "delete from rowbell.rule", "insert into rowbell.rule (name, feed, condition, operations) values ('gone', 'public.feed', 'OLD.c2 > 9', '{delete}')",
+                "delete from feed");
+        assertEquals(List.of("INSERT 1 ", "UPDATE 2 public.child", "DELETE 1 ", "DELETE 2 public.child"),
+                takeAlerts("concat(alert->>'operation', ' ', coalesce(alert->'new', alert->'old')->>'id', ' ', alert->>'partition')"));
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+            "'public.feed', 'rows'       | for_each: 'rows' is neither 'row' nor 'statement'",
+            "'public.feed', null         | for_each: '<NULL>' is neither 'row' nor 'statement'",
+            "'public.nothing', 'row'     | there is no table public.nothing",
+            "'public.a_view', 'row'      | there is no table public.a_view",
+            "'public.parted', 'row'      | the table public.parted is partitioned"}, quoteCharacter = '"')
+    void whatCannotBeIsRefused(String arguments, String problem) {
+        database.execute("create view a_view as select 1 as c1", "create table parted (id int) partition by range (id)");
+        refused(problem, "select rowbell.for_each(" + arguments + ")");
+    }
+
+    @Test
+    void theTriggersAreTakenOffWithTheRoleOfTheOwnerAlone() {
+        rule("name, feed, condition", "'a', 'public.feed', 'NEW.c2 > 9'");
+        String other = role("other");
+        database.execute("grant all on schema rowbell to " + other, "grant all on all tables in schema rowbell to " + other,
+                "grant all on all functions in schema rowbell to " + other, "alter function rowbell.for_each(text, text) owner to " + other);
+        refused(other + " has not the role of the owner of public.feed, whose triggers are to be dropped", "select rowbell.for_each('public.feed', 'statement')");
+        database.execute("insert into feed (id, c2) values (1, 10)");
+        assertEquals(List.of("1"), takeAlerts("alert->'new'->>'id'"));
+    }
+
+    private void refused(String problem, String sql) {
+        SQLException refused = (SQLException) assertThrows(IllegalStateException.class, () -> database.execute(sql)).getCause();
+        assertEquals("RB001", refused.getSQLState());
+        assertEquals("ERROR: " + problem, refused.getMessage().lines().findFirst().orElse(""));
+    }
+}
