@@ -13,8 +13,11 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.BrokenBarrierException;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.stream.IntStream;
 
 import dev.rowbell.alert.AlertReader;
@@ -394,16 +397,44 @@ class OutboxTest {
 
     @Test
     void severalThreadsDeliverForOneSink() throws IOException {
-        Files.writeString(dir.resolve("http.camel.yaml"), Files.readString(Path.of("routes/http.camel.yaml"))
-                .replace("      parameters:\n        batch:", "      parameters:\n        parallel: 4\n        batch:"));
         web.answerAfter(Duration.ofMillis(50));
-        try (RunningRowbell rowbell = RunningRowbell.start(settings,
-                "file:routes/sources.camel.yaml,file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:" + dir + "/*.camel.yaml")) {
+        try (RunningRowbell rowbell = startWithFourThreadsForHttp()) {
             raise(1, 100);
             await().atMost(Duration.ofSeconds(20)).until(() -> database.count("rowbell.delivery where sink = 'http'") == 0 && posted().size() >= 100);
             assertEquals(100, new HashSet<>(posted()).size());
             assertEquals(100, posted().size());
             assertEquals(4, web.requests().stream().map(WebReceiver.Request::client).distinct().count());
         }
+    }
+
+    @Test
+    void theThreadsOfASinkShareTheLastOfItsQueue() throws IOException {
+        CyclicBarrier together = new CyclicBarrier(4);
+        web.answer(request -> {
+            try {
+                if (Integer.parseInt(request.headers().getFirst("webhook-id").substring(1)) > 200) {
+                    together.await(10, TimeUnit.SECONDS);
+                }
+                return 200;
+            } catch (InterruptedException | BrokenBarrierException | TimeoutException e) {
+                return 500;
+            }
+        });
+        try (RunningRowbell rowbell = startWithFourThreadsForHttp()) {
+            // fast, so that each of them takes several at a time
+            raise(1, 200);
+            await().until(() -> posted().size() == 200 && database.count("rowbell.delivery where sink = 'http'") == 0);
+            raise(201, 204);
+            await().atMost(Duration.ofSeconds(30))
+                    .until(() -> posted().size() >= 204 && database.count("rowbell.delivery where sink = 'http'") == 0);
+            assertEquals(204, posted().size());
+        }
+    }
+
+    private RunningRowbell startWithFourThreadsForHttp() throws IOException {
+        Files.writeString(dir.resolve("http.camel.yaml"), Files.readString(Path.of("routes/http.camel.yaml"))
+                .replace("      parameters:\n        batch:", "      parameters:\n        parallel: 4\n        batch:"));
+        return RunningRowbell.start(settings,
+                "file:routes/sources.camel.yaml,file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:" + dir + "/*.camel.yaml");
     }
 }
