@@ -13,22 +13,24 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** The same promises where the feed is judged row by row, and what is said of that choice. */
-class RowTriggerTest extends RuleTest {
+/** What is said of the choice to have a feed judged row by row. That alerts are the same is for {@link RulePropertyTest} and {@link RuleByRowTest}. */
+class RowTriggerTest {
 
+    private static final String RULE = "insert into rowbell.rule (name, feed, condition) values ('a', 'public.feed', 'NEW.c2 > 9')";
     private static final String LEVEL = "select distinct case tgtype & 1 when 1 then 'row' else 'statement' end from pg_trigger"
             + " where tgrelid = 'public.feed'::regclass and tgname like 'rowbell%'";
 
-    @Override
+    private final TestDatabase database = TestDatabase.createWithSchema();
+
     @BeforeEach
     void feed() {
-        super.feed();
-        database.execute("select rowbell.for_each('public.feed', 'row')");
+        database.execute("create table public.feed (id int8 primary key, c1 int, c2 int)",
+                "select rowbell.for_each('public.feed', 'row')");
     }
 
     @Test
     void aFeedChangesOverWithItsRulesInPlace() {
-        rule("name, feed, condition", "'a', 'public.feed', 'NEW.c2 > 9'");
+        database.execute(RULE);
         assertEquals(List.of("row"), database.query(LEVEL));
         database.execute("insert into feed (id, c2) values (1, 10)", "select rowbell.for_each('feed', 'statement')");
         assertEquals(List.of("statement"), database.query(LEVEL));
@@ -36,12 +38,12 @@ class RowTriggerTest extends RuleTest {
         assertEquals(List.of("row"), database.query(LEVEL));
         database.execute("insert into feed (id, c2) values (3, 10)", "update feed set c2 = c2 + 1");
         assertEquals(List.of("1", "2", "3"), takeAlerts("alert->'new'->>'id'"));
-        assertEquals(List.of(), refresh());
+        assertEquals(List.of(), database.query("select event from rowbell.refresh()"));
     }
 
     @Test
     void noAlertIsLostOrDoubledForAWriterThatIsUnderWay() throws Exception {
-        rule("name, feed, condition", "'a', 'public.feed', 'NEW.c2 > 9'");
+        database.execute(RULE);
         try (Connection busy = database.connect(); Statement writing = busy.createStatement()) {
             busy.setAutoCommit(false);
             writing.execute("insert into feed (id, c2) values (1, 10)");
@@ -64,7 +66,7 @@ class RowTriggerTest extends RuleTest {
     @Test
     void aRowSaysWhichChildItIsInHoweverItWasWritten() {
         database.execute("create table child (extra int) inherits (feed)");
-        rule("name, feed, condition", "'a', 'public.feed', 'NEW.c2 > 9'");
+        database.execute(RULE);
         database.execute("insert into feed (id, c2) values (1, 10)", "insert into child (id, c2) values (2, 1)", "update feed set c2 = 10 where id = 2",
                 "delete from rowbell.rule", "insert into rowbell.rule (name, feed, condition, operations) values ('gone', 'public.feed', 'OLD.c2 > 9', '{delete}')",
                 "delete from feed");
@@ -86,13 +88,18 @@ class RowTriggerTest extends RuleTest {
 
     @Test
     void theTriggersAreTakenOffWithTheRoleOfTheOwnerAlone() {
-        rule("name, feed, condition", "'a', 'public.feed', 'NEW.c2 > 9'");
-        String other = role("other");
-        database.execute("grant all on schema rowbell to " + other, "grant all on all tables in schema rowbell to " + other,
+        database.execute(RULE);
+        // roles belong to the server, which other tests use too
+        String other = database.name() + "_other";
+        database.execute("create role " + other, "grant all on schema rowbell to " + other, "grant all on all tables in schema rowbell to " + other,
                 "grant all on all functions in schema rowbell to " + other, "alter function rowbell.for_each(text, text) owner to " + other);
         refused(other + " has not the role of the owner of public.feed, whose triggers are to be dropped", "select rowbell.for_each('public.feed', 'statement')");
         database.execute("insert into feed (id, c2) values (1, 10)");
         assertEquals(List.of("1"), takeAlerts("alert->'new'->>'id'"));
+    }
+
+    private List<String> takeAlerts(String expression) {
+        return database.query("with taken as (delete from rowbell.feedback returning *) select %s from taken order by crt_time".formatted(expression));
     }
 
     private void refused(String problem, String sql) {

@@ -730,15 +730,15 @@ class RuleTest {
         assertThrows(IllegalStateException.class, () -> rule("name, feed, condition", "'c', 'feed', 'NEW.c1 > 5'"));
     }
 
-    void rule(String columns, String values) {
+    private void rule(String columns, String values) {
         database.execute("insert into rowbell.rule (" + columns + ") values (" + values + ")");
     }
 
-    List<String> refresh() {
+    private List<String> refresh() {
         return database.query("select event from rowbell.refresh()");
     }
 
-    List<String> takeAlerts(String expression) {
+    private List<String> takeAlerts(String expression) {
         return takeAlerts(expression, "crt_time");
     }
 
@@ -752,7 +752,7 @@ class RuleTest {
     }
 
     /** Roles belong to the server, which other tests use too. */
-    String role(String kind) {
+    private String role(String kind) {
         String name = database.name() + "_" + kind;
         database.execute("create role " + name + " login password 'secret'", "grant create, connect on database " + database.name() + " to " + name);
         return name;
