@@ -12,7 +12,12 @@ create function rowbell.is_judged_by_row(feed_id int) returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
-  select exists (select from rowbell.row_feed r where r.feed = feed_id)
+  select exists (
+    select from rowbell.row_feed r
+    join rowbell.feed f on f.id = r.feed
+    join pg_class c on c.oid = f.relation
+    -- one that was made again as a partitioned table is none any more
+    where r.feed = feed_id and c.relkind <> 'p')
 $fn$;
 
 -- An id for an alert: a UUID of version 7, by the clock. A row trigger asks for it under the search_path of the writer, so that each name and operator
@@ -39,12 +44,23 @@ as $fn$
     case when (bound ->> 'open')::boolean then '' else '=' end, bound ->> 'number')
 $fn$;
 
--- judge_N as the function of a row trigger: what compile_judge makes for statements. Most rows have no hit, and are asked one expression. What fails
--- is judged again, each rule alone. Only storing an alert may fail the writer.
+-- The query that says of one change, given as two rows, what it is by a rule: 1 it fires, 2 it has ended, 0 neither.
+create function rowbell.moment_sql(operation text, rule jsonb) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select format('select case when %s then 1 when %s then 2 else 0 end from unnest(array[$1]) as new cross join unnest(array[$2]) as old',
+    coalesce(m.firing, 'false'), coalesce(m.resolved, 'false'))
+  from rowbell.moments_sql(operation, rule) m
+$fn$;
+
+-- each_N: the function of a row trigger, which does what judge_N does for statements. Most rows have no hit, and are asked one expression. What fails
+-- is judged again, each rule alone. Only storing an alert may fail the writer. Of the two functions the one that is not used does nothing, so that a
+-- trigger of before harms nobody that could not be dropped, or that the table's owner gave another name.
 --
--- As there, a function whose rules are all bounds is not pinned: here each name and operator that it comes by says its schema, up to the end, except
+-- As with judge_N, a function whose rules are all bounds is not pinned: here each name and operator that it comes by says its schema, up to the end, except
 -- in what only a failure runs.
-create function rowbell.compile_judge_row(feed rowbell.feed, rules jsonb, key text[]) returns void
+create function rowbell.compile_each(feed rowbell.feed, rules jsonb, key text[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
@@ -53,12 +69,11 @@ declare
     select from jsonb_array_elements(rules) r where coalesce(jsonb_typeof(r -> 'bound') <> 'object', true) or r ->> 'fires' = 'changed');
   now_sql constant text := $q$pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')$q$;
   -- the row is in the table of the trigger, always; after a dump and restore that has another number until it is compiled again
-  -- the row is in the table of the trigger, always; after a dump and restore that has another number until it is compiled again
   place_sql constant text := format($q$
       if tg_relid operator(pg_catalog.=) %s then
         place := '';
       else
-        place := coalesce(rowbell.place(%s, tg_relid),
+        place := coalesce((select '' from rowbell.feed f where f.id operator(pg_catalog.=) %s and f.relation operator(pg_catalog.=) tg_relid),
           ',"partition":' operator(pg_catalog.||) pg_catalog.to_json(rowbell.shown_name(tg_relid))::pg_catalog.text);
       end if;$q$, feed.relation::oid, feed.id);
   operation text;
@@ -95,7 +110,7 @@ begin
         end if;$part$ end,
           m.condition,
           case when rule ->> 'notify' is null then 'durable' else 'notified' end,
-          format($doc$'{"id":"' operator(pg_catalog.||) rowbell.new_id() operator(pg_catalog.||) %L operator(pg_catalog.||) place
+          format($doc$'{"id":"' operator(pg_catalog.||) rowbell.new_id()::pg_catalog.text operator(pg_catalog.||) %L operator(pg_catalog.||) place
             operator(pg_catalog.||) %L operator(pg_catalog.||) at operator(pg_catalog.||) '"%s operator(pg_catalog.||) %L$doc$,
             rule ->> m.head,
             format(',"operation":"%s","time":"', operation),
@@ -129,12 +144,13 @@ begin
     when conditions[1] = all (conditions) then conditions[1]
     when quick <> '' then format('case%s end', quick)
   end;
-  perform rowbell.make_function(format('judge_%s', feed.id), '', 'trigger', 'security definer', case when quick is null then $body$
+  perform rowbell.make_function(format('each_%s', feed.id), '', 'trigger', 'security definer', case when quick is null then $body$
 begin
   return null;
 end
 $body$ else format($body$
 #variable_conflict use_column
+-- columns: %11$s; a session that has known them by other types is to make its plans anew
 <<_judge>>
 declare
   at pg_catalog.text;
@@ -158,13 +174,12 @@ begin
       durable := null;
       notified := null;
       channels := null;
-      select row_to_json(new) as new, row_to_json(old) as old, null::text as error, null::text as state, null::json as key, 0 as moment, null::text as doc
+      select row_to_json(new) as new, row_to_json(old) as old, null::text as error, null::text as state, 0 as moment, null::text as doc
       into alone;
       for rule in select value from jsonb_array_elements(%6$L::jsonb) loop
         alone.error := null;
-        alone.key := null;
         begin
-          alone.moment := rowbell.row_%7$s(rule.value ->> 'name', tg_op, alone.new, alone.old);
+          execute rowbell.moment_sql(tg_op, rule.value) into alone.moment using new, old;
           if alone.moment > 0 then
             alone.doc := rowbell.alert_of(rule.value, alone.moment, tg_op, at, place, alone.old, alone.new);
             if rule.value ->> 'notify' is null then
@@ -177,11 +192,10 @@ begin
         exception when others or assert_failure then
           get stacked diagnostics alone.error = message_text, alone.state = returned_sqlstate;
         end;
-        continue when alone.error is null;
-        if rowbell.condition_error(rule.value ->> 'condition', rowbell.relation_of(%7$s), true, true) is null then
-          alone.key := coalesce(rowbell.key_values(%8$L::text[], coalesce(alone.new, alone.old)), '{}');
+        if alone.error is not null then
+          perform rowbell.rule_failed(rule.value ->> 'name', alone.error, alone.state, rowbell.shown_name(rowbell.relation_of(%7$s)), tg_op,
+            coalesce(rowbell.key_values(%8$L::text[], coalesce(alone.new, alone.old)), '{}'));
         end if;
-        perform rowbell.rule_failed(rule.value ->> 'name', alone.error, alone.state, rowbell.shown_name(rowbell.relation_of(%7$s)), tg_op, alone.key);
       end loop;
     exception when others or assert_failure then
       raise warning 'rowbell: not all rules of %% were judged: %%', tg_relid::regclass, sqlerrm;
@@ -212,7 +226,9 @@ $body$, quick, now_sql, place_sql, hit,
     case when exists (select from jsonb_array_elements(rules) r where r ->> 'notify' is not null) then format($q$
   if notified is not null then
     perform rowbell.send(notified, channels, %L::pg_catalog.text[]);
-  end if;$q$, key) else '' end) end, not bounds);
+  end if;$q$, key) else '' end,
+    (select string_agg(format('%s/%s', a.atttypid::oid, a.atttypmod), ' ' order by a.attnum)
+      from pg_attribute a where a.attrelid = feed.relation and a.attnum > 0 and not a.attisdropped)) end, not bounds);
 end
 $fn$;
 
@@ -231,7 +247,7 @@ begin
   loop
     begin
       for missing in select m.* from rowbell.missing_triggers(feed, operations) m loop
-        execute format('create trigger %I after %s on %s %s execute function rowbell.judge_%s()',
+        execute format('create trigger %I after %s on %s %s execute function rowbell.%I()',
           missing.name, missing.operation, rowbell.sql_name(missing.relid),
           case
             when by_row then 'for each row'
@@ -239,7 +255,7 @@ begin
             when missing.operation = 'update' then 'referencing old table as old_rows new table as new_rows for each statement'
             else 'referencing old table as old_rows for each statement'
           end,
-          feed.id);
+          format(case when by_row then 'each_%s' else 'judge_%s' end, feed.id));
       end loop;
       return;
     exception when lock_not_available or deadlock_detected then
@@ -276,9 +292,13 @@ begin
   perform rowbell.compile_place(feed, key);
   perform rowbell.compile_row(feed, rules);
   if rowbell.is_judged_by_row(feed.id) then
-    perform rowbell.compile_judge_row(feed, rules, key);
+    perform rowbell.compile_judge(feed, '[]', key);
+    perform rowbell.compile_each(feed, rules, key);
   else
     perform rowbell.compile_judge(feed, rules, key);
+    if to_regproc(format('rowbell.each_%s', feed.id)) is not null then
+      perform rowbell.compile_each(feed, '[]', key);
+    end if;
   end if;
   perform rowbell.attach(feed, array(
     select distinct operation
@@ -292,42 +312,47 @@ exception when sqlstate 'RB003' then
 end
 $fn$;
 
--- Has a feed judged by triggers for each row or for each statement; before its first rule or later, and then by a role that has that of the table's
--- owner, because the triggers of before are dropped. That waits for whoever reads or writes the feed, for 20 ms at a time and 10 seconds in all.
-create function rowbell.for_each(feed text, what text) returns void
+-- Takes the triggers off tables that are no children of the feed any more.
+create or replace function rowbell.detach_strangers(feed rowbell.feed) returns void
 language plpgsql
-security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  stranger record;
+begin
+  for stranger in
+    select g.tgrelid, g.tgname
+    from pg_trigger g
+    join pg_proc p on p.oid = g.tgfoid
+    join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'rowbell' and p.proname in (format('judge_%s', feed.id), format('each_%s', feed.id))
+      and g.tgrelid not in (select t.relid from rowbell.tables_of(feed.relation) t)
+      and pg_has_role((select c.relowner from pg_class c where c.oid = g.tgrelid), 'usage')
+  loop
+    execute format('drop trigger %I on %s', stranger.tgname, rowbell.sql_name(stranger.tgrelid));
+  end loop;
+end
+$fn$;
+
+-- Takes the triggers off a feed and its children, to make others. As with attach, a lock is waited for for 20 ms at a time.
+create function rowbell.detach(feed rowbell.feed, patience interval) returns void
+language plpgsql
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '20ms'
 as $fn$
-#variable_conflict use_variable
 declare
-  give_up constant timestamptz := clock_timestamp() + interval '10 s';
-  relation constant oid := rowbell.find_feed(feed);
-  watched rowbell.feed;
+  give_up constant timestamptz := clock_timestamp() + patience;
   gone record;
 begin
-  perform rowbell.lock_compiler();
-  if what in ('row', 'statement') is not true then
-    raise exception 'for_each: ''%'' is neither ''row'' nor ''statement''', what using errcode = 'RB001';
-  elsif relation is null or (select c.relkind not in ('r', 'p') from pg_class c where c.oid = relation) then
-    raise exception 'there is no table %', feed using errcode = 'RB001';
-  elsif what = 'row' and (select c.relkind = 'p' from pg_class c where c.oid = relation) then
-    raise exception 'the table % is partitioned', feed
-      using errcode = 'RB001', hint = 'For a row trigger, a row that moves to another partition is deleted in one and inserted into the other.';
-  end if;
-  insert into rowbell.feed (name, relation) values (rowbell.sql_name(relation), relation) on conflict do nothing;
-  select f.* into watched from rowbell.feed f where f.relation = relation;
-  if rowbell.is_judged_by_row(watched.id) = (what = 'row') then
-    return;
-  end if;
   loop
     begin
       for gone in
+        -- whatever they are called by now
         select g.tgname, g.tgrelid
         from pg_trigger g
-        where g.tgname in (select format('rowbell_%s_%s', watched.id, o) from unnest(array['insert', 'update', 'delete']) o)
-          and g.tgrelid in (select t.relid from rowbell.tables_of(relation) t)
+        join pg_proc p on p.oid = g.tgfoid
+        join pg_namespace n on n.oid = p.pronamespace
+        where n.nspname = 'rowbell' and p.proname in (format('judge_%s', feed.id), format('each_%s', feed.id)) and g.tgparentid = 0
       loop
         if not pg_has_role((select c.relowner from pg_class c where c.oid = gone.tgrelid), 'usage') then
           raise exception '% has not the role of the owner of %, whose triggers are to be dropped', current_user, rowbell.shown_name(gone.tgrelid)
@@ -335,25 +360,85 @@ begin
         end if;
         execute format('drop trigger %I on %s', gone.tgname, rowbell.sql_name(gone.tgrelid));
       end loop;
-      exit;
+      return;
     exception when lock_not_available or deadlock_detected then
       if clock_timestamp() > give_up then
-        raise exception 'feed %: its triggers could not be changed, transactions are using it all the time', watched.name
+        raise exception 'feed %: its triggers could not be changed, transactions are using it all the time', feed.name
           using errcode = 'RB003', hint = 'Try again when no long transaction is using it. Nothing was changed.';
       end if;
     end;
     perform pg_sleep(0.05 + random() * 0.1);
   end loop;
+end
+$fn$;
+
+-- Has a feed judged by triggers for each row or for each statement; before its first rule or later, and then by a role that has that of the table's
+-- owner, because the triggers of before are dropped. That waits for whoever reads or writes the feed, for 20 ms at a time and 10 seconds in all.
+create function rowbell.for_each(feed text, what text) returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  feed_relation constant oid := rowbell.find_feed(feed);
+  feed_name constant text := rowbell.sql_name(feed_relation);
+  watched rowbell.feed;
+begin
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    raise exception 'triggers are changed in transactions of isolation level read committed'
+      using errcode = 'RB002', hint = 'Another level would compile a feed without the rules that others have committed since.';
+  end if;
+  perform rowbell.lock_compiler();
+  if what in ('row', 'statement') is not true then
+    raise exception 'for_each: %', format('%L is neither row nor statement', what) using errcode = 'RB001';
+  elsif feed_relation is null or not exists (
+      select from pg_class c
+      join pg_namespace n on n.oid = c.relnamespace
+      where c.oid = feed_relation and c.relkind in ('r', 'p') and c.relpersistence <> 't'
+        and n.nspname not in ('pg_catalog', 'information_schema', 'rowbell')) then
+    raise exception 'for_each: there is no table % to watch', feed using errcode = 'RB001';
+  elsif what = 'row' and (select c.relkind = 'p' or c.relispartition from pg_class c where c.oid = feed_relation) then
+    raise exception 'for_each: the table % is partitioned, or a partition', feed
+      using errcode = 'RB001', hint = 'For a row trigger, a row that moves to another partition is deleted in one and inserted into the other.';
+  end if;
+  insert into rowbell.feed (name, relation) values (feed_name, feed_relation) on conflict do nothing;
+  -- a table that was dropped and made again, or renamed, and that nobody has noticed yet
+  update rowbell.feed f set relation = feed_relation
+  where f.name = feed_name and f.relation <> feed_relation and not exists (select from rowbell.feed other where other.relation = feed_relation);
+  select f.* into strict watched from rowbell.feed f where f.relation = feed_relation;
+  if exists (select from rowbell.row_feed r where r.feed = watched.id) = (what = 'row') then
+    return;
+  end if;
+  perform rowbell.detach(watched, '10 s');
   if what = 'row' then
     insert into rowbell.row_feed (feed) values (watched.id);
   else
     delete from rowbell.row_feed r where r.feed = watched.id;
   end if;
-  perform rowbell.compile(watched.name);
+  -- the feed is locked by now, so that nothing but a child that is new may have to be waited for
+  perform rowbell.compile(watched.name, '1 s');
 end
 $fn$;
 
-revoke all on function rowbell.is_judged_by_row(int), rowbell.bound_sql(jsonb, text), rowbell.compile_judge_row(rowbell.feed, jsonb, text[]), rowbell.for_each(text, text) from public;
+-- A feed that is not judged by rows any more, or is gone: so is its function, unless somebody gave it a trigger of another name.
+create function rowbell.row_feed_gone() returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  execute format('drop function if exists rowbell.each_%s()', old.feed);
+  return null;
+exception when dependent_objects_still_exist then
+  return null;
+end
+$fn$;
+
+create trigger gone after delete on rowbell.row_feed
+  for each row execute function rowbell.row_feed_gone();
+
+revoke all on function rowbell.is_judged_by_row(int), rowbell.bound_sql(jsonb, text), rowbell.compile_each(rowbell.feed, jsonb, text[]), rowbell.for_each(text, text), rowbell.moment_sql(text, jsonb),
+  rowbell.detach(rowbell.feed, interval), rowbell.row_feed_gone() from public;
 
 do $do$
 begin

@@ -1,6 +1,7 @@
 package dev.rowbell;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.sql.Connection;
@@ -74,15 +75,77 @@ class RowTriggerTest {
                 takeAlerts("concat(alert->>'operation', ' ', coalesce(alert->'new', alert->'old')->>'id', ' ', alert->>'partition')"));
     }
 
+    /** The owner of the table may do so: the function of before must not be called by a trigger of another kind. */
+    @Test
+    void aTriggerThatWasRenamedHarmsNobody() {
+        database.execute(RULE, "alter trigger rowbell_1_insert on feed rename to mine", "select rowbell.for_each('public.feed', 'statement')",
+                "insert into feed (id, c2) values (1, 10)", "alter trigger rowbell_1_insert on feed rename to other", "select rowbell.for_each('public.feed', 'row')",
+                "insert into feed (id, c2) values (2, 10)");
+        assertEquals(List.of("1", "2"), takeAlerts("alert->'new'->>'id'"));
+    }
+
+    @Test
+    void rulesBesideOneThatFailsAreJudgedOnTheRowItself() {
+        database.execute("create table exact (id int primary key, d int, j jsonb, f float8)", "select rowbell.for_each('public.exact', 'row')",
+                "insert into rowbell.rule (name, feed, condition) values ('fails', 'public.exact', '1 / NEW.d > 5'),"
+                        + " ('json', 'public.exact', 'jsonb_typeof(NEW.j) = ''null'''), ('float', 'public.exact', 'NEW.f > 0.3')",
+                "set extra_float_digits = 0; insert into exact values (1, 0, 'null', 0.30000000000000004)");
+        assertEquals(List.of("float", "json", "rowbell-rule-failed"), database.query("select alert->>'rule' from rowbell.feedback order by 1"));
+    }
+
+    @Test
+    void aTableThatWasMadeAgainIsChangedOver() {
+        database.execute(RULE, "drop table feed", "create table public.feed (id int8 primary key, c1 int, c2 int)",
+                "select rowbell.for_each('public.feed', 'statement')", "insert into feed (id, c2) values (1, 10)");
+        assertEquals(List.of("statement"), database.query(LEVEL));
+        database.execute("select rowbell.for_each('public.feed', 'row')", "drop table feed",
+                "create table public.feed_1 (id int8 primary key, c1 int, c2 int)",
+                "create table public.feed (id int8 primary key, c1 int, c2 int) partition by list (id)", "alter table feed attach partition feed_1 for values in (2)");
+        database.query("select event from rowbell.refresh()");
+        database.execute("insert into feed (id, c2) values (2, 10)");
+        assertEquals(List.of("1", "2"), takeAlerts("alert->'new'->>'id'"));
+        database.execute("drop table feed", "select rowbell.refresh()");
+        assertEquals(0, database.count("pg_proc where proname in ('judge_1', 'each_1')"));
+    }
+
+    @Test
+    void aColumnThatChangesItsTypeIsJudgedByItAgain() throws SQLException {
+        database.execute(RULE);
+        String function = "select prosrc from pg_proc where proname = 'each_1'";
+        try (Connection connection = database.connect(); Statement statement = connection.createStatement()) {
+            statement.execute("insert into feed (id, c2) values (1, 10)");
+            List<String> before = database.query(function);
+            database.execute("alter table feed alter c2 type int8");
+            statement.execute("insert into feed (id, c2) values (2, 10)");
+            assertEquals(before, database.query(function));
+            database.query("select event from rowbell.refresh()");
+            assertNotEquals(before, database.query(function));
+            statement.execute("insert into feed (id, c2) values (3, 10)");
+        }
+        assertEquals(List.of("1", "2", "3"), takeAlerts("alert->'new'->>'id'"));
+    }
+
+    @Test
+    void rulesOfOthersAreSeenByWhoeverChangesTriggers() throws SQLException {
+        try (Connection connection = database.connect(); Statement statement = connection.createStatement()) {
+            connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+            SQLException refused = assertThrows(SQLException.class, () -> statement.execute("select rowbell.for_each('public.feed', 'statement')"));
+            assertEquals("RB002", refused.getSQLState());
+        }
+    }
+
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
-            "'public.feed', 'rows'       | for_each: 'rows' is neither 'row' nor 'statement'",
-            "'public.feed', null         | for_each: '<NULL>' is neither 'row' nor 'statement'",
-            "'public.nothing', 'row'     | there is no table public.nothing",
-            "'public.a_view', 'row'      | there is no table public.a_view",
-            "'public.parted', 'row'      | the table public.parted is partitioned"}, quoteCharacter = '"')
+            "'public.feed', 'rows'       | for_each: 'rows' is neither row nor statement",
+            "'public.feed', null         | for_each: NULL is neither row nor statement",
+            "'public.nothing', 'row'     | for_each: there is no table public.nothing to watch",
+            "'public.a_view', 'row'      | for_each: there is no table public.a_view to watch",
+            "'rowbell.rule', 'row'       | for_each: there is no table rowbell.rule to watch",
+            "'public.parted', 'row'      | for_each: the table public.parted is partitioned, or a partition",
+            "'public.part', 'row'        | for_each: the table public.part is partitioned, or a partition"}, quoteCharacter = '"')
     void whatCannotBeIsRefused(String arguments, String problem) {
-        database.execute("create view a_view as select 1 as c1", "create table parted (id int) partition by range (id)");
+        database.execute("create view a_view as select 1 as c1", "create table parted (id int) partition by range (id)",
+                "create table part partition of parted default");
         refused(problem, "select rowbell.for_each(" + arguments + ")");
     }
 

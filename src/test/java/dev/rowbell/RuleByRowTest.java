@@ -8,6 +8,11 @@ import org.junit.jupiter.api.Tag;
 class RuleByRowTest extends RuleTest {
 
     @Override
+    String function() {
+        return "each_1";
+    }
+
+    @Override
     @BeforeEach
     void feed() {
         super.feed();
