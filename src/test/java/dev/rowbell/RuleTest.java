@@ -35,6 +35,11 @@ class RuleTest {
 
     final TestDatabase database = TestDatabase.createWithSchema();
 
+    /** That of the triggers on the feed. */
+    String function() {
+        return "judge_1";
+    }
+
     @BeforeEach
     void feed() {
         database.execute("create table public.feed (id int8 primary key, c1 int, c2 int, c3 int, note text, doc json)");
@@ -149,6 +154,16 @@ class RuleTest {
     }
 
     @Test
+    void oldAndNewArePairedWhereAColumnWasDropped() {
+        database.execute("create table dropped (id int primary key, gone int, c2 int)", "alter table dropped drop column gone");
+        rule("name, feed, condition, fires", "'more', 'public.dropped', 'NEW.c2 > OLD.c2', 'every'");
+        rule("name, feed, condition", "'much', 'public.dropped', 'NEW.c2 > 100'");
+        database.execute("insert into dropped select i, 7 from generate_series(1, 10) i", "update dropped set c2 = 101");
+        assertEquals(List.of("more 10", "much 10"), database.query("select concat(alert->>'rule', ' ', count(*)) from rowbell.feedback"
+                + " where alert->'new'->>'c2' = '101' group by alert->>'rule' order by 1"));
+    }
+
+    @Test
     void aHundredThousandRowsOfOneStatementArePaired() {
         rule("name, feed, condition", "'k', 'public.feed', 'NEW.c2 > 9'");
         database.execute("insert into feed (id, c2) select i, 0 from generate_series(1, 100000) i",
@@ -242,8 +257,8 @@ class RuleTest {
         rule("name, feed, condition", "'a', 'public.feed', 'NEW.c2 > 9'");
         // as in a database that was restored from a dump
         String number = "'(tg_relid (=|operator\\(pg_catalog.=\\)) )' || 'feed'::regclass::oid";
-        database.execute("do $do$ begin execute regexp_replace(pg_get_functiondef('rowbell.judge_1'::regproc), " + number + ", '\\11', 'g'); end $do$");
-        String knows = "pg_proc where proname = 'judge_1' and prosrc ~ (" + number + ")";
+        database.execute("do $do$ begin execute regexp_replace(pg_get_functiondef('rowbell." + function() + "'::regproc), " + number + ", '\\11', 'g'); end $do$");
+        String knows = "pg_proc where proname = '" + function() + "' and prosrc ~ (" + number + ")";
         assertEquals(0, database.count(knows));
         database.execute("insert into feed (id, c2) values (1, 10)", "insert into feed (id, c2) values (2, 10), (3, 10)");
         assertEquals(List.of("1 ", "2 ", "3 "), takeAlerts("concat(alert->'new'->>'id', ' ', alert->>'partition')"));
@@ -321,7 +336,7 @@ class RuleTest {
         assertEquals(List.of("rule \"a\" is broken and is left out: condition: " + error), refresh());
         assertEquals(List.of(), refresh());
         assertEquals(List.of("condition: " + error), database.query("select broken from rowbell.rule_state where rule = 'a'"));
-        assertFalse(database.query("select prosrc from pg_proc where proname = 'judge_1'").get(0).contains(condition));
+        assertFalse(database.query("select prosrc from pg_proc where proname = '" + function() + "'").get(0).contains(condition));
         database.execute("insert into feed (id, c2) values (2, 10)");
         assertEquals(List.of("b"), takeAlerts("alert->>'rule'"));
     }
@@ -368,7 +383,7 @@ class RuleTest {
         String owner = role("owner");
         try (Connection connection = database.connect(); Statement statement = connection.createStatement()) {
             rule("name, feed, condition", "'a', 'public.feed', 'NEW.c1 > 5'");
-            for (String f : List.of("judge_1()", "place_1(json)", "row_1(text, text, json, json)")) {
+            for (String f : List.of(function() + "()", "place_1(json)", "row_1(text, text, json, json)")) {
                 statement.execute("alter function rowbell." + f + " owner to " + owner);
             }
             statement.execute("insert into feed (id, c1) values (1, 10)");
