@@ -159,6 +159,8 @@ final class OutboxConsumer extends DefaultConsumer {
             return;
         }
         workers.shutdown();
+        // not only once the slowest of them is done
+        settleTheLast();
         if (!isDone(patience())) {
             // a delivery that hangs: nobody knows what became of it, so it comes again
             aborted = true;
@@ -223,7 +225,7 @@ final class OutboxConsumer extends DefaultConsumer {
                 if (!handed.deliveries().isEmpty()) {
                     try {
                         deliver(handed.deliveries(), hand.taker(), handed.leased(), settling);
-                        settle(settling.due(hand.isEmpty() || circuit.isOpen()), hand.taker());
+                        settle(settling.due(hand.isEmpty() || rests()), hand.taker());
                     } finally {
                         circuit.probed();
                     }
@@ -281,6 +283,8 @@ final class OutboxConsumer extends DefaultConsumer {
             Settling failed = new Settling(SETTLE);
             deliver(taken, taker, leased, failed);
             settle(failed.due(true), taker);
+            // whoever rests settles nothing
+            settle(settling.due(rests()), hand.taker());
         } finally {
             circuit.probed();
         }
@@ -288,6 +292,11 @@ final class OutboxConsumer extends DefaultConsumer {
             look.set(true);
         }
         return found;
+    }
+
+    /** Whether the threads may do nothing for a while after this. */
+    private boolean rests() {
+        return circuit.isOpen() || getEndpoint().getEvery() > 0;
     }
 
     private Duration poll() {
@@ -530,11 +539,20 @@ final class OutboxConsumer extends DefaultConsumer {
     }
 
     private void settle(List<Outcome> outcomes, UUID taker) throws SQLException {
-        if (!outcomes.isEmpty()) {
+        if (outcomes.isEmpty()) {
+            return;
+        }
+        try {
             untilDone("settle", outcomes.size(), () -> {
                 table.settle(outcomes, taker);
                 return null;
             });
+        } catch (SQLException e) {
+            if (taker.equals(hand.taker())) {
+                // of all threads; whoever stops the consumer tries it once more
+                settling.add(outcomes);
+            }
+            throw e;
         }
     }
 
