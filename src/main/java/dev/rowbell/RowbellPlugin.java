@@ -71,7 +71,7 @@ public final class RowbellPlugin implements ContextServicePlugin {
         routing.setCamelContext(context);
         bind(registry, "rowbellRouting", routing);
         bind(registry, "rowbellPollErrors", new PollErrors());
-        // not known yet, and asked for each delivery, where to resolve a property takes a tenth of the CPU that its route does
+        // properties may still be added, so not now; and once, since to resolve one for each delivery takes a tenth of the CPU of its route
         bind(registry, "rowbellFile", new JsonLines(Suppliers.memorize(() -> rowbell.settings().text("rowbell.file.dir")), Clock.systemDefaultZone()));
         bind(registry, "rowbellMailLogin", new MailLogin(rowbell.settings()));
         bind(registry, "rowbellHttpDeadline", new Deadline(Suppliers.memorize(() -> rowbell.settings().duration("rowbell.http.response-timeout"))));

@@ -5,8 +5,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * What became of deliveries and is still to be said to the database. The threads that are handed their deliveries share one, so that one statement
- * settles for all of them and the others go on. Safe for many threads.
+ * What became of deliveries and is still to be said to the database. The threads of a sink share one, so that one statement settles for all of
+ * them and the others go on. Safe for many threads.
  */
 final class Settling {
 
