@@ -80,8 +80,9 @@ public final class AlertReader {
 
     /** The document as JSON text on one line, which UTF-8 can say. */
     public static String write(Object alert) {
-        if (alert instanceof UnreadAlert unread && unread.text() != null) {
-            return unread.text();
+        String unread = alert instanceof UnreadAlert document ? document.text() : null;
+        if (unread != null) {
+            return unread;
         }
         try {
             String text = JSON.writeValueAsString(alert);

@@ -5,8 +5,10 @@ import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
@@ -22,19 +24,27 @@ final class TriggerDocument {
     /** The keys in their order; each at most once. */
     private static final List<String> KEYS = List.of("id", "rule", "reason", "severity", "status", "source", "table", "partition", "operation", "time",
             "old", "new", "channel");
+    private static final int[] ALWAYS = Stream.of("id", "rule", "severity", "status", "table", "operation", "time").mapToInt(KEYS::indexOf).toArray();
+    private static final int SOURCE = KEYS.indexOf("source");
+
+    /** What an {@link UnreadAlert} is told of: the keys above and one that Rowbell adds; their places do not change. */
+    private static final int CHANGED = KEYS.size();
     private static final Map<String, Integer> PLACES = new HashMap<>();
-    private static final List<String> ALWAYS = List.of("id", "rule", "severity", "status", "table", "operation", "time");
 
     static {
         KEYS.forEach(key -> PLACES.put(key, PLACES.size()));
+        PLACES.put("changed", CHANGED);
     }
+
+    /** The columns of the row that was read last, none of them twice: nearly always those of the next. */
+    private static volatile List<String> distinct = List.of();
 
     /** A string in a longer one might be longer than the JSON library reads, which it would say too late. */
     private static final int LONGEST = 1_000_000;
 
     private final String text;
     private final JsonParser parser;
-    private final Map<String, Object> known = new HashMap<>();
+    private final Object[] known = new Object[CHANGED + 1];
     private final List<Column> old = new ArrayList<>();
     private final List<String> changed = new ArrayList<>();
     private int start;
@@ -63,13 +73,16 @@ final class TriggerDocument {
             return null;
         }
         try (JsonParser parser = AlertReader.JSON.createParser(text)) {
-            // of which a Map would have the last
-            parser.enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
             TriggerDocument document = new TriggerDocument(text, parser);
             return document.isRead() ? document.alert(source) : null;
         } catch (IOException | NumberFormatException e) {
             return null;
         }
+    }
+
+    /** Where the value of a key is in what is known of an alert; -1: nowhere. */
+    static int place(Object key) {
+        return PLACES.getOrDefault(key, -1);
     }
 
     private boolean isRead() throws IOException {
@@ -91,23 +104,33 @@ final class TriggerDocument {
             // of other white space, so that all documents come out alike
             return false;
         }
-        int last = -1;
-        for (; name != null; name = parser.nextFieldName()) {
-            int place = PLACES.getOrDefault(name, -1);
+        for (int place = 0; name != null; name = parser.nextFieldName(), place++) {
+            while (place < KEYS.size() && !KEYS.get(place).equals(name)) {
+                place++;
+            }
             if (name.equals("new")) {
                 newKey = tokenStart();
             }
-            if (place <= last || !isRead(name, parser.nextToken())) {
+            if (place == KEYS.size() || !isRead(place, parser.nextToken())) {
                 return false;
             }
-            last = place;
         }
         end = position();
         return parser.currentToken() == JsonToken.END_OBJECT && (!inRow || parser.nextToken() == JsonToken.END_OBJECT) && parser.nextToken() == null
-                && known.keySet().containsAll(ALWAYS) && rowsEnd > 0 && isOnOneLine();
+                && isAllKnown() && rowsEnd > 0 && isOnOneLine();
     }
 
-    private boolean isRead(String key, JsonToken token) throws IOException {
+    private boolean isAllKnown() {
+        for (int place : ALWAYS) {
+            if (known[place] == null) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private boolean isRead(int place, JsonToken token) throws IOException {
+        String key = KEYS.get(place);
         switch (key) {
             case "old" -> {
                 oldStart = tokenStart();
@@ -122,7 +145,7 @@ final class TriggerDocument {
                     return false;
                 }
                 String value = parser.getText();
-                known.put(key, value);
+                known[place] = value;
                 if (key.equals("status")) {
                     statusEnd = position();
                 }
@@ -132,34 +155,49 @@ final class TriggerDocument {
     }
 
     private boolean isOldRead() throws IOException {
+        List<String> names = new ArrayList<>();
         for (String name = parser.nextFieldName(); name != null; name = parser.nextFieldName()) {
             JsonToken token = parser.nextToken();
+            names.add(name);
             old.add(new Column(name, token, value(token)));
         }
         rowsEnd = position();
-        return true;
+        return areDistinct(names);
     }
 
     /** As {@link AlertReader} compares them; columns that are not in the same order in both are left to it. */
     private boolean isNewRead() throws IOException {
-        int place = 0;
-        for (String name = parser.nextFieldName(); name != null; name = parser.nextFieldName(), place++) {
+        List<String> names = new ArrayList<>();
+        for (String name = parser.nextFieldName(); name != null; name = parser.nextFieldName()) {
             JsonToken token = parser.nextToken();
             boolean same;
             if (oldStart == 0) {
                 skip(token);
                 same = token == JsonToken.VALUE_NULL;
-            } else if (place < old.size() && old.get(place).name().equals(name)) {
-                same = isSame(old.get(place), token, value(token));
+            } else if (names.size() < old.size() && old.get(names.size()).name().equals(name)) {
+                same = isSame(old.get(names.size()), token, value(token));
             } else {
                 return false;
             }
             if (!same) {
                 changed.add(name);
             }
+            names.add(name);
         }
         rowsEnd = position();
-        return oldStart == 0 || place == old.size();
+        return oldStart == 0 ? areDistinct(names) : names.size() == old.size();
+    }
+
+    /** Of a name that is there twice a Map would have the last. Quicker than to have the JSON library watch, where one row is like the one before. */
+    private static boolean areDistinct(List<String> names) {
+        if (names.equals(distinct)) {
+            return true;
+        }
+        if (new HashSet<>(names).size() < names.size()) {
+            return false;
+        }
+        distinct = names;
+        return true;
     }
 
     private static boolean isSame(Column before, JsonToken token, String value) throws IOException {
@@ -185,6 +223,10 @@ final class TriggerDocument {
 
     /** Over a value, which is one that can be read: some numbers are too large for that. */
     private void skip(JsonToken token) throws IOException {
+        if (token.isStructStart()) {
+            // of this value alone
+            parser.enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
+        }
         int depth = 0;
         for (JsonToken t = token;; t = parser.nextToken()) {
             if (t.isStructStart()) {
@@ -202,12 +244,12 @@ final class TriggerDocument {
 
     /** Foreign white space may be more than one. */
     private boolean isOnOneLine() {
-        for (int i = start; i < end; i++) {
-            if (text.charAt(i) < ' ') {
-                return false;
-            }
-        }
-        return true;
+        return isWithout('\n') && isWithout('\r') && isWithout('\t');
+    }
+
+    private boolean isWithout(char c) {
+        int place = text.indexOf(c, start);
+        return place < 0 || place >= end;
     }
 
     private int tokenStart() {
@@ -223,7 +265,8 @@ final class TriggerDocument {
             old.stream().filter(column -> column.token() != JsonToken.VALUE_NULL).forEach(column -> changed.add(column.name()));
         }
         StringBuilder document = new StringBuilder(end - start + 100 + 16 * changed.size()).append(text, start, statusEnd);
-        if (known.putIfAbsent("source", source) == null) {
+        if (known[SOURCE] == null) {
+            known[SOURCE] = source;
             JsonStringEncoder.getInstance().quoteAsString(source, document.append(",\"source\":\""));
             document.append('"');
         }
@@ -233,7 +276,7 @@ final class TriggerDocument {
         } else {
             document.append(text, statusEnd, rowsEnd).append(newStart == 0 ? ",\"new\":{}" : "");
         }
-        known.put("changed", Collections.unmodifiableList(changed));
+        known[CHANGED] = Collections.unmodifiableList(changed);
         document.append(",\"changed\":[");
         String quote = "\"";
         for (String name : changed) {

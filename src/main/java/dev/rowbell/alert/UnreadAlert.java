@@ -10,18 +10,20 @@ import java.util.Set;
  */
 final class UnreadAlert extends AbstractMap<String, Object> {
 
+    private static final Object[] NOTHING = {};
+
     /** Null once somebody has looked: what he was given he may have changed. */
     private String text;
-    /** Of the document what nobody can change. */
-    private final Map<String, Object> known;
-    private Map<String, Object> read;
+    /** Of the document what nobody can change. An array, because many alerts wait for their turn and a Map of each takes more of the caches. */
+    private final Object[] known;
+    private volatile Map<String, Object> read;
 
     UnreadAlert(String text) {
-        this(text, Map.of());
+        this(text, NOTHING);
     }
 
-    /** @param known some of its keys, with values that cannot be changed */
-    UnreadAlert(String text, Map<String, Object> known) {
+    /** @param known some of its values, none of which can be changed, in their {@link TriggerDocument#place} */
+    UnreadAlert(String text, Object[] known) {
         this.text = text;
         this.known = known;
     }
@@ -31,7 +33,12 @@ final class UnreadAlert extends AbstractMap<String, Object> {
         return text;
     }
 
-    private synchronized Map<String, Object> read() {
+    private Map<String, Object> read() {
+        Map<String, Object> known = read;
+        return known == null ? readFirst() : known;
+    }
+
+    private synchronized Map<String, Object> readFirst() {
         if (read == null) {
             read = AlertReader.parse(text);
             text = null;
@@ -40,8 +47,12 @@ final class UnreadAlert extends AbstractMap<String, Object> {
     }
 
     /** The value of a key that is known and has not been changed; else null. */
-    private synchronized Object unchanged(Object key) {
-        return read == null ? known.get(key) : null;
+    private Object unchanged(Object key) {
+        if (known.length == 0 || read != null) {
+            return null;
+        }
+        int place = TriggerDocument.place(key);
+        return place < 0 ? null : known[place];
     }
 
     @Override
@@ -76,7 +87,7 @@ final class UnreadAlert extends AbstractMap<String, Object> {
      */
     @Override
     public int hashCode() {
-        Object id = known.get("id");
+        Object id = known.length == 0 ? null : known[TriggerDocument.place("id")];
         return id == null ? super.hashCode() : id.hashCode();
     }
 

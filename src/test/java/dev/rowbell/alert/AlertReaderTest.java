@@ -131,6 +131,10 @@ class AlertReaderTest {
         "'operation':'INSERT',@,'new':{'a':1},'payload':5",
         "'operation':'INSERT',@,'new':{'a':1},'channel':5,'more':[true]",
         "'operation':'INSERT',@,'new':{'a':1,'a':2}",
+        "'operation':'INSERT',@,'new':{'a':1,'b':{'c':[{'d':1,'d':2}]}}",
+        "'operation':'UPDATE',@,'old':{'a':1,'a':2},'new':{'a':1,'a':2}",
+        "'operation':'UPDATE',@,'old':{'a':{'b':1},'c':{'b':1}},'new':{'a':{'b':1},'c':{'b':2,'b':3}}",
+        "'rule':'again','operation':'INSERT',@,'new':{'a':1}",
         "'operation':'INSERT',@",
         "'operation':'',@,'new':{'a':1}",
     })
