@@ -39,8 +39,11 @@ public final class Rowbell extends ServiceSupport {
 
     /** The pooled DataSource that everything but listening uses. */
     public static final String DATA_SOURCE = "rowbell";
-    /** The exchange variable that has the alert as it was taken, whatever a route makes of the body. */
-    public static final String ALERT_VARIABLE = "alert";
+    /**
+     * The exchange property that has the alert as it was taken, whatever a route makes of the body. No exchange variable: Camel looks at the value of
+     * each for a stream, and copies them all for each <code>${body[...]}</code>.
+     */
+    public static final String ALERT_PROPERTY = "rowbell.alert";
 
     private static final Logger LOG = LoggerFactory.getLogger(Rowbell.class);
     /** Rows that one statement removes at most, so that nobody notices. */

@@ -36,9 +36,9 @@ final class Routed {
     @SuppressWarnings("unchecked")
     synchronized void add(Exchange exchange) {
         count++;
-        if (exchange.getVariable(Rowbell.ALERT_VARIABLE) instanceof Map<?, ?> alert) {
+        if (exchange.getProperty(Rowbell.ALERT_PROPERTY) instanceof Map<?, ?> alert) {
             alerts.add((Map<String, Object>) alert);
-            Long silence = exchange.getVariable(Silences.VARIABLE, Long.class);
+            Long silence = exchange.getProperty(Silences.PROPERTY, Long.class);
             if (silence != null) {
                 silenced.add((Map<String, Object>) alert);
                 silences.add(silence);

@@ -37,10 +37,10 @@ public final class Routing implements Processor, CamelContextAware {
     public void process(Exchange exchange) throws Exception {
         Object alert = exchange.getIn().getBody();
         // the alert as it came, whatever routing makes of the body
-        exchange.setVariable(Rowbell.ALERT_VARIABLE, alert);
+        exchange.setProperty(Rowbell.ALERT_PROPERTY, alert);
         Long silence = silences.silenceOf((Map<String, Object>) alert);
         if (silence != null) {
-            exchange.setVariable(Silences.VARIABLE, silence);
+            exchange.setProperty(Silences.PROPERTY, silence);
             return;
         }
         Exception failure = route(exchange);

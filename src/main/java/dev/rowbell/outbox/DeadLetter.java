@@ -14,11 +14,11 @@ public final class DeadLetter {
 
     private static final Logger LOG = LoggerFactory.getLogger(DeadLetter.class);
 
-    /** The alert is in the variable {@link Rowbell#ALERT_VARIABLE}, else in the body; what went wrong in {@link Exchange#EXCEPTION_CAUGHT}. */
+    /** The alert is in the property {@link Rowbell#ALERT_PROPERTY}, else in the body; what went wrong in {@link Exchange#EXCEPTION_CAUGHT}. */
     public void add(Exchange exchange) {
         OutboxComponent component = exchange.getContext().getComponent("outbox", OutboxComponent.class);
         String error = Errors.inWords(exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Throwable.class));
-        Object origin = exchange.getVariable(Rowbell.ALERT_VARIABLE);
+        Object origin = exchange.getProperty(Rowbell.ALERT_PROPERTY);
         Map<String, Object> alert = Rowbell.of(exchange.getContext()).alerts()
                 .fromBody(origin == null ? exchange.getIn().getBody() : origin, null);
         String id = (String) alert.get("id");

@@ -26,7 +26,7 @@ final class OutboxProducer extends DefaultProducer {
         if (component.isOff(sink)) {
             return;
         }
-        Object origin = exchange.getVariable(Rowbell.ALERT_VARIABLE);
+        Object origin = exchange.getProperty(Rowbell.ALERT_PROPERTY);
         Map<String, Object> alert = Rowbell.of(exchange.getContext()).alerts().fromBody(exchange.getIn().getBody(), origin);
         Filing.file(component, new Filed(sink, (String) alert.get("id"), AlertReader.write(alert), alert.get("time") instanceof String time ? time : null,
                 null, origin));

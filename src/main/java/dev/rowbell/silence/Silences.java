@@ -22,8 +22,8 @@ import org.springframework.jdbc.UncategorizedSQLException;
  */
 public final class Silences {
 
-    /** The exchange variable that has what {@link #silenceOf} says. */
-    public static final String VARIABLE = "silence";
+    /** The exchange property that has what {@link #silenceOf} says. */
+    public static final String PROPERTY = "rowbell.silence";
     /** No silence has this id. */
     public static final long COOLDOWN = 0;
 
