@@ -4,6 +4,7 @@ import java.time.Clock;
 
 import javax.sql.DataSource;
 
+import dev.rowbell.alert.AlertLanguage;
 import dev.rowbell.alert.AlertText;
 import dev.rowbell.alert.Digest;
 import dev.rowbell.feedback.AlertRows;
@@ -63,6 +64,8 @@ public final class RowbellPlugin implements ContextServicePlugin {
     private static void bind(CamelContext context, Rowbell rowbell) {
         Registry registry = context.getRegistry();
         bind(registry, "pgevent", new ListenComponent());
+        // where Camel looks before it makes its own; what it does not know it leaves to that
+        bind(registry, "bean-language", new AlertLanguage());
         bind(registry, "rowbellDoorbell", rowbell.doorbell());
         bind(registry, "rowbellAlerts", rowbell.alerts());
         bind(registry, "rowbellText", new AlertText());

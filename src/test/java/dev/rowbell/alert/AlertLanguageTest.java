@@ -1,0 +1,69 @@
+package dev.rowbell.alert;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+
+import java.time.Clock;
+import java.util.Map;
+
+import org.apache.camel.CamelContext;
+import org.apache.camel.Exchange;
+import org.apache.camel.impl.DefaultCamelContext;
+import org.apache.camel.support.DefaultExchange;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Simple says of an alert what it says of any Map. */
+class AlertLanguageTest {
+
+    private static final String DOCUMENT = """
+            {"id":"019","rule":"r","severity":"info","status":"firing","source":"db","table":"t","operation":"UPDATE","time":"2026",\
+            "old":{"c2":1,"a b":[4,{"x":5}],"j":{"k":5},"last":7},"new":{"c2":30,"a b":[4,{"x":5}],"j":{"k":6},"last":null},"channel":"channel_1"}""";
+    private final AlertReader reader = new AlertReader(() -> "db", Clock.systemUTC());
+
+    private static String evaluated(CamelContext context, String simple, Map<String, Object> alert) {
+        Exchange exchange = new DefaultExchange(context);
+        exchange.getIn().setBody(alert);
+        try {
+            Object value = context.resolveLanguage("simple").createExpression(simple).evaluate(exchange, Object.class);
+            return value instanceof Number || value instanceof String ? value + " " + value.getClass() : String.valueOf(value);
+        } catch (RuntimeException e) {
+            return e.getClass().getName();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {
+        "${body[rule]}", "${body[ rule ]}", "${body['rule']}", "${body[missing]}", "${body[partition]}", "${body[source]}", "${body[new]}", "${body[new][c2]}",
+        "${body[old][c2]}", "${body[new][missing]}", "${body[new][last]}", "${body[old][last]}", "${body[new][a b]}", "${body[new][a b][0]}", "${body[new]['c2']}",
+        "${body[new][j][k]}", "${body[missing][c2]}", "${body[rule][c2]}", "${body[changed]}", "${body[changed][0]}", "${body[changed][last]}",
+        "${body[changed].size}", "${body[rule].length}", "${body[missing]?.length}", "${body.size}", "${body[size]}", "${body.get('rule')}", "${body[${body[rule]}]}",
+        "${body[rule]} == 'r' && ${body[new][c2]} > 5", "${body[changed]} != ${empty(list)}", "${body[new][c2]} ", "x${body[old]}",
+    })
+    void anAlertIsAskedAsAnyMap(String simple) throws Exception {
+        try (CamelContext context = new DefaultCamelContext()) {
+            Map<String, Object> alert = reader.fromNotification(DOCUMENT, null, null);
+            assertInstanceOf(UnreadAlert.class, alert);
+            assertEquals(evaluated(context, simple, AlertReader.parse(AlertReader.write(alert))), evaluated(context, simple, alert));
+        }
+    }
+
+    @Test
+    void whatARouteHasChangedIsWhatIsSaid() throws Exception {
+        try (CamelContext context = new DefaultCamelContext()) {
+            Map<String, Object> alert = reader.fromNotification(DOCUMENT, null, null);
+            alert.put("severity", "critical");
+            alert.remove("rule");
+            assertEquals("critical class java.lang.String", evaluated(context, "${body[severity]}", alert));
+            assertEquals("null", evaluated(context, "${body[rule]}", alert));
+        }
+    }
+
+    @Test
+    void camelAsksThisLanguageWhereverTheJarIs() throws Exception {
+        try (CamelContext context = new DefaultCamelContext()) {
+            assertInstanceOf(AlertLanguage.class, context.resolveLanguage("bean"));
+        }
+    }
+}
