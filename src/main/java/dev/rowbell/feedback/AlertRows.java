@@ -37,20 +37,18 @@ public final class AlertRows extends DefaultRowMapperFactory {
 
         private final RowMapper<Map<String, Object>> columns = new ColumnMapRowMapper();
         private boolean own;
-        private boolean timed;
+        private int time;
 
         @Override
         public Map<String, Object> mapRow(ResultSet rows, int number) throws SQLException {
             if (number == 0) {
                 Set<String> names = names(rows.getMetaData());
                 own = names.contains("alert") && !names.contains("feedback");
-                timed = names.contains("crt_time");
-                Object newest = names.contains("newest") ? rows.getObject("newest") : null;
-                transaction.answered(newest);
-                timed &= newest == null;
+                time = names.contains("crt_time") ? rows.findColumn("crt_time") : 0;
+                transaction.answered();
             }
-            if (timed) {
-                transaction.last(rows.getObject("crt_time"));
+            if (time > 0 && rows.isLast()) {
+                transaction.last(rows.getObject(time));
             }
             String document = own ? rows.getString("alert") : null;
             Map<String, Object> compiled = alerts.fromTrigger(document);

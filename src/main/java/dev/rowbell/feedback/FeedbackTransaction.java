@@ -76,9 +76,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         private boolean found;
         /** What it took is there again where a crash undoes it, and has the same ids then. */
         private boolean repeatable = true;
-        /** The time of the last that was taken; null where it is not known. */
-        private Object newest;
-        /** The time of the row that was read last, as the driver has it. */
+        /** The time of the last that was taken, as the driver has it; null where it is not known. */
         private Object last;
         /** Stopped before its alerts could be routed. */
         private boolean interrupted;
@@ -136,21 +134,16 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         return current.get().look.since();
     }
 
-    /**
-     * The database has answered to this thread's poll, and none of its rows has been read.
-     *
-     * @param newest the time of the last of them; null where the query does not say it
-     */
-    void answered(Object newest) {
+    /** The database has answered to this thread's poll, and none of its rows has been read. */
+    void answered() {
         Poll poll = current.get();
         if (poll != null) {
             lowWater.answered(poll.look);
             poll.timed = true;
-            poll.newest = newest;
         }
     }
 
-    /** The time of the one that it has read last, where it does not. */
+    /** The time of the last of them. */
     void last(Object time) {
         Poll poll = current.get();
         if (poll != null) {
@@ -183,13 +176,13 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         if (!poll.timed) {
             lowWater.answered(poll.look);
         }
-        if (poll.newest != null) {
+        if (poll.last != null) {
             // before it is committed: who looks meanwhile would only find that it is locked
-            lowWater.found(poll.newest, false);
+            lowWater.found(poll.last, false);
             poll.found = true;
         }
         poll.savepoints.restore();
-        if (poll.repeatable && poll.newest != null) {
+        if (poll.repeatable && poll.last != null) {
             // before anything is filed, as Filing is to be the last
             Repeatable.mark();
         }
