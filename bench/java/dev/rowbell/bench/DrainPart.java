@@ -23,7 +23,7 @@ final class DrainPart {
                 "insert into rowbell.rule (name, feed, condition, fires) values ('c2-overflow', 'public.feed', 'NEW.c2 > 9999', 'every')");
         try (RowbellProcess rowbell = RowbellProcess.start(db, Map.of())) {
             Rounds rounds = new Rounds()
-                    .throwAway(3)
+                    .throwAway(6)
                     .add("plain", this::plain)
                     .add("rowbell", () -> rowbell(rowbell));
             Map<String, Series> series = rounds.run();
