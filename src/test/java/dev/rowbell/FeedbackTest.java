@@ -20,6 +20,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 
+import dev.rowbell.feedback.FeedbackTransaction;
+import org.apache.camel.Consumer;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -364,6 +366,22 @@ class FeedbackTest {
         try (RunningRowbell rowbell = RunningRowbell.start(settings, routes)) {
             await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.feedback") == 0);
             assertEquals(ids(1, 1000), database.query("select alert_id from rowbell.delivery").stream().sorted().toList());
+        }
+    }
+
+    /** As Camel's consumer commits it, which says how many it has read. */
+    @Test
+    void aStopBeforeTheFirstOfABatchCommitsNothing() throws Exception {
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 1);
+            await().until(() -> received("id").size() == 1 && database.count("rowbell.feedback") == 0);
+            rowbell.context().getRouteController().suspendRoute("feedback");
+            Consumer consumer = rowbell.context().getRoute("feedback").getConsumer();
+            FeedbackTransaction transaction = rowbell.context().getRegistry().lookupByNameAndType("rowbellTransaction", FeedbackTransaction.class);
+            assertTrue(transaction.begin(consumer, consumer.getEndpoint()));
+            Exception refused = assertThrows(IllegalStateException.class, () -> transaction.commit(consumer, consumer.getEndpoint(), 1));
+            transaction.rollback(consumer, consumer.getEndpoint(), 0, refused);
+            assertTrue(refused.getMessage().contains("of 1 alerts 0 were routed"), refused.getMessage());
         }
     }
 
