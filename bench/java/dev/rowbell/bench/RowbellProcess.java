@@ -181,25 +181,29 @@ final class RowbellProcess implements AutoCloseable {
         return end;
     }
 
-    /** Waits until so many have come out, whichever, and says when, as {@link System#nanoTime()}. */
+    /**
+     * Waits until so many have come out, whichever, and says when, as {@link System#nanoTime()}, give or take the time between two looks. The lines are
+     * counted once nothing more comes, or where there must be enough of them.
+     */
     long awaitLines(long count) throws Exception {
         long last = -1;
         long since = System.nanoTime();
         while (true) {
+            long now = System.nanoTime();
             long size = size();
-            if ((size == last || size > 0.98 * count * bytesALine) && lines() >= count) {
-                break;
-            } else if (size != last) {
+            if (size != last) {
                 last = size;
-                since = System.nanoTime();
-            } else if (System.nanoTime() - since > 30e9) {
+                since = now;
+            }
+            boolean still = now - since > 50e6;
+            if ((still || size > 1.02 * count * bytesALine) && lines() >= count) {
+                bytesALine = count == 0 ? 0 : (double) size() / lines;
+                return still ? since : System.nanoTime();
+            } else if (now - since > 30e9) {
                 throw new WrongCount("%d alerts went in, %d came out".formatted(count, lines()));
             }
             TimeUnit.MILLISECONDS.sleep(10);
         }
-        long end = System.nanoTime();
-        bytesALine = (double) size() / lines;
-        return end;
     }
 
     private long size() throws IOException {
