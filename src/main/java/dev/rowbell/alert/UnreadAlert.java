@@ -34,8 +34,8 @@ final class UnreadAlert extends AbstractMap<String, Object> {
     }
 
     private Map<String, Object> read() {
-        Map<String, Object> known = read;
-        return known == null ? readFirst() : known;
+        Map<String, Object> before = read;
+        return before == null ? readFirst() : before;
     }
 
     private synchronized Map<String, Object> readFirst() {
