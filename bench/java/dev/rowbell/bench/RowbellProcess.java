@@ -32,8 +32,6 @@ final class RowbellProcess implements AutoCloseable {
     private final Map<Path, Long> read = new HashMap<>();
     private final byte[] buffer = new byte[1 << 20];
     private long lines;
-    /** Of the lines that were waited for last; 0 before. What is read to count lines takes time of what is measured. */
-    private double bytesALine;
     private volatile double startSeconds;
 
     private RowbellProcess(Process process, Path directory) {
@@ -169,41 +167,46 @@ final class RowbellProcess implements AutoCloseable {
     }
 
     /**
-     * Waits until that many different alerts have come out, and says when the last one did, as {@link System#nanoTime()}. More or others than went
-     * in is a wrong count.
+     * Waits until that many different alerts have come out, and says when the last one did, as {@link System#nanoTime()}, give or take the time between
+     * two looks. More or others than went in is a wrong count. The file is read once it does not grow any more: to read it takes time of what is measured.
      */
     long awaitAlerts(long count) throws Exception {
-        long end = awaitLines(count);
-        Set<String> ids = ids();
-        if (ids.size() != count) {
-            throw new WrongCount("%d alerts went in, %d different ones came out".formatted(count, ids.size()));
-        }
-        return end;
-    }
-
-    /**
-     * Waits until so many have come out, whichever, and says when, as {@link System#nanoTime()}, give or take the time between two looks. The lines are
-     * counted once nothing more comes, or where there must be enough of them.
-     */
-    long awaitLines(long count) throws Exception {
         long last = -1;
-        long since = System.nanoTime();
+        long grown = System.nanoTime();
         while (true) {
             long now = System.nanoTime();
             long size = size();
             if (size != last) {
                 last = size;
-                since = now;
-            }
-            boolean still = now - since > 50e6;
-            if ((still || size > 1.02 * count * bytesALine) && lines() >= count) {
-                bytesALine = count == 0 ? 0 : (double) size() / lines;
-                return still ? since : System.nanoTime();
-            } else if (now - since > 30e9) {
-                throw new WrongCount("%d alerts went in, %d came out".formatted(count, lines()));
+                grown = now;
+            } else if (now - grown > 50e6 && lines() >= count) {
+                break;
+            } else if (now - grown > 30e9) {
+                throw new WrongCount("%d alerts went in, %d came out".formatted(count, lines));
             }
             TimeUnit.MILLISECONDS.sleep(10);
         }
+        Set<String> ids = ids();
+        if (ids.size() != count) {
+            throw new WrongCount("%d alerts went in, %d different ones came out".formatted(count, ids.size()));
+        }
+        return grown;
+    }
+
+    /** Waits until so many have come out, while more are coming, and says when, as {@link System#nanoTime()}. */
+    long awaitLines(long count) throws Exception {
+        long last = -1;
+        long since = System.nanoTime();
+        for (long now = lines(); now < count; now = lines()) {
+            if (now != last) {
+                last = now;
+                since = System.nanoTime();
+            } else if (System.nanoTime() - since > 30e9) {
+                throw new WrongCount("%d alerts went in, %d came out".formatted(count, now));
+            }
+            TimeUnit.MILLISECONDS.sleep(10);
+        }
+        return System.nanoTime();
     }
 
     private long size() throws IOException {
