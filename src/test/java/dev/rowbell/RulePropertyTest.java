@@ -62,11 +62,14 @@ class RulePropertyTest {
                 $fn$
                 """,
                 "create table limits (most int)", "insert into limits values (3), (7)");
-        try (Connection connection = database.connect(); Statement statement = connection.createStatement()) {
-            statement.execute("set synchronous_commit = off");
-            statement.execute("listen property");
-            for (int n = 0; n < CASES; n++) {
-                new History(connection, statement, n).run();
+        for (int n = 0; n < CASES;) {
+            // a session keeps the plans of tables that are gone and goes through all of them whenever a table is made
+            try (Connection connection = database.connect(); Statement statement = connection.createStatement()) {
+                statement.execute("set synchronous_commit = off");
+                statement.execute("listen property");
+                for (int end = Math.min(CASES, n + 20); n < end; n++) {
+                    new History(connection, statement, n).run();
+                }
             }
         }
         System.out.printf("%d rules over %d histories, %d alerts, %d rules that failed on some row%n", judgedRules, CASES, alerts, failures);
@@ -514,9 +517,6 @@ class RulePropertyTest {
             if (asksNow && met.equals("error") || asksBefore && metBefore.equals("error")) {
                 mayFail.add(rule.name());
             }
-            if (asksNow && met.equals("error") || asksBefore && rule.resolved() && metBefore.equals("error")) {
-                mustFail.add(rule.name());
-            }
             boolean isMet = asksNow && met.equals("true");
             boolean before = asksBefore && metBefore.equals("true");
             boolean fires = isMet && switch (rule.fires()) {
@@ -524,6 +524,10 @@ class RulePropertyTest {
                 case "changed" -> changed.equals("true");
                 default -> !before && !(asksBefore && metBefore.equals("error"));
             };
+            // of what fires nobody needs to know whether it has ended
+            if (asksNow && met.equals("error") || asksBefore && rule.resolved() && metBefore.equals("error") && !fires) {
+                mustFail.add(rule.name());
+            }
             boolean resolves = rule.resolved() && before && (delete || !isMet && !met.equals("error"));
             if (fires) {
                 expected.add(alert.replaceFirst("%s(?= \\| public)", "firing"));
