@@ -4,6 +4,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
+import dev.rowbell.Logging;
+
 /**
  * The benchmark. Arguments choose parts, none means all (backlog measures memory too); {@code -Dbench.seconds} is the length of one round (2), {@code -Dbench.rounds} how
  * many there are of each (3), {@code -Dbench.short=true} a form of two minutes that only shows that it works.
@@ -31,7 +33,7 @@ public final class Bench {
 
     public static void main(String[] args) throws Exception {
         // its own lines alone
-        System.getProperties().putIfAbsent("logback.configurationFile", "dev/rowbell/command/logback.xml");
+        Logging.ofACommand();
         List<String> chosen = args.length == 0 ? List.copyOf(PARTS.keySet()) : List.of(args);
         for (String part : chosen) {
             if (!PARTS.containsKey(part)) {

@@ -27,16 +27,15 @@ public final class Main {
     }
 
     public static void main(String[] args) throws InterruptedException {
-        // named so that an application which embeds the jar keeps its own logback.xml
-        System.getProperties().putIfAbsent("logback.configurationFile",
-                args.length == 0 ? "dev/rowbell/logback.xml" : "dev/rowbell/command/logback.xml");
         if (args.length > 0) {
+            Logging.ofACommand();
             int exit = Commands.run(args);
             if (exit != 0) {
                 System.exit(exit);
             }
             return;
         }
+        Logging.ofTheProgram();
         Main main = new Main();
         try {
             main.start();
