@@ -24,8 +24,6 @@ import java.util.regex.Pattern;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import com.fasterxml.jackson.core.type.TypeReference;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import org.apache.camel.Body;
 import org.apache.camel.Header;
 import org.postgresql.PGStatement;
@@ -35,12 +33,6 @@ import org.postgresql.PGStatement;
  * the rest stands in {@code payload} (of a notification) or {@code new} (of a row). Safe for many threads.
  */
 public final class AlertReader {
-
-    /** Numbers keep every digit they came with. */
-    static final JsonMapper JSON = JsonMapper.builder()
-            .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
-            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-            .build();
 
     private static final TypeReference<LinkedHashMap<String, Object>> DOCUMENT = new TypeReference<>() { };
 
@@ -67,7 +59,7 @@ public final class AlertReader {
     /** Parses a document that is already an alert. */
     public static Map<String, Object> parse(String alert) {
         try {
-            return JSON.readValue(alert, DOCUMENT);
+            return Json.MAPPER.readValue(alert, DOCUMENT);
         } catch (JsonProcessingException e) {
             throw new IllegalArgumentException("not an alert document", e);
         }
@@ -85,9 +77,9 @@ public final class AlertReader {
             return unread;
         }
         try {
-            String text = JSON.writeValueAsString(alert);
+            String text = Json.MAPPER.writeValueAsString(alert);
             // half of a surrogate pair, which JSON may escape and nothing else can hold
-            return hasHalfAPair(text) ? JSON.writer().with(JsonWriteFeature.ESCAPE_NON_ASCII).writeValueAsString(alert) : text;
+            return hasHalfAPair(text) ? Json.MAPPER.writer().with(JsonWriteFeature.ESCAPE_NON_ASCII).writeValueAsString(alert) : text;
         } catch (JsonProcessingException e) {
             throw new IllegalArgumentException("the alert has something that JSON cannot say: " + e.getOriginalMessage(), e);
         }
@@ -241,7 +233,7 @@ public final class AlertReader {
     /** JSON where it is JSON, else the text as it is; also where a number in it is too large for the JSON library. */
     private static Object json(String text) {
         try {
-            Object value = JSON.readValue(text, Object.class);
+            Object value = Json.MAPPER.readValue(text, Object.class);
             return value == null ? text : value;
         } catch (IOException | NumberFormatException e) {
             return text;

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 
+import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.io.JsonStringEncoder;
@@ -42,6 +43,8 @@ final class TriggerDocument {
     /** A string in a longer one might be longer than the JSON library reads, which it would say too late. */
     private static final int LONGEST = 1_000_000;
 
+    private static final JsonFactory JSON = new JsonFactory();
+
     private final String text;
     private final JsonParser parser;
     private final Object[] known = new Object[CHANGED + 1];
@@ -72,7 +75,7 @@ final class TriggerDocument {
         if (text.length() > LONGEST) {
             return null;
         }
-        try (JsonParser parser = AlertReader.JSON.createParser(text)) {
+        try (JsonParser parser = JSON.createParser(text)) {
             TriggerDocument document = new TriggerDocument(text, parser);
             return document.isRead() ? document.alert(source) : null;
         } catch (IOException | NumberFormatException e) {
@@ -208,7 +211,7 @@ final class TriggerDocument {
             return new BigDecimal(before.value()).compareTo(new BigDecimal(value)) == 0;
         }
         return before.token() == token && token.isStructStart()
-                && AlertReader.JSON.readValue(before.value(), Object.class).equals(AlertReader.JSON.readValue(value, Object.class));
+                && Json.MAPPER.readValue(before.value(), Object.class).equals(Json.MAPPER.readValue(value, Object.class));
     }
 
     private String value(JsonToken token) throws IOException {
