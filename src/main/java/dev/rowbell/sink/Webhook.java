@@ -15,6 +15,7 @@ import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 
 import dev.rowbell.SettingsException;
+import dev.rowbell.alert.AlertReader;
 import dev.rowbell.alert.Digest;
 import org.apache.camel.Exchange;
 import org.apache.camel.Message;
@@ -106,10 +107,14 @@ public final class Webhook {
         return event;
     }
 
-    /** The body is what will be sent, and stays that to the byte: the signature over it, where there is a secret. */
+    /**
+     * What {@link #describe} left becomes JSON, as the bytes that will be sent; what a route has made text of already stays as it is. Then the signature
+     * over it, where there is a secret.
+     */
     public void sign(Exchange exchange) throws GeneralSecurityException {
         Message message = exchange.getMessage();
-        byte[] body = message.getBody(byte[].class);
+        byte[] body = message.getBody() instanceof Map || message.getBody() instanceof List
+                ? AlertReader.write(message.getBody()).getBytes(StandardCharsets.UTF_8) : message.getBody(byte[].class);
         message.setBody(body);
         List<byte[]> keys = keys(secrets.get());
         if (keys.isEmpty()) {
