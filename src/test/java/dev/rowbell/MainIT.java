@@ -8,6 +8,10 @@ import java.io.IOException;
 import java.io.Writer;
 import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -144,8 +148,12 @@ class MainIT {
     }
 
     @Test
-    void itReadsApplicationPropertiesAndRoutesOfItsDirectory() throws IOException {
+    void itReadsApplicationPropertiesAndRoutesOfItsDirectory() throws Exception {
         TestDatabase database = TestDatabase.create();
+        int port;
+        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            port = free.getLocalPort();
+        }
         Properties file = new Properties();
         file.putAll(database.settings());
         file.put("rowbell.file.dir", "elsewhere");
@@ -157,12 +165,31 @@ class MainIT {
         for (String route : List.of("sources", "alerts", "file")) {
             Files.copy(Path.of("routes", route + ".camel.yaml"), dir.resolve("routes/" + route + ".camel.yaml"));
         }
-        try (Program rowbell = Program.rowbell(dir, Map.of("rowbell.source", "from-the-environment"))) {
+        Files.writeString(dir.resolve("own.xml"), """
+                <configuration>
+                  <appender name="own" class="ch.qos.logback.core.ConsoleAppender">
+                    <encoder><pattern>my own %msg%n</pattern></encoder>
+                  </appender>
+                  <root level="INFO"><appender-ref ref="own"/></root>
+                </configuration>
+                """);
+        Map<String, String> environment = Map.of("rowbell.source", "from-the-environment", "rowbell.health.enabled", "true", "rowbell.health.port",
+                String.valueOf(port));
+        try (Program rowbell = Program.java(dir, environment, "-Dlogback.configurationFile=own.xml", "-jar",
+                Path.of("target/rowbell.jar").toAbsolutePath().toString())) {
             await(rowbell, "connect +" + database.url());
             await(rowbell, "file +on: elsewhere");
             assertFalse(rowbell.output().contains("http "), rowbell.output());
             database.execute("insert into rowbell.feedback (alert) values ('{\"rule\": \"r\"}')");
             Awaitility.await().until(() -> AlertFiles.values(dir.resolve("elsewhere"), "source").equals(List.of("from-the-environment")));
+            await(rowbell, "(?m)^my own warning r$");
+            await(rowbell, "health +http://127.0.0.1:" + port + "/observe/health");
+            // by now it is there, though it starts after the routes
+            HttpClient client = HttpClient.newHttpClient();
+            for (String path : List.of("health/ready", "metrics")) {
+                URI uri = URI.create("http://127.0.0.1:" + port + "/observe/" + path);
+                assertEquals(200, client.send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.discarding()).statusCode(), path);
+            }
         }
     }
 
