@@ -46,11 +46,19 @@ final class RowbellProcess implements AutoCloseable {
 
     /** @param routes files of routes by name, instead of or besides those that come with it */
     static RowbellProcess start(Db db, Map<String, String> more, Map<String, String> routes) throws Exception {
-        return start(db, more, routes, List.of("-cp", classPath(), "dev.rowbell.Main"));
+        RowbellProcess rowbell = launch(db, more, routes, List.of("-cp", classPath(), "dev.rowbell.Main"));
+        if (!rowbell.up.await(60, TimeUnit.SECONDS)) {
+            throw new IllegalStateException("Rowbell did not start");
+        }
+        return rowbell;
     }
 
-    /** @param java what to run: options and a main class or jar */
-    static RowbellProcess start(Db db, Map<String, String> more, Map<String, String> routes, List<String> java) throws Exception {
+    /**
+     * Without waiting until it says that it watches.
+     *
+     * @param java what to run: options and a main class or jar
+     */
+    static RowbellProcess launch(Db db, Map<String, String> more, Map<String, String> routes, List<String> java) throws Exception {
         Path directory = Files.createTempDirectory("rowbell-bench");
         if (!routes.isEmpty()) {
             Files.createDirectory(directory.resolve("routes"));
@@ -72,9 +80,6 @@ final class RowbellProcess implements AutoCloseable {
         Thread reader = new Thread(rowbell::read, "rowbell output");
         reader.setDaemon(true);
         reader.start();
-        if (!rowbell.up.await(60, TimeUnit.SECONDS)) {
-            throw new IllegalStateException("Rowbell did not start");
-        }
         return rowbell;
     }
 
