@@ -47,7 +47,7 @@ final class TriggerDocument {
 
     private final String text;
     private final JsonParser parser;
-    private final Object[] known = new Object[CHANGED + 1];
+    private final Object[] known = nothing();
     private final List<Column> old = new ArrayList<>();
     private final List<String> changed = new ArrayList<>();
     private int start;
@@ -86,6 +86,33 @@ final class TriggerDocument {
     /** Where the value of a key is in what is known of an alert; -1: nowhere. */
     static int place(Object key) {
         return PLACES.getOrDefault(key, -1);
+    }
+
+    /** What is known of a document of which nothing is. */
+    static Object[] nothing() {
+        return new Object[CHANGED + 1];
+    }
+
+    /**
+     * Of a document that Rowbell wrote the texts up to the first value of another kind, which is OLD or NEW as a rule: what sinks ask for.
+     *
+     * @return what was found, in its {@link #place}; nothing more where it is no such document
+     */
+    static Object[] beginning(String text) {
+        Object[] known = nothing();
+        try (JsonParser parser = JSON.createParser(text)) {
+            if (parser.nextToken() == JsonToken.START_OBJECT) {
+                for (String name = parser.nextFieldName(); name != null && parser.nextToken() == JsonToken.VALUE_STRING; name = parser.nextFieldName()) {
+                    int place = place(name);
+                    if (place >= 0) {
+                        known[place] = parser.getText();
+                    }
+                }
+            }
+        } catch (IOException e) {
+            // whoever reads all of it will say so
+        }
+        return known;
     }
 
     private boolean isRead() throws IOException {

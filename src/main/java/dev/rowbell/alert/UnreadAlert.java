@@ -10,16 +10,17 @@ import java.util.Set;
  */
 final class UnreadAlert extends AbstractMap<String, Object> {
 
-    private static final Object[] NOTHING = {};
-
     /** Null once somebody has looked: what he was given he may have changed. */
     private String text;
-    /** Of the document what nobody can change. An array, because many alerts wait for their turn and a Map of each takes more of the caches. */
-    private final Object[] known;
+    /**
+     * Of the document what nobody can change; null until somebody asks. An array, because many alerts wait for their turn and a Map of each takes more of
+     * the caches.
+     */
+    private volatile Object[] known;
     private volatile Map<String, Object> read;
 
     UnreadAlert(String text) {
-        this(text, NOTHING);
+        this(text, null);
     }
 
     /** @param known some of its values, none of which can be changed, in their {@link TriggerDocument#place} */
@@ -48,11 +49,20 @@ final class UnreadAlert extends AbstractMap<String, Object> {
 
     /** The value of a key that is known and has not been changed; else null. */
     private Object unchanged(Object key) {
-        if (known.length == 0 || read != null) {
-            return null;
+        int place = read == null ? TriggerDocument.place(key) : -1;
+        return place < 0 ? null : known()[place];
+    }
+
+    private Object[] known() {
+        Object[] before = known;
+        return before == null ? knowFirst() : before;
+    }
+
+    private synchronized Object[] knowFirst() {
+        if (known == null) {
+            known = text == null ? TriggerDocument.nothing() : TriggerDocument.beginning(text);
         }
-        int place = TriggerDocument.place(key);
-        return place < 0 ? null : known[place];
+        return known;
     }
 
     @Override
@@ -82,12 +92,12 @@ final class UnreadAlert extends AbstractMap<String, Object> {
     }
 
     /**
-     * Of the id alone where that is known, which no other Map has: Camel asks for it at each <code>${body[...]}</code>, for a cache of its beans in which
-     * no alert ever is, and the hash code of a Map would read all of it.
+     * Of the id alone where it came with the document, which no other Map has: Camel asks for it at each <code>${body[...]}</code>, for a cache of its
+     * beans in which no alert ever is, and the hash code of a Map would read all of it.
      */
     @Override
     public int hashCode() {
-        Object id = known.length == 0 ? null : known[TriggerDocument.place("id")];
+        Object id = known()[TriggerDocument.place("id")];
         return id == null ? super.hashCode() : id.hashCode();
     }
 

@@ -2,6 +2,9 @@ package dev.rowbell.alert;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.sql.Timestamp;
@@ -195,6 +198,27 @@ class AlertReaderTest {
         assertEquals("""
                 {"id":"019","severity":"critical","status":"firing","source":"db","table":"t","operation":"INSERT","time":"2026","old":{},"new":{},"changed":["a"]}""",
                 AlertReader.write(alert));
+    }
+
+    /** As a sink gets it: what it asks for as a rule stands at the beginning, and the rest need not be read. */
+    @Test
+    void aWrittenAlertIsPassedOnAsItIsThoughItsBeginningWasRead() {
+        String text = "{\"id\":\"a1\",\"rule\":\"c2 \\u8ba2 \\\"full\\\"\",\"severity\":\"warning\",\"status\":\"firing\",\"source\":\"shop\",\"old\":{},"
+                + "\"new\":{\"id\": 1.50, \"rule\": \"a column\"},\"changed\":[\"id\"],\"channel\":\"ops\"}";
+        Map<String, Object> alert = AlertReader.unread(text);
+        assertEquals("a1", alert.get("id"));
+        assertEquals("c2 订 \"full\"", alert.get("rule"));
+        assertEquals("shop", alert.get("source"));
+        assertTrue(alert.containsKey("status"));
+        assertSame(text, AlertReader.write(alert));
+        // not at the beginning, and looked for
+        assertEquals("ops", alert.get("channel"));
+        assertNull(alert.get("table"));
+        assertEquals(AlertReader.parse(text), alert);
+        alert.put("rule", "another");
+        assertEquals("another", alert.get("rule"));
+        assertTrue(AlertReader.write(alert).startsWith("{\"id\":\"a1\",\"rule\":\"another\""));
+        assertThrows(IllegalArgumentException.class, () -> AlertReader.unread("{\"id\":\"a1\", torn").get("new"));
     }
 
     @Test
