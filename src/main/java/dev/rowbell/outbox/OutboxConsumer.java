@@ -319,7 +319,7 @@ final class OutboxConsumer extends DefaultConsumer {
         if (getEndpoint().getEvery() > 0) {
             return getEndpoint().getBatch();
         }
-        if (got >= most && took.compareTo(busy.dividedBy(4)) < 0) {
+        if (got >= most && took.compareTo(busy.dividedBy(2)) < 0) {
             return Math.min(most * 2, Math.max(TAKE_AT_MOST, getEndpoint().getBatch()));
         }
         return got > 0 && took.compareTo(busy) > 0 ? Math.max(most / 2, getEndpoint().getBatch()) : most;
