@@ -49,9 +49,18 @@ final class HealthLast implements MainHttpServerFactory, CamelContextAware {
     private static final class Last extends ServiceSupport implements StartupListener {
 
         private final Service server;
+        private boolean isThere;
 
         Last(Service server) {
             this.server = server;
+        }
+
+        @Override
+        public void onCamelContextStarting(CamelContext context, boolean alreadyStarted) throws Exception {
+            if (context.getEndpoints().stream().anyMatch(endpoint -> endpoint.getEndpointUri().matches("(?s)(platform-http|rest).*"))) {
+                // a route may be served by it
+                startServer(context);
+            }
         }
 
         @Override
@@ -61,6 +70,14 @@ final class HealthLast implements MainHttpServerFactory, CamelContextAware {
 
         @Override
         public void onCamelContextFullyStarted(CamelContext context, boolean alreadyStarted) throws Exception {
+            startServer(context);
+        }
+
+        private void startServer(CamelContext context) throws Exception {
+            if (isThere) {
+                return;
+            }
+            isThere = true;
             // stops with the context
             context.addService(server, true, true);
             Metrics metrics = context.hasService(Metrics.class);

@@ -193,6 +193,35 @@ class MainIT {
         }
     }
 
+    /** It starts after the routes, but for one that is served by it. */
+    @Test
+    @Tag("long")
+    void aRouteMayBeServedBesideHealth() throws Exception {
+        Files.createDirectory(dir.resolve("routes"));
+        Files.writeString(dir.resolve("routes/hello.camel.yaml"), """
+                - route:
+                    from:
+                      uri: platform-http:/hello
+                      steps:
+                        - setBody:
+                            constant: good morning
+                """);
+        int port;
+        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            port = free.getLocalPort();
+        }
+        Map<String, String> settings = with(TestDatabase.create(), "rowbell.health.enabled", "true");
+        settings.put("rowbell.health.port", String.valueOf(port));
+        try (Program rowbell = Program.rowbell(dir, settings)) {
+            await(rowbell, "Rowbell is watching");
+            HttpClient client = HttpClient.newHttpClient();
+            assertEquals("good morning", client.send(HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/hello")).build(),
+                    HttpResponse.BodyHandlers.ofString()).body());
+            assertEquals(200, client.send(HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/observe/metrics")).build(),
+                    HttpResponse.BodyHandlers.discarding()).statusCode());
+        }
+    }
+
     private void refuses(Map<String, String> settings, String... words) {
         try (Program rowbell = Program.rowbell(dir, settings)) {
             assertEquals(2, rowbell.exitWithin(30), rowbell.output());
