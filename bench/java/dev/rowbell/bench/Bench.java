@@ -33,7 +33,7 @@ public final class Bench {
 
     public static void main(String[] args) throws Exception {
         // its own lines alone
-        Logging.ofACommand();
+        Logging.COMMAND.begin();
         List<String> chosen = args.length == 0 ? List.copyOf(PARTS.keySet()) : List.of(args);
         for (String part : chosen) {
             if (!PARTS.containsKey(part)) {

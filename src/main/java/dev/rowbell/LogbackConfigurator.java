@@ -20,11 +20,11 @@ import ch.qos.logback.core.joran.spi.ConsoleTarget;
 import ch.qos.logback.core.spi.ContextAwareBase;
 
 /**
- * What Rowbell's own programs log. In code, because reading the same from XML, patterns and all, takes a fifth of the start. Logback asks it by
+ * What {@link Logging} says, by Logback. In code, because reading the same from XML, patterns and all, takes a fifth of the start. Logback asks it by
  * ServiceLoader before anything logs: it has nothing to say in an application that embeds the jar, nor where {@code -Dlogback.configurationFile} names
  * a file.
  */
-public final class Logging extends ContextAwareBase implements Configurator {
+public final class LogbackConfigurator extends ContextAwareBase implements Configurator {
 
     private static final Map<String, Level> LEVELS = Map.of(
             "org.apache.camel", Level.WARN,
@@ -37,27 +37,14 @@ public final class Logging extends ContextAwareBase implements Configurator {
             // a stack trace for a connection that is lost anyway
             "org.apache.camel.component.mail.DefaultJavaMailSender", Level.ERROR);
 
-    private enum Wanted { NOTHING, PROGRAM, COMMAND }
-
-    private static volatile Wanted wanted = Wanted.NOTHING;
-
-    /** Before anything logs: what happens is logged to standard output. {@code -Drowbell.log=DEBUG} shows more. */
-    static void ofTheProgram() {
-        wanted = Wanted.PROGRAM;
-    }
-
-    /** Before anything logs: a command says itself what there is to say. {@code -Drowbell.log=DEBUG} shows the rest, on standard error. */
-    public static void ofACommand() {
-        wanted = Wanted.COMMAND;
-    }
-
     @Override
     public ExecutionStatus configure(LoggerContext context) {
-        if (wanted == Wanted.NOTHING || System.getProperty("logback.configurationFile") != null) {
+        Logging wanted = Logging.wanted();
+        if (wanted == Logging.NOTHING || System.getProperty("logback.configurationFile") != null) {
             return ExecutionStatus.INVOKE_NEXT_IF_ANY;
         }
         Logger root = context.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME);
-        if (wanted == Wanted.COMMAND) {
+        if (wanted == Logging.COMMAND) {
             root.setLevel(level(Level.OFF));
             root.addAppender(console(ConsoleTarget.SystemErr, new Line(true)));
         } else {

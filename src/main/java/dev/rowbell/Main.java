@@ -28,14 +28,14 @@ public final class Main {
 
     public static void main(String[] args) throws InterruptedException {
         if (args.length > 0) {
-            Logging.ofACommand();
+            Logging.COMMAND.begin();
             int exit = Commands.run(args);
             if (exit != 0) {
                 System.exit(exit);
             }
             return;
         }
-        Logging.ofTheProgram();
+        Logging.PROGRAM.begin();
         Main main = new Main();
         try {
             main.start();
