@@ -17,16 +17,19 @@ final class UnreadAlert extends AbstractMap<String, Object> {
      * the caches.
      */
     private volatile Object[] known;
+    /** Null where nothing was known from the beginning. */
+    private final Object id;
     private volatile Map<String, Object> read;
 
     UnreadAlert(String text) {
         this(text, null);
     }
 
-    /** @param known some of its values, none of which can be changed, in their {@link TriggerDocument#place} */
+    /** @param known some of its values, none of which can be changed, in their {@link TriggerDocument#place}; null: to be looked for */
     UnreadAlert(String text, Object[] known) {
         this.text = text;
         this.known = known;
+        id = known == null ? null : known[TriggerDocument.place("id")];
     }
 
     /** The document as it came; null where it may have been changed since. */
@@ -92,12 +95,11 @@ final class UnreadAlert extends AbstractMap<String, Object> {
     }
 
     /**
-     * Of the id alone where it came with the document, which no other Map has: Camel asks for it at each <code>${body[...]}</code>, for a cache of its
+     * Of the id alone where that came with the document, which no other Map has: Camel asks for it at each <code>${body[...]}</code>, for a cache of its
      * beans in which no alert ever is, and the hash code of a Map would read all of it.
      */
     @Override
     public int hashCode() {
-        Object id = known()[TriggerDocument.place("id")];
         return id == null ? super.hashCode() : id.hashCode();
     }
 
