@@ -21,8 +21,8 @@ import org.slf4j.LoggerFactory;
 /** Brings the schema {@code rowbell} up to date, or sees that a DBA did, and checks the feedback table. */
 final class Schema {
 
-    /** The version of the last of the migrations. */
-    static final String NEWEST = "12";
+    /** The version of the last of the migrations, which are numbered from 1. */
+    static final int NEWEST = 12;
 
     private static final Logger LOG = LoggerFactory.getLogger(Schema.class);
     private static final String INSUFFICIENT_PRIVILEGE = "42501";
@@ -56,7 +56,10 @@ final class Schema {
         }
     }
 
-    /** Whether there is nothing for Flyway to do, which takes a tenth of the start to find out for itself. */
+    /**
+     * Whether the history is that of all migrations, applied one after the other, and of nothing else: then there is nothing for Flyway to do, which
+     * takes a tenth of the start to find out for itself. Of anything else it says what it is.
+     */
     private static boolean isCurrent(DataSource dataSource) throws SQLException {
         try (Connection connection = dataSource.getConnection(); Statement statement = connection.createStatement()) {
             try (ResultSet row = statement.executeQuery("select to_regclass('rowbell.flyway_schema_history') is not null")) {
@@ -65,8 +68,12 @@ final class Schema {
                     return false;
                 }
             }
-            try (ResultSet row = statement.executeQuery(
-                    "select bool_and(success) and bool_or(version = '%s') from rowbell.flyway_schema_history".formatted(NEWEST))) {
+            try (ResultSet row = statement.executeQuery("""
+                    select bool_and(success and type in ('SQL', 'SCHEMA'))
+                      and array_agg(version::text order by installed_rank) filter (where version is not null)
+                        = array(select v::text from generate_series(1, %d) v)
+                    from rowbell.flyway_schema_history
+                    """.formatted(NEWEST))) {
                 row.next();
                 return row.getBoolean(1);
             }
