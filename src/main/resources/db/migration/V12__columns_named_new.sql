@@ -18,7 +18,8 @@ as $fn$
   end
 $fn$;
 
--- The other functions are as they were, but for that.
+-- The other functions are as they were, but for that; and what row_N and place_N are given is called by their names: _old and _row alone would be
+-- columns of the feed, where it has such.
 do $do$
 declare
   definition text;
@@ -27,9 +28,11 @@ begin
     select pg_get_functiondef(p.oid)
     from pg_proc p
     join pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'rowbell' and p.proname in ('alerts_sql', 'single_sql', 'changes_sql', 'compile_judge', 'test_rule')
+    where n.nspname = 'rowbell' and p.proname in ('alerts_sql', 'single_sql', 'changes_sql', 'compile_judge', 'test_rule', 'compile_row', 'compile_place')
   loop
-    execute regexp_replace(definition, 'row_to_json\((new|old|%s)\)', 'row_to_json(\1.*)', 'g');
+    definition := regexp_replace(definition, 'row_to_json\((new|old|%s)\)', 'row_to_json(\1.*)', 'g');
+    definition := regexp_replace(definition, ' (_new|_old)\) as ', ' row_$part$ || feed.id || $part$.\1) as ', 'g');
+    execute replace(definition, ' _row) _r on ', ' place_'' || feed.id || ''._row) _r on ');
   end loop;
 end
 $do$;

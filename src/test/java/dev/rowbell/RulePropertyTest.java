@@ -157,7 +157,7 @@ class RulePropertyTest {
             for (int i = 0; i < 2 + random.nextInt(4); i++) {
                 // among them what the compiled triggers call their rows and variables; no name comes twice
                 String name = random.nextInt(5) == 0
-                        ? List.of("new", "old", one("_n", "_o", "_a", "_b", "r"), one("at", "rn", "place", "_hit", "_judge"), "q\"uote", "Up Er é😀").get(i)
+                        ? List.of(one("new", "_new"), one("old", "_old", "_row"), one("_n", "_o", "_a", "_b", "r"), one("at", "rn", "place", "_hit", "_judge"), "q\"uote", "Up Er é😀").get(i)
                         : "c" + i;
                 columns.add(new Column(name, i == 0 ? "int" : i == 1 ? "text" : types.get(random.nextInt(types.size()))));
             }
