@@ -19,8 +19,7 @@ final class DrainPart {
     }
 
     void run() throws Exception {
-        db.execute("create table feed (id int8 primary key, c1 int, c2 int, c3 int, c4 int, c5 int, c6 int, c7 int, c8 int, c9 int, c10 int, c11 int, c12 int)",
-                "insert into rowbell.rule (name, feed, condition, fires) values ('c2-overflow', 'public.feed', 'NEW.c2 > 9999', 'every')");
+        db.feed();
         try (RowbellProcess rowbell = RowbellProcess.start(db, Map.of())) {
             Rounds rounds = new Rounds()
                     .throwAway(6)
@@ -30,11 +29,6 @@ final class DrainPart {
             report.atLeast("drain", ALERTS + " alerts to the file sink", series.get("rowbell"), "/s", "delete-returning that drops them", series.get("plain"), 0.40);
             report.atLeast("drain", "the first of them, cold JVM", rounds.cold("rowbell"), "/s", "the same, warm", series.get("rowbell"), 0);
         }
-    }
-
-    private void fill() throws Exception {
-        db.execute("truncate feed",
-                "insert into feed (id, c1, c2) select i, 1, 10000 + i % 100 from generate_series(1, " + ALERTS + ") i");
     }
 
     private double plain() throws Exception {
@@ -71,7 +65,7 @@ final class DrainPart {
     /** From the commit that makes them visible all at once to the last synced line. */
     private double rowbell(RowbellProcess rowbell) throws Exception {
         rowbell.clear();
-        fill();
+        db.raise(ALERTS);
         long start = System.nanoTime();
         return ALERTS / ((rowbell.awaitAlerts(ALERTS) - start) / 1e9);
     }

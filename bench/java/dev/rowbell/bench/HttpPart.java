@@ -40,8 +40,7 @@ final class HttpPart {
     }
 
     void run() throws Exception {
-        db.execute("create table feed (id int8 primary key, c1 int, c2 int, c3 int, c4 int, c5 int, c6 int, c7 int, c8 int, c9 int, c10 int, c11 int, c12 int)",
-                "insert into rowbell.rule (name, feed, condition, fires) values ('c2-overflow', 'public.feed', 'NEW.c2 > 9999', 'every')");
+        db.feed();
         String route = Files.readString(Path.of("routes/http.camel.yaml"))
                 .replace("      parameters:\n        batch:", "      parameters:\n        parallel: " + PARALLEL + "\n        batch:");
         try (Receiver receiver = new Receiver(ANSWER, id -> {
@@ -59,7 +58,7 @@ final class HttpPart {
     private double drain() throws Exception {
         ids.clear();
         requests.set(0);
-        db.execute("truncate feed", "insert into feed (id, c1, c2) select i, 1, 10000 + i % 100 from generate_series(1, " + ALERTS + ") i");
+        db.raise(ALERTS);
         long start = System.nanoTime();
         while (requests.get() < ALERTS) {
             if (System.nanoTime() - start > PATIENCE) {

@@ -29,8 +29,7 @@ final class StartPart {
     }
 
     void run() throws Exception {
-        db.execute("create table feed (id int8 primary key generated always as identity, c2 int)",
-                "insert into rowbell.rule (name, feed, condition) values ('c2-overflow', 'public.feed', 'NEW.c2 > 9999')");
+        db.feed();
         Path directory = Files.createTempDirectory("rowbell-start");
         try {
             Path jar = directory.resolve("rowbell.jar");
@@ -51,7 +50,7 @@ final class StartPart {
     }
 
     private double start(String... java) throws Exception {
-        db.execute("insert into feed (c2) values (10000)");
+        db.raise(1);
         long start = System.nanoTime();
         try (RowbellProcess rowbell = RowbellProcess.launch(db, Map.of(), Map.of(), List.of(java))) {
             return (rowbell.awaitAlerts(1) - start) / 1e9;

@@ -12,7 +12,6 @@ final class WritePart {
     private static final int HIT = 10_000;
     private static final int BATCH = 1000;
 
-    private static final String COLUMNS = " (id int8 primary key, c1 int, c2 int, c3 int, c4 int, c5 int, c6 int, c7 int, c8 int, c9 int, c10 int, c11 int, c12 int)";
     private static final String BATCH_SQL = """
             insert into %s (id, c1, c2) select ? + g, g, case when g = ? then 1000000 else g end from generate_series(1, 1000) g
             on conflict (id) do update set c1 = excluded.c1, c2 = excluded.c2
@@ -34,7 +33,7 @@ final class WritePart {
             feed("feed_" + rules, rules);
         }
         for (int rules : List.of(1, 10)) {
-            db.execute("create table row_" + rules + COLUMNS, "select rowbell.for_each('public.row_" + rules + "', 'row')");
+            db.execute("create table row_" + rules + Db.COLUMNS, "select rowbell.for_each('public.row_" + rules + "', 'row')");
             fill("row_" + rules, rules);
         }
         feed("feed_article", 0);
@@ -89,7 +88,7 @@ final class WritePart {
     }
 
     private void feed(String table, int rules) throws SQLException {
-        db.execute("create table " + table + COLUMNS);
+        db.execute("create table " + table + Db.COLUMNS);
         fill(table, rules);
     }
 
