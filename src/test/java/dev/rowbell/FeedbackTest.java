@@ -431,6 +431,30 @@ class FeedbackTest {
         }
     }
 
+    /** A schema is taken as it is where its history has all migrations and nothing else; Flyway says what is wrong with any other. */
+    @Test
+    void aSchemaThatLacksAMigrationIsRefused() {
+        try (RunningRowbell once = RunningRowbell.start(settings)) {
+            assertEquals(0, database.count("rowbell.feedback"));
+        }
+        database.execute("create table history as select * from rowbell.flyway_schema_history",
+                "delete from rowbell.flyway_schema_history where version = '5'");
+        refuses("could not be brought up to date");
+        database.execute("insert into rowbell.flyway_schema_history select * from history where version = '5'",
+                "update rowbell.flyway_schema_history set success = false where version = '12'");
+        refuses("could not be brought up to date");
+        settings.put("rowbell.migrate", "false");
+        database.execute("delete from rowbell.flyway_schema_history where version = '12'");
+        refuses("V12__columns_named_new.sql");
+        database.execute("insert into rowbell.flyway_schema_history select * from history where version = '12'");
+        RunningRowbell.start(settings).close();
+    }
+
+    private void refuses(String words) {
+        Exception refused = assertThrows(Exception.class, () -> RunningRowbell.start(settings).close());
+        assertTrue(Errors.forUser(refused).contains(words), () -> Errors.forUser(refused));
+    }
+
     @Test
     void theRightsOfTheDocsAreEnoughWhereADbaAppliesTheSchema() throws IOException, SQLException {
         try (RunningRowbell dba = RunningRowbell.start(settings)) {

@@ -163,6 +163,16 @@ class RuleTest {
                 + " where alert->'new'->>'c2' = '101' group by alert->>'rule' order by 1"));
     }
 
+    /** Each of these was taken for the row, or for what a generated function is given. */
+    @Test
+    void columnsMayHaveTheNamesThatTheCompilerGives() {
+        database.execute("create table named (id int primary key, new int, _row text)", "create table named_child (primary key (id)) inherits (named)");
+        rule("name, feed, condition", "'n', 'public.named', 'NEW.new > 9'");
+        database.execute("insert into named_child values (1, 5, 'x')", "update named set new = 10");
+        assertEquals(List.of("public.named_child"), database.query("select alert->>'partition' from rowbell.feedback where alert->>'rule' = 'n'"));
+        assertEquals(List.of("{\"id\":1,\"new\":10,\"_row\":\"x\"}"), database.query("select rowbell.test_rule('n', 5)"));
+    }
+
     @Test
     void aHundredThousandRowsOfOneStatementArePaired() {
         rule("name, feed, condition", "'k', 'public.feed', 'NEW.c2 > 9'");
