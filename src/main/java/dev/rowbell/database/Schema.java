@@ -6,6 +6,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Arrays;
+import java.util.List;
 
 import javax.sql.DataSource;
 
@@ -36,7 +37,7 @@ final class Schema {
                 if (settings.flag("rowbell.migrate")) {
                     flyway(dataSource).migrate();
                 } else {
-                    pendingIsAnError(dataSource, "rowbell.migrate=false, but the schema lacks %s: apply what docs/schema.md says, or set it to true");
+                    missingIsAnError(dataSource, "rowbell.migrate=false, but the schema lacks %s: apply what docs/schema.md says, or set it to true");
                 }
             }
             feedbackTable(settings.text("rowbell.feedback.table"), dataSource);
@@ -49,7 +50,7 @@ final class Schema {
     static void expect(DataSource dataSource) {
         try {
             if (!isCurrent(dataSource)) {
-                pendingIsAnError(dataSource, "the schema rowbell lacks %s: start Rowbell once, or apply what docs/schema.md says");
+                missingIsAnError(dataSource, "the schema rowbell lacks %s: start Rowbell once, or apply what docs/schema.md says");
             }
         } catch (FlywayException | SQLException e) {
             throw new SettingsException("the schema rowbell cannot be looked at: " + Errors.inWords(e), e);
@@ -91,10 +92,12 @@ final class Schema {
                 .load();
     }
 
-    private static void pendingIsAnError(DataSource dataSource, String message) {
-        MigrationInfo[] pending = flyway(dataSource).info().pending();
-        if (pending.length > 0) {
-            throw new SettingsException(message.formatted(String.join(", ", Arrays.stream(pending).map(MigrationInfo::getScript).toList())));
+    private static void missingIsAnError(DataSource dataSource, String message) {
+        // not only what is pending, which for Flyway is what comes after the newest that was applied
+        List<String> missing = Arrays.stream(flyway(dataSource).info().all()).filter(migration -> !migration.getState().isApplied())
+                .map(MigrationInfo::getScript).toList();
+        if (!missing.isEmpty()) {
+            throw new SettingsException(message.formatted(String.join(", ", missing)));
         }
     }
 
