@@ -57,7 +57,7 @@ declare
   quick text := '';
   hit text := '';
 begin
-  foreach operation in array array['INSERT', 'UPDATE', 'DELETE'] loop
+  foreach operation in array array['UPDATE', 'INSERT', 'DELETE'] loop
     asked := '{}';
     hits := '';
     for rule in select value from jsonb_array_elements(rules) loop
@@ -99,7 +99,7 @@ begin
     end;
     conditions := conditions || array_to_string(asked, ' or ');
     quick := quick || format(E'\n      when tg_op operator(pg_catalog.=) %L then %s', operation, array_to_string(asked, ' or '));
-    hit := hit || format(E'\n      if tg_op operator(pg_catalog.=) %L then%s\n      end if;', operation, hits);
+    hit := hit || format(E'\n      %s tg_op operator(pg_catalog.=) %L then%s', case when hit = '' then 'if' else 'elsif' end, operation, hits);
   end loop;
   quick := case
     -- which operation it is matters only once there is a hit
@@ -128,6 +128,7 @@ declare
 begin
   begin
     if (%1$s) then%12$s%3$s%4$s
+      end if;
       -- here, where asking may fail
       stored := pg_catalog.has_table_privilege('rowbell.feedback'::pg_catalog.regclass, 'insert');
     else
@@ -170,17 +171,15 @@ begin
     end;%9$s
   end;
 
-  if doc is not null or durable is not null then
-    if stored then
-      if doc is not null then
-        insert into rowbell.feedback (alert) values (_judge.doc::pg_catalog.json);
-      else
-        insert into rowbell.feedback (alert) select _d::pg_catalog.json from pg_catalog.unnest(_judge.durable) as _d;
-      end if;
-    else
-      raise warning 'rowbell: %% alerts of %% were not stored: %% may not insert into rowbell.feedback',
-        coalesce(pg_catalog.cardinality(durable), 1), tg_relid::pg_catalog.regclass, current_user;
+  if stored then
+    if doc is not null then
+      insert into rowbell.feedback (alert) values (_judge.doc::pg_catalog.json);
+    elsif durable is not null then
+      insert into rowbell.feedback (alert) select _d::pg_catalog.json from pg_catalog.unnest(_judge.durable) as _d;
     end if;
+  elsif doc is not null or durable is not null then
+    raise warning 'rowbell: %% alerts of %% were not stored: %% may not insert into rowbell.feedback',
+      coalesce(pg_catalog.cardinality(durable), 1), tg_relid::pg_catalog.regclass, current_user;
   end if;%10$s
   return null;
 end
