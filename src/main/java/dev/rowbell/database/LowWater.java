@@ -20,10 +20,13 @@ public final class LowWater {
     private static final Duration LATE = Duration.ofSeconds(2);
 
     /**
-     * Looks at everything take a tenth of the time at most, and so do those at what may be late: where they are quick, which they are as a rule,
-     * nearly each look is one.
+     * Looks at everything take one part in so many of the time at most, and so do those at what may be late: where they are quick, which they are as a
+     * rule, nearly each look is one.
      */
     private static final int SHARE = 10;
+
+    /** Where more waits than one look takes, what is late has to wait like all the rest, and each of them would take the time of others. */
+    private static final int SHARE_IN_BACKLOG = 50;
 
     /** What a look is at: all there is, what may have been committed late, or no more than what is new. */
     public enum Kind {
@@ -62,13 +65,19 @@ public final class LowWater {
     }
 
     /** From where to look now; for {@link #answered}. */
-    public synchronized Look next() {
+    public Look next() {
+        return next(false);
+    }
+
+    /** @param backlog whether more waits than a look takes, as far as is known */
+    public synchronized Look next(boolean backlog) {
         long now = nanoTime.getAsLong();
-        if (forgotten || now - everythingAt >= everythingTook * SHARE) {
+        int share = backlog ? SHARE_IN_BACKLOG : SHARE;
+        if (forgotten || now - everythingAt >= everythingTook * share) {
             return new Look(BEGINNING, Kind.EVERYTHING, now, forgets);
         } else if (mark == null) {
             return new Look(null, Kind.LATE, now, forgets);
-        } else if (now - lateAt >= lateTook * SHARE) {
+        } else if (now - lateAt >= lateTook * share) {
             return new Look(Timestamp.from(mark.toInstant().minus(LATE)), Kind.LATE, now, forgets);
         }
         return new Look(mark, Kind.NEW, now, forgets);

@@ -228,7 +228,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
             return false;
         }
         listen(consumer, false);
-        Poll poll = new Poll(stages, lowWater.next());
+        Poll poll = new Poll(stages, lowWater.next(backlog));
         current.set(poll);
         poll.status = manager.getTransaction(template);
         poll.savepoints = Savepoints.none(dataSource);

@@ -47,6 +47,18 @@ class LowWaterTest {
     }
 
     @Test
+    void whereMoreWaitsTheyTakeAFiftieth() {
+        look(Duration.ofHours(2));
+        lowWater.found(TEN, false);
+        look(Duration.ofSeconds(1));
+        now.addAndGet(Duration.ofSeconds(49).toNanos());
+        assertEquals(TEN, lowWater.next(true).since());
+        assertEquals(Timestamp.valueOf("2026-11-25 09:59:58"), lowWater.next(false).since());
+        now.addAndGet(Duration.ofSeconds(1).toNanos());
+        assertEquals(Timestamp.valueOf("2026-11-25 09:59:58"), lowWater.next(true).since());
+    }
+
+    @Test
     void whereNothingWasLeftTheDatabaseSaysWhatMayBeLate() {
         look(Duration.ofHours(1));
         lowWater.found(null, true);
