@@ -131,6 +131,10 @@ class HealthTest {
         }
     }
 
+    private void awaitFigure(double expected, String series) {
+        await(series).atMost(Duration.ofSeconds(30)).until(() -> figure(series), figure -> figure == expected);
+    }
+
     private double figure(String series) {
         Matcher line = Pattern.compile("^" + Pattern.quote(series) + " (\\S+)$", Pattern.MULTILINE).matcher(get("metrics"));
         return line.find() ? Double.parseDouble(line.group(1)) : Double.NaN;
@@ -147,21 +151,25 @@ class HealthTest {
             raise(20);
             database.execute("select pg_notify('channel_1', '{\"id\": \"n\", \"rule\": \"n\", \"status\": \"resolved\"}')",
                     "insert into rowbell.feedback (alert) values ('{\"id\": \"q\", \"rule\": \"quiet\"}')");
-            await().atMost(Duration.ofSeconds(30)).until(() -> figure("rowbell_deliveries_total{outcome=\"delivered\",sink=\"http\"}") == 21);
-            assertEquals(20, figure("rowbell_alerts_total{path=\"durable\",rule=\"r\",status=\"firing\"}"));
-            assertEquals(1, figure("rowbell_alerts_total{path=\"notify\",rule=\"n\",status=\"resolved\"}"));
-            assertEquals(1, figure("rowbell_silenced_total{rule=\"quiet\"}"));
+            awaitFigure(21, "rowbell_deliveries_total{outcome=\"delivered\",sink=\"http\"}");
+            // of the last, which is silenced, no sink says that it has come
+            awaitFigure(1, "rowbell_silenced_total{rule=\"quiet\"}");
+            awaitFigure(21, "rowbell_routing_seconds_count{path=\"durable\"}");
+            awaitFigure(20, "rowbell_alerts_total{path=\"durable\",rule=\"r\",status=\"firing\"}");
+            awaitFigure(1, "rowbell_alerts_total{path=\"notify\",rule=\"n\",status=\"resolved\"}");
             assertEquals(3, figure("rowbell_deliveries_total{outcome=\"failed\",sink=\"http\"}"));
-            assertEquals(21, figure("rowbell_routing_seconds_count{path=\"durable\"}"));
             assertEquals(21, figure("rowbell_delivery_seconds_count{sink=\"http\"}"));
             assertEquals(21, figure("rowbell_delivery_seconds_bucket{sink=\"http\",le=\"60.0\"}"));
-            await().atMost(Duration.ofSeconds(30)).until(() -> figure("rowbell_queue_rows{queue=\"outbox:nobody\"}") == 7);
+            // what is looked at every few seconds
+            awaitFigure(7, "rowbell_queue_rows{queue=\"outbox:nobody\"}");
+            awaitFigure(0, "rowbell_queue_rows{queue=\"feedback\"}");
+            awaitFigure(0, "rowbell_circuit_open{sink=\"http\"}");
+            awaitFigure(1, "rowbell_listening{channels=\"channel_1\"}");
+            awaitFigure(1, "rowbell_database_up");
             assertTrue(figure("rowbell_queue_oldest_seconds{queue=\"outbox:nobody\"}") >= 0);
-            assertEquals(0, figure("rowbell_queue_rows{queue=\"feedback\"}"));
-            await().atMost(Duration.ofSeconds(30)).until(() -> figure("rowbell_circuit_open{sink=\"http\"}") == 0);
-            assertEquals(1, figure("rowbell_listening{channels=\"channel_1\"}"));
-            assertEquals(1, figure("rowbell_database_up"));
-            assertEquals(0, figure("rowbell_notification_queue_usage"));
+            // of the server, which other tests use too
+            double usage = figure("rowbell_notification_queue_usage");
+            assertTrue(usage >= 0 && usage < 0.5, "rowbell_notification_queue_usage is " + usage);
             assertFalse(get("metrics").contains("s3cret") || get("health").contains("s3cret"));
             everySeriesIsDocumentedAndDrawn(get("metrics"));
         }

@@ -61,7 +61,7 @@ class SilenceTest {
     void aSilenceTakesEffectWithoutARestartAndEndsByItself() {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(alert("before", "r", "t", 1));
-            database.execute("insert into rowbell.silence (until, why) values (now() + interval '3 s', 'everything')");
+            database.execute("insert into rowbell.silence (until, why) values (now() + interval '6 s', 'everything')");
             await().pollDelay(Duration.ofMillis(1200)).until(() -> true);
             raise(alert("during", "r", "t", 1));
             await().until(() -> database.count("rowbell.silence where until > clock_timestamp() - interval '1.2 s'") == 0);

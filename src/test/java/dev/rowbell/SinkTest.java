@@ -223,10 +223,10 @@ class SinkTest {
     @Test
     void aReceiverThatDoesNotAnswerTimesOut() {
         settings.put("rowbell.http.response-timeout", "300ms");
-        web.answerAfter(Duration.ofSeconds(3));
+        web.answerAfter(Duration.ofSeconds(20));
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(UPDATE);
-            await().atMost(Duration.ofSeconds(2)).until(() -> database.count("rowbell.dead_letter") == 1);
+            await().atMost(Duration.ofSeconds(10)).until(() -> database.count("rowbell.dead_letter") == 1);
         }
     }
 
