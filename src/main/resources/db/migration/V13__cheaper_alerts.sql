@@ -137,6 +137,8 @@ begin
   exception when others or assert_failure then%5$s
     begin
       at := %2$s;
+      -- before the rules, so that what one of them rings is stored though nothing could be done about another
+      stored := has_table_privilege('rowbell.feedback', 'insert');
       place := '';%3$s
       doc := null;
       durable := null;
@@ -165,7 +167,6 @@ begin
             coalesce(rowbell.key_values(%8$L::text[], coalesce(alone.new, alone.old)), '{}'));
         end if;
       end loop;
-      stored := has_table_privilege('rowbell.feedback', 'insert');
     exception when others or assert_failure then
       raise warning 'rowbell: not all rules of %% were judged: %%', tg_relid::regclass, sqlerrm;
     end;%9$s
