@@ -19,8 +19,7 @@ final class StormPart {
     void run() throws Exception {
         Db db = server.database();
         for (String table : new String[] { "plain", "plain_own_id", "judged", "judged_rows" }) {
-            db.execute("create table " + table + " (id int8 primary key, c1 int, c2 int, c3 int, c4 int, c5 int, c6 int, c7 int, c8 int, c9 int, c10 int,"
-                    + " c11 int, c12 int)", "insert into " + table + " select i from generate_series(0, 200000) i", "vacuum analyze " + table);
+            db.execute("create table " + table + Db.COLUMNS, "insert into " + table + " select i from generate_series(0, 200000) i", "vacuum analyze " + table);
         }
         db.execute("select rowbell.for_each('public.judged_rows', 'row')",
                 "insert into rowbell.rule (name, feed, condition, fires) values ('storm', 'public.judged', 'NEW.c2 > 9999', 'every'),"

@@ -389,6 +389,16 @@ class RuleTest {
     }
 
     @Test
+    void whatOneRuleRingsIsStoredThoughNothingCanBeDoneAboutAnother() {
+        rule("name, feed, condition", "'a rings', 'public.feed', 'NEW.c2 > 9'");
+        rule("name, feed, condition", "'b fails', 'public.feed', '1 / NEW.c1 > 5'");
+        database.execute("do $do$ begin execute format('alter function %s rename to gone', 'rowbell.rule_failed'::regproc::regprocedure); end $do$",
+                "insert into feed (id, c1, c2) values (1, 0, 10)");
+        assertEquals(1, database.count("feed"));
+        assertEquals(List.of("a rings"), takeAlerts("alert->>'rule'"));
+    }
+
+    @Test
     void aMissingRightOnTheQueueDoesNotFailTheWriter() throws SQLException {
         String owner = role("owner");
         try (Connection connection = database.connect(); Statement statement = connection.createStatement()) {
