@@ -1,6 +1,6 @@
 -- An alert by a row trigger, made for less: a writer whose every row rings waits for it.
 
--- The call that makes an id for an alert: PostgreSQL's own, where it has one (18), costs a third.
+-- The call that makes an id for an alert: PostgreSQL's own where it has one (18), which takes 3 µs less of a transaction that has just begun.
 create function rowbell.id_sql() returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
