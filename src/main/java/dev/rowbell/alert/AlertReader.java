@@ -206,7 +206,7 @@ public final class AlertReader {
      */
     @SuppressWarnings("unchecked")
     public Map<String, Object> fromBody(Object body, Object original) {
-        if (body == original && body instanceof Map<?, ?> map && isId(map.get("id"))) {
+        if (body == original && body instanceof Map<?, ?> map && (map instanceof UnreadAlert unread && unread.hasItsId() || isId(map.get("id")))) {
             // whatever was done to it, its keys are those of an alert
             return (Map<String, Object>) map;
         }

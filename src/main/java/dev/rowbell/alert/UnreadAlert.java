@@ -37,6 +37,11 @@ final class UnreadAlert extends AbstractMap<String, Object> {
         return text;
     }
 
+    /** Whether it has the id with which it came, which is one. */
+    boolean hasItsId() {
+        return id != null && read == null;
+    }
+
     private Map<String, Object> read() {
         Map<String, Object> before = read;
         return before == null ? readFirst() : before;
