@@ -27,6 +27,8 @@ final class TriggerDocument {
             "old", "new", "channel");
     private static final int[] ALWAYS = Stream.of("id", "rule", "severity", "status", "table", "operation", "time").mapToInt(KEYS::indexOf).toArray();
     private static final int SOURCE = KEYS.indexOf("source");
+    private static final int ID = KEYS.indexOf("id");
+    private static final int TIME = KEYS.indexOf("time");
 
     /** What an {@link UnreadAlert} is told of: the keys above and one that Rowbell adds; their places do not change. */
     private static final int CHANGED = KEYS.size();
@@ -37,8 +39,20 @@ final class TriggerDocument {
         PLACES.put("changed", CHANGED);
     }
 
-    /** The columns of the row that was read last, none of them twice: nearly always those of the next. */
-    private static volatile List<String> distinct = List.of();
+    /** The last that was not like the one before: nearly always the next is. Safe without a lock, for nobody changes any of it. */
+    private static volatile Like like = new Like(nothing(), List.of(), List.of(), "[]");
+
+    /**
+     * A document that was read. What the next has in common with it is not made again, nor looked at again whether it suits; and whoever looks for it in a
+     * Map has its hash code.
+     *
+     * @param known what it says, by {@link #place}
+     * @param columns of its last row, none of them twice
+     * @param changed the columns that changed
+     * @param changedInJson the same, as it stands in the alert
+     */
+    private record Like(Object[] known, List<String> columns, List<String> changed, String changedInJson) {
+    }
 
     /** A string in a longer one might be longer than the JSON library reads, which it would say too late. */
     private static final int LONGEST = 1_000_000;
@@ -47,9 +61,14 @@ final class TriggerDocument {
 
     private final String text;
     private final JsonParser parser;
+    private final FieldNames names;
+    private final Like before = like;
     private final Object[] known = nothing();
     private final List<Column> old = new ArrayList<>();
     private final List<String> changed = new ArrayList<>();
+    private List<String> columns;
+    /** Whether it says nothing new but its id and time. */
+    private boolean alike = true;
     private int start;
     private int statusEnd;
     private int oldStart;
@@ -65,6 +84,7 @@ final class TriggerDocument {
     private TriggerDocument(String text, JsonParser parser) {
         this.text = text;
         this.parser = parser;
+        names = new FieldNames(parser);
     }
 
     /**
@@ -121,20 +141,20 @@ final class TriggerDocument {
             return false;
         }
         start = tokenStart();
-        String name = parser.nextFieldName();
+        String name = names.next();
         if ("crt_time".equals(name)) {
             inRow = true;
-            if (!parser.nextToken().isScalarValue() || !"alert".equals(parser.nextFieldName()) || parser.nextToken() != JsonToken.START_OBJECT) {
+            if (!parser.nextToken().isScalarValue() || !"alert".equals(names.next()) || parser.nextToken() != JsonToken.START_OBJECT) {
                 return false;
             }
             start = tokenStart();
-            name = parser.nextFieldName();
+            name = names.next();
         }
         if (!text.startsWith("{\"id\":\"", start)) {
             // of other white space, so that all documents come out alike
             return false;
         }
-        for (int place = 0; name != null; name = parser.nextFieldName(), place++) {
+        for (int place = 0; name != null; name = names.next(), place++) {
             while (place < KEYS.size() && !KEYS.get(place).equals(name)) {
                 place++;
             }
@@ -174,60 +194,76 @@ final class TriggerDocument {
                 if (token != JsonToken.VALUE_STRING) {
                     return false;
                 }
-                String value = parser.getText();
+                boolean same = isAt(before.known()[place]);
+                String value = same ? (String) before.known()[place] : parser.getText();
                 known[place] = value;
+                alike &= same || place == ID || place == TIME;
                 if (key.equals("status")) {
                     statusEnd = position();
                 }
-                return !value.isEmpty() && AlertReader.suits(key, value);
+                return same || !value.isEmpty() && AlertReader.suits(key, value);
             }
         }
     }
 
+    /** Whether the parser is at this string. */
+    private boolean isAt(Object string) throws IOException {
+        int length = parser.getTextLength();
+        if (!(string instanceof String expected) || expected.length() != length) {
+            return false;
+        }
+        char[] characters = parser.getTextCharacters();
+        int offset = parser.getTextOffset();
+        // ids and times differ near their end
+        for (int i = length - 1; i >= 0; i--) {
+            if (characters[offset + i] != expected.charAt(i)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
     private boolean isOldRead() throws IOException {
-        List<String> names = new ArrayList<>();
-        for (String name = parser.nextFieldName(); name != null; name = parser.nextFieldName()) {
+        columns = new ArrayList<>();
+        for (String name = names.next(); name != null; name = names.next()) {
             JsonToken token = parser.nextToken();
-            names.add(name);
+            columns.add(name);
             old.add(new Column(name, token, value(token)));
         }
         rowsEnd = position();
-        return areDistinct(names);
+        return areDistinct();
     }
 
     /** As {@link AlertReader} compares them; columns that are not in the same order in both are left to it. */
     private boolean isNewRead() throws IOException {
-        List<String> names = new ArrayList<>();
-        for (String name = parser.nextFieldName(); name != null; name = parser.nextFieldName()) {
+        columns = new ArrayList<>();
+        for (String name = names.next(); name != null; name = names.next()) {
             JsonToken token = parser.nextToken();
             boolean same;
             if (oldStart == 0) {
                 skip(token);
                 same = token == JsonToken.VALUE_NULL;
-            } else if (names.size() < old.size() && old.get(names.size()).name().equals(name)) {
-                same = isSame(old.get(names.size()), token, value(token));
+            } else if (columns.size() < old.size() && old.get(columns.size()).name().equals(name)) {
+                same = isSame(old.get(columns.size()), token, value(token));
             } else {
                 return false;
             }
             if (!same) {
                 changed.add(name);
             }
-            names.add(name);
+            columns.add(name);
         }
         rowsEnd = position();
-        return oldStart == 0 ? areDistinct(names) : names.size() == old.size();
+        return oldStart == 0 ? areDistinct() : columns.size() == old.size();
     }
 
     /** Of a name that is there twice a Map would have the last. Quicker than to have the JSON library watch, where one row is like the one before. */
-    private static boolean areDistinct(List<String> names) {
-        if (names.equals(distinct)) {
+    private boolean areDistinct() {
+        if (columns.equals(before.columns())) {
             return true;
         }
-        if (new HashSet<>(names).size() < names.size()) {
-            return false;
-        }
-        distinct = names;
-        return true;
+        alike = false;
+        return new HashSet<>(columns).size() == columns.size();
     }
 
     private static boolean isSame(Column before, JsonToken token, String value) throws IOException {
@@ -306,14 +342,31 @@ final class TriggerDocument {
         } else {
             document.append(text, statusEnd, rowsEnd).append(newStart == 0 ? ",\"new\":{}" : "");
         }
-        known[CHANGED] = Collections.unmodifiableList(changed);
-        document.append(",\"changed\":[");
-        String quote = "\"";
-        for (String name : changed) {
-            JsonStringEncoder.getInstance().quoteAsString(name, document.append(quote));
-            quote = "\",\"";
-        }
-        document.append(changed.isEmpty() ? "]" : "\"]").append(text, rowsEnd, end);
+        Like now = toBeLike();
+        known[CHANGED] = now.changed();
+        document.append(",\"changed\":").append(now.changedInJson()).append(text, rowsEnd, end);
         return new UnreadAlert(document.toString(), known);
+    }
+
+    /** For the next, and what this one has of it. */
+    private Like toBeLike() {
+        names.expectAgain();
+        boolean changedAlike = changed.equals(before.changed());
+        if (alike && changedAlike) {
+            return before;
+        }
+        Like now = changedAlike ? new Like(known, columns, before.changed(), before.changedInJson())
+                : new Like(known, columns, Collections.unmodifiableList(changed), inJson(changed));
+        like = now;
+        return now;
+    }
+
+    private static String inJson(List<String> names) {
+        StringBuilder json = new StringBuilder("[");
+        for (String name : names) {
+            JsonStringEncoder.getInstance().quoteAsString(name, json.append(json.length() == 1 ? "\"" : ",\""));
+            json.append('"');
+        }
+        return json.append(']').toString();
     }
 }

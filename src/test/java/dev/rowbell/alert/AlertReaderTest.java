@@ -15,6 +15,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Stream;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -159,6 +160,44 @@ class AlertReaderTest {
             Map<String, Object> compiled = reader.fromTrigger(document);
             assertEquals(text, AlertReader.write(compiled == null ? reader.fromRow(own("2026-11-23T08:00:00.5Z", document)) : compiled));
         }
+    }
+
+    /** Nearly always a document is like the one before, and what they have in common is not read again. */
+    @Test
+    void aDocumentIsReadTheSameWhateverCameBeforeIt() {
+        String insert = "'operation':'INSERT','time':'2026-11-23T08:00:00Z',";
+        String update = insert.replace("INSERT", "UPDATE");
+        List<String> documents = List.of(compiled("'reason':'one',", "", insert + "'new':{'a':1,'b':2},'channel':'c'"),
+                compiled("'reason':'two',", "", insert + "'new':{'a':1,'b':2},'channel':'c'"),
+                compiled("'reason':'\\u006fne',", "", insert + "'new':{'a':1,'b':2},'channel':'c'"),
+                compiled("", "", insert + "'new':{'a':1,'b':2},'channel':'c'"),
+                compiled("'reason':'one',", "'source':'c',", insert + "'new':{'a':1,'b':2},'channel':'c'"),
+                compiled("'reason':'one',", "", insert + "'new':{'a':1,'b':2}"),
+                compiled("'reason':'one',", "", insert + "'new':{'b':2,'a':1},'channel':'c'"),
+                compiled("'reason':'one',", "", insert + "'new':{'a':null,'b':2},'channel':'c'"),
+                compiled("'reason':'one',", "", insert + "'new':{'\\u0061':1,'b':2},'channel':'c'"),
+                compiled("'reason':'one',", "", insert + "'new':{'a':1,'b':2,'c\\\"d':3},'channel':'c'"),
+                compiled("'reason':'one',", "", insert + "'new':{},'channel':'c'"),
+                compiled("'reason':'one',", "", update + "'old':{'a':1,'b':2},'new':{'a':1,'b':3},'channel':'c'"),
+                compiled("'reason':'one',", "", insert.replace("INSERT", "DELETE") + "'old':{'a':1,'b':2},'channel':'c'"));
+        List<String> others = List.of(compiled("'reason':'',", "", insert + "'new':{'a':1,'b':2},'channel':'c'"),
+                compiled("'reason':'one',", "", insert + "'new':{'a':1,'a':2},'channel':'c'"),
+                compiled("'reason':'one',", "", update + "'old':{'a':1,'b':2},'new':{'a':1,'c':2},'channel':'c'"),
+                compiled("'reason':'one',", "", insert + "'new':{'a':1,'b':2},'channel':'c','more':1"));
+        for (String before : Stream.concat(documents.stream(), others.stream()).toList()) {
+            for (String document : documents) {
+                String apart = AlertReader.write(reader.fromRow(Map.of("feedback", "{\"crt_time\":null,\"alert\":" + document.replaceFirst("\\{", "{\n") + "}")));
+                reader.fromTrigger(before);
+                Map<String, Object> alert = reader.fromTrigger(document);
+                AlertReader.parse(apart).forEach((key, value) -> assertEquals(value, alert.get(key), key));
+                assertEquals(AlertReader.parse(apart).toString(), AlertReader.parse(AlertReader.write(alert)).toString());
+            }
+            others.forEach(other -> assertNull(reader.fromTrigger(other)));
+        }
+    }
+
+    private static String compiled(String reason, String source, String rest) {
+        return ("{'id':'019','rule':'r'," + reason + "'severity':'info','status':'firing'," + source + "'table':'t'," + rest + "}").replace('\'', '"');
     }
 
     private static Map<String, Object> own(String time, String document) {
