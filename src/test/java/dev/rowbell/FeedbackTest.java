@@ -117,6 +117,55 @@ class FeedbackTest {
         }
     }
 
+    /** A row may lie where an older one was deleted, before those that were written before it. */
+    @Test
+    void theOldestComesFirstWhereverItLiesInTheTable() {
+        try (RunningRowbell first = RunningRowbell.start(settings)) {
+            assertEquals(0, database.count("rowbell.feedback"));
+        }
+        layBackwards();
+        try (RunningRowbell second = RunningRowbell.start(settings)) {
+            await().until(() -> received("id").size() == 20);
+            assertEquals(IntStream.rangeClosed(1, 20).mapToObj(i -> "a" + i).toList(), received("id"));
+        }
+    }
+
+    @Test
+    void theOldestIsTheFirstOfABatchThatARouteTakesAsOneExchangeToo() throws IOException {
+        asOneExchange("${body[0]}");
+        try (RunningRowbell first = RunningRowbell.start(settings)) {
+            assertEquals(0, database.count("rowbell.feedback"));
+        }
+        layBackwards();
+        try (RunningRowbell rowbell = RunningRowbell.start(settings, "file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:%s/*.camel.yaml".formatted(dir))) {
+            await().until(() -> received("id").equals(List.of("a1")));
+        }
+    }
+
+    private void layBackwards() {
+        database.execute("""
+                insert into rowbell.feedback (crt_time, alert)
+                select now() - interval '1 min' + i * interval '1 ms', json_build_object('id', 'a' || i, 'rule', 'r', 'new', json_build_object('id', i))
+                from generate_series(20, 1, -1) i
+                """);
+    }
+
+    /** @param alert of all that were taken, what is routed: an expression */
+    private void asOneExchange(String alert) throws IOException {
+        String shipped = Files.readString(Path.of("routes/sources.camel.yaml"));
+        String greedy = "        greedy: true\n      steps:\n";
+        assertTrue(shipped.contains(greedy), "or the test has nothing to change");
+        Files.writeString(dir.resolve("sources.camel.yaml"), shipped.replace(greedy, """
+                        greedy: true
+                        useIterator: false
+                      steps:
+                        - setBody:
+                            expression:
+                              simple:
+                                expression: "%s"
+                """.formatted(alert)));
+    }
+
     /** Which two threads share: each alert says as its payload which of them routed it. */
     @Test
     void aLongQueueComesOldestFirstToo() throws IOException {
@@ -141,18 +190,7 @@ class FeedbackTest {
 
     @Test
     void aRouteOfTheUsersMayTakeABatchAsOneExchange() throws IOException {
-        String shipped = Files.readString(Path.of("routes/sources.camel.yaml"));
-        String greedy = "        greedy: true\n      steps:\n";
-        assertTrue(shipped.contains(greedy), "or the test has nothing to change");
-        Files.writeString(dir.resolve("sources.camel.yaml"), shipped.replace(greedy, """
-                        greedy: true
-                        useIterator: false
-                      steps:
-                        - setBody:
-                            expression:
-                              simple:
-                                expression: "${body[0]}"
-                """));
+        asOneExchange("${body[0]}");
         settings.put("rowbell.feedback.batch", "1");
         try (RunningRowbell first = RunningRowbell.start(settings)) {
             assertEquals(0, database.count("rowbell.feedback"));

@@ -13,8 +13,8 @@ import org.springframework.jdbc.core.ColumnMapRowMapper;
 import org.springframework.jdbc.core.RowMapper;
 
 /**
- * Makes an alert of each row of the feedback table as soon as it has been read, while the alerts of the poll before are routed, and says to the poll
- * which times they have. Safe for many threads.
+ * Makes an alert of each row of the feedback table as soon as it has been read, while the alerts of the poll before are routed, and tells the poll
+ * what it has taken. Safe for many threads.
  */
 public final class AlertRows extends DefaultRowMapperFactory {
 
@@ -36,29 +36,28 @@ public final class AlertRows extends DefaultRowMapperFactory {
     private final class Rows implements RowMapper<Map<String, Object>> {
 
         private final RowMapper<Map<String, Object>> columns = new ColumnMapRowMapper();
-        private boolean own;
+        private Taken taken;
+        /** The places of the columns; 0 where there is none to be read. */
+        private int document;
         private int time;
 
         @Override
         public Map<String, Object> mapRow(ResultSet rows, int number) throws SQLException {
             if (number == 0) {
                 Set<String> names = names(rows.getMetaData());
-                own = names.contains("alert") && !names.contains("feedback");
+                document = names.contains("alert") && !names.contains("feedback") ? rows.findColumn("alert") : 0;
                 time = names.contains("crt_time") ? rows.findColumn("crt_time") : 0;
-                transaction.answered();
+                taken = transaction.answered();
             }
-            if (time > 0 && rows.isLast()) {
-                transaction.last(rows.getObject(time));
+            String text = document > 0 ? rows.getString(document) : null;
+            Map<String, Object> alert = alerts.fromTrigger(text);
+            if (alert == null) {
+                alert = alerts.fromRow(columns.mapRow(rows, number));
+                if (text == null || !text.contains((String) alert.get("id"))) {
+                    transaction.unrepeatable();
+                }
             }
-            String document = own ? rows.getString("alert") : null;
-            Map<String, Object> compiled = alerts.fromTrigger(document);
-            if (compiled != null) {
-                return compiled;
-            }
-            Map<String, Object> alert = alerts.fromRow(columns.mapRow(rows, number));
-            if (document == null || !document.contains((String) alert.get("id"))) {
-                transaction.unrepeatable();
-            }
+            taken.add(time > 0 ? rows.getObject(time) : null, alert);
             return alert;
         }
 

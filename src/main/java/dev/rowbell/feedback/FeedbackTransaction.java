@@ -5,6 +5,7 @@ import java.sql.SQLException;
 import java.sql.Savepoint;
 import java.sql.Timestamp;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -78,8 +79,9 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         private boolean found;
         /** What it took is there again where a crash undoes it, and has the same ids then. */
         private boolean repeatable = true;
-        /** The time of the last that was taken, as the driver has it; null where it is not known. */
-        private Object last;
+        private final Taken taken = new Taken();
+        /** What is routed instead of what the poll found at its place; null where that is in order. */
+        private List<Map<String, Object>> sorted;
         /** Stopped before its alerts could be routed. */
         private boolean interrupted;
 
@@ -137,21 +139,19 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         return current.get().look.since();
     }
 
-    /** The database has answered to this thread's poll, and none of its rows has been read. */
-    void answered() {
+    /**
+     * The database has answered to this thread's poll, and none of its rows has been read.
+     *
+     * @return to be told of each of them
+     */
+    Taken answered() {
         Poll poll = current.get();
-        if (poll != null) {
-            lowWater.answered(poll.look);
-            poll.timed = true;
+        if (poll == null) {
+            return new Taken();
         }
-    }
-
-    /** The time of the last of them. */
-    void last(Object time) {
-        Poll poll = current.get();
-        if (poll != null) {
-            poll.last = time;
-        }
+        lowWater.answered(poll.look);
+        poll.timed = true;
+        return poll.taken;
     }
 
     /**
@@ -171,6 +171,11 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         if (poll != null && !poll.answered) {
             answered(poll, route.getEndpoint(), exchange.getProperty(ExchangePropertyKey.BATCH_SIZE, 0, Integer.class));
         }
+        if (poll != null && poll.sorted != null) {
+            // a route may take all of them as one
+            boolean all = exchange.getIn().getBody() instanceof List;
+            exchange.getIn().setBody(all ? poll.sorted : poll.sorted.get(exchange.getProperty(ExchangePropertyKey.BATCH_INDEX, Integer.class)));
+        }
     }
 
     /** What was taken is known, and none of it has been routed. */
@@ -179,13 +184,17 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         if (!poll.timed) {
             lowWater.answered(poll.look);
         }
-        if (poll.last != null) {
+        Object newest = poll.taken.newest();
+        if (newest != null) {
             // before it is committed: who looks meanwhile would only find that it is locked
-            lowWater.found(poll.last, false);
+            lowWater.found(newest, false);
             poll.found = true;
         }
+        if (!poll.taken.isOrdered()) {
+            poll.sorted = poll.taken.documents();
+        }
         poll.savepoints.restore();
-        if (own && poll.repeatable && poll.last != null) {
+        if (own && poll.repeatable && newest != null) {
             // before anything is filed, as Filing is to be the last
             Repeatable.mark();
         }
@@ -260,7 +269,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
             poll.stages.leave();
         }
         if (!poll.found) {
-            lowWater.found(poll.last, polledMessages == 0);
+            lowWater.found(poll.taken.newest(), polledMessages == 0);
         }
         count("durable", alerts);
         if (polledMessages == 0) {
