@@ -283,6 +283,8 @@ class OutboxTest {
 
     @Test
     void severalProcessesShareTheDeliveriesOfOneSink() {
+        // what one takes at once it hands to its own sink
+        settings.put("rowbell.feedback.batch", "100");
         web.answerAfter(Duration.ofMillis(2));
         try (RunningRowbell one = RunningRowbell.start(settings); RunningRowbell two = RunningRowbell.start(settings)) {
             raise(1, 1000);
