@@ -132,13 +132,34 @@ class FeedbackTest {
 
     @Test
     void theOldestIsTheFirstOfABatchThatARouteTakesAsOneExchangeToo() throws IOException {
-        asOneExchange("${body[0]}");
+        asOneExchange();
         try (RunningRowbell first = RunningRowbell.start(settings)) {
             assertEquals(0, database.count("rowbell.feedback"));
         }
         layBackwards();
         try (RunningRowbell rowbell = RunningRowbell.start(settings, "file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:%s/*.camel.yaml".formatted(dir))) {
             await().until(() -> received("id").equals(List.of("a1")));
+        }
+    }
+
+    @Test
+    void theOriginalOfAnAlertIsThatAlertWhereverItLiesInTheTable() throws IOException {
+        settings.put("camel.main.allowUseOriginalMessage", "true");
+        RunningRowbell.writeAlertsRoute(dir, """
+                - setBody:
+                    expression:
+                      simple:
+                        expression: "${originalBody}"
+                - to:
+                    uri: outbox:file
+                """);
+        try (RunningRowbell first = RunningRowbell.start(settings)) {
+            assertEquals(0, database.count("rowbell.feedback"));
+        }
+        layBackwards();
+        try (RunningRowbell second = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
+            await().until(() -> received("id").size() == 20);
+            assertEquals(IntStream.rangeClosed(1, 20).mapToObj(i -> "a" + i).toList(), received("id"));
         }
     }
 
@@ -150,8 +171,8 @@ class FeedbackTest {
                 """);
     }
 
-    /** @param alert of all that were taken, what is routed: an expression */
-    private void asOneExchange(String alert) throws IOException {
+    /** Of all that were taken, the first is routed. */
+    private void asOneExchange() throws IOException {
         String shipped = Files.readString(Path.of("routes/sources.camel.yaml"));
         String greedy = "        greedy: true\n      steps:\n";
         assertTrue(shipped.contains(greedy), "or the test has nothing to change");
@@ -162,8 +183,8 @@ class FeedbackTest {
                         - setBody:
                             expression:
                               simple:
-                                expression: "%s"
-                """.formatted(alert)));
+                                expression: "${body[0]}"
+                """));
     }
 
     /** Which two threads share: each alert says as its payload which of them routed it. */
@@ -190,7 +211,7 @@ class FeedbackTest {
 
     @Test
     void aRouteOfTheUsersMayTakeABatchAsOneExchange() throws IOException {
-        asOneExchange("${body[0]}");
+        asOneExchange();
         settings.put("rowbell.feedback.batch", "1");
         try (RunningRowbell first = RunningRowbell.start(settings)) {
             assertEquals(0, database.count("rowbell.feedback"));

@@ -36,6 +36,7 @@ public final class AlertRows extends DefaultRowMapperFactory {
     private final class Rows implements RowMapper<Map<String, Object>> {
 
         private final RowMapper<Map<String, Object>> columns = new ColumnMapRowMapper();
+        /** Null where no poll asks. */
         private Taken taken;
         /** The places of the columns; 0 where there is none to be read. */
         private int document;
@@ -47,7 +48,7 @@ public final class AlertRows extends DefaultRowMapperFactory {
                 Set<String> names = names(rows.getMetaData());
                 document = names.contains("alert") && !names.contains("feedback") ? rows.findColumn("alert") : 0;
                 time = names.contains("crt_time") ? rows.findColumn("crt_time") : 0;
-                taken = transaction.answered();
+                taken = transaction.taken();
             }
             String text = document > 0 ? rows.getString(document) : null;
             Map<String, Object> alert = alerts.fromTrigger(text);
@@ -57,7 +58,9 @@ public final class AlertRows extends DefaultRowMapperFactory {
                     transaction.unrepeatable();
                 }
             }
-            taken.add(time > 0 ? rows.getObject(time) : null, alert);
+            if (taken != null) {
+                taken.add(time > 0 ? rows.getObject(time) : null, alert);
+            }
             return alert;
         }
 

@@ -142,12 +142,12 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     /**
      * The database has answered to this thread's poll, and none of its rows has been read.
      *
-     * @return to be told of each of them
+     * @return to be told of each of them; null where this thread has no poll
      */
-    Taken answered() {
+    Taken taken() {
         Poll poll = current.get();
         if (poll == null) {
-            return new Taken();
+            return null;
         }
         lowWater.answered(poll.look);
         poll.timed = true;
@@ -174,7 +174,12 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         if (poll != null && poll.sorted != null) {
             // a route may take all of them as one
             boolean all = exchange.getIn().getBody() instanceof List;
-            exchange.getIn().setBody(all ? poll.sorted : poll.sorted.get(exchange.getProperty(ExchangePropertyKey.BATCH_INDEX, Integer.class)));
+            Object alert = all ? poll.sorted : poll.sorted.get(exchange.getProperty(ExchangePropertyKey.BATCH_INDEX, Integer.class));
+            exchange.getIn().setBody(alert);
+            if (exchange.getContext().isAllowUseOriginalMessage()) {
+                // which has been copied already
+                exchange.getUnitOfWork().getOriginalInMessage().setBody(alert);
+            }
         }
     }
 
@@ -189,9 +194,6 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
             // before it is committed: who looks meanwhile would only find that it is locked
             lowWater.found(newest, false);
             poll.found = true;
-        }
-        if (!poll.taken.isOrdered()) {
-            poll.sorted = poll.taken.documents();
         }
         poll.savepoints.restore();
         if (own && poll.repeatable && newest != null) {
@@ -208,6 +210,10 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             poll.interrupted = true;
+        }
+        // at the very end, and so for all of them or for none
+        if (!poll.taken.isOrdered()) {
+            poll.sorted = poll.taken.documents();
         }
     }
 

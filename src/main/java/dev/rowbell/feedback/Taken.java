@@ -2,6 +2,7 @@ package dev.rowbell.feedback;
 
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.Date;
 import java.util.List;
 import java.util.Map;
 
@@ -11,13 +12,18 @@ import java.util.Map;
  */
 final class Taken {
 
-    private static final Comparator<Alert> OLDEST_FIRST = Comparator.comparing(Alert::time, Comparator.nullsFirst(Taken::compare));
+    private static final Comparator<Alert> OLDEST_FIRST = Comparator.comparing(Alert::moment, Comparator.nullsFirst(Comparator.naturalOrder()));
 
     private final List<Alert> alerts = new ArrayList<>();
     private Object newest;
     private boolean ordered = true;
 
     private record Alert(Object time, Map<String, Object> document) {
+
+        /** Null also where a query of the user's makes of the time what no order is known of: those stay as they came. */
+        Date moment() {
+            return time instanceof Date date ? date : null;
+        }
     }
 
     /** @param time as the driver has it; null where the row has none */
@@ -25,7 +31,7 @@ final class Taken {
         Alert alert = new Alert(time, document);
         ordered &= alerts.isEmpty() || OLDEST_FIRST.compare(alerts.get(alerts.size() - 1), alert) <= 0;
         alerts.add(alert);
-        if (time != null && (newest == null || compare(time, newest) > 0)) {
+        if (time != null && !(newest instanceof Date known && alert.moment() != null && known.after(alert.moment()))) {
             newest = time;
         }
     }
@@ -40,18 +46,10 @@ final class Taken {
         return newest;
     }
 
-    /** The documents, the oldest first. Those of the same time in the order in which they came. */
+    /** The documents, the oldest first, to be changed at will. Those of the same time are in the order in which they came. */
     List<Map<String, Object>> documents() {
-        if (!ordered) {
-            alerts.sort(OLDEST_FIRST);
-            ordered = true;
-        }
-        return alerts.stream().map(Alert::document).toList();
-    }
-
-    /** Of one column, and so of one class. */
-    @SuppressWarnings("unchecked")
-    private static int compare(Object one, Object other) {
-        return ((Comparable<Object>) one).compareTo(other);
+        List<Map<String, Object>> documents = new ArrayList<>(alerts.size());
+        alerts.stream().sorted(OLDEST_FIRST).forEach(alert -> documents.add(alert.document()));
+        return documents;
     }
 }
