@@ -21,9 +21,9 @@ final class FieldNames {
 
     private final JsonParser parser;
     private final SerializableString[] expected = last;
-    private int count;
-    /** Those read so far; null while they are as expected. */
-    private List<SerializableString> others;
+    private int asExpected;
+    /** Those that came after the last that was as expected; null while all are. Where one is another, so are most that follow. */
+    private List<String> others;
 
     FieldNames(JsonParser parser) {
         this.parser = parser;
@@ -31,30 +31,39 @@ final class FieldNames {
 
     /** As {@link JsonParser#nextFieldName()}. */
     String next() throws IOException {
-        SerializableString guess = count < expected.length ? expected[count] : null;
-        if (guess != null && parser.nextFieldName(guess)) {
-            read(guess, true);
-            return guess.getValue();
-        }
-        String name = guess == null ? parser.nextFieldName() : parser.currentToken() == JsonToken.FIELD_NAME ? parser.currentName() : null;
-        read(name == null ? null : new SerializedString(name), guess == null && name == null && count < expected.length);
-        return name;
-    }
-
-    private void read(SerializableString name, boolean asExpected) {
-        if (!asExpected && others == null) {
-            others = new ArrayList<>(Arrays.asList(expected).subList(0, count));
-        }
         if (others != null) {
+            String name = parser.nextFieldName();
+            others.add(name);
+            return name;
+        }
+        boolean guessing = asExpected < expected.length && expected[asExpected] != null;
+        if (guessing && parser.nextFieldName(expected[asExpected])) {
+            return expected[asExpected++].getValue();
+        }
+        String name;
+        if (guessing) {
+            // it has been read, and is another
+            name = parser.currentToken() == JsonToken.FIELD_NAME ? parser.currentName() : null;
+        } else {
+            name = parser.nextFieldName();
+        }
+        if (name == null && asExpected < expected.length && expected[asExpected] == null) {
+            asExpected++;
+        } else {
+            others = new ArrayList<>();
             others.add(name);
         }
-        count++;
+        return name;
     }
 
     /** To be called when all of the document has been read. */
     void expectAgain() {
         if (others != null) {
-            last = others.toArray(SerializableString[]::new);
+            SerializableString[] names = Arrays.copyOf(expected, asExpected + others.size());
+            for (int i = 0; i < others.size(); i++) {
+                names[asExpected + i] = others.get(i) == null ? null : new SerializedString(others.get(i));
+            }
+            last = names;
         }
     }
 }

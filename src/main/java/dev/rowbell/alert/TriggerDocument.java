@@ -43,8 +43,8 @@ final class TriggerDocument {
     private static volatile Like like = new Like(nothing(), List.of(), List.of(), "[]");
 
     /**
-     * A document that was read. What the next has in common with it is not made again, nor looked at again whether it suits; and whoever looks for it in a
-     * Map has its hash code.
+     * A document that was read. What the next has in common with it is not made again, nor looked at again whether it suits; and as its strings are the same
+     * they have their hash codes, for whoever looks for them in a Map.
      *
      * @param known what it says, by {@link #place}
      * @param columns of its last row, none of them twice
@@ -266,15 +266,15 @@ final class TriggerDocument {
         return new HashSet<>(columns).size() == columns.size();
     }
 
-    private static boolean isSame(Column before, JsonToken token, String value) throws IOException {
-        if (before.token() == token && before.value().equals(value)) {
+    private static boolean isSame(Column was, JsonToken token, String value) throws IOException {
+        if (was.token() == token && was.value().equals(value)) {
             return true;
         }
-        if (before.token().isNumeric() && token.isNumeric()) {
-            return new BigDecimal(before.value()).compareTo(new BigDecimal(value)) == 0;
+        if (was.token().isNumeric() && token.isNumeric()) {
+            return new BigDecimal(was.value()).compareTo(new BigDecimal(value)) == 0;
         }
-        return before.token() == token && token.isStructStart()
-                && Json.MAPPER.readValue(before.value(), Object.class).equals(Json.MAPPER.readValue(value, Object.class));
+        return was.token() == token && token.isStructStart()
+                && Json.MAPPER.readValue(was.value(), Object.class).equals(Json.MAPPER.readValue(value, Object.class));
     }
 
     private String value(JsonToken token) throws IOException {
@@ -342,21 +342,21 @@ final class TriggerDocument {
         } else {
             document.append(text, statusEnd, rowsEnd).append(newStart == 0 ? ",\"new\":{}" : "");
         }
-        Like now = toBeLike();
-        known[CHANGED] = now.changed();
+        Like now = remember();
         document.append(",\"changed\":").append(now.changedInJson()).append(text, rowsEnd, end);
         return new UnreadAlert(document.toString(), known);
     }
 
-    /** For the next, and what this one has of it. */
-    private Like toBeLike() {
+    /** For the next document, and what this one is like. */
+    private Like remember() {
         names.expectAgain();
         boolean changedAlike = changed.equals(before.changed());
+        List<String> changes = changedAlike ? before.changed() : Collections.unmodifiableList(changed);
+        known[CHANGED] = changes;
         if (alike && changedAlike) {
             return before;
         }
-        Like now = changedAlike ? new Like(known, columns, before.changed(), before.changedInJson())
-                : new Like(known, columns, Collections.unmodifiableList(changed), inJson(changed));
+        Like now = new Like(known, columns, changes, changedAlike ? before.changedInJson() : inJson(changes));
         like = now;
         return now;
     }

@@ -37,7 +37,7 @@ final class UnreadAlert extends AbstractMap<String, Object> {
         return text;
     }
 
-    /** Whether it has the id with which it came, which is one. */
+    /** Whether it has the id with which it came, which is known to be one. */
     boolean hasItsId() {
         return id != null && read == null;
     }
