@@ -102,6 +102,34 @@ class FeedbackTest {
         }
     }
 
+    /** What was taken before would fail, come again, and the next batch before it. */
+    @Test
+    void nothingIsTakenBeforeAllRoutesAreThere() throws IOException {
+        String shipped = Files.readString(Path.of("routes/alerts.camel.yaml"));
+        Files.writeString(dir.resolve("alerts.camel.yaml"), shipped.replace("    id: alerts\n", "    id: alerts\n    startupOrder: 3000\n") + """
+                - beans:
+                    - name: slow
+                      type: dev.rowbell.SlowToStart
+                - route:
+                    id: slow
+                    startupOrder: 2000
+                    from:
+                      uri: slow:route
+                      steps:
+                        - to:
+                            uri: log:slow
+                """);
+        try (RunningRowbell first = RunningRowbell.start(settings)) {
+            assertEquals(0, database.count("rowbell.feedback"));
+        }
+        raise(1, 20);
+        SlowToStart.ON_START.set(() -> await().during(Duration.ofMillis(500)).until(() -> database.count("rowbell.feedback") == 20));
+        try (LogLines log = new LogLines("dev.rowbell.feedback.PollErrors"); RunningRowbell second = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
+            await().until(() -> received("id").size() == 20);
+            assertEquals(List.of(), log.lines());
+        }
+    }
+
     @Test
     void whatWasWrittenWhileNobodyWatchedComesOldestFirst() {
         try (RunningRowbell first = RunningRowbell.start(settings)) {

@@ -123,9 +123,12 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
         }
     }
 
-    /** The consumer starts its scheduler before it has made its query ready. */
+    /**
+     * The consumer starts its scheduler before it has made its query ready; and before the routes that alerts go to are there, where all of Camel is
+     * starting: what is taken then comes again, and the next batch before it.
+     */
     private void awaitStarted(ScheduledPollConsumer polled) throws InterruptedException {
-        while (running && polled.isStarting()) {
+        while (running && (polled.isStarting() || context.isStarting())) {
             TimeUnit.MILLISECONDS.sleep(1);
         }
     }
