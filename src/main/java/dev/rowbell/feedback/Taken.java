@@ -31,7 +31,8 @@ final class Taken {
         Alert alert = new Alert(time, document);
         ordered &= alerts.isEmpty() || OLDEST_FIRST.compare(alerts.get(alerts.size() - 1), alert) <= 0;
         alerts.add(alert);
-        if (time != null && !(newest instanceof Date known && alert.moment() != null && known.after(alert.moment()))) {
+        // not after(), which of a Timestamp knows the second
+        if (time != null && !(newest instanceof Date known && alert.moment() != null && known.compareTo(alert.moment()) > 0)) {
             newest = time;
         }
     }
