@@ -119,9 +119,7 @@ class FeedbackTest {
                         - to:
                             uri: log:slow
                 """);
-        try (RunningRowbell first = RunningRowbell.start(settings)) {
-            assertEquals(0, database.count("rowbell.feedback"));
-        }
+        makeSchema();
         raise(1, 20);
         SlowToStart.ON_START.set(() -> await().during(Duration.ofMillis(500)).until(() -> database.count("rowbell.feedback") == 20));
         try (LogLines log = new LogLines("dev.rowbell.feedback.PollErrors"); RunningRowbell second = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
@@ -132,9 +130,7 @@ class FeedbackTest {
 
     @Test
     void whatWasWrittenWhileNobodyWatchedComesOldestFirst() {
-        try (RunningRowbell first = RunningRowbell.start(settings)) {
-            assertEquals(0, database.count("rowbell.feedback"));
-        }
+        makeSchema();
         for (int i = 1; i <= 20; i++) {
             raise(i, i);
         }
@@ -148,9 +144,7 @@ class FeedbackTest {
     /** A row may lie where an older one was deleted, before those that were written before it. */
     @Test
     void theOldestComesFirstWhereverItLiesInTheTable() {
-        try (RunningRowbell first = RunningRowbell.start(settings)) {
-            assertEquals(0, database.count("rowbell.feedback"));
-        }
+        makeSchema();
         layBackwards();
         try (RunningRowbell second = RunningRowbell.start(settings)) {
             await().until(() -> received("id").size() == 20);
@@ -161,9 +155,7 @@ class FeedbackTest {
     @Test
     void theOldestIsTheFirstOfABatchThatARouteTakesAsOneExchangeToo() throws IOException {
         asOneExchange();
-        try (RunningRowbell first = RunningRowbell.start(settings)) {
-            assertEquals(0, database.count("rowbell.feedback"));
-        }
+        makeSchema();
         layBackwards();
         try (RunningRowbell rowbell = RunningRowbell.start(settings, "file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:%s/*.camel.yaml".formatted(dir))) {
             await().until(() -> received("id").equals(List.of("a1")));
@@ -173,22 +165,31 @@ class FeedbackTest {
     @Test
     void theOriginalOfAnAlertIsThatAlertWhereverItLiesInTheTable() throws IOException {
         settings.put("camel.main.allowUseOriginalMessage", "true");
-        RunningRowbell.writeAlertsRoute(dir, """
-                - setBody:
-                    expression:
-                      simple:
-                        expression: "${originalBody}"
-                - to:
-                    uri: outbox:file
-                """);
-        try (RunningRowbell first = RunningRowbell.start(settings)) {
-            assertEquals(0, database.count("rowbell.feedback"));
-        }
+        routeInstead("${originalBody}");
+        makeSchema();
         layBackwards();
         try (RunningRowbell second = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
             await().until(() -> received("id").size() == 20);
             assertEquals(IntStream.rangeClosed(1, 20).mapToObj(i -> "a" + i).toList(), received("id"));
         }
+    }
+
+    private void makeSchema() {
+        try (RunningRowbell first = RunningRowbell.start(settings)) {
+            assertEquals(0, database.count("rowbell.feedback"));
+        }
+    }
+
+    /** @param simple what the file gets in place of each alert */
+    private void routeInstead(String simple) throws IOException {
+        RunningRowbell.writeAlertsRoute(dir, """
+                - setBody:
+                    expression:
+                      simple:
+                        expression: "%s"
+                - to:
+                    uri: outbox:file
+                """.formatted(simple));
     }
 
     private void layBackwards() {
@@ -218,17 +219,8 @@ class FeedbackTest {
     /** Which two threads share: each alert says as its payload which of them routed it. */
     @Test
     void aLongQueueComesOldestFirstToo() throws IOException {
-        RunningRowbell.writeAlertsRoute(dir, """
-                - setBody:
-                    expression:
-                      simple:
-                        expression: "${threadName}"
-                - to:
-                    uri: outbox:file
-                """);
-        try (RunningRowbell first = RunningRowbell.start(settings)) {
-            assertEquals(0, database.count("rowbell.feedback"));
-        }
+        routeInstead("${threadName}");
+        makeSchema();
         raise(1, 20_000);
         try (RunningRowbell second = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
             await().atMost(Duration.ofSeconds(60)).until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
@@ -241,9 +233,7 @@ class FeedbackTest {
     void aRouteOfTheUsersMayTakeABatchAsOneExchange() throws IOException {
         asOneExchange();
         settings.put("rowbell.feedback.batch", "1");
-        try (RunningRowbell first = RunningRowbell.start(settings)) {
-            assertEquals(0, database.count("rowbell.feedback"));
-        }
+        makeSchema();
         raise(1, 5);
         try (RunningRowbell rowbell = RunningRowbell.start(settings, "file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:%s/*.camel.yaml".formatted(dir))) {
             await().until(() -> received("id").equals(List.of("a1", "a2", "a3", "a4", "a5")));
