@@ -23,7 +23,7 @@ import org.slf4j.LoggerFactory;
 final class Schema {
 
     /** The version of the last of the migrations, which are numbered from 1. */
-    static final int NEWEST = 13;
+    static final int NEWEST = 14;
 
     private static final Logger LOG = LoggerFactory.getLogger(Schema.class);
     private static final String INSUFFICIENT_PRIVILEGE = "42501";
