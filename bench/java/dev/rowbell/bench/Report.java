@@ -23,15 +23,15 @@ final class Report implements AutoCloseable {
         System.out.println(line);
     }
 
-    /** @param least the ratio of the medians to reach */
+    /** @param least the ratio to reach, as {@link Series#over} has it */
     void atLeast(String part, String measure, Series value, String unit, String floorName, Series floor, double least) {
-        double ratio = value.median() / floor.median();
+        double ratio = value.over(floor);
         add(new Row(part, measure, value, unit, floor, floorName, ratio, String.format(Locale.ROOT, "≥ %.2f", least), ratio >= least));
     }
 
-    /** @param most the ratio of the medians not to exceed */
+    /** @param most the ratio not to exceed */
     void atMost(String part, String measure, Series value, String unit, String floorName, Series floor, double most) {
-        double ratio = value.median() / floor.median();
+        double ratio = value.over(floor);
         add(new Row(part, measure, value, unit, floor, floorName, ratio, String.format(Locale.ROOT, "≤ %.2f", most), ratio <= most));
     }
 

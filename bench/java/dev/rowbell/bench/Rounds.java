@@ -1,6 +1,7 @@
 package dev.rowbell.bench;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -8,21 +9,28 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 
 /**
- * Measures what is compared in turns, A B A B, so that what else the machine does falls on all of them. The first turns are thrown away: one, or as
- * many as it takes until the JVM has compiled what is measured.
+ * Measures what is compared in turns, A B B A, so that what else the machine does, and what lasts longer than a turn, falls on all of them. The first
+ * turns are thrown away: one, or as many as it takes until the JVM has compiled what is measured.
  */
 final class Rounds {
 
     static final boolean SHORT = Boolean.getBoolean("bench.short");
     static final int COUNT = Integer.getInteger("bench.rounds", SHORT ? 1 : 3);
-    static final double SECONDS = Double.parseDouble(System.getProperty("bench.seconds", SHORT ? "0.5" : "2"));
+    static final double SECONDS = Double.parseDouble(System.getProperty("bench.seconds", SHORT ? "0.5" : "0.7"));
 
     private final Map<String, Callable<Double>> measures = new LinkedHashMap<>();
     private final Map<String, Double> first = new HashMap<>();
     private int thrownAway = 1;
+    private int turns = COUNT;
 
     Rounds throwAway(int turns) {
         thrownAway = SHORT ? 1 : turns;
+        return this;
+    }
+
+    /** Many turns of {@link #SECONDS}, of what changes from second to second: what a disk and 16 writers make of each other. */
+    Rounds ofWriters() {
+        turns = SHORT ? COUNT : 3 * COUNT;
         return this;
     }
 
@@ -38,8 +46,12 @@ final class Rounds {
 
     Map<String, Series> run() throws Exception {
         Map<String, List<Double>> values = new LinkedHashMap<>();
-        for (int round = 1 - thrownAway; round <= COUNT; round++) {
-            for (Map.Entry<String, Callable<Double>> measure : measures.entrySet()) {
+        for (int round = 1 - thrownAway; round <= turns; round++) {
+            List<Map.Entry<String, Callable<Double>>> order = new ArrayList<>(measures.entrySet());
+            if (Math.floorMod(round, 2) == 0) {
+                Collections.reverse(order);
+            }
+            for (Map.Entry<String, Callable<Double>> measure : order) {
                 double value = measure.getValue().call();
                 first.putIfAbsent(measure.getKey(), value);
                 if (round > 0) {

@@ -17,6 +17,18 @@ record Series(List<Double> values) {
         return sorted.size() % 2 == 1 ? sorted.get(middle) : (sorted.get(middle - 1) + sorted.get(middle)) / 2;
     }
 
+    /** How many times the floor this is: the median of the rounds, each against the floor's own, where there are as many. */
+    double over(Series floor) {
+        if (values.size() != floor.values.size()) {
+            return median() / floor.median();
+        }
+        List<Double> ratios = new ArrayList<>();
+        for (int i = 0; i < values.size(); i++) {
+            ratios.add(values.get(i) / floor.values.get(i));
+        }
+        return new Series(ratios).median();
+    }
+
     /** Half the distance between the smallest and the largest, in percent of the median. */
     double spread() {
         List<Double> sorted = new ArrayList<>(values.stream().sorted().toList());

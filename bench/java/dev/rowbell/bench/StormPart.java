@@ -32,7 +32,7 @@ final class StormPart {
         plain(db, "plain_own_id", own ? "pg_catalog.uuidv7()" : "rowbell.new_id()");
         try (Writers writers = new Writers(db, 16)) {
             AtomicLong judged = new AtomicLong();
-            Map<String, Series> series = new Rounds()
+            Map<String, Series> series = new Rounds().ofWriters().throwAway(2)
                     .add("plain", () -> rate(db, writers, "plain", "plain_feedback", judged))
                     .add("plain_own_id", () -> rate(db, writers, "plain_own_id", "plain_feedback", judged))
                     .add("judged", () -> rate(db, writers, "judged", "rowbell.feedback", judged))
@@ -47,7 +47,7 @@ final class StormPart {
             db.execute("truncate rowbell.feedback");
             judged.set(0);
             try (RowbellProcess rowbell = RowbellProcess.start(db, Map.of())) {
-                Map<String, Series> drained = new Rounds().throwAway(3)
+                Map<String, Series> drained = new Rounds().ofWriters().throwAway(9)
                         .add("judged", () -> rate(db, writers, "judged", null, judged))
                         .add("judged_rows", () -> rate(db, writers, "judged_rows", null, judged))
                         .run();

@@ -43,7 +43,7 @@ final class WritePart {
         wide("wide_10", 10);
         Map<String, Series> batches;
         try (Writers one = new Writers(db, 1)) {
-            Rounds rounds = new Rounds();
+            Rounds rounds = new Rounds().ofWriters().throwAway(2);
             for (String table : List.of("feed_0", "feed_1", "feed_10", "feed_100", "row_10", "feed_article", "feed_lookup")) {
                 rounds.add(table, () -> BATCH * one.rate(BATCH_SQL.formatted(table), (statement, random) -> {
                     statement.setInt(1, random.nextInt(ROWS - BATCH));
@@ -71,7 +71,7 @@ final class WritePart {
         report.atLeast("write", "updates of 1000 rows with 2 kB jsonb, 10 rules", batches.get("wide_10"), "rows/s", "no trigger", batches.get("wide_0"), 0.82);
         Map<String, Series> singles;
         try (Writers eight = new Writers(db, 8)) {
-            Rounds rounds = new Rounds();
+            Rounds rounds = new Rounds().ofWriters().throwAway(2);
             for (String table : List.of("feed_0", "feed_1", "row_1", "feed_10", "row_10")) {
                 rounds.add(table, () -> eight.rate(ONE_SQL.formatted(table), (statement, random) -> {
                     statement.setInt(1, random.nextInt(ROWS));
