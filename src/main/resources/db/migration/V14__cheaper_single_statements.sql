@@ -109,8 +109,8 @@ $fn$;
 -- type or a table of his own there. Where all rules are bounds, to ask them needs no search_path, since each name and operator says its schema:
 -- then the function is not pinned, sets search_path by itself for what a statement of many rows rings and after a failure, and sets it back.
 -- Everything else (types of variables, the queries, the branches) is written with its schema or has no name that could be looked up: new_rows is the
--- transition table before it is anything else. Whatever fails a query so early, a hostile search_path or a column that is gone, only has each rule
--- judged alone, with search_path set.
+-- transition table before it is anything else, where there is one. Whatever fails a query so early, a hostile search_path or a column that is gone,
+-- only has each rule judged alone, with search_path set.
 create or replace function rowbell.compile_judge(feed rowbell.feed, rules jsonb, key text[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -220,7 +220,11 @@ begin
       end if;
     end if;
     fast := fast || case
-      when alike and operation = 'INSERT' then ask || E'\n    if tg_op operator(pg_catalog.=) ''INSERT'' then' || hit || E'\n    else'
+      -- a trigger for deletes is there where a rule or an earlier one names them; it has no new_rows, so that the writer's own would be taken for it
+      when alike and operation = 'INSERT' then $q$
+    if tg_op operator(pg_catalog.=) 'DELETE' then
+      return new;
+    end if;$q$ || ask || E'\n    if tg_op operator(pg_catalog.=) ''INSERT'' then' || hit || E'\n    else'
       when alike then hit || E'\n    end if;'
       else format(E'\n    if tg_op = %L then', operation) || ask || hit || E'\n    end if;'
     end;

@@ -699,6 +699,30 @@ class RuleTest {
         assertEquals(0, database.count("rowbell.feedback where alert->>'rule' = '" + FAILED + "'"));
     }
 
+    @Test
+    void aTableOfAWriterIsNeverTakenForWhatADeleteHasNot() throws SQLException {
+        rule("name, feed, condition, operations", "'bound', 'public.feed', 'NEW.c2 > 9', '{insert,update,delete}'");
+        database.execute("create table other (like feed including all)", "insert into feed (id, c2) values (1, 10)");
+        rule("name, feed, condition, operations", "'free', 'public.other', 'abs(NEW.c2) > 9', '{insert,update,delete}'");
+        String writer = role("hostile");
+        database.execute("grant delete on feed, other to " + writer);
+        try (Connection connection = database.connectAs(writer, "secret"); Statement statement = connection.createStatement()) {
+            statement.execute("create schema evil");
+            statement.execute("create table evil.calls (who text, what text)");
+            statement.execute("grant all on schema evil to public");
+            statement.execute("grant all on evil.calls to public");
+            evil(statement, "c2() returns int", "a view", "10");
+            for (String rows : List.of("new_rows", "old_rows")) {
+                statement.execute("create temp view " + rows + " as select evil.c2() as c2");
+                statement.execute("grant select on " + rows + " to public");
+            }
+            statement.execute("delete from public.feed");
+            statement.execute("delete from public.other");
+        }
+        assertEquals(List.of(), database.query("select concat(who, ' ', what) from evil.calls"));
+        assertEquals(List.of("bound INSERT"), takeAlerts("concat(alert->>'rule', ' ', alert->>'operation')"));
+    }
+
     private static void evil(Statement statement, String function, String what, String answer) throws SQLException {
         statement.execute("create function evil." + function + " language plpgsql as $f$ begin insert into evil.calls values (current_user, '" + what
                 + "'); return " + answer + "; end $f$");
