@@ -343,6 +343,44 @@ $body$, fast, rules, key, feed.id, format(slow_places, 'old'), now_sql, format(s
 end
 $fn$;
 
+-- each_N, where it is pinned: of one that was not when a statement began, PostgreSQL takes the new body for the rows that are left, and still the
+-- search_path of the writer. Such a row is judged as one that failed, which sets search_path by itself.
+do $do$
+declare
+  definition text := pg_get_functiondef('rowbell.compile_each(rowbell.feed, jsonb, text[])'::regprocedure);
+  change record;
+begin
+  for change in
+    select * from (values
+      (E'\n  begin\n    if (%1$s) then', E'\n  begin%13$s\n    if (%1$s) then'),
+      ($old$case when bounds then $q$
+    path := $old$, $new$$q$
+    path := $new$),
+      ($old$true);$q$ else '' end,
+    rules,$old$, $new$true);$q$,
+    rules,$new$),
+      ($old$case when bounds then $q$
+    place := $old$, $new$$q$
+    place := $new$),
+      ($old$path, true);$q$ else '' end,
+$old$, $new$path, true);$q$,
+$new$),
+      ($old$case when one then '' else format(E'\n      at := %s;', now_sql) end) end, not bounds);$old$,
+        $new$case when one then '' else format(E'\n      at := %s;', now_sql) end,
+    case when bounds then '' else $q$
+    if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) 'pg_catalog, pg_temp' then
+      raise exception 'the rules have changed';
+    end if;$q$ end) end, not bounds);$new$)) changes (old, new)
+  loop
+    if position(change.old in definition) = 0 then
+      raise exception 'compile_each is not as V13 left it: %', change.old;
+    end if;
+    definition := replace(definition, change.old, change.new);
+  end loop;
+  execute definition;
+end
+$do$;
+
 revoke all on function rowbell.bound_moments_sql(text, jsonb), rowbell.single_sql(text, jsonb, boolean, text, text) from public;
 
 -- Functions of feeds that are there already. Takes no lock on them; a feed that cannot be compiled is left to refresh(), which says why.

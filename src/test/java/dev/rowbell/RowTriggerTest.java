@@ -1,13 +1,18 @@
 package dev.rowbell;
 
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
 
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -123,6 +128,37 @@ class RowTriggerTest {
             statement.execute("insert into feed (id, c2) values (3, 10)");
         }
         assertEquals(List.of("1", "2", "3"), takeAlerts("alert->'new'->>'id'"));
+    }
+
+    @Test
+    void rulesThatChangeWithinAStatementDoNotTakeTheNamesOfItsWriter() throws Exception {
+        database.execute(RULE, "create schema evil", "create table evil.calls (id serial)", "create function evil.abs(int) returns int language plpgsql"
+                + " as $f$ begin insert into evil.calls default values; return 0; end $f$",
+                // after Rowbell's of the same row
+                "create function wait() returns trigger language plpgsql as $f$ begin perform pg_advisory_xact_lock_shared(1); return null; end $f$",
+                "create trigger z_wait after insert on feed for each row execute function wait()");
+        try (Connection changing = database.connect(); Statement change = changing.createStatement();
+                Connection writing = database.connect(); Statement write = writing.createStatement()) {
+            change.execute("select pg_advisory_lock(1)");
+            write.execute("set search_path = evil, pg_catalog, public");
+            CompletableFuture<Void> written = CompletableFuture.runAsync(() -> {
+                try {
+                    write.execute("insert into feed (id, c2) values (1, 10), (2, 10), (3, 0), (4, 10)");
+                } catch (SQLException e) {
+                    throw new CompletionException(e);
+                }
+            });
+            await().until(() -> database.count("pg_stat_activity where datname = current_database() and wait_event = 'advisory'") == 1);
+            change.execute("update rowbell.rule set condition = 'abs(NEW.c2) > 9'");
+            change.execute("select pg_advisory_unlock(1)");
+            written.get(20, TimeUnit.SECONDS);
+            assertEquals(List.of(), database.query("select id from evil.calls"));
+            try (ResultSet path = write.executeQuery("show search_path")) {
+                path.next();
+                assertEquals("evil, pg_catalog, public", path.getString(1));
+            }
+        }
+        assertEquals(List.of("a 1", "a 2", "a 4"), takeAlerts("concat(alert->>'rule', ' ', alert->'new'->>'id')"));
     }
 
     @Test
