@@ -131,6 +131,23 @@ class RowTriggerTest {
     }
 
     @Test
+    void whatDoesNotFailIsNotJudgedTheSlowWay() throws SQLException {
+        database.execute("insert into rowbell.rule (name, feed, condition) values ('free', 'public.feed', 'abs(NEW.c2) > 9')");
+        try (Connection connection = database.connect(); Statement statement = connection.createStatement()) {
+            connection.setAutoCommit(false);
+            statement.execute("set track_functions = 'all'");
+            statement.execute("insert into feed (id, c2) values (1, 10)");
+            try (ResultSet called = statement.executeQuery("select array_agg(funcname::text) filter (where funcname in ('each_1', 'moment_sql'))"
+                    + " from pg_stat_xact_user_functions")) {
+                called.next();
+                assertEquals("{each_1}", called.getString(1));
+            }
+            connection.commit();
+        }
+        assertEquals(List.of("1"), takeAlerts("alert->'new'->>'id'"));
+    }
+
+    @Test
     void rulesThatChangeWithinAStatementDoNotTakeTheNamesOfItsWriter() throws Exception {
         database.execute(RULE, "create schema evil", "create table evil.calls (id serial)", "create function evil.abs(int) returns int language plpgsql"
                 + " as $f$ begin insert into evil.calls default values; return 0; end $f$",

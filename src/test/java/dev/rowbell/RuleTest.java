@@ -639,13 +639,14 @@ class RuleTest {
     @Test
     void operatorsTypesAndTablesOfAWriterAreNeverTakenForPostgresOwn() throws SQLException {
         database.execute("create table other (id int8 primary key, c1 int, c2 int, note text)",
-                "create table several (like other including all)", "create table child () inherits (several)");
+                "create table several (like other including all)", "create table changing (like other including all)", "create table child () inherits (several)");
         rule("name, feed, condition", "'bound', 'public.feed', 'NEW.c2 > 9'");
         rule("name, feed, condition", "'several low', 'public.several', 'NEW.c2 > 8'");
+        rule("name, feed, condition, fires, columns", "'changing', 'public.changing', 'NEW.c2 > 9', 'changed', '{c2}'");
         rule("name, feed, condition", "'several high', 'public.several', 'NEW.c2 > 9'");
         rule("name, feed, condition", "'guarded', 'public.other', 'NEW.c2 > 9 and length(NEW.note) = 1'");
         String writer = role("hostile");
-        database.execute("grant insert, update, select on feed, other, several to " + writer,
+        database.execute("grant insert, update, select on feed, other, several, changing to " + writer,
                 // may write alerts by hand as well
                 "grant usage on schema rowbell to " + writer, "grant insert on rowbell.feedback to " + writer,
                 // somebody listens, so that the doorbell rings
@@ -681,7 +682,7 @@ class RuleTest {
             }
             for (String path : List.of("evil, pg_catalog, public", "pg_temp, evil, pg_catalog", "\"$user\", evil, \"a, \"\"b\", pg_catalog", "")) {
                 statement.execute("select pg_catalog.set_config('search_path', '" + path + "', false)");
-                for (String table : List.of("public.feed", "public.other", "public.several")) {
+                for (String table : List.of("public.feed", "public.other", "public.several", "public.changing")) {
                     statement.execute("insert into " + table + " as t (id, c2, note) values (1, 10, 'x') on conflict (id) do update set c2 = 1 - t.c2");
                     statement.execute("update " + table + " set c2 = 0");
                     statement.execute("update " + table + " set c2 = 10");
@@ -692,7 +693,7 @@ class RuleTest {
             }
         }
         assertEquals(List.of(), database.query("select concat(who, ' ', what) from evil.calls where who <> '" + writer + "'"));
-        for (String rule : List.of("bound", "guarded", "several low", "several high")) {
+        for (String rule : List.of("bound", "guarded", "several low", "several high", "changing")) {
             assertEquals(List.of("INSERT 3", "UPDATE 10"), database.query("select concat(alert->>'operation', ' ', count(*)) from rowbell.feedback"
                     + " where alert->>'rule' = '" + rule + "' group by alert->>'operation' order by 1"));
         }
