@@ -20,9 +20,11 @@ final class BacklogPart {
     private static final int SMALL = Rounds.SHORT ? 5_000 : 50_000;
     /** Of a long queue, so many are timed. */
     private static final int TIMED = SMALL * 4;
+
     private static final int TIMES = 3;
     /** Autovacuum looks once a minute (autovacuum_naptime), and is given two looks. */
     private static final int VACUUM_SECONDS = Rounds.SHORT ? 1 : 130;
+
     private static final double MEGABYTES = 64;
 
     private final Db db;
@@ -45,8 +47,22 @@ final class BacklogPart {
                 fill(rowbell, rest);
                 rowbell.awaitAlerts(rest);
             }
-            report.atLeast("backlog", "after %,d went through".formatted(through), small(rowbell), "/s", "at the start", start, 0.90);
-            report.atMost("backlog", "queue tables then", Series.of(queueMegabytes()), "MB", "to be reached", Series.of(MEGABYTES), 1);
+            report.atLeast(
+                    "backlog",
+                    "after %,d went through".formatted(through),
+                    small(rowbell),
+                    "/s",
+                    "at the start",
+                    start,
+                    0.90);
+            report.atMost(
+                    "backlog",
+                    "queue tables then",
+                    Series.of(queueMegabytes()),
+                    "MB",
+                    "to be reached",
+                    Series.of(MEGABYTES),
+                    1);
         }
     }
 
@@ -67,21 +83,43 @@ final class BacklogPart {
         rowbell.awaitLines(LARGE * 9L / 10);
         double late = rowbell.megabytes();
         rowbell.awaitAlerts(LARGE);
-        report.atLeast("backlog", "with %,d waiting".formatted(LARGE), Series.of(rate), "/s", "with %,d waiting".formatted(SMALL), small, 0.90);
-        report.atMost("memory", "peak RSS, %,d drained".formatted(LARGE), Series.of(rowbell.peakMegabytes()), "MB", "to be reached", Series.of(300), 1);
+        report.atLeast(
+                "backlog",
+                "with %,d waiting".formatted(LARGE),
+                Series.of(rate),
+                "/s",
+                "with %,d waiting".formatted(SMALL),
+                small,
+                0.90);
+        report.atMost(
+                "memory",
+                "peak RSS, %,d drained".formatted(LARGE),
+                Series.of(rowbell.peakMegabytes()),
+                "MB",
+                "to be reached",
+                Series.of(300),
+                1);
         report.atMost("memory", "RSS near the end", Series.of(late), "MB", "after a fifth", Series.of(early), 1.1);
     }
 
     private void held(RowbellProcess rowbell) throws Exception {
         double without = lastOf(rowbell);
         double with;
-        try (Connection idle = db.connect(); Statement statement = idle.createStatement()) {
+        try (Connection idle = db.connect();
+                Statement statement = idle.createStatement()) {
             idle.setAutoCommit(false);
             idle.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
             statement.executeQuery("select from pg_class limit 1").close();
             with = lastOf(rowbell);
         }
-        report.atLeast("backlog", "a session idle in transaction, %,d".formatted(HELD), Series.of(with), "/s", "without it", Series.of(without), 0.50);
+        report.atLeast(
+                "backlog",
+                "a session idle in transaction, %,d".formatted(HELD),
+                Series.of(with),
+                "/s",
+                "without it",
+                Series.of(without),
+                0.50);
     }
 
     private double lastOf(RowbellProcess rowbell) throws Exception {
@@ -94,11 +132,12 @@ final class BacklogPart {
     private long fill(RowbellProcess rowbell, int alerts) throws Exception {
         rowbell.clear();
         // as the compiled triggers write it
-        db.execute("insert into rowbell.feedback (alert) select ('{\"id\":\"' || rowbell.new_id() || '\",\"rule\":\"c2-overflow\",\"reason\":\"c2-overflow\",\"severity\":\"warning\","
-                + "\"status\":\"firing\",\"table\":\"public.feed\",\"operation\":\"INSERT\",\"time\":\"'"
-                + " || to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') || '\",\"new\":'"
-                + " || row_to_json(f) || ',\"channel\":\"channel_1\"}')::json from (select i as id, 1 as c1, 10000 + i % 100 as c2 from generate_series(1, "
-                + alerts + ") i) f");
+        db.execute(
+                "insert into rowbell.feedback (alert) select ('{\"id\":\"' || rowbell.new_id() || '\",\"rule\":\"c2-overflow\",\"reason\":\"c2-overflow\",\"severity\":\"warning\","
+                        + "\"status\":\"firing\",\"table\":\"public.feed\",\"operation\":\"INSERT\",\"time\":\"'"
+                        + " || to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') || '\",\"new\":'"
+                        + " || row_to_json(f) || ',\"channel\":\"channel_1\"}')::json from (select i as id, 1 as c1, 10000 + i % 100 as c2 from generate_series(1, "
+                        + alerts + ") i) f");
         through += alerts;
         return System.nanoTime();
     }
@@ -113,8 +152,10 @@ final class BacklogPart {
     }
 
     private double size() throws SQLException {
-        try (Connection connection = db.connect(); Statement statement = connection.createStatement(); ResultSet row = statement.executeQuery(
-                "select (pg_total_relation_size('rowbell.feedback') + pg_total_relation_size('rowbell.delivery') + pg_total_relation_size('rowbell.bundle')) / 1048576.0")) {
+        try (Connection connection = db.connect();
+                Statement statement = connection.createStatement();
+                ResultSet row = statement.executeQuery(
+                        "select (pg_total_relation_size('rowbell.feedback') + pg_total_relation_size('rowbell.delivery') + pg_total_relation_size('rowbell.bundle')) / 1048576.0")) {
             row.next();
             return row.getDouble(1);
         }

@@ -1,10 +1,9 @@
 package dev.rowbell.bench;
 
+import dev.rowbell.Logging;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-
-import dev.rowbell.Logging;
 
 /**
  * The benchmark. Arguments choose parts, none means all (backlog measures memory too); {@code -Dbench.rounds} is how many rounds there are of each (3; three
@@ -29,8 +28,7 @@ public final class Bench {
         PARTS.put("backlog", (server, report) -> new BacklogPart(server, report).run());
     }
 
-    private Bench() {
-    }
+    private Bench() {}
 
     public static void main(String[] args) throws Exception {
         // its own lines alone
@@ -38,11 +36,13 @@ public final class Bench {
         List<String> chosen = args.length == 0 ? List.copyOf(PARTS.keySet()) : List.of(args);
         for (String part : chosen) {
             if (!PARTS.containsKey(part)) {
-                System.err.println("bench: there is no part " + part + ", choose from " + String.join(" ", PARTS.keySet()));
+                System.err.println(
+                        "bench: there is no part " + part + ", choose from " + String.join(" ", PARTS.keySet()));
                 System.exit(2);
             }
         }
-        try (Server server = Server.start(); Report report = new Report()) {
+        try (Server server = Server.start();
+                Report report = new Report()) {
             report.say("PostgreSQL " + server.describe());
             for (String part : chosen) {
                 PARTS.get(part).run(server, report);

@@ -42,16 +42,31 @@ final class HttpPart {
     void run() throws Exception {
         db.feed();
         String route = Files.readString(Path.of("routes/http.camel.yaml"))
-                .replace("      parameters:\n        batch:", "      parameters:\n        parallel: " + PARALLEL + "\n        batch:");
+                .replace(
+                        "      parameters:\n        batch:",
+                        "      parameters:\n        parallel: " + PARALLEL + "\n        batch:");
         try (Receiver receiver = new Receiver(ANSWER, id -> {
-            ids.add(id);
-            requests.incrementAndGet();
-        }); RowbellProcess rowbell = RowbellProcess.start(db, Map.of("rowbell.http.url", "http://127.0.0.1:" + receiver.address().getPort() + "/",
-                "rowbell.file.dir", ""), Map.of("http", route))) {
-            Map<String, Series> rates = new Rounds().throwAway(4).add("plain", () -> plain(receiver.address())).add("http", this::drain).run();
+                    ids.add(id);
+                    requests.incrementAndGet();
+                });
+                RowbellProcess rowbell = RowbellProcess.start(
+                        db,
+                        Map.of(
+                                "rowbell.http.url",
+                                "http://127.0.0.1:" + receiver.address().getPort() + "/",
+                                "rowbell.file.dir",
+                                ""),
+                        Map.of("http", route))) {
+            Map<String, Series> rates = new Rounds()
+                    .throwAway(4)
+                    .add("plain", () -> plain(receiver.address()))
+                    .add("http", this::drain)
+                    .run();
             Series most = Series.of(PARALLEL * 1e9 / ANSWER);
-            report.atLeast("drain", "HTTP, 20 ms an answer, parallel=16", rates.get("http"), "/s", "16 / 0.020 s", most, 0.95);
-            report.atLeast("drain", "the same receiver, 16 plain sockets", rates.get("plain"), "/s", "16 / 0.020 s", most, 0);
+            report.atLeast(
+                    "drain", "HTTP, 20 ms an answer, parallel=16", rates.get("http"), "/s", "16 / 0.020 s", most, 0.95);
+            report.atLeast(
+                    "drain", "the same receiver, 16 plain sockets", rates.get("plain"), "/s", "16 / 0.020 s", most, 0);
         }
     }
 
@@ -68,13 +83,15 @@ final class HttpPart {
         }
         double seconds = (System.nanoTime() - start) / 1e9;
         if (ids.size() != ALERTS || requests.get() != ALERTS) {
-            throw new WrongCount("%d alerts went in, %d requests with %d ids came".formatted(ALERTS, requests.get(), ids.size()));
+            throw new WrongCount(
+                    "%d alerts went in, %d requests with %d ids came".formatted(ALERTS, requests.get(), ids.size()));
         }
         return ALERTS / seconds;
     }
 
     private static double plain(InetSocketAddress receiver) throws Exception {
-        byte[] request = ("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300\r\n\r\n" + "x".repeat(300)).getBytes(StandardCharsets.US_ASCII);
+        byte[] request = ("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300\r\n\r\n" + "x".repeat(300))
+                .getBytes(StandardCharsets.US_ASCII);
         ExecutorService threads = Executors.newFixedThreadPool(PARALLEL);
         AtomicInteger left = new AtomicInteger(PLAIN);
         try {

@@ -10,7 +10,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
-
 import org.postgresql.PGConnection;
 import org.postgresql.PGNotification;
 
@@ -73,7 +72,10 @@ final class LatencyPart {
     }
 
     void run() throws Exception {
-        db.execute("create table probe (id bigint primary key, kind int)", "create table plain_probe (like probe including all)", "create table feed (id bigint primary key, c1 int)",
+        db.execute(
+                "create table probe (id bigint primary key, kind int)",
+                "create table plain_probe (like probe including all)",
+                "create table feed (id bigint primary key, c1 int)",
                 "insert into rowbell.rule (name, feed, condition, delivery) values ('durable', 'public.probe', 'NEW.kind = 1', 'durable'),"
                         + " ('notified', 'public.probe', 'NEW.kind = 2', 'notify'), ('load', 'public.feed', 'NEW.c1 > 0', 'durable')");
         try (RowbellProcess rowbell = RowbellProcess.start(db, Map.of(), Map.of("alerts", ROUTES))) {
@@ -82,7 +84,7 @@ final class LatencyPart {
             List<double[]> notified = new ArrayList<>();
             List<double[]> loaded = new ArrayList<>();
             for (int round = 0; round <= Rounds.COUNT; round++) {
-                double[][] measured = { plain(), through(rowbell, 1), through(rowbell, 2), underLoad(rowbell) };
+                double[][] measured = {plain(), through(rowbell, 1), through(rowbell, 2), underLoad(rowbell)};
                 if (round > 0) {
                     plain.add(measured[0]);
                     durable.add(measured[1]);
@@ -90,37 +92,72 @@ final class LatencyPart {
                     loaded.add(measured[3]);
                 }
             }
-            report.atMost("latency", "durable, to the sink route, p50", series(durable, 0.50), "ms", "getNotifications, p50", series(plain, 0.50), 2);
-            report.atMost("latency", "durable, to the sink route, p99", series(durable, 0.99), "ms", "getNotifications, p99", series(plain, 0.99), 3);
-            report.atMost("latency", "notify, to routing, p50", series(notified, 0.50), "ms", "getNotifications, p50", series(plain, 0.50), 1.3);
-            report.atMost("latency", "durable, while " + LOAD + " alerts/s flow, p99", series(loaded, 0.99), "ms", "idle, p50", series(durable, 0.50), 20);
+            report.atMost(
+                    "latency",
+                    "durable, to the sink route, p50",
+                    series(durable, 0.50),
+                    "ms",
+                    "getNotifications, p50",
+                    series(plain, 0.50),
+                    2);
+            report.atMost(
+                    "latency",
+                    "durable, to the sink route, p99",
+                    series(durable, 0.99),
+                    "ms",
+                    "getNotifications, p99",
+                    series(plain, 0.99),
+                    3);
+            report.atMost(
+                    "latency",
+                    "notify, to routing, p50",
+                    series(notified, 0.50),
+                    "ms",
+                    "getNotifications, p50",
+                    series(plain, 0.50),
+                    1.3);
+            report.atMost(
+                    "latency",
+                    "durable, while " + LOAD + " alerts/s flow, p99",
+                    series(loaded, 0.99),
+                    "ms",
+                    "idle, p50",
+                    series(durable, 0.50),
+                    20);
         }
     }
 
     /** Of each round one quantile, in milliseconds. */
     private static Series series(List<double[]> rounds, double quantile) {
-        return new Series(rounds.stream().map(sorted -> sorted[(int) Math.ceil(quantile * sorted.length) - 1] / 1e6).toList());
+        return new Series(rounds.stream()
+                .map(sorted -> sorted[(int) Math.ceil(quantile * sorted.length) - 1] / 1e6)
+                .toList());
     }
 
     private double[] plain() throws Exception {
         double[] took = new double[PROBES];
         long[] sent = new long[PROBES];
-        try (Connection listening = db.connect(); Statement listen = listening.createStatement(); Connection writing = db.connect()) {
+        try (Connection listening = db.connect();
+                Statement listen = listening.createStatement();
+                Connection writing = db.connect()) {
             listen.execute("listen plain");
             writing.setAutoCommit(false);
-            Thread listener = new Thread(() -> {
-                try {
-                    for (int heard = 0; heard < PROBES;) {
-                        for (PGNotification notification : listening.unwrap(PGConnection.class).getNotifications(0)) {
-                            int probe = Integer.parseInt(notification.getParameter());
-                            took[probe] = System.nanoTime() - sent[probe];
-                            heard++;
+            Thread listener = new Thread(
+                    () -> {
+                        try {
+                            for (int heard = 0; heard < PROBES; ) {
+                                for (PGNotification notification :
+                                        listening.unwrap(PGConnection.class).getNotifications(0)) {
+                                    int probe = Integer.parseInt(notification.getParameter());
+                                    took[probe] = System.nanoTime() - sent[probe];
+                                    heard++;
+                                }
+                            }
+                        } catch (Exception e) {
+                            throw new IllegalStateException(e);
                         }
-                    }
-                } catch (Exception e) {
-                    throw new IllegalStateException(e);
-                }
-            }, "plain listener");
+                    },
+                    "plain listener");
             listener.start();
             try (PreparedStatement insert = writing.prepareStatement("insert into plain_probe values (?, 0)");
                     PreparedStatement notify = writing.prepareStatement("select pg_notify('plain', ?)")) {
@@ -145,7 +182,8 @@ final class LatencyPart {
 
     private double[] through(RowbellProcess rowbell, int kind) throws Exception {
         Map<Long, Long> sent = new HashMap<>();
-        try (Connection writing = db.connect(); PreparedStatement insert = writing.prepareStatement("insert into probe values (?, ?)")) {
+        try (Connection writing = db.connect();
+                PreparedStatement insert = writing.prepareStatement("insert into probe values (?, ?)")) {
             writing.setAutoCommit(false);
             for (int i = 0; i < PROBES; i++) {
                 insert.setLong(1, nextId);
@@ -179,18 +217,22 @@ final class LatencyPart {
         db.execute("truncate feed");
         boolean[] ended = new boolean[1];
         long[] written = new long[1];
-        Thread load = new Thread(() -> {
-            try (Connection connection = db.connect(); Statement statement = connection.createStatement()) {
-                long start = System.nanoTime();
-                for (long id = 0; !ended[0]; id += LOAD / 100) {
-                    statement.execute("insert into feed select i, 1 from generate_series(%d, %d) i".formatted(id + 1, id + LOAD / 100));
-                    written[0] = id + LOAD / 100;
-                    LockSupport.parkNanos(start + written[0] * 1_000_000_000L / LOAD - System.nanoTime());
-                }
-            } catch (Exception e) {
-                throw new IllegalStateException(e);
-            }
-        }, "load");
+        Thread load = new Thread(
+                () -> {
+                    try (Connection connection = db.connect();
+                            Statement statement = connection.createStatement()) {
+                        long start = System.nanoTime();
+                        for (long id = 0; !ended[0]; id += LOAD / 100) {
+                            statement.execute("insert into feed select i, 1 from generate_series(%d, %d) i"
+                                    .formatted(id + 1, id + LOAD / 100));
+                            written[0] = id + LOAD / 100;
+                            LockSupport.parkNanos(start + written[0] * 1_000_000_000L / LOAD - System.nanoTime());
+                        }
+                    } catch (Exception e) {
+                        throw new IllegalStateException(e);
+                    }
+                },
+                "load");
         load.start();
         try {
             LockSupport.parkNanos(TimeUnit.SECONDS.toNanos(1));

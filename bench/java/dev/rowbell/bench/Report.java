@@ -14,8 +14,16 @@ final class Report implements AutoCloseable {
 
     private static final Path FILE = Path.of("target", "bench.jsonl");
 
-    private record Row(String part, String measure, Series value, String unit, Series floor, String floorName, double ratio, String reach, boolean reached) {
-    }
+    private record Row(
+            String part,
+            String measure,
+            Series value,
+            String unit,
+            Series floor,
+            String floorName,
+            double ratio,
+            String reach,
+            boolean reached) {}
 
     private final List<Row> rows = new ArrayList<>();
 
@@ -26,13 +34,31 @@ final class Report implements AutoCloseable {
     /** @param least the ratio to reach, as {@link Series#over} has it */
     void atLeast(String part, String measure, Series value, String unit, String floorName, Series floor, double least) {
         double ratio = value.over(floor);
-        add(new Row(part, measure, value, unit, floor, floorName, ratio, String.format(Locale.ROOT, "≥ %.2f", least), ratio >= least));
+        add(new Row(
+                part,
+                measure,
+                value,
+                unit,
+                floor,
+                floorName,
+                ratio,
+                String.format(Locale.ROOT, "≥ %.2f", least),
+                ratio >= least));
     }
 
     /** @param most the ratio not to exceed */
     void atMost(String part, String measure, Series value, String unit, String floorName, Series floor, double most) {
         double ratio = value.over(floor);
-        add(new Row(part, measure, value, unit, floor, floorName, ratio, String.format(Locale.ROOT, "≤ %.2f", most), ratio <= most));
+        add(new Row(
+                part,
+                measure,
+                value,
+                unit,
+                floor,
+                floorName,
+                ratio,
+                String.format(Locale.ROOT, "≤ %.2f", most),
+                ratio <= most));
     }
 
     private void add(Row row) {
@@ -40,23 +66,49 @@ final class Report implements AutoCloseable {
         say(line(row));
         try {
             Files.createDirectories(FILE.getParent());
-            Files.writeString(FILE, String.format(Locale.ROOT,
-                    "{\"part\":\"%s\",\"measure\":\"%s\",\"unit\":\"%s\",\"median\":%s,\"rounds\":%s,\"floor\":\"%s\",\"floor_median\":%s,\"floor_rounds\":%s,\"ratio\":%.3f,\"reach\":\"%s\",\"reached\":%s}%n",
-                    row.part, row.measure, row.unit, row.value.median(), row.value.values(), row.floorName, row.floor.median(), row.floor.values(), row.ratio,
-                    row.reach, row.reached), StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+            Files.writeString(
+                    FILE,
+                    String.format(
+                            Locale.ROOT,
+                            "{\"part\":\"%s\",\"measure\":\"%s\",\"unit\":\"%s\",\"median\":%s,\"rounds\":%s,\"floor\":\"%s\",\"floor_median\":%s,\"floor_rounds\":%s,\"ratio\":%.3f,\"reach\":\"%s\",\"reached\":%s}%n",
+                            row.part,
+                            row.measure,
+                            row.unit,
+                            row.value.median(),
+                            row.value.values(),
+                            row.floorName,
+                            row.floor.median(),
+                            row.floor.values(),
+                            row.ratio,
+                            row.reach,
+                            row.reached),
+                    StandardOpenOption.CREATE,
+                    StandardOpenOption.APPEND);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
     }
 
     private static String line(Row row) {
-        return String.format(Locale.ROOT, "%-8s %-44s %12s %-6s  %-34s %12s   %6.2f  %-7s %s", row.part, row.measure, row.value.shown(), row.unit, row.floorName,
-                row.floor.shown(), row.ratio, row.reach, row.reached ? "" : "not reached");
+        return String.format(
+                Locale.ROOT,
+                "%-8s %-44s %12s %-6s  %-34s %12s   %6.2f  %-7s %s",
+                row.part,
+                row.measure,
+                row.value.shown(),
+                row.unit,
+                row.floorName,
+                row.floor.shown(),
+                row.ratio,
+                row.reach,
+                row.reached ? "" : "not reached");
     }
 
     void table() {
         say("");
-        say(String.format("%-8s %-44s %12s %-6s  %-34s %12s   %6s  %s", "part", "measure", "median", "", "against", "median", "ratio", "reach"));
+        say(String.format(
+                "%-8s %-44s %12s %-6s  %-34s %12s   %6s  %s",
+                "part", "measure", "median", "", "against", "median", "ratio", "reach"));
         rows.forEach(row -> say(line(row)));
     }
 

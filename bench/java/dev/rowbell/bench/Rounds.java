@@ -55,7 +55,8 @@ final class Rounds {
                 double value = measure.getValue().call();
                 first.putIfAbsent(measure.getKey(), value);
                 if (round > 0) {
-                    values.computeIfAbsent(measure.getKey(), name -> new ArrayList<>()).add(value);
+                    values.computeIfAbsent(measure.getKey(), name -> new ArrayList<>())
+                            .add(value);
                 }
             }
         }

@@ -58,24 +58,31 @@ final class RowbellProcess implements AutoCloseable {
      *
      * @param java what to run: options and a main class or jar
      */
-    static RowbellProcess launch(Db db, Map<String, String> more, Map<String, String> routes, List<String> java) throws Exception {
+    static RowbellProcess launch(Db db, Map<String, String> more, Map<String, String> routes, List<String> java)
+            throws Exception {
         Path directory = Files.createTempDirectory("rowbell-bench");
         if (!routes.isEmpty()) {
             Files.createDirectory(directory.resolve("routes"));
             for (String shipped : List.of("sources", "alerts", "file", "http", "mail")) {
-                Files.copy(Path.of("routes", shipped + ".camel.yaml"), directory.resolve("routes/" + shipped + ".camel.yaml"));
+                Files.copy(
+                        Path.of("routes", shipped + ".camel.yaml"),
+                        directory.resolve("routes/" + shipped + ".camel.yaml"));
             }
             for (Map.Entry<String, String> route : routes.entrySet()) {
                 Files.writeString(directory.resolve("routes/" + route.getKey() + ".camel.yaml"), route.getValue());
             }
         }
-        List<String> settings = new ArrayList<>(List.of("rowbell.jdbc.url=" + db.url(), "rowbell.rules=", "rowbell.console=OFF", "rowbell.file.dir=alerts"));
+        List<String> settings = new ArrayList<>(List.of(
+                "rowbell.jdbc.url=" + db.url(), "rowbell.rules=", "rowbell.console=OFF", "rowbell.file.dir=alerts"));
         more.forEach((key, value) -> settings.add(key + "=" + value));
         Files.write(directory.resolve("application.properties"), settings);
-        List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx160m"));
+        List<String> command = new ArrayList<>(
+                List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx160m"));
         command.addAll(java);
         Process process = new ProcessBuilder(command)
-                .directory(directory.toFile()).redirectErrorStream(true).start();
+                .directory(directory.toFile())
+                .redirectErrorStream(true)
+                .start();
         RowbellProcess rowbell = new RowbellProcess(process, directory);
         Thread reader = new Thread(rowbell::read, "rowbell output");
         reader.setDaemon(true);
@@ -86,7 +93,11 @@ final class RowbellProcess implements AutoCloseable {
     /** exec:java has the project in a class loader of its own. */
     static String classPath() {
         if (RowbellProcess.class.getClassLoader() instanceof URLClassLoader loader) {
-            return String.join(File.pathSeparator, Stream.of(loader.getURLs()).map(url -> Path.of(URI.create(url.toString())).toString()).toList());
+            return String.join(
+                    File.pathSeparator,
+                    Stream.of(loader.getURLs())
+                            .map(url -> Path.of(URI.create(url.toString())).toString())
+                            .toList());
         }
         return System.getProperty("java.class.path");
     }
@@ -113,7 +124,9 @@ final class RowbellProcess implements AutoCloseable {
         if (Files.exists(file)) {
             String text = Files.readString(file);
             // the last line may be half written
-            text.substring(0, text.lastIndexOf('\n') + 1).lines().map(line -> line.split(" "))
+            text.substring(0, text.lastIndexOf('\n') + 1)
+                    .lines()
+                    .map(line -> line.split(" "))
                     .forEach(stamp -> stamps.putIfAbsent(Long.parseLong(stamp[0]), Long.parseLong(stamp[1])));
         }
         return stamps;
@@ -130,8 +143,11 @@ final class RowbellProcess implements AutoCloseable {
     }
 
     private double megabytes(String key) throws IOException {
-        return Files.readAllLines(Path.of("/proc/" + process.pid() + "/status")).stream().filter(line -> line.startsWith(key))
-                .mapToDouble(line -> Double.parseDouble(line.replaceAll("[^0-9]", "")) / 1024).findFirst().orElseThrow();
+        return Files.readAllLines(Path.of("/proc/" + process.pid() + "/status")).stream()
+                .filter(line -> line.startsWith(key))
+                .mapToDouble(line -> Double.parseDouble(line.replaceAll("[^0-9]", "")) / 1024)
+                .findFirst()
+                .orElseThrow();
     }
 
     double startSeconds() {
@@ -225,7 +241,8 @@ final class RowbellProcess implements AutoCloseable {
     Set<String> ids() throws IOException {
         Set<String> ids = new HashSet<>();
         for (Path file : files()) {
-            try (BufferedReader lines = new BufferedReader(new InputStreamReader(Files.newInputStream(file), StandardCharsets.UTF_8))) {
+            try (BufferedReader lines =
+                    new BufferedReader(new InputStreamReader(Files.newInputStream(file), StandardCharsets.UTF_8))) {
                 for (String line = lines.readLine(); line != null; line = lines.readLine()) {
                     int from = line.indexOf("\"id\":\"") + 6;
                     ids.add(line.substring(from, line.indexOf('"', from)));

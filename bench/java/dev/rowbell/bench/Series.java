@@ -36,7 +36,9 @@ record Series(List<Double> values) {
     }
 
     String shown() {
-        String median = median() >= 100 ? String.format(Locale.ROOT, "%,.0f", median()) : String.format(Locale.ROOT, "%.2f", median());
+        String median = median() >= 100
+                ? String.format(Locale.ROOT, "%,.0f", median())
+                : String.format(Locale.ROOT, "%.2f", median());
         return values.size() > 1 ? String.format(Locale.ROOT, "%s ±%.0f%%", median, spread()) : median;
     }
 }

@@ -1,5 +1,6 @@
 package dev.rowbell.bench;
 
+import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -7,8 +8,6 @@ import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-
-import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import org.flywaydb.core.Flyway;
 
 /** The PostgreSQL of the benchmark: an embedded one, durable as in production, or that of {@code -Drowbell.jdbc.url}. */
@@ -43,26 +42,35 @@ final class Server implements AutoCloseable {
     }
 
     String describe() throws SQLException {
-        try (Connection connection = DriverManager.getConnection(url); Statement statement = connection.createStatement();
+        try (Connection connection = DriverManager.getConnection(url);
+                Statement statement = connection.createStatement();
                 ResultSet row = statement.executeQuery("""
                         select format('%s, fsync %s, synchronous_commit %s, shared_buffers %s, max_wal_size %s', current_setting('server_version'),
                           current_setting('fsync'), current_setting('synchronous_commit'), current_setting('shared_buffers'), current_setting('max_wal_size'))
                         """)) {
             row.next();
-            return row.getString(1) + "; " + Runtime.getRuntime().availableProcessors() + " cores; Java " + Runtime.version();
+            return row.getString(1) + "; " + Runtime.getRuntime().availableProcessors() + " cores; Java "
+                    + Runtime.version();
         }
     }
 
     /** A fresh database with Rowbell's schema. */
     Db database() throws SQLException {
         String name = "bench_" + ++databases;
-        try (Connection connection = DriverManager.getConnection(url); Statement statement = connection.createStatement()) {
+        try (Connection connection = DriverManager.getConnection(url);
+                Statement statement = connection.createStatement()) {
             statement.execute("drop database if exists " + name);
             statement.execute("create database " + name);
         }
         Db db = new Db(url.replaceFirst("(jdbc:postgresql://[^/]+/)[^?]*", "$1" + name));
-        Flyway.configure().dataSource(db.url(), null, null).defaultSchema("rowbell").schemas("rowbell")
-                .locations("classpath:dev/rowbell/migration").placeholderReplacement(false).load().migrate();
+        Flyway.configure()
+                .dataSource(db.url(), null, null)
+                .defaultSchema("rowbell")
+                .schemas("rowbell")
+                .locations("classpath:dev/rowbell/migration")
+                .placeholderReplacement(false)
+                .load()
+                .migrate();
         return db;
     }
 

@@ -6,7 +6,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Map;
-
 import org.apache.camel.Body;
 
 /**
@@ -20,6 +19,7 @@ public final class Stamp {
     public synchronized void stamp(@Body Map<String, Object> alert) throws IOException {
         long now = System.nanoTime();
         String line = ((Map<?, ?>) alert.get("new")).get("id") + " " + now + "\n";
-        Files.write(FILE, line.getBytes(StandardCharsets.US_ASCII), StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+        Files.write(
+                FILE, line.getBytes(StandardCharsets.US_ASCII), StandardOpenOption.CREATE, StandardOpenOption.APPEND);
     }
 }

@@ -36,10 +36,26 @@ final class StartPart {
             write(jar);
             String archive = directory.resolve("rowbell.jsa").toString();
             start("-XX:ArchiveClassesAtExit=" + archive, "-Xlog:cds=error", "-jar", jar.toString());
-            Map<String, Series> taken = new Rounds().add("start", () -> start("-jar", jar.toString()))
-                    .add("archive", () -> start("-XX:SharedArchiveFile=" + archive, "-jar", jar.toString())).run();
-            report.atMost("start", "to the first alert routed", taken.get("start"), "s", "to be reached", Series.of(REACH), 1);
-            report.atMost("start", "the same with an archive of its classes", taken.get("archive"), "s", "to be reached", Series.of(REACH), 1);
+            Map<String, Series> taken = new Rounds()
+                    .add("start", () -> start("-jar", jar.toString()))
+                    .add("archive", () -> start("-XX:SharedArchiveFile=" + archive, "-jar", jar.toString()))
+                    .run();
+            report.atMost(
+                    "start",
+                    "to the first alert routed",
+                    taken.get("start"),
+                    "s",
+                    "to be reached",
+                    Series.of(REACH),
+                    1);
+            report.atMost(
+                    "start",
+                    "the same with an archive of its classes",
+                    taken.get("archive"),
+                    "s",
+                    "to be reached",
+                    Series.of(REACH),
+                    1);
         } finally {
             try (Stream<Path> files = Files.walk(directory)) {
                 for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
@@ -59,7 +75,8 @@ final class StartPart {
 
     /** As {@code mvn package} makes it: the classes in a jar whose manifest names the libraries beside it. */
     private static void write(Path jar) throws IOException {
-        Map<Boolean, List<Path>> places = Stream.of(RowbellProcess.classPath().split(File.pathSeparator)).map(Path::of)
+        Map<Boolean, List<Path>> places = Stream.of(RowbellProcess.classPath().split(File.pathSeparator))
+                .map(Path::of)
                 .collect(Collectors.partitioningBy(Files::isDirectory));
         Path libraries = Files.createDirectory(jar.resolveSibling("lib"));
         for (Path library : places.get(false)) {
@@ -68,14 +85,20 @@ final class StartPart {
         Manifest manifest = new Manifest();
         manifest.getMainAttributes().put(Attributes.Name.MANIFEST_VERSION, "1.0");
         manifest.getMainAttributes().put(Attributes.Name.MAIN_CLASS, "dev.rowbell.Main");
-        manifest.getMainAttributes().put(Attributes.Name.CLASS_PATH,
-                places.get(false).stream().map(library -> "lib/" + library.getFileName()).collect(Collectors.joining(" ")));
-        try (OutputStream out = Files.newOutputStream(jar); JarOutputStream entries = new JarOutputStream(out, manifest)) {
+        manifest.getMainAttributes()
+                .put(
+                        Attributes.Name.CLASS_PATH,
+                        places.get(false).stream()
+                                .map(library -> "lib/" + library.getFileName())
+                                .collect(Collectors.joining(" ")));
+        try (OutputStream out = Files.newOutputStream(jar);
+                JarOutputStream entries = new JarOutputStream(out, manifest)) {
             for (Path classes : places.get(true)) {
                 try (Stream<Path> files = Files.walk(classes)) {
                     for (Path file : files.filter(file -> !file.equals(classes)).toList()) {
                         // folders too: Camel looks for routes in one
-                        entries.putNextEntry(new ZipEntry(classes.relativize(file) + (Files.isDirectory(file) ? "/" : "")));
+                        entries.putNextEntry(
+                                new ZipEntry(classes.relativize(file) + (Files.isDirectory(file) ? "/" : "")));
                         if (Files.isRegularFile(file)) {
                             Files.copy(file, entries);
                         }

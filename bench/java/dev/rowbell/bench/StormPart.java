@@ -6,7 +6,8 @@ import java.util.concurrent.atomic.AtomicLong;
 /** Every write is an alert, while Rowbell drains them: against a plain row trigger that inserts the same alert and rings nobody. */
 final class StormPart {
 
-    private static final String SQL = "insert into %s (id, c1, c2) values (?, ?, 1000000) on conflict (id) do update set c1 = excluded.c1, c2 = excluded.c2";
+    private static final String SQL =
+            "insert into %s (id, c1, c2) values (?, ?, 1000000) on conflict (id) do update set c1 = excluded.c1, c2 = excluded.c2";
 
     private final Server server;
     private final Report report;
@@ -18,10 +19,14 @@ final class StormPart {
 
     void run() throws Exception {
         Db db = server.database();
-        for (String table : new String[] { "plain", "plain_own_id", "judged", "judged_rows" }) {
-            db.execute("create table " + table + Db.COLUMNS, "insert into " + table + " select i from generate_series(0, 200000) i", "vacuum analyze " + table);
+        for (String table : new String[] {"plain", "plain_own_id", "judged", "judged_rows"}) {
+            db.execute(
+                    "create table " + table + Db.COLUMNS,
+                    "insert into " + table + " select i from generate_series(0, 200000) i",
+                    "vacuum analyze " + table);
         }
-        db.execute("select rowbell.for_each('public.judged_rows', 'row')",
+        db.execute(
+                "select rowbell.for_each('public.judged_rows', 'row')",
                 "insert into rowbell.rule (name, feed, condition, fires) values ('storm', 'public.judged', 'NEW.c2 > 9999', 'every'),"
                         + " ('storm by rows', 'public.judged_rows', 'NEW.c2 > 9999', 'every')",
                 "create table plain_feedback (crt_time timestamptz not null default clock_timestamp(), alert json not null)",
@@ -32,37 +37,72 @@ final class StormPart {
         plain(db, "plain_own_id", own ? "pg_catalog.uuidv7()" : "rowbell.new_id()");
         try (Writers writers = new Writers(db, 16)) {
             AtomicLong judged = new AtomicLong();
-            Map<String, Series> series = new Rounds().ofWriters().throwAway(2)
+            Map<String, Series> series = new Rounds()
+                    .ofWriters()
+                    .throwAway(2)
                     .add("plain", () -> rate(db, writers, "plain", "plain_feedback", judged))
                     .add("plain_own_id", () -> rate(db, writers, "plain_own_id", "plain_feedback", judged))
                     .add("judged", () -> rate(db, writers, "judged", "rowbell.feedback", judged))
                     .add("judged_rows", () -> rate(db, writers, "judged_rows", "rowbell.feedback", judged))
                     .run();
-            report.atLeast("storm", "every write an alert, 16 writers, nobody drains", series.get("judged"), "rows/s", "row trigger that inserts the same",
-                    series.get("plain"), 0.90);
-            report.atLeast("storm", "the same by row triggers, nobody drains", series.get("judged_rows"), "rows/s", "row trigger that inserts the same",
-                    series.get("plain"), 0.90);
-            report.atLeast("storm", "the same by row triggers, nobody drains", series.get("judged_rows"), "rows/s", "that with the server's own id",
-                    series.get("plain_own_id"), 0);
+            report.atLeast(
+                    "storm",
+                    "every write an alert, 16 writers, nobody drains",
+                    series.get("judged"),
+                    "rows/s",
+                    "row trigger that inserts the same",
+                    series.get("plain"),
+                    0.90);
+            report.atLeast(
+                    "storm",
+                    "the same by row triggers, nobody drains",
+                    series.get("judged_rows"),
+                    "rows/s",
+                    "row trigger that inserts the same",
+                    series.get("plain"),
+                    0.90);
+            report.atLeast(
+                    "storm",
+                    "the same by row triggers, nobody drains",
+                    series.get("judged_rows"),
+                    "rows/s",
+                    "that with the server's own id",
+                    series.get("plain_own_id"),
+                    0);
             db.execute("truncate rowbell.feedback");
             judged.set(0);
             try (RowbellProcess rowbell = RowbellProcess.start(db, Map.of())) {
-                Map<String, Series> drained = new Rounds().ofWriters().throwAway(9)
+                Map<String, Series> drained = new Rounds()
+                        .ofWriters()
+                        .throwAway(9)
                         .add("judged", () -> rate(db, writers, "judged", null, judged))
                         .add("judged_rows", () -> rate(db, writers, "judged_rows", null, judged))
                         .run();
                 rowbell.awaitAlerts(judged.get());
-                report.atLeast("storm", "every write an alert, 16 writers, Rowbell drains", drained.get("judged"), "rows/s",
-                        "row trigger that inserts the same", series.get("plain"), 0);
-                report.atLeast("storm", "the same by row triggers, Rowbell drains", drained.get("judged_rows"), "rows/s",
-                        "row trigger that inserts the same", series.get("plain"), 0);
+                report.atLeast(
+                        "storm",
+                        "every write an alert, 16 writers, Rowbell drains",
+                        drained.get("judged"),
+                        "rows/s",
+                        "row trigger that inserts the same",
+                        series.get("plain"),
+                        0);
+                report.atLeast(
+                        "storm",
+                        "the same by row triggers, Rowbell drains",
+                        drained.get("judged_rows"),
+                        "rows/s",
+                        "row trigger that inserts the same",
+                        series.get("plain"),
+                        0);
             }
         }
     }
 
     /** The trigger that somebody would write by hand. */
     private static void plain(Db db, String table, String id) throws Exception {
-        db.execute("""
+        db.execute(
+                """
                 create function judge_%1$s() returns trigger language plpgsql as $fn$
                 begin
                   if new.c2 > 9999 then
@@ -75,10 +115,12 @@ final class StormPart {
                 end
                 $fn$
                 """.formatted(table, id),
-                "create trigger judge after insert or update on %1$s for each row execute function judge_%1$s()".formatted(table));
+                "create trigger judge after insert or update on %1$s for each row execute function judge_%1$s()"
+                        .formatted(table));
     }
 
-    private static double rate(Db db, Writers writers, String table, String queue, AtomicLong written) throws Exception {
+    private static double rate(Db db, Writers writers, String table, String queue, AtomicLong written)
+            throws Exception {
         if (queue != null) {
             db.execute("truncate " + queue);
         }

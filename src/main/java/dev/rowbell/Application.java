@@ -7,7 +7,8 @@ import org.apache.camel.main.Main;
 public final class Application extends Main {
 
     public Application() {
-        setPropertyPlaceholderLocations("file:application.properties;optional=true,classpath:dev/rowbell/application.properties");
+        setPropertyPlaceholderLocations(
+                "file:application.properties;optional=true,classpath:dev/rowbell/application.properties");
         bind("rowbellHealthLast", new HealthLast());
         bind("rowbellMetrics", new HealthLast.Metrics());
     }

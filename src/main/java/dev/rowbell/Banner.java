@@ -1,14 +1,13 @@
 package dev.rowbell;
 
+import dev.rowbell.database.Database;
+import dev.rowbell.outbox.OutboxComponent;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-
-import dev.rowbell.database.Database;
-import dev.rowbell.outbox.OutboxComponent;
 import org.apache.camel.CamelContext;
 import org.apache.camel.model.ModelCamelContext;
 import org.apache.camel.model.RouteDefinition;
@@ -18,15 +17,15 @@ final class Banner {
 
     private static final Pattern SWITCH = Pattern.compile("\\{\\{" + RowbellPlugin.CONFIGURED + ":(.+)}}");
 
-    private Banner() {
-    }
+    private Banner() {}
 
     static String of(CamelContext context, boolean demo) {
         Rowbell rowbell = Rowbell.of(context);
         Database database = rowbell.database();
         List<String> lines = new ArrayList<>();
         lines.add("");
-        lines.add("Rowbell is watching PostgreSQL %s%s".formatted(database.version(), database.isEmbedded() ? ", embedded" : ""));
+        lines.add("Rowbell is watching PostgreSQL %s%s"
+                .formatted(database.version(), database.isEmbedded() ? ", embedded" : ""));
         lines.add("  connect    " + database.shownUrl());
         if (database.isEmbedded()) {
             lines.add("             psql \"%s\"".formatted(database.shownUrl().substring("jdbc:".length())));
@@ -48,8 +47,10 @@ final class Banner {
         }
         sinks.forEach((sink, state) -> lines.add("  %-10s %s".formatted(sink, state)));
         if (rowbell.settings().flag("rowbell.health.enabled")) {
-            lines.add("  health     http://%s:%s/observe/health".formatted(rowbell.settings().text("rowbell.health.host"),
-                    rowbell.settings().text("rowbell.health.port")));
+            lines.add("  health     http://%s:%s/observe/health"
+                    .formatted(
+                            rowbell.settings().text("rowbell.health.host"),
+                            rowbell.settings().text("rowbell.health.port")));
         }
         lines.add("");
         return String.join(System.lineSeparator(), lines);
@@ -61,7 +62,9 @@ final class Banner {
         if (!OutboxComponent.isOn(context, route)) {
             return named ? "off: set " + key.group(1) : "off: autoStartup is false";
         }
-        return named ? "on" + shown(key.group(1), context.resolvePropertyPlaceholders("{{" + key.group(1) + "}}")) : "on";
+        return named
+                ? "on" + shown(key.group(1), context.resolvePropertyPlaceholders("{{" + key.group(1) + "}}"))
+                : "on";
     }
 
     /** Of an address what is no secret; of a key that Rowbell does not know, nothing. */

@@ -1,13 +1,12 @@
 package dev.rowbell;
 
+import dev.rowbell.database.Database;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
-
-import dev.rowbell.database.Database;
 import org.apache.camel.CamelContext;
 import org.apache.camel.support.PluginHelper;
 import org.apache.camel.support.ResourceHelper;
@@ -15,11 +14,11 @@ import org.apache.camel.support.ResourceHelper;
 /** The feed of the article, with two pretended systems that write into it. For the embedded PostgreSQL alone. */
 final class Demo {
 
-    private Demo() {
-    }
+    private Demo() {}
 
     static boolean isWanted(Settings settings) {
-        return !settings.isSet("rowbell.jdbc.url") && (!settings.isSet("rowbell.demo") || settings.flag("rowbell.demo"));
+        return !settings.isSet("rowbell.jdbc.url")
+                && (!settings.isSet("rowbell.demo") || settings.flag("rowbell.demo"));
     }
 
     /** To be called before the database is opened: the rules of the demo need its feed. */
@@ -28,7 +27,8 @@ final class Demo {
         rowbell.prepare(Demo::createFeed);
         rowbell.rules().insteadOfNone("classpath:dev/rowbell/rules.yaml");
         PluginHelper.getRoutesLoader(context)
-                .loadRoutes(ResourceHelper.resolveMandatoryResource(context, "classpath:dev/rowbell/demo/demo.camel.yaml"));
+                .loadRoutes(
+                        ResourceHelper.resolveMandatoryResource(context, "classpath:dev/rowbell/demo/demo.camel.yaml"));
     }
 
     private static void createFeed(Database database) {
@@ -37,7 +37,8 @@ final class Demo {
                 Statement statement = connection.createStatement()) {
             statement.execute(new String(sql.readAllBytes(), StandardCharsets.UTF_8));
         } catch (IOException | SQLException e) {
-            throw new SettingsException("the demo's feed could not be made, rowbell.demo=false goes without it: " + Errors.inWords(e), e);
+            throw new SettingsException(
+                    "the demo's feed could not be made, rowbell.demo=false goes without it: " + Errors.inWords(e), e);
         }
     }
 }

@@ -9,8 +9,7 @@ public final class Errors {
     /** What follows the host may be a secret: the address of a web hook is often nothing else. */
     private static final Pattern ADDRESS = Pattern.compile("(https?://)(?:[^/@\\s]*@)?([^/?#\\s]+)\\S*");
 
-    private Errors() {
-    }
+    private Errors() {}
 
     /** What the user can change, where that is the cause; else as {@link #inWords}. */
     public static String forUser(Throwable failure) {

@@ -57,7 +57,8 @@ final class HealthLast implements MainHttpServerFactory, CamelContextAware {
 
         @Override
         public void onCamelContextStarting(CamelContext context, boolean alreadyStarted) throws Exception {
-            if (context.getEndpoints().stream().anyMatch(endpoint -> endpoint.getEndpointUri().matches("(?s)(platform-http|rest).*"))) {
+            if (context.getEndpoints().stream()
+                    .anyMatch(endpoint -> endpoint.getEndpointUri().matches("(?s)(platform-http|rest).*"))) {
                 // a route may be served by it
                 startServer(context);
             }

@@ -1,11 +1,5 @@
 package dev.rowbell;
 
-import java.nio.charset.StandardCharsets;
-import java.time.Instant;
-import java.time.ZoneId;
-import java.time.format.DateTimeFormatter;
-import java.util.Map;
-
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.LoggerContext;
@@ -18,6 +12,11 @@ import ch.qos.logback.core.LayoutBase;
 import ch.qos.logback.core.encoder.LayoutWrappingEncoder;
 import ch.qos.logback.core.joran.spi.ConsoleTarget;
 import ch.qos.logback.core.spi.ContextAwareBase;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.time.ZoneId;
+import java.time.format.DateTimeFormatter;
+import java.util.Map;
 
 /**
  * What {@link Logging} says, by Logback. In code, because reading the same from XML, patterns and all, takes a fifth of the start. Logback asks it by
@@ -100,8 +99,11 @@ public final class LogbackConfigurator extends ContextAwareBase implements Confi
             if (saysWho) {
                 String level = event.getLevel().toString();
                 String logger = event.getLoggerName();
-                line.append(' ').append(level).append(" ".repeat(Math.max(0, 5 - level.length())))
-                        .append(' ').append(logger, logger.lastIndexOf('.') + 1, logger.length());
+                line.append(' ')
+                        .append(level)
+                        .append(" ".repeat(Math.max(0, 5 - level.length())))
+                        .append(' ')
+                        .append(logger, logger.lastIndexOf('.') + 1, logger.length());
             }
             line.append("  ").append(event.getFormattedMessage()).append(System.lineSeparator());
             if (event.getThrowableProxy() != null) {

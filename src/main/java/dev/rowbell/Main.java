@@ -1,14 +1,13 @@
 package dev.rowbell;
 
+import dev.rowbell.command.Commands;
+import dev.rowbell.sink.JsonLines;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
-
-import dev.rowbell.command.Commands;
-import dev.rowbell.sink.JsonLines;
 import org.apache.camel.CamelContext;
 import org.slf4j.LoggerFactory;
 
@@ -23,8 +22,7 @@ public final class Main {
     private final Application camel = new Application();
     private final CountDownLatch stopped = new CountDownLatch(1);
 
-    private Main() {
-    }
+    private Main() {}
 
     public static void main(String[] args) throws InterruptedException {
         if (args.length > 0) {
@@ -50,13 +48,18 @@ public final class Main {
 
     private void start() throws Exception {
         Runtime.getRuntime().addShutdownHook(new Thread(this::stop, "stop"));
-        camel.configure().withRoutesIncludePattern(Files.isDirectory(Path.of("routes"))
-                ? "file:routes/*.camel.yaml" : "classpath:dev/rowbell/routes/*.camel.yaml");
+        camel.configure()
+                .withRoutesIncludePattern(
+                        Files.isDirectory(Path.of("routes"))
+                                ? "file:routes/*.camel.yaml"
+                                : "classpath:dev/rowbell/routes/*.camel.yaml");
         camel.init();
         CamelContext context = camel.getCamelContext();
         Rowbell rowbell = Rowbell.of(context);
         if (rowbell.settings().isSet("rowbell.file.dir")) {
-            context.getRegistry().lookupByNameAndType("rowbellFile", JsonLines.class).check();
+            context.getRegistry()
+                    .lookupByNameAndType("rowbellFile", JsonLines.class)
+                    .check();
         }
         boolean demo = Demo.isWanted(rowbell.settings());
         if (demo) {
@@ -78,8 +81,10 @@ public final class Main {
         try (ServerSocket free = new ServerSocket(port, 1, InetAddress.getByName(host))) {
             LoggerFactory.getLogger(Main.class).debug("health and figures at {}:{}", host, free.getLocalPort());
         } catch (IOException e) {
-            throw new SettingsException("rowbell.health.port=%d: %s cannot listen there (%s): give another port, or set rowbell.health.enabled=false"
-                    .formatted(port, host, e.getMessage()), e);
+            throw new SettingsException(
+                    "rowbell.health.port=%d: %s cannot listen there (%s): give another port, or set rowbell.health.enabled=false"
+                            .formatted(port, host, e.getMessage()),
+                    e);
         }
     }
 

@@ -1,14 +1,5 @@
 package dev.rowbell;
 
-import java.time.Clock;
-import java.time.Duration;
-import java.util.List;
-import java.util.Map;
-import java.util.Optional;
-import java.util.function.Consumer;
-import java.util.function.Function;
-import java.util.stream.Stream;
-
 import dev.rowbell.alert.AlertReader;
 import dev.rowbell.database.Compaction;
 import dev.rowbell.database.Database;
@@ -25,6 +16,14 @@ import dev.rowbell.rules.RuleTable;
 import dev.rowbell.rules.Rules;
 import dev.rowbell.rules.Troubles;
 import dev.rowbell.silence.Silences;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.stream.Stream;
 import org.apache.camel.CamelContext;
 import org.apache.camel.health.HealthCheckRegistry;
 import org.apache.camel.support.service.ServiceSupport;
@@ -61,7 +60,7 @@ public final class Rowbell extends ServiceSupport {
     private final Silences silences = new Silences();
     private final Listeners listeners = new Listeners();
     private final Figures figures;
-    private Consumer<Database> preparation = opened -> { };
+    private Consumer<Database> preparation = opened -> {};
     private volatile String source;
     private volatile Lookout lookout;
     private volatile Database database;
@@ -128,7 +127,10 @@ public final class Rowbell extends ServiceSupport {
             Database opened = open();
             try {
                 preparation.accept(opened);
-                lookout = new Lookout(opened.pool(), settings.text("rowbell.feedback.table"), rules::broken,
+                lookout = new Lookout(
+                        opened.pool(),
+                        settings.text("rowbell.feedback.table"),
+                        rules::broken,
                         () -> settings.duration("rowbell.health.max-age"));
                 rules.start(new RuleTable(opened.pool()), chores(opened));
             } catch (RuntimeException e) {
@@ -158,7 +160,8 @@ public final class Rowbell extends ServiceSupport {
 
     /** Waits for a server that is down, with this unlocked, so that a stop ends it. */
     private Database open() {
-        long patience = System.nanoTime() + settings.duration("rowbell.jdbc.wait").toNanos();
+        long patience =
+                System.nanoTime() + settings.duration("rowbell.jdbc.wait").toNanos();
         boolean said = false;
         while (true) {
             try {
@@ -168,7 +171,10 @@ public final class Rowbell extends ServiceSupport {
                     throw e;
                 }
                 if (!said) {
-                    LOG.warn("{}; trying again for {} (rowbell.jdbc.wait)", e.getMessage(), settings.text("rowbell.jdbc.wait"));
+                    LOG.warn(
+                            "{}; trying again for {} (rowbell.jdbc.wait)",
+                            e.getMessage(),
+                            settings.text("rowbell.jdbc.wait"));
                     said = true;
                 }
                 try {
@@ -188,20 +194,27 @@ public final class Rowbell extends ServiceSupport {
         DeadLetters letters = new DeadLetters(opened.pool());
         Compaction compaction = new Compaction(opened.pool());
         Lookout looking = lookout;
-        return Map.of("old dead letters could not be removed", () -> letters.expire(settings.duration("rowbell.dead-letter.keep"), EXPIRED_AT_ONCE),
-                "silences could not be counted", silences::tidy,
-                "the queues could not be made smaller", compaction::run,
-                "other processes could not be told which sinks are here", () -> {
+        return Map.of(
+                "old dead letters could not be removed",
+                () -> letters.expire(settings.duration("rowbell.dead-letter.keep"), EXPIRED_AT_ONCE),
+                "silences could not be counted",
+                silences::tidy,
+                "the queues could not be made smaller",
+                compaction::run,
+                "other processes could not be told which sinks are here",
+                () -> {
                     if (outbox().isPresent()) {
                         outbox().get().announce();
                     }
                 },
-                "deliveries could not be looked at", () -> {
+                "deliveries could not be looked at",
+                () -> {
                     if (outbox().isPresent()) {
                         outbox().get().regardTheClock();
                     }
                 },
-                "the queues could not be looked at", () -> figures.seen(looking.look(), circuits(), listeners.state()));
+                "the queues could not be looked at",
+                () -> figures.seen(looking.look(), circuits(), listeners.state()));
     }
 
     /** What alerts would have to wait for, done while none is there. */
@@ -222,16 +235,26 @@ public final class Rowbell extends ServiceSupport {
 
     /** Down is what somebody has to do something about; each with its reasons in words. */
     private void register(HealthCheckRegistry checks) {
-        checks.register(new ReadyCheck("rowbell-database", () -> seen(sight -> sight.away().isEmpty() ? List.of() : List.of(sight.away()))));
-        checks.register(new ReadyCheck("rowbell-rules", () -> Stream.concat(rules.problems().stream().map(Problem::toString),
-                seen(Lookout.Sight::brokenRules).stream()).toList()));
+        checks.register(new ReadyCheck(
+                "rowbell-database", () -> seen(sight -> sight.away().isEmpty() ? List.of() : List.of(sight.away()))));
+        checks.register(new ReadyCheck(
+                "rowbell-rules",
+                () -> Stream.concat(
+                                rules.problems().stream().map(Problem::toString),
+                                seen(Lookout.Sight::brokenRules).stream())
+                        .toList()));
         checks.register(new ReadyCheck("rowbell-queues", () -> {
             Lookout looking = lookout;
             return looking == null ? List.of() : looking.late();
         }));
         checks.register(new ReadyCheck("rowbell-listener", () -> listeners.goneLongerThan(GONE)));
-        checks.register(new ReadyCheck("rowbell-sinks", () -> circuits().entrySet().stream().filter(sink -> sink.getValue().isPresent())
-                .map(sink -> "sink %s fails, and its queue waits: %s".formatted(sink.getKey(), sink.getValue().get())).toList()));
+        checks.register(new ReadyCheck(
+                "rowbell-sinks",
+                () -> circuits().entrySet().stream()
+                        .filter(sink -> sink.getValue().isPresent())
+                        .map(sink -> "sink %s fails, and its queue waits: %s"
+                                .formatted(sink.getKey(), sink.getValue().get()))
+                        .toList()));
     }
 
     /** Before the database is opened, and after a stop, there is nothing to be seen. */

@@ -1,9 +1,5 @@
 package dev.rowbell;
 
-import java.time.Clock;
-
-import javax.sql.DataSource;
-
 import dev.rowbell.alert.AlertLanguage;
 import dev.rowbell.alert.AlertText;
 import dev.rowbell.alert.Digest;
@@ -17,6 +13,8 @@ import dev.rowbell.sink.Deadline;
 import dev.rowbell.sink.JsonLines;
 import dev.rowbell.sink.MailLogin;
 import dev.rowbell.sink.Webhook;
+import java.time.Clock;
+import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.RuntimeCamelException;
 import org.apache.camel.spi.ContextServicePlugin;
@@ -54,10 +52,13 @@ public final class RowbellPlugin implements ContextServicePlugin {
         // a sink is off until its key is set to something
         properties.addPropertiesFunction(new SettingFunction(CONFIGURED, key -> String.valueOf(settings.isSet(key))));
         // for the endpoint options that know no 15s
-        properties.addPropertiesFunction(new SettingFunction("millis", key -> String.valueOf(settings.duration(key).toMillis())));
-        // of a row "taken" of this table, in the query of the route feedback: of Rowbell's own its column, of any other the whole row, whatever its
+        properties.addPropertiesFunction(new SettingFunction(
+                "millis", key -> String.valueOf(settings.duration(key).toMillis())));
+        // of a row "taken" of this table, in the query of the route feedback: of Rowbell's own its column, of any other
+        // the whole row, whatever its
         // columns are. To make JSON of each row of the first as well takes the query a fifth longer
-        properties.addPropertiesFunction(new SettingFunction("document",
+        properties.addPropertiesFunction(new SettingFunction(
+                "document",
                 key -> settings.text(key).equals("rowbell.feedback") ? "alert" : "row_to_json(taken) as feedback"));
     }
 
@@ -74,25 +75,52 @@ public final class RowbellPlugin implements ContextServicePlugin {
         routing.setCamelContext(context);
         bind(registry, "rowbellRouting", routing);
         bind(registry, "rowbellPollErrors", new PollErrors());
-        // properties may still be added, so not now; and once, since to resolve one for each delivery takes a tenth of the CPU of its route
-        bind(registry, "rowbellFile", new JsonLines(Suppliers.memorize(() -> rowbell.settings().text("rowbell.file.dir")), Clock.systemDefaultZone()));
+        // properties may still be added, so not now; and once, since to resolve one for each delivery takes a tenth of
+        // the CPU of its route
+        bind(
+                registry,
+                "rowbellFile",
+                new JsonLines(
+                        Suppliers.memorize(() -> rowbell.settings().text("rowbell.file.dir")),
+                        Clock.systemDefaultZone()));
         bind(registry, "rowbellMailLogin", new MailLogin(rowbell.settings()));
-        bind(registry, "rowbellHttpDeadline", new Deadline(Suppliers.memorize(() -> rowbell.settings().duration("rowbell.http.response-timeout"))));
-        bind(registry, "rowbellWebhook", new Webhook(Suppliers.memorize(() -> rowbell.settings().text("rowbell.http.secret")), Clock.systemUTC()));
+        bind(
+                registry,
+                "rowbellHttpDeadline",
+                new Deadline(Suppliers.memorize(() -> rowbell.settings().duration("rowbell.http.response-timeout"))));
+        bind(
+                registry,
+                "rowbellWebhook",
+                new Webhook(
+                        Suppliers.memorize(() -> rowbell.settings().text("rowbell.http.secret")), Clock.systemUTC()));
         if (registry.lookupByName(Rowbell.DATA_SOURCE) == null) {
-            registry.bind(Rowbell.DATA_SOURCE, DataSource.class, () -> rowbell.database().pool());
+            registry.bind(
+                    Rowbell.DATA_SOURCE,
+                    DataSource.class,
+                    () -> rowbell.database().pool());
         }
-        registry.bind("rowbellListen", DataSource.class, () -> rowbell.database().listening());
+        registry.bind(
+                "rowbellListen", DataSource.class, () -> rowbell.database().listening());
         registry.bind("rowbellTransaction", FeedbackTransaction.class, () -> {
             rowbell.database();
             DataSource dataSource = CamelContextHelper.mandatoryLookup(context, Rowbell.DATA_SOURCE, DataSource.class);
             rowbell.silences().start(dataSource);
-            return new FeedbackTransaction(dataSource, rowbell.rules().hits(),
-                    rowbell.silences(), rowbell.figures(), rowbell.doorbell(), rowbell.settings().text("rowbell.feedback.table"),
-                    rowbell.settings().number("rowbell.feedback.batch", 1), rowbell::atLeisure);
+            return new FeedbackTransaction(
+                    dataSource,
+                    rowbell.rules().hits(),
+                    rowbell.silences(),
+                    rowbell.figures(),
+                    rowbell.doorbell(),
+                    rowbell.settings().text("rowbell.feedback.table"),
+                    rowbell.settings().number("rowbell.feedback.batch", 1),
+                    rowbell::atLeisure);
         });
-        registry.bind("rowbellRows", AlertRows.class,
-                () -> new AlertRows(rowbell.alerts(), CamelContextHelper.mandatoryLookup(context, "rowbellTransaction", FeedbackTransaction.class)));
+        registry.bind(
+                "rowbellRows",
+                AlertRows.class,
+                () -> new AlertRows(
+                        rowbell.alerts(),
+                        CamelContextHelper.mandatoryLookup(context, "rowbellTransaction", FeedbackTransaction.class)));
     }
 
     private static void bind(Registry registry, String name, Object bean) {

@@ -1,7 +1,6 @@
 package dev.rowbell;
 
 import java.util.function.UnaryOperator;
-
 import org.apache.camel.spi.PropertiesFunction;
 
 /**

@@ -1,10 +1,11 @@
 package dev.rowbell;
 
+import dev.rowbell.sink.Webhook;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.io.InputStreamReader;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,8 +16,6 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-
-import dev.rowbell.sink.Webhook;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Ordered;
 import org.apache.camel.spi.PropertiesComponent;
@@ -99,7 +98,8 @@ public final class Settings {
             throw new SettingsException("rowbell.console=%s: give INFO or OFF".formatted(text("rowbell.console")));
         }
         if (isSet("rowbell.rules") && !text("rowbell.rules").matches("(file|classpath):.+")) {
-            throw new SettingsException("rowbell.rules=%s: write it as file:rules.yaml".formatted(text("rowbell.rules")));
+            throw new SettingsException(
+                    "rowbell.rules=%s: write it as file:rules.yaml".formatted(text("rowbell.rules")));
         }
         flag("rowbell.rules.reload");
         flag("rowbell.health.enabled");
@@ -125,18 +125,26 @@ public final class Settings {
      * @param environment by name, as {@link System#getenv()} has it
      */
     List<String> misspelled(Map<String, String> environment) {
-        Set<String> known = shipped().stringPropertyNames().stream().filter(key -> key.startsWith(PREFIX)).collect(Collectors.toSet());
-        Map<String, String> knownInEnvironment = known.stream().collect(Collectors.toMap(Settings::inEnvironment, Function.identity()));
+        Set<String> known = shipped().stringPropertyNames().stream()
+                .filter(key -> key.startsWith(PREFIX))
+                .collect(Collectors.toSet());
+        Map<String, String> knownInEnvironment =
+                known.stream().collect(Collectors.toMap(Settings::inEnvironment, Function.identity()));
         List<String> words = new ArrayList<>();
-        for (String key : new TreeSet<>(properties.loadProperties(name -> name.startsWith(PREFIX)).stringPropertyNames())) {
+        for (String key : new TreeSet<>(
+                properties.loadProperties(name -> name.startsWith(PREFIX)).stringPropertyNames())) {
             if (!known.contains(key)) {
-                new Misspelled(key).nearest(known, SLIP).ifPresent(meant -> words.add("%s is no setting: did you mean %s?".formatted(key, meant)));
+                new Misspelled(key)
+                        .nearest(known, SLIP)
+                        .ifPresent(meant -> words.add("%s is no setting: did you mean %s?".formatted(key, meant)));
             }
         }
         for (String name : new TreeSet<>(environment.keySet())) {
             if (name.startsWith(inEnvironment(PREFIX)) && !knownInEnvironment.containsKey(name)) {
-                new Misspelled(name).nearest(knownInEnvironment.keySet(), SLIP)
-                        .ifPresent(meant -> words.add("%s in the environment is no setting: did you mean %s?".formatted(name, meant)));
+                new Misspelled(name)
+                        .nearest(knownInEnvironment.keySet(), SLIP)
+                        .ifPresent(meant -> words.add(
+                                "%s in the environment is no setting: did you mean %s?".formatted(name, meant)));
             }
         }
         return words;

@@ -1,5 +1,6 @@
 package dev.rowbell;
 
+import dev.rowbell.alert.AlertReader;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -9,21 +10,21 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 
-import dev.rowbell.alert.AlertReader;
-
 /** Reads back what the file sink wrote. */
 final class AlertFiles {
 
-    private AlertFiles() {
-    }
+    private AlertFiles() {}
 
     static List<Map<String, Object>> read(Path dir) {
         if (!Files.isDirectory(dir)) {
             return List.of();
         }
         try (Stream<Path> files = Files.list(dir)) {
-            return files.filter(file -> file.getFileName().toString().matches("alerts-\\d{4}-\\d{2}-\\d{2}\\.jsonl")).sorted()
-                    .flatMap(AlertFiles::lines).map(AlertReader::parse).toList();
+            return files.filter(file -> file.getFileName().toString().matches("alerts-\\d{4}-\\d{2}-\\d{2}\\.jsonl"))
+                    .sorted()
+                    .flatMap(AlertFiles::lines)
+                    .map(AlertReader::parse)
+                    .toList();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

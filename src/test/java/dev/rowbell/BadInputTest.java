@@ -4,16 +4,15 @@ import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.icegreen.greenmail.util.GreenMail;
+import com.icegreen.greenmail.util.ServerSetup;
+import dev.rowbell.alert.AlertReader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
-
-import com.icegreen.greenmail.util.GreenMail;
-import com.icegreen.greenmail.util.ServerSetup;
-import dev.rowbell.alert.AlertReader;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -24,6 +23,7 @@ class BadInputTest {
 
     @TempDir
     Path dir;
+
     private final TestDatabase database = TestDatabase.create();
     private final Map<String, String> settings = database.settings();
     private final WebReceiver web = new WebReceiver();
@@ -58,9 +58,12 @@ class BadInputTest {
     }
 
     private void everySinkGets(int alerts) {
-        await().atMost(Duration.ofSeconds(20)).until(() -> filed().size() == alerts && database.isDelivered()
-                && database.count("rowbell.feedback") == 0);
-        assertEquals(List.of(), database.query("select sink || ' ' || alert_id || ' ' || last_error from rowbell.dead_letter"));
+        await().atMost(Duration.ofSeconds(20))
+                .until(() ->
+                        filed().size() == alerts && database.isDelivered() && database.count("rowbell.feedback") == 0);
+        assertEquals(
+                List.of(),
+                database.query("select sink || ' ' || alert_id || ' ' || last_error from rowbell.dead_letter"));
         assertEquals(alerts, web.requests().size());
         // what comes at the same moment is one mail
         int mails = mail.getReceivedMessages().length;
@@ -83,15 +86,19 @@ class BadInputTest {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise("{\"id\": \"a1\", \"rule\": \"r\", \"new\": {\"id\": 1, \"n\": " + number + "}}");
             everySinkGets(1);
-            assertEquals(number, ((Map<?, ?>) filed().get(0).get("new")).get("n").toString());
-            assertTrue(web.requests().get(0).body().contains(":" + number), web.requests().get(0).body());
+            assertEquals(
+                    number, ((Map<?, ?>) filed().get(0).get("new")).get("n").toString());
+            assertTrue(
+                    web.requests().get(0).body().contains(":" + number),
+                    web.requests().get(0).body());
         }
     }
 
     @Test
     void pathsInAnAlertWriteNoFileElsewhere() throws Exception {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
-            raise("{\"id\": \"../../x\", \"rule\": \"../../y\", \"source\": \"" + dir + "/z\", \"new\": {\"id\": \"/etc/x\", \"CamelFileName\": \"../../w\"}}");
+            raise("{\"id\": \"../../x\", \"rule\": \"../../y\", \"source\": \"" + dir
+                    + "/z\", \"new\": {\"id\": \"/etc/x\", \"CamelFileName\": \"../../w\"}}");
             everySinkGets(1);
             try (Stream<Path> files = Files.walk(dir)) {
                 assertEquals(1, files.filter(Files::isRegularFile).count());
@@ -102,10 +109,16 @@ class BadInputTest {
     @Test
     void fiveMegabytesArriveWholeAndTheMailStaysReadable() throws Exception {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
-            database.execute("insert into rowbell.feedback (alert) select json_build_object('id', 'a1', 'rule', 'r', 'new',"
-                    + " json_build_object('id', 1, 'big', repeat('x', 5000000)))");
+            database.execute(
+                    "insert into rowbell.feedback (alert) select json_build_object('id', 'a1', 'rule', 'r', 'new',"
+                            + " json_build_object('id', 1, 'big', repeat('x', 5000000)))");
             everySinkGets(1);
-            assertEquals(5000000, ((Map<?, ?>) filed().get(0).get("new")).get("big").toString().length());
+            assertEquals(
+                    5000000,
+                    ((Map<?, ?>) filed().get(0).get("new"))
+                            .get("big")
+                            .toString()
+                            .length());
             assertEquals(filed().get(0), AlertReader.parse(web.requests().get(0).body()));
             int size = mail.getReceivedMessages()[0].getSize();
             assertTrue(size < 1_000_000, "a mail of " + size + " bytes");

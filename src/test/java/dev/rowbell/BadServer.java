@@ -95,8 +95,13 @@ final class BadServer implements AutoCloseable {
             request.write(b);
             String head = length < 0 && b == '\n' ? request.toString(StandardCharsets.ISO_8859_1) : "";
             if (head.endsWith("\r\n\r\n")) {
-                length = head.length() + head.lines().filter(line -> line.toLowerCase().startsWith("content-length:"))
-                        .mapToInt(line -> Integer.parseInt(line.substring(15).strip())).findFirst().orElse(0);
+                length = head.length()
+                        + head.lines()
+                                .filter(line -> line.toLowerCase().startsWith("content-length:"))
+                                .mapToInt(line ->
+                                        Integer.parseInt(line.substring(15).strip()))
+                                .findFirst()
+                                .orElse(0);
             }
         }
         return request.toString(StandardCharsets.UTF_8);

@@ -4,13 +4,12 @@ import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.command.Commands;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
-
-import dev.rowbell.command.Commands;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -56,7 +55,8 @@ class DeadLetterTest {
     }
 
     private List<String> waiting() {
-        return database.query("select alert_id || ' ' || sink from rowbell.delivery union all select alert->>'id' || ' routing' from rowbell.feedback order by 1");
+        return database.query(
+                "select alert_id || ' ' || sink from rowbell.delivery union all select alert->>'id' || ' routing' from rowbell.feedback order by 1");
     }
 
     private List<String> dead() {
@@ -69,10 +69,17 @@ class DeadLetterTest {
         assertEquals(5, lines.size());
         assertTrue(lines.get(1).matches("1 +http +r1 +a1 +10 +20\\d\\d-.* +refused"), lines.get(1));
         assertTrue(lines.get(4).matches("4 +\\(routing\\) +r1 +a4 +1 .* no route"), lines.get(4));
-        assertEquals(3, command(0, "deliveries", "list", "--sink", "http").lines().count());
+        assertEquals(
+                3, command(0, "deliveries", "list", "--sink", "http").lines().count());
         assertEquals(3, command(0, "deliveries", "list", "--rule", "r2").lines().count());
-        assertEquals(2, command(0, "deliveries", "list", "--rule", "r2", "--sink", "mail", "--older-than", "30m").lines().count());
-        assertEquals(2, command(0, "deliveries", "list", "--older-than", "7d").lines().count());
+        assertEquals(
+                2,
+                command(0, "deliveries", "list", "--rule", "r2", "--sink", "mail", "--older-than", "30m")
+                        .lines()
+                        .count());
+        assertEquals(
+                2,
+                command(0, "deliveries", "list", "--older-than", "7d").lines().count());
         assertEquals("no dead letters\n", command(0, "deliveries", "list", "--rule", "r3"));
         assertTrue(command(0, "deliveries", "show", "3").contains("no such user\n{\"id\": \"a3\", \"rule\": \"r2\"}"));
         assertEquals("rowbell: there is no dead letter 77\n", command(1, "deliveries", "show", "77"));

@@ -7,6 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.standardwebhooks.Webhook;
+import com.standardwebhooks.exceptions.WebhookVerificationException;
+import io.cloudevents.CloudEvent;
+import io.cloudevents.http.HttpMessageFactory;
 import java.net.http.HttpHeaders;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -16,11 +20,6 @@ import java.time.ZonedDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.List;
 import java.util.Map;
-
-import com.standardwebhooks.Webhook;
-import com.standardwebhooks.exceptions.WebhookVerificationException;
-import io.cloudevents.CloudEvent;
-import io.cloudevents.http.HttpMessageFactory;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -36,6 +35,7 @@ class DeliveryTest {
 
     @TempDir
     Path dir;
+
     private final TestDatabase database = TestDatabase.create();
     private final Map<String, String> settings = database.settings();
     private final WebReceiver web = new WebReceiver();
@@ -56,8 +56,10 @@ class DeliveryTest {
     }
 
     private void raise(int from, int to) {
-        database.execute(("insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i, 'rule', E'r \\u00fc\\r\\nX-Evil: 1',"
-                + " 'source', 's', 'time', '2026-11-24T08:00:00Z') from generate_series(%d, %d) i").formatted(from, to));
+        database.execute(
+                ("insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i, 'rule', E'r \\u00fc\\r\\nX-Evil: 1',"
+                                + " 'source', 's', 'time', '2026-11-24T08:00:00Z') from generate_series(%d, %d) i")
+                        .formatted(from, to));
     }
 
     private long filed() {
@@ -72,7 +74,9 @@ class DeliveryTest {
             raise(1, 1);
             await().until(() -> database.count("rowbell.dead_letter") == 1);
             assertEquals(1, web.requests().size());
-            assertTrue(database.query("select attempts || ' ' || last_error from rowbell.dead_letter").get(0).matches("1 .*statusCode: " + status + ".*"));
+            assertTrue(database.query("select attempts || ' ' || last_error from rowbell.dead_letter")
+                    .get(0)
+                    .matches("1 .*statusCode: " + status + ".*"));
         }
     }
 
@@ -92,16 +96,22 @@ class DeliveryTest {
         settings.put("rowbell.outbox.max-backoff", "1h");
         web.answerHeader("Retry-After", "600");
         web.answer(request -> 429);
-        String wait = "select extract(epoch from due - clock_timestamp())::int / 10 from rowbell.delivery where attempts = ";
+        String wait =
+                "select extract(epoch from due - clock_timestamp())::int / 10 from rowbell.delivery where attempts = ";
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(1, 1);
-            await().until(() -> database.query(wait + 1).equals(List.of("59")) || database.query(wait + 1).equals(List.of("60")));
-            web.answerHeader("Retry-After", DateTimeFormatter.RFC_1123_DATE_TIME.format(ZonedDateTime.now(ZoneOffset.UTC).plusMinutes(20)));
+            await().until(() -> database.query(wait + 1).equals(List.of("59"))
+                    || database.query(wait + 1).equals(List.of("60")));
+            web.answerHeader(
+                    "Retry-After",
+                    DateTimeFormatter.RFC_1123_DATE_TIME.format(
+                            ZonedDateTime.now(ZoneOffset.UTC).plusMinutes(20)));
             database.execute("update rowbell.delivery set due = now()");
             await().until(() -> database.query(wait + 2).equals(List.of("119")));
             web.answerHeader("Retry-After", "999999");
             database.execute("update rowbell.delivery set due = now()");
-            await().until(() -> database.query(wait + 3).equals(List.of("359")) || database.query(wait + 3).equals(List.of("360")));
+            await().until(() -> database.query(wait + 3).equals(List.of("359"))
+                    || database.query(wait + 3).equals(List.of("360")));
         }
     }
 
@@ -114,16 +124,24 @@ class DeliveryTest {
         web.answer(request -> 503);
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(1, 300);
-            await().atMost(Duration.ofSeconds(30)).until(() -> filed() == 300 && web.requests().size() >= 8);
+            await().atMost(Duration.ofSeconds(30))
+                    .until(() -> filed() == 300 && web.requests().size() >= 8);
             // five opened the circuit; each probe is another delivery's attempt
             assertEquals(300, database.count("rowbell.delivery"));
             assertEquals(List.of("1"), database.query("select max(attempts) from rowbell.delivery"));
             int before = web.requests().size();
-            assertTrue(database.count("rowbell.delivery where attempts > 0") <= before + 1, "attempts were burnt on a dead sink");
+            assertTrue(
+                    database.count("rowbell.delivery where attempts > 0") <= before + 1,
+                    "attempts were burnt on a dead sink");
             web.answer(request -> 200);
             await().atMost(Duration.ofSeconds(30)).until(() -> database.isDelivered());
             assertEquals(0, database.count("rowbell.dead_letter"));
-            assertEquals(300, web.requests().stream().map(WebReceiver.Request::body).distinct().count());
+            assertEquals(
+                    300,
+                    web.requests().stream()
+                            .map(WebReceiver.Request::body)
+                            .distinct()
+                            .count());
         }
     }
 
@@ -137,8 +155,15 @@ class DeliveryTest {
             raise(1, 1);
             await().until(() -> web.requests().size() >= 6);
             raise(2, 50);
-            await().until(() -> database.count("rowbell.dead_letter") == 1 && database.count("rowbell.feedback") == 0 && database.isDelivered());
-            assertEquals(50, web.requests().stream().map(WebReceiver.Request::body).distinct().count());
+            await().until(() -> database.count("rowbell.dead_letter") == 1
+                    && database.count("rowbell.feedback") == 0
+                    && database.isDelivered());
+            assertEquals(
+                    50,
+                    web.requests().stream()
+                            .map(WebReceiver.Request::body)
+                            .distinct()
+                            .count());
         }
     }
 
@@ -177,9 +202,13 @@ class DeliveryTest {
         assertEquals("a1", request.headers().getFirst("webhook-id"));
         for (String secret : List.of(SECRET, NEW_SECRET)) {
             assertDoesNotThrow(() -> new Webhook(secret).verify(request.body(), headers));
-            assertThrows(WebhookVerificationException.class, () -> new Webhook(secret).verify(request.body() + " ", headers));
+            assertThrows(
+                    WebhookVerificationException.class,
+                    () -> new Webhook(secret).verify(request.body() + " ", headers));
         }
-        assertThrows(WebhookVerificationException.class, () -> new Webhook("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").verify(request.body(), headers));
+        assertThrows(
+                WebhookVerificationException.class,
+                () -> new Webhook("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").verify(request.body(), headers));
     }
 
     @Test
@@ -189,7 +218,9 @@ class DeliveryTest {
             await().until(() -> web.requests().size() == 1);
         }
         WebReceiver.Request request = web.requests().get(0);
-        CloudEvent event = HttpMessageFactory.createReaderFromMultimap(request.headers(), request.body().getBytes(StandardCharsets.UTF_8)).toEvent();
+        CloudEvent event = HttpMessageFactory.createReaderFromMultimap(
+                        request.headers(), request.body().getBytes(StandardCharsets.UTF_8))
+                .toEvent();
         assertEquals("a1", event.getId());
         assertEquals("dev.rowbell.alert.firing", event.getType());
         assertEquals("s", event.getSource().toString());
@@ -207,11 +238,14 @@ class DeliveryTest {
     @ValueSource(strings = {"hunter2", "whsec_short", "whsec_not base64!", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})
     void aSecretThatCannotBeOneIsRefusedAtTheStartAndNotShown(String secret) {
         settings.put("rowbell.http.secret", SECRET + "," + secret);
-        Throwable refused = assertThrows(RuntimeException.class, () -> RunningRowbell.start(settings).close());
+        Throwable refused = assertThrows(
+                RuntimeException.class, () -> RunningRowbell.start(settings).close());
         while (refused.getCause() != null) {
             refused = refused.getCause();
         }
-        assertTrue(refused.getMessage().startsWith("rowbell.http.secret: write each secret as whsec_"), refused.getMessage());
+        assertTrue(
+                refused.getMessage().startsWith("rowbell.http.secret: write each secret as whsec_"),
+                refused.getMessage());
         assertFalse(refused.getMessage().contains(secret), refused.getMessage());
     }
 }

@@ -5,6 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.icegreen.greenmail.util.GreenMail;
+import com.icegreen.greenmail.util.ServerSetup;
+import dev.rowbell.alert.AlertReader;
+import jakarta.mail.internet.MimeMessage;
+import jakarta.mail.internet.MimeMultipart;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,12 +20,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-
-import com.icegreen.greenmail.util.GreenMail;
-import com.icegreen.greenmail.util.ServerSetup;
-import dev.rowbell.alert.AlertReader;
-import jakarta.mail.internet.MimeMessage;
-import jakarta.mail.internet.MimeMultipart;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -32,6 +31,7 @@ class DigestTest {
 
     @TempDir
     Path dir;
+
     private final TestDatabase database = TestDatabase.create();
     private final Map<String, String> settings = database.settings();
     private final WebReceiver web = new WebReceiver();
@@ -70,7 +70,10 @@ class DigestTest {
     }
 
     private static String part(MimeMessage message, int part) throws Exception {
-        return ((MimeMultipart) message.getContent()).getBodyPart(part).getContent().toString();
+        return ((MimeMultipart) message.getContent())
+                .getBodyPart(part)
+                .getContent()
+                .toString();
     }
 
     @Test
@@ -82,8 +85,8 @@ class DigestTest {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise("c2-overflow", "warning", 1, alerts - 3);
             raise("stock-<b>negative</b>", "critical", 1, 3);
-            await().atMost(Duration.ofSeconds(180)).until(() -> database.count("rowbell.feedback") == 0
-                    && database.isDelivered());
+            await().atMost(Duration.ofSeconds(180))
+                    .until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
         }
         MimeMessage[] mails = mail.getReceivedMessages();
         assertTrue(mails.length <= 12, mails.length + " mails");
@@ -97,7 +100,11 @@ class DigestTest {
         assertEquals(alerts, said);
         assertEquals(mails.length, ids.size());
         MimeMessage last = mails[mails.length - 1];
-        assertTrue(last.getSubject().matches("\\[critical] [\\d,]+ alerts: stock-<b>negative</b> \\(3\\), c2-overflow \\([\\d,]+\\)"), last.getSubject());
+        assertTrue(
+                last.getSubject()
+                        .matches(
+                                "\\[critical] [\\d,]+ alerts: stock-<b>negative</b> \\(3\\), c2-overflow \\([\\d,]+\\)"),
+                last.getSubject());
         String page = part(last, 1);
         Files.writeString(Path.of("target/digest.html"), page);
         assertTrue(page.contains("stock-&lt;b&gt;negative&lt;/b&gt;") && !page.contains("<b>"), page);
@@ -151,14 +158,16 @@ class DigestTest {
         web.answer(request -> request.body().contains("\"r-77\"") ? 422 : 200);
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise("r", "warning", 1, 500);
-            await().atMost(Duration.ofSeconds(20)).until(() -> database.isDelivered() && database.count("rowbell.dead_letter") == 1);
+            await().atMost(Duration.ofSeconds(20))
+                    .until(() -> database.isDelivered() && database.count("rowbell.dead_letter") == 1);
         }
         assertEquals(List.of("r-77"), database.query("select alert_id from rowbell.dead_letter"));
         Set<String> delivered = new HashSet<>();
         for (WebReceiver.Request request : web.requests()) {
             assertEquals("application/cloudevents-batch+json", request.headers().getFirst("Content-Type"));
             assertFalse(request.headers().getFirst("webhook-id").isEmpty());
-            List<Map<String, Object>> events = (List<Map<String, Object>>) AlertReader.parse("{\"events\": " + request.body() + "}").get("events");
+            List<Map<String, Object>> events = (List<Map<String, Object>>)
+                    AlertReader.parse("{\"events\": " + request.body() + "}").get("events");
             if (!request.body().contains("\"r-77\"")) {
                 for (Map<String, Object> event : events) {
                     assertEquals("1.0", event.get("specversion"));

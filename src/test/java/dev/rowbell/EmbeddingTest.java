@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
-
 import org.apache.camel.CamelContext;
 import org.apache.camel.main.Main;
 import org.apache.camel.spi.Resource;
@@ -26,6 +25,7 @@ class EmbeddingTest extends CamelTestSupport {
 
     @TempDir
     static Path alerts;
+
     private static final TestDatabase DATABASE = TestDatabase.create();
 
     @Override
@@ -40,7 +40,8 @@ class EmbeddingTest extends CamelTestSupport {
     protected CamelContext createCamelContext() throws Exception {
         CamelContext context = super.createCamelContext();
         context.build();
-        for (Resource routes : PluginHelper.getPackageScanResourceResolver(context).findResources("classpath:dev/rowbell/routes/*.camel.yaml")) {
+        for (Resource routes : PluginHelper.getPackageScanResourceResolver(context)
+                .findResources("classpath:dev/rowbell/routes/*.camel.yaml")) {
             PluginHelper.getRoutesLoader(context).loadRoutes(routes);
         }
         return context;
@@ -48,8 +49,14 @@ class EmbeddingTest extends CamelTestSupport {
 
     @Test
     void theRoutesOfTheJarRunWithNothingButTheSettings() {
-        assertEquals("alerts,doorbell,feedback,file,http,mail,notifications",
-                String.join(",", context.getRoutes().stream().map(route -> route.getRouteId()).sorted().toList()));
+        assertEquals(
+                "alerts,doorbell,feedback,file,http,mail,notifications",
+                String.join(
+                        ",",
+                        context.getRoutes().stream()
+                                .map(route -> route.getRouteId())
+                                .sorted()
+                                .toList()));
         DATABASE.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"embedded\", \"rule\": \"r\"}')");
         await().until(() -> AlertFiles.values(alerts, "id").contains("embedded"));
     }
@@ -102,11 +109,14 @@ class EmbeddingTest extends CamelTestSupport {
         application.configure().withRoutesIncludePattern("classpath:dev/rowbell/routes/*.camel.yaml");
         application.start();
         try {
-            database.execute("create table seen (by text)", """
+            database.execute(
+                    "create table seen (by text)",
+                    """
                     create function see() returns trigger language plpgsql as $$ begin
                       insert into seen values (current_setting('application_name'));
                       return null;
-                    end $$""", "create trigger see after delete on rowbell.delivery for each row execute function see()",
+                    end $$""",
+                    "create trigger see after delete on rowbell.delivery for each row execute function see()",
                     "insert into rowbell.feedback (alert) values ('{\"id\": \"own\", \"rule\": \"r\"}')");
             await().until(() -> AlertFiles.values(dir, "id").contains("own"));
             await().until(() -> database.query("select by from seen").equals(List.of("the application's own")));

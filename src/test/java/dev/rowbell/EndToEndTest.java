@@ -3,6 +3,10 @@ package dev.rowbell;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import com.icegreen.greenmail.util.GreenMail;
+import com.icegreen.greenmail.util.GreenMailUtil;
+import com.icegreen.greenmail.util.ServerSetup;
+import dev.rowbell.alert.AlertReader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -13,11 +17,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
-
-import com.icegreen.greenmail.util.GreenMail;
-import com.icegreen.greenmail.util.GreenMailUtil;
-import com.icegreen.greenmail.util.ServerSetup;
-import dev.rowbell.alert.AlertReader;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -35,6 +34,7 @@ class EndToEndTest {
 
     @TempDir
     Path routes;
+
     @TempDir
     Path alerts;
 
@@ -66,33 +66,62 @@ class EndToEndTest {
                     end $$;
                     create trigger keep after insert or update on feed for each row execute function keep()""");
             // a mail for each alert, as docs/sinks.md has it
-            Files.writeString(routes.resolve("mail.camel.yaml"), Files.readString(Path.of("routes/mail.camel.yaml"))
-                    .replace("batch: 20000\n        every: \"{{millis:rowbell.mail.digest}}\"\n", "batch: 1\n"));
-            try (RunningRowbell rowbell = RunningRowbell.start(settings, "file:routes/sources.camel.yaml,file:routes/alerts.camel.yaml,"
-                    + "file:routes/file.camel.yaml,file:routes/http.camel.yaml,file:" + routes + "/*.camel.yaml")) {
+            Files.writeString(
+                    routes.resolve("mail.camel.yaml"),
+                    Files.readString(Path.of("routes/mail.camel.yaml"))
+                            .replace(
+                                    "batch: 20000\n        every: \"{{millis:rowbell.mail.digest}}\"\n", "batch: 1\n"));
+            try (RunningRowbell rowbell = RunningRowbell.start(
+                    settings,
+                    "file:routes/sources.camel.yaml,file:routes/alerts.camel.yaml,"
+                            + "file:routes/file.camel.yaml,file:routes/http.camel.yaml,file:" + routes
+                            + "/*.camel.yaml")) {
                 database.awaitListener("channel_1");
                 tenThousandRowsByBatchUpsert(database);
                 singleRows(database);
 
-                List<String> expected = database.query(EXPECTED).stream().sorted().toList();
+                List<String> expected =
+                        database.query(EXPECTED).stream().sorted().toList();
                 assertEquals(true, expected.size() > 150, "only " + expected.size() + " alerts would prove little");
-                await().atMost(Duration.ofSeconds(60)).until(() -> AlertFiles.read(alerts).size() >= expected.size()
-                        && web.requests().size() >= expected.size() && mail.getReceivedMessages().length >= expected.size());
+                await().atMost(Duration.ofSeconds(60))
+                        .until(() -> AlertFiles.read(alerts).size() >= expected.size()
+                                && web.requests().size() >= expected.size()
+                                && mail.getReceivedMessages().length >= expected.size());
                 await().atMost(Duration.ofSeconds(10)).until(() -> database.isDelivered());
 
                 List<Map<String, Object>> filed = AlertFiles.read(alerts);
-                assertEquals(expected, filed.stream().map(EndToEndTest::inShort).sorted().toList());
-                assertEquals(expected, web.requests().stream().map(r -> inShort(AlertReader.parse(r.body()))).sorted().toList());
+                assertEquals(
+                        expected,
+                        filed.stream().map(EndToEndTest::inShort).sorted().toList());
+                assertEquals(
+                        expected,
+                        web.requests().stream()
+                                .map(r -> inShort(AlertReader.parse(r.body())))
+                                .sorted()
+                                .toList());
                 List<Object> ids = filed.stream().map(alert -> alert.get("id")).toList();
                 assertEquals(ids.size(), new TreeSet<>(ids).size());
-                assertEquals(new TreeSet<>(ids), new TreeSet<>(web.requests().stream().map(r -> AlertReader.parse(r.body()).get("id")).toList()));
-                assertEquals(new TreeSet<>(ids.stream().map(id -> "<" + id + "@rowbell>").toList()), new TreeSet<>(Arrays.stream(
-                        mail.getReceivedMessages()).map(message -> GreenMailUtil.getHeaders(message).lines()
-                                .filter(line -> line.startsWith("Message-ID: ")).findFirst().orElseThrow().substring(12)).toList()));
+                assertEquals(
+                        new TreeSet<>(ids),
+                        new TreeSet<>(web.requests().stream()
+                                .map(r -> AlertReader.parse(r.body()).get("id"))
+                                .toList()));
+                assertEquals(
+                        new TreeSet<>(
+                                ids.stream().map(id -> "<" + id + "@rowbell>").toList()),
+                        new TreeSet<>(Arrays.stream(mail.getReceivedMessages())
+                                .map(message -> GreenMailUtil.getHeaders(message)
+                                        .lines()
+                                        .filter(line -> line.startsWith("Message-ID: "))
+                                        .findFirst()
+                                        .orElseThrow()
+                                        .substring(12))
+                                .toList()));
                 assertEquals(ids.size(), mail.getReceivedMessages().length);
                 assertEquals(0, database.count("rowbell.feedback"));
                 assertEquals(0, database.count("rowbell.dead_letter"));
-                await().until(() -> database.query("select sum(hits) from rowbell.rule_state").equals(List.of(String.valueOf(expected.size()))));
+                await().until(() -> database.query("select sum(hits) from rowbell.rule_state")
+                        .equals(List.of(String.valueOf(expected.size()))));
             }
         } finally {
             mail.stop();
@@ -101,11 +130,13 @@ class EndToEndTest {
 
     private static String inShort(Map<String, Object> alert) {
         Map<?, ?> row = (Map<?, ?>) alert.get("new");
-        return alert.get("rule") + "/" + row.get("id") + "/" + row.get(alert.get("rule").equals("c2-overflow") ? "c2" : "c4");
+        return alert.get("rule") + "/" + row.get("id") + "/"
+                + row.get(alert.get("rule").equals("c2-overflow") ? "c2" : "c4");
     }
 
     private static void tenThousandRowsByBatchUpsert(TestDatabase database) throws SQLException {
-        try (Connection connection = database.connect(); PreparedStatement upsert = connection.prepareStatement("""
+        try (Connection connection = database.connect();
+                PreparedStatement upsert = connection.prepareStatement("""
                 insert into feed (id, c1, c2)
                 select i % 3000, i, case when i % 97 = 0 then 10000 + i else i % 9999 end
                 from generate_series(?, ?) i
@@ -120,8 +151,9 @@ class EndToEndTest {
     }
 
     private static void singleRows(TestDatabase database) throws SQLException {
-        try (Connection connection = database.connect(); PreparedStatement upsert = connection.prepareStatement(
-                "insert into feed (id, c3, c4) values (?, ?, ?) on conflict (id) do update set c3 = excluded.c3, c4 = excluded.c4")) {
+        try (Connection connection = database.connect();
+                PreparedStatement upsert = connection.prepareStatement(
+                        "insert into feed (id, c3, c4) values (?, ?, ?) on conflict (id) do update set c3 = excluded.c3, c4 = excluded.c4")) {
             for (int i = 0; i < 500; i++) {
                 upsert.setInt(1, i * 7);
                 upsert.setInt(2, i);

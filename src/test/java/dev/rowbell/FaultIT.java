@@ -4,6 +4,7 @@ import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.alert.AlertReader;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
@@ -30,8 +31,6 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-
-import dev.rowbell.alert.AlertReader;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -51,6 +50,7 @@ class FaultIT {
 
     @TempDir
     Path dir;
+
     private final Random random = new Random(SEED);
     private Map<String, String> settings;
 
@@ -81,14 +81,16 @@ class FaultIT {
             if (from > to) {
                 return;
             }
-            List<String> ids = IntStream.rangeClosed(from, to).mapToObj(i -> "a" + i).toList();
+            List<String> ids =
+                    IntStream.rangeClosed(from, to).mapToObj(i -> "a" + i).toList();
             try {
                 if (connection == null) {
                     connection = connect();
                 }
                 try (Statement statement = connection.createStatement()) {
-                    statement.execute("insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i, 'rule', 'r') from generate_series(%d, %d) i"
-                            .formatted(from, to));
+                    statement.execute(
+                            "insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i, 'rule', 'r') from generate_series(%d, %d) i"
+                                    .formatted(from, to));
                 }
                 committed.addAll(ids);
             } catch (SQLException e) {
@@ -141,11 +143,16 @@ class FaultIT {
     }
 
     private Connection connect() throws SQLException {
-        return DriverManager.getConnection(settings.get("rowbell.jdbc.url"), settings.get("rowbell.jdbc.user"), settings.get("rowbell.jdbc.password"));
+        return DriverManager.getConnection(
+                settings.get("rowbell.jdbc.url"),
+                settings.get("rowbell.jdbc.user"),
+                settings.get("rowbell.jdbc.password"));
     }
 
     private long number(String sql) throws SQLException {
-        try (Connection connection = connect(); Statement statement = connection.createStatement(); ResultSet row = statement.executeQuery(sql)) {
+        try (Connection connection = connect();
+                Statement statement = connection.createStatement();
+                ResultSet row = statement.executeQuery(sql)) {
             row.next();
             return row.getLong(1);
         }
@@ -156,20 +163,28 @@ class FaultIT {
     }
 
     private static void awaitWatching(Program program) {
-        await("Rowbell is watching").atMost(Duration.ofSeconds(60)).failFast("ended", () -> !program.isAlive())
+        await("Rowbell is watching")
+                .atMost(Duration.ofSeconds(60))
+                .failFast("ended", () -> !program.isAlive())
                 .until(() -> program.output().contains("Rowbell is watching"));
     }
 
     /** Returns at a moment that chance chooses. */
     private void awaitAnyMomentWithin(Duration most) {
-        await().atMost(most.plusSeconds(10)).pollDelay(Duration.ofMillis(random.nextLong(most.toMillis()))).until(() -> true);
+        await().atMost(most.plusSeconds(10))
+                .pollDelay(Duration.ofMillis(random.nextLong(most.toMillis())))
+                .until(() -> true);
     }
 
     private void awaitDrained(Program... programs) {
-        await("every queue is empty").atMost(DRAINED).ignoreExceptionsInstanceOf(SQLException.class)
+        await("every queue is empty")
+                .atMost(DRAINED)
+                .ignoreExceptionsInstanceOf(SQLException.class)
                 .failFast("a Rowbell ended", () -> Stream.of(programs).anyMatch(program -> !program.isAlive()))
-                .until(() -> number("select (select count(*) from rowbell.feedback) + (select count(*) from rowbell.delivery)"
-                        + " + (select count(*) from rowbell.bundle)") == 0);
+                .until(() -> number(
+                                "select (select count(*) from rowbell.feedback) + (select count(*) from rowbell.delivery)"
+                                        + " + (select count(*) from rowbell.bundle)")
+                        == 0);
     }
 
     private List<Path> files() {
@@ -189,7 +204,10 @@ class FaultIT {
     }
 
     private void awaitDeliveriesAfter(long bytes) {
-        await("something is delivered").pollInterval(Duration.ofMillis(5)).atMost(Duration.ofSeconds(60)).until(() -> bytes() > bytes);
+        await("something is delivered")
+                .pollInterval(Duration.ofMillis(5))
+                .atMost(Duration.ofSeconds(60))
+                .until(() -> bytes() > bytes);
     }
 
     /** The ids in the files, whose every line is whole. */
@@ -198,7 +216,8 @@ class FaultIT {
         for (Path file : files()) {
             String text = Files.readString(file);
             assertTrue(text.endsWith("\n"), file + " ends in a torn line");
-            text.lines().forEach(line -> ids.add((String) AlertReader.parse(line).get("id")));
+            text.lines()
+                    .forEach(line -> ids.add((String) AlertReader.parse(line).get("id")));
         }
         return ids;
     }
@@ -206,12 +225,20 @@ class FaultIT {
     private void arrived(Writer writer, List<String> ids, long inFlight) throws SQLException {
         Set<String> distinct = new HashSet<>(ids);
         int repeats = ids.size() - distinct.size();
-        System.out.printf("faults: %d alerts committed, %d not known, %d arrived, %d repeats of %d in flight, -Drowbell.seed=%d%n", writer.committed.size(),
-                writer.unknown.size(), distinct.size(), repeats, inFlight, SEED);
-        List<String> lost = writer.committed.stream().filter(id -> !distinct.contains(id)).toList();
-        assertTrue(lost.isEmpty(), () -> "%d lost, one of them %s, -Drowbell.seed=%d".formatted(lost.size(), lost.get(0), SEED));
-        assertTrue(distinct.stream().allMatch(id -> writer.committed.contains(id) || writer.unknown.contains(id)), "what nobody wrote, -Drowbell.seed=" + SEED);
-        assertTrue(repeats <= inFlight, "%d repeats of %d in flight, -Drowbell.seed=%d".formatted(repeats, inFlight, SEED));
+        System.out.printf(
+                "faults: %d alerts committed, %d not known, %d arrived, %d repeats of %d in flight, -Drowbell.seed=%d%n",
+                writer.committed.size(), writer.unknown.size(), distinct.size(), repeats, inFlight, SEED);
+        List<String> lost =
+                writer.committed.stream().filter(id -> !distinct.contains(id)).toList();
+        assertTrue(
+                lost.isEmpty(),
+                () -> "%d lost, one of them %s, -Drowbell.seed=%d".formatted(lost.size(), lost.get(0), SEED));
+        assertTrue(
+                distinct.stream().allMatch(id -> writer.committed.contains(id) || writer.unknown.contains(id)),
+                "what nobody wrote, -Drowbell.seed=" + SEED);
+        assertTrue(
+                repeats <= inFlight,
+                "%d repeats of %d in flight, -Drowbell.seed=%d".formatted(repeats, inFlight, SEED));
         assertEquals(0, count("rowbell.feedback"));
         assertEquals(0, count("rowbell.delivery"));
         assertEquals(0, count("rowbell.bundle"));
@@ -219,7 +246,8 @@ class FaultIT {
     }
 
     private long inFlight() throws SQLException {
-        return count("rowbell.delivery where taken_by is not null") + number("select coalesce(sum(deliveries), 0) from rowbell.bundle");
+        return count("rowbell.delivery where taken_by is not null")
+                + number("select coalesce(sum(deliveries), 0) from rowbell.bundle");
     }
 
     @Test
@@ -268,12 +296,16 @@ class FaultIT {
                 awaitWatching(other);
                 // more than the two can deliver meanwhile
                 try (Writer writer = new Writer(2000, 20_000)) {
-                    await("both work").pollInterval(Duration.ofMillis(5)).until(() -> text().contains("\"one\"") && text().contains("\"other\""));
+                    await("both work")
+                            .pollInterval(Duration.ofMillis(5))
+                            .until(() -> text().contains("\"one\"") && text().contains("\"other\""));
                     awaitAnyMomentWithin(Duration.ofMillis(300));
                     one.kill();
                     one.exitWithin(5);
                     long inFlight = inFlight();
-                    assertTrue(count("rowbell.feedback") + count("rowbell.delivery") > 0, "killed too late to prove anything, -Drowbell.seed=" + SEED);
+                    assertTrue(
+                            count("rowbell.feedback") + count("rowbell.delivery") > 0,
+                            "killed too late to prove anything, -Drowbell.seed=" + SEED);
                     writer.awaitEnd();
                     awaitDrained(other);
                     assertEquals(20_000, writer.committed.size());
@@ -298,7 +330,8 @@ class FaultIT {
         copyRoutes(parallel);
         settings.put("rowbell.file.dir", "");
         CountDownLatch release = new CountDownLatch(1);
-        try (WebReceiver web = new WebReceiver(); Writer writer = new Writer(1000, 1000)) {
+        try (WebReceiver web = new WebReceiver();
+                Writer writer = new Writer(1000, 1000)) {
             settings.put("rowbell.http.url", web.url());
             AtomicInteger hanging = new AtomicInteger();
             web.answer(request -> {
@@ -310,12 +343,15 @@ class FaultIT {
             });
             writer.awaitEnd();
             try (Program rowbell = Program.rowbell(dir, settings)) {
-                await("all of its threads wait for an answer").atMost(Duration.ofSeconds(60)).until(() -> hanging.get() == parallel);
+                await("all of its threads wait for an answer")
+                        .atMost(Duration.ofSeconds(60))
+                        .until(() -> hanging.get() == parallel);
                 assertEquals(parallel, web.requests().size() - 200);
                 long start = System.nanoTime();
                 rowbell.terminate();
                 rowbell.exitWithin(10);
-                System.out.printf("faults: stopped after %d ms%n", TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
+                System.out.printf(
+                        "faults: stopped after %d ms%n", TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
             }
             assertTrue(count("rowbell.delivery") > 500, "stopped too late to prove anything");
             release.countDown();
@@ -324,7 +360,13 @@ class FaultIT {
                 awaitDrained(rowbell);
             }
             assertEquals(1000, writer.committed.size());
-            arrived(writer, web.requests().stream().map(request -> (String) AlertReader.parse(request.body()).get("id")).toList(), parallel);
+            arrived(
+                    writer,
+                    web.requests().stream()
+                            .map(request ->
+                                    (String) AlertReader.parse(request.body()).get("id"))
+                            .toList(),
+                    parallel);
         }
     }
 
@@ -332,8 +374,11 @@ class FaultIT {
         Files.createDirectory(dir.resolve("routes"));
         for (String route : List.of("sources", "alerts", "file", "http", "mail")) {
             String yaml = Files.readString(Path.of("routes", route + ".camel.yaml"));
-            Files.writeString(dir.resolve("routes/" + route + ".camel.yaml"),
-                    yaml.replace("uri: outbox:http\n      parameters:\n", "uri: outbox:http\n      parameters:\n        parallel: %d\n".formatted(parallel)));
+            Files.writeString(
+                    dir.resolve("routes/" + route + ".camel.yaml"),
+                    yaml.replace(
+                            "uri: outbox:http\n      parameters:\n",
+                            "uri: outbox:http\n      parameters:\n        parallel: %d\n".formatted(parallel)));
         }
     }
 
@@ -408,7 +453,8 @@ class FaultIT {
 
     private void undone(String alert, Undone undone) throws Exception {
         CountDownLatch release = new CountDownLatch(1);
-        try (OwnPostgres postgres = new OwnPostgres(dir.resolve("data"), "wal_writer_delay=10s"); WebReceiver web = new WebReceiver()) {
+        try (OwnPostgres postgres = new OwnPostgres(dir.resolve("data"), "wal_writer_delay=10s");
+                WebReceiver web = new WebReceiver()) {
             use(postgres.settings());
             settings.put("rowbell.file.dir", "");
             settings.put("rowbell.http.url", web.url());
@@ -418,7 +464,8 @@ class FaultIT {
             });
             try (Program rowbell = Program.rowbell(dir, settings)) {
                 awaitWatching(rowbell);
-                try (Connection connection = connect(); Statement statement = connection.createStatement()) {
+                try (Connection connection = connect();
+                        Statement statement = connection.createStatement()) {
                     statement.execute("insert into rowbell.feedback (alert) values ('%s')".formatted(alert));
                 }
                 await("it is under way").until(() -> web.requests().size() == 1);
@@ -434,10 +481,13 @@ class FaultIT {
     @Test
     void theNumberOfADeliveryUnderWayIsNotGivenOutAgainWhereACrashUndidIt() throws Exception {
         undone("{\"id\": \"a\", \"rule\": \"r\"}", (underWay, rowbell, web, release) -> {
-            long next = number("insert into rowbell.delivery (sink, alert_id, alert) values ('nobody', 'n', '{}') returning id");
+            long next = number(
+                    "insert into rowbell.delivery (sink, alert_id, alert) values ('nobody', 'n', '{}') returning id");
             assertTrue(next > underWay, next + " was given out again");
             release.countDown();
-            await("all the others are settled").atMost(DRAINED).until(() -> count("rowbell.delivery") == 1 && count("rowbell.feedback") == 0);
+            await("all the others are settled")
+                    .atMost(DRAINED)
+                    .until(() -> count("rowbell.delivery") == 1 && count("rowbell.feedback") == 0);
             assertEquals(1, count("rowbell.delivery where id = " + next));
         });
     }
@@ -448,13 +498,21 @@ class FaultIT {
         undone("{\"rule\": \"r\"}", (underWay, rowbell, web, release) -> {
             release.countDown();
             awaitDrained(rowbell);
-            assertEquals(1, web.requests().stream().map(request -> AlertReader.parse(request.body()).get("id")).distinct().count());
+            assertEquals(
+                    1,
+                    web.requests().stream()
+                            .map(request -> AlertReader.parse(request.body()).get("id"))
+                            .distinct()
+                            .count());
         });
     }
 
     /** One for the doorbell and one for notifications, and none that was left behind. */
     private void awaitTwoListeners() {
-        await("two listen").atMost(Duration.ofSeconds(20)).during(Duration.ofSeconds(2)).until(() -> listeners() == 2);
+        await("two listen")
+                .atMost(Duration.ofSeconds(20))
+                .during(Duration.ofSeconds(2))
+                .until(() -> listeners() == 2);
     }
 
     private long listeners() throws SQLException {
@@ -466,18 +524,23 @@ class FaultIT {
         use(TestDatabase.createWithSchema().settings());
         try (Program rowbell = Program.rowbell(dir, settings)) {
             awaitWatching(rowbell);
-            try (Writer writer = new Writer(100, 10_000); Connection admin = connect(); Statement terminate = admin.createStatement()) {
+            try (Writer writer = new Writer(100, 10_000);
+                    Connection admin = connect();
+                    Statement terminate = admin.createStatement()) {
                 awaitDeliveriesAfter(0);
                 AtomicInteger terminated = new AtomicInteger();
                 long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(5);
-                await().atMost(Duration.ofSeconds(20)).pollInterval(Duration.ofMillis(100)).until(() -> {
-                    try (ResultSet row = terminate.executeQuery("select count(pg_terminate_backend(pid)) from pg_stat_activity"
-                            + " where datname = current_database() and application_name like 'rowbell%'")) {
-                        row.next();
-                        terminated.addAndGet(row.getInt(1));
-                    }
-                    return System.nanoTime() > end;
-                });
+                await().atMost(Duration.ofSeconds(20))
+                        .pollInterval(Duration.ofMillis(100))
+                        .until(() -> {
+                            try (ResultSet row = terminate.executeQuery(
+                                    "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+                                            + " where datname = current_database() and application_name like 'rowbell%'")) {
+                                row.next();
+                                terminated.addAndGet(row.getInt(1));
+                            }
+                            return System.nanoTime() > end;
+                        });
                 assertTrue(terminated.get() > 20, terminated + " connections were there to be terminated");
                 writer.awaitEnd();
                 awaitDrained(rowbell);
@@ -493,13 +556,17 @@ class FaultIT {
         Path disk = smallDisk();
         try (OwnPostgres postgres = new OwnPostgres(dir.resolve("data"))) {
             use(postgres.settings());
-            try (Connection connection = connect(); Statement statement = connection.createStatement()) {
-                statement.execute("create tablespace small location '" + Files.createDirectory(disk.resolve("tables")) + "'");
+            try (Connection connection = connect();
+                    Statement statement = connection.createStatement()) {
+                statement.execute(
+                        "create tablespace small location '" + Files.createDirectory(disk.resolve("tables")) + "'");
                 statement.execute("create database small tablespace small");
             }
             settings.computeIfPresent("rowbell.jdbc.url", (key, url) -> url.replaceFirst("/postgres$", "/small"));
             survivesAFullDisk(disk, postgres, rowbell -> {
-                await("Rowbell feels it too").atMost(Duration.ofSeconds(60)).until(() -> rowbell.output().contains("No space left on device"));
+                await("Rowbell feels it too")
+                        .atMost(Duration.ofSeconds(60))
+                        .until(() -> rowbell.output().contains("No space left on device"));
                 assertTrue(postgres.isAlive());
             });
         } finally {
@@ -511,19 +578,26 @@ class FaultIT {
     void aPostgresqlThatEndsForWantOfRoomForItsLogGoesOnWhenThereIsSome() throws Exception {
         Path disk = smallDisk();
         // without a segment kept in reserve, which a checkpoint that comes in time would make of each old one
-        try (OwnPostgres postgres = new OwnPostgres(disk.resolve("data"), "max_wal_size=32MB", "min_wal_size=32MB", "wal_recycle=off")) {
+        try (OwnPostgres postgres =
+                new OwnPostgres(disk.resolve("data"), "max_wal_size=32MB", "min_wal_size=32MB", "wal_recycle=off")) {
             use(postgres.settings());
-            survivesAFullDisk(disk, postgres, rowbell -> await("PostgreSQL ends").atMost(Duration.ofSeconds(60)).until(() -> {
-                // what a checkpoint or a crash has given back
-                fill(disk.resolve("filler"), disk);
-                try {
-                    // asks for a new segment of the log, which there is no room for
-                    number("select count(pg_switch_wal()) from pg_logical_emit_message(true, 'a', 'b')");
-                } catch (SQLException e) {
-                    // in the one or the other of its crashes
-                }
-                return !postgres.isAlive();
-            }));
+            survivesAFullDisk(
+                    disk,
+                    postgres,
+                    rowbell -> await("PostgreSQL ends")
+                            .atMost(Duration.ofSeconds(60))
+                            .until(() -> {
+                                // what a checkpoint or a crash has given back
+                                fill(disk.resolve("filler"), disk);
+                                try {
+                                    // asks for a new segment of the log, which there is no room for
+                                    number(
+                                            "select count(pg_switch_wal()) from pg_logical_emit_message(true, 'a', 'b')");
+                                } catch (SQLException e) {
+                                    // in the one or the other of its crashes
+                                }
+                                return !postgres.isAlive();
+                            }));
         } finally {
             remove(disk);
         }
@@ -533,24 +607,32 @@ class FaultIT {
     void aQueueOfNotificationsThatFillsUpIsWarnedOfAndFailsNoWriter() throws Exception {
         try (OwnPostgres postgres = new OwnPostgres(dir.resolve("data"), "max_notify_queue_pages=64")) {
             use(postgres.settings());
-            try (Program rowbell = Program.rowbell(dir, settings); Connection lazy = connect(); Statement holds = lazy.createStatement();
-                    Connection writer = connect(); Statement writes = writer.createStatement()) {
+            try (Program rowbell = Program.rowbell(dir, settings);
+                    Connection lazy = connect();
+                    Statement holds = lazy.createStatement();
+                    Connection writer = connect();
+                    Statement writes = writer.createStatement()) {
                 awaitWatching(rowbell);
                 writes.execute("create table feed (id int primary key, c2 int)");
-                writes.execute("insert into rowbell.rule (name, feed, condition, delivery) values ('d', 'public.feed', 'NEW.c2 > 0', 'durable'),"
-                        + " ('n', 'public.feed', 'NEW.c2 > 0', 'notify')");
+                writes.execute(
+                        "insert into rowbell.rule (name, feed, condition, delivery) values ('d', 'public.feed', 'NEW.c2 > 0', 'durable'),"
+                                + " ('n', 'public.feed', 'NEW.c2 > 0', 'notify')");
                 holds.execute("listen anything");
                 lazy.setAutoCommit(false);
                 holds.execute("select 1");
                 while (number("select (pg_notification_queue_usage() * 100)::int") < 95) {
                     writes.execute("select pg_notify('nobody', i || repeat('x', 7000)) from generate_series(1, 2) i");
                 }
-                await("the warning").atMost(Duration.ofSeconds(30)).until(() -> rowbell.output().contains("the queue of notifications is 9"));
+                await("the warning")
+                        .atMost(Duration.ofSeconds(30))
+                        .until(() -> rowbell.output().contains("the queue of notifications is 9"));
                 writes.execute("insert into feed select i, 1 from generate_series(1, 1000) i");
                 awaitDrained(rowbell);
                 await().until(() -> filed().size() >= 1000);
                 lazy.rollback();
-                await("the queue is read").atMost(Duration.ofSeconds(30)).until(() -> number("select (pg_notification_queue_usage() * 100)::int") < 10);
+                await("the queue is read")
+                        .atMost(Duration.ofSeconds(30))
+                        .until(() -> number("select (pg_notification_queue_usage() * 100)::int") < 10);
                 writes.execute("insert into feed values (1001, 1)");
                 // the durable one and the notification
                 await().atMost(Duration.ofSeconds(30)).until(() -> filed().size() == 1002);
@@ -561,7 +643,9 @@ class FaultIT {
 
     private Path smallDisk() throws IOException, InterruptedException {
         Path disk = Files.createDirectory(dir.resolve("disk"));
-        Assumptions.assumeTrue(run("mount", "-t", "tmpfs", "-o", "size=150m,mode=700", "tmpfs", disk.toString()), "only root can mount a small disk");
+        Assumptions.assumeTrue(
+                run("mount", "-t", "tmpfs", "-o", "size=150m,mode=700", "tmpfs", disk.toString()),
+                "only root can mount a small disk");
         return disk;
     }
 
@@ -587,7 +671,9 @@ class FaultIT {
                 // where it has ended, whoever looks after it starts it again
                 postgres.start();
                 int before = writer.committed.size();
-                await("writers write again").atMost(Duration.ofSeconds(60)).until(() -> writer.committed.size() > before + 1000);
+                await("writers write again")
+                        .atMost(Duration.ofSeconds(60))
+                        .until(() -> writer.committed.size() > before + 1000);
                 writer.close();
                 awaitDrained(rowbell);
                 arrived(writer, filed(), 0);
@@ -609,6 +695,11 @@ class FaultIT {
     }
 
     private static boolean run(String... command) throws IOException, InterruptedException {
-        return new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD).start().waitFor() == 0;
+        return new ProcessBuilder(command)
+                        .redirectErrorStream(true)
+                        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                        .start()
+                        .waitFor()
+                == 0;
     }
 }

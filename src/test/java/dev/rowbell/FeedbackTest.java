@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.feedback.FeedbackTransaction;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,8 +20,6 @@ import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
-
-import dev.rowbell.feedback.FeedbackTransaction;
 import org.apache.camel.Consumer;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -30,10 +29,12 @@ import org.junit.jupiter.api.io.TempDir;
 class FeedbackTest {
 
     /** The shipped sources and file sink, with a routing of the test's own. */
-    private static final String ROUTES = "file:routes/sources.camel.yaml,file:routes/file.camel.yaml,file:%s/*.camel.yaml";
+    private static final String ROUTES =
+            "file:routes/sources.camel.yaml,file:routes/file.camel.yaml,file:%s/*.camel.yaml";
 
     @TempDir
     Path dir;
+
     private final TestDatabase database = TestDatabase.create();
     private final Map<String, String> settings = database.settings();
 
@@ -60,7 +61,9 @@ class FeedbackTest {
 
     @Test
     void aRollbackRaisesNothing() throws SQLException {
-        try (RunningRowbell rowbell = RunningRowbell.start(settings); Connection writer = database.connect(); Statement statement = writer.createStatement()) {
+        try (RunningRowbell rowbell = RunningRowbell.start(settings);
+                Connection writer = database.connect();
+                Statement statement = writer.createStatement()) {
             database.awaitListener("channel_1");
             writer.setAutoCommit(false);
             statement.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"never\", \"rule\": \"r\"}')");
@@ -77,12 +80,15 @@ class FeedbackTest {
 
     @Test
     void twoProcessesShareTenThousandAlertsNoneTwiceNoneLost() {
-        try (RunningRowbell one = RunningRowbell.start(settings); RunningRowbell two = RunningRowbell.start(settings)) {
+        try (RunningRowbell one = RunningRowbell.start(settings);
+                RunningRowbell two = RunningRowbell.start(settings)) {
             for (int batch = 0; batch < 10; batch++) {
                 raise(batch * 1000 + 1, batch * 1000 + 1000);
             }
             await().atMost(Duration.ofSeconds(30)).until(() -> received("id").size() >= 10_000);
-            assertEquals(ids(1, 10_000), received("id").stream().map(Object::toString).sorted().toList());
+            assertEquals(
+                    ids(1, 10_000),
+                    received("id").stream().map(Object::toString).sorted().toList());
             await().until(() -> database.isDelivered());
         }
     }
@@ -106,7 +112,9 @@ class FeedbackTest {
     @Test
     void nothingIsTakenBeforeAllRoutesAreThere() throws IOException {
         String shipped = Files.readString(Path.of("routes/alerts.camel.yaml"));
-        Files.writeString(dir.resolve("alerts.camel.yaml"), shipped.replace("    id: alerts\n", "    id: alerts\n    startupOrder: 3000\n") + """
+        Files.writeString(
+                dir.resolve("alerts.camel.yaml"),
+                shipped.replace("    id: alerts\n", "    id: alerts\n    startupOrder: 3000\n") + """
                 - beans:
                     - name: slow
                       type: dev.rowbell.SlowToStart
@@ -121,8 +129,10 @@ class FeedbackTest {
                 """);
         makeSchema();
         raise(1, 20);
-        SlowToStart.ON_START.set(() -> await().during(Duration.ofMillis(500)).until(() -> database.count("rowbell.feedback") == 20));
-        try (LogLines log = new LogLines("dev.rowbell.feedback.PollErrors"); RunningRowbell second = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
+        SlowToStart.ON_START.set(
+                () -> await().during(Duration.ofMillis(500)).until(() -> database.count("rowbell.feedback") == 20));
+        try (LogLines log = new LogLines("dev.rowbell.feedback.PollErrors");
+                RunningRowbell second = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
             await().until(() -> received("id").size() == 20);
             assertEquals(List.of(), log.lines());
         }
@@ -157,7 +167,9 @@ class FeedbackTest {
         asOneExchange();
         makeSchema();
         layBackwards();
-        try (RunningRowbell rowbell = RunningRowbell.start(settings, "file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:%s/*.camel.yaml".formatted(dir))) {
+        try (RunningRowbell rowbell = RunningRowbell.start(
+                settings,
+                "file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:%s/*.camel.yaml".formatted(dir))) {
             await().until(() -> received("id").equals(List.of("a1")));
         }
     }
@@ -223,7 +235,8 @@ class FeedbackTest {
         makeSchema();
         raise(1, 20_000);
         try (RunningRowbell second = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
-            await().atMost(Duration.ofSeconds(60)).until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
+            await().atMost(Duration.ofSeconds(60))
+                    .until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
             assertEquals(IntStream.rangeClosed(1, 20_000).mapToObj(i -> "a" + i).toList(), received("id"));
             assertEquals(2, new HashSet<>(received("payload")).size());
         }
@@ -235,7 +248,9 @@ class FeedbackTest {
         settings.put("rowbell.feedback.batch", "1");
         makeSchema();
         raise(1, 5);
-        try (RunningRowbell rowbell = RunningRowbell.start(settings, "file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:%s/*.camel.yaml".formatted(dir))) {
+        try (RunningRowbell rowbell = RunningRowbell.start(
+                settings,
+                "file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:%s/*.camel.yaml".formatted(dir))) {
             await().until(() -> received("id").equals(List.of("a1", "a2", "a3", "a4", "a5")));
         }
     }
@@ -265,7 +280,11 @@ class FeedbackTest {
                         + " where datname = current_database() and application_name like 'rowbell%'");
             }
             await().atMost(Duration.ofSeconds(60)).until(() -> database.count("rowbell.feedback") == 0);
-            assertEquals(ids(1, 10_000), database.query("select alert_id from rowbell.delivery").stream().sorted().toList());
+            assertEquals(
+                    ids(1, 10_000),
+                    database.query("select alert_id from rowbell.delivery").stream()
+                            .sorted()
+                            .toList());
         }
     }
 
@@ -301,9 +320,15 @@ class FeedbackTest {
             await().until(() -> database.isDelivered());
             assertEquals(98, received("id").size());
             assertTrue(received("id").stream().noneMatch(id -> id.equals("a13") || id.equals("a17")));
-            assertEquals(List.of("a13", "a17"), database.query("select alert_id from rowbell.dead_letter where sink is null order by 1"));
-            assertEquals(List.of("13"), database.query("select alert -> 'new' ->> 'id' from rowbell.dead_letter where alert_id = 'a13'"));
-            assertTrue(database.query("select last_error from rowbell.dead_letter where alert_id = 'a17'").get(0).contains("division by zero"));
+            assertEquals(
+                    List.of("a13", "a17"),
+                    database.query("select alert_id from rowbell.dead_letter where sink is null order by 1"));
+            assertEquals(
+                    List.of("13"),
+                    database.query("select alert -> 'new' ->> 'id' from rowbell.dead_letter where alert_id = 'a13'"));
+            assertTrue(database.query("select last_error from rowbell.dead_letter where alert_id = 'a17'")
+                    .get(0)
+                    .contains("division by zero"));
         }
     }
 
@@ -312,8 +337,7 @@ class FeedbackTest {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             database.execute("""
                     insert into rowbell.dead_letter (alert_id, alert, attempts, filed, last_error)
-                    values ('a1', '{"id": "a1", "rule": "r"}', 0, now(), 'a typo in a route')""",
-                    "select rowbell.replay(id) from rowbell.dead_letter");
+                    values ('a1', '{"id": "a1", "rule": "r"}', 0, now(), 'a typo in a route')""", "select rowbell.replay(id) from rowbell.dead_letter");
             await().until(() -> received("id").equals(List.of("a1")));
             assertEquals(0, database.count("rowbell.dead_letter"));
             assertEquals(List.of("f"), database.query("select rowbell.replay(4711)"));
@@ -323,19 +347,25 @@ class FeedbackTest {
     @Test
     void aTableOfTheUsersOwnIsAFeedbackTable() {
         // the article's: any columns, crt_time is all that is asked for
-        database.execute("create table public.feedback_table (id bigint, crt_time timestamp default now(), reason text, info jsonb, at date, c2 int, status text)",
+        database.execute(
+                "create table public.feedback_table (id bigint, crt_time timestamp default now(), reason text, info jsonb, at date, c2 int, status text)",
                 "create index on public.feedback_table (crt_time)");
         settings.put("rowbell.feedback.table", "public.feedback_table");
         settings.put("rowbell.source", "orders-db");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
-            database.execute("insert into public.feedback_table values (7, '2026-11-23 08:00', 'c2 overflow', '{\"a\": [1.10, null]}', '2026-01-02', null, 'shipped')");
+            database.execute(
+                    "insert into public.feedback_table values (7, '2026-11-23 08:00', 'c2 overflow', '{\"a\": [1.10, null]}', '2026-01-02', null, 'shipped')");
             await().until(() -> received("id").size() == 1);
             Map<String, Object> alert = AlertFiles.read(dir.resolve("alerts")).get(0);
             assertEquals("c2 overflow", alert.get("reason"));
             assertEquals("orders-db", alert.get("source"));
             assertEquals("firing", alert.get("status"));
-            assertTrue(alert.get("time").toString().startsWith("2026-11-23T"), alert.get("time").toString());
-            assertEquals("{id=7, info={a=[1.10, null]}, at=2026-01-02, c2=null, status=shipped}", alert.get("new").toString());
+            assertTrue(
+                    alert.get("time").toString().startsWith("2026-11-23T"),
+                    alert.get("time").toString());
+            assertEquals(
+                    "{id=7, info={a=[1.10, null]}, at=2026-01-02, c2=null, status=shipped}",
+                    alert.get("new").toString());
             assertEquals(0, database.count("public.feedback_table"));
             database.execute("insert into public.feedback_table (id, crt_time) values (8, null)");
             await().until(() -> received("id").size() == 2 && database.count("public.feedback_table") == 0);
@@ -346,14 +376,18 @@ class FeedbackTest {
     void textOfAllKindsComesOutAsItWentIn() {
         String text = "订单超限 🚨 \"quoted\" 'single' \\ back\nnew line\ttab </script> ${body} {{rowbell.jdbc.url}}";
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
-            database.execute("create table public.feed (id bigint primary key, \"Große Spalte\" text, empty text, big numeric)", """
+            database.execute(
+                    "create table public.feed (id bigint primary key, \"Große Spalte\" text, empty text, big numeric)",
+                    """
                     create function f() returns trigger language plpgsql as $$ begin
                       insert into rowbell.feedback (alert)
                       values (rowbell.alert('текст', 'reason', tg_relid, tg_op, case when tg_op = 'UPDATE' then row_to_json(old) end, row_to_json(new)));
                       return null;
-                    end $$""", "create trigger t after insert or update on feed for each row execute function f()");
+                    end $$""",
+                    "create trigger t after insert or update on feed for each row execute function f()");
             try (Connection connection = database.connect();
-                    var insert = connection.prepareStatement("insert into feed values (1, ?, null, 12345678901234567890.123456789012345678901234567890)")) {
+                    var insert = connection.prepareStatement(
+                            "insert into feed values (1, ?, null, 12345678901234567890.123456789012345678901234567890)")) {
                 insert.setString(1, text);
                 insert.execute();
             } catch (SQLException e) {
@@ -361,11 +395,14 @@ class FeedbackTest {
             }
             database.execute("update feed set empty = '' where id = 1");
             await().until(() -> received("id").size() == 2);
-            Map<String, Object> inserted = AlertFiles.read(dir.resolve("alerts")).get(0);
+            Map<String, Object> inserted =
+                    AlertFiles.read(dir.resolve("alerts")).get(0);
             Map<String, Object> updated = AlertFiles.read(dir.resolve("alerts")).get(1);
             assertEquals("текст", inserted.get("rule"));
             assertEquals(text, ((Map<?, ?>) inserted.get("new")).get("Große Spalte"));
-            assertEquals("12345678901234567890.123456789012345678901234567890", ((Map<?, ?>) inserted.get("new")).get("big").toString());
+            assertEquals(
+                    "12345678901234567890.123456789012345678901234567890",
+                    ((Map<?, ?>) inserted.get("new")).get("big").toString());
             assertEquals(List.of("id", "Große Spalte", "big"), inserted.get("changed"));
             assertEquals(Map.of(), inserted.get("old"));
             assertEquals(List.of("empty"), updated.get("changed"));
@@ -386,7 +423,11 @@ class FeedbackTest {
                     + "('{\"id\": \"a2\", \"rule\": \"r\"}')");
             await().until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
             assertEquals(8, received("id").size() + database.count("rowbell.dead_letter"));
-            assertEquals(0, database.count("rowbell.dead_letter"), () -> database.query("select last_error from rowbell.dead_letter").toString());
+            assertEquals(
+                    0,
+                    database.count("rowbell.dead_letter"),
+                    () -> database.query("select last_error from rowbell.dead_letter")
+                            .toString());
             assertTrue(received("id").containsAll(List.of("a1", "a2")));
         }
     }
@@ -394,12 +435,18 @@ class FeedbackTest {
     @Test
     void anAlertThatPostgresRefusesToFileIsADeadLetterAndTheOthersAreFiled() {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
-            database.execute("alter table rowbell.delivery add constraint picky check (alert_id <> 'a13')",
+            database.execute(
+                    "alter table rowbell.delivery add constraint picky check (alert_id <> 'a13')",
                     "alter table rowbell.bundle add constraint picky check (alerts not like '%\"a13\"%')");
             raise(1, 100);
             await().until(() -> received("id").size() >= 99 && database.isDelivered());
-            assertEquals(ids(1, 100).stream().filter(id -> !id.equals("a13")).toList(), received("id").stream().map(Object::toString).sorted().toList());
-            assertEquals(List.of("file/a13r"), database.query("select sink || '/' || alert_id || ((alert ->> 'payload')::json ->> 'rule') from rowbell.dead_letter"));
+            assertEquals(
+                    ids(1, 100).stream().filter(id -> !id.equals("a13")).toList(),
+                    received("id").stream().map(Object::toString).sorted().toList());
+            assertEquals(
+                    List.of("file/a13r"),
+                    database.query(
+                            "select sink || '/' || alert_id || ((alert ->> 'payload')::json ->> 'rule') from rowbell.dead_letter"));
         }
     }
 
@@ -408,8 +455,10 @@ class FeedbackTest {
      * makes Camel finish it all the same, as a copy of the route may be.
      */
     private String slowRouting() throws IOException {
-        Files.writeString(dir.resolve("sources.camel.yaml"),
-                Files.readString(Path.of("routes/sources.camel.yaml")).replace("    shutdownRunningTask: CompleteAllTasks\n", ""));
+        Files.writeString(
+                dir.resolve("sources.camel.yaml"),
+                Files.readString(Path.of("routes/sources.camel.yaml"))
+                        .replace("    shutdownRunningTask: CompleteAllTasks\n", ""));
         RunningRowbell.writeAlertsRoute(dir, """
                 - delay:
                     asyncDelayed: false
@@ -423,8 +472,10 @@ class FeedbackTest {
     }
 
     private void awaitMiddleOfABatch() {
-        await().pollInterval(Duration.ofMillis(5)).until(() -> database.count("pg_stat_activity where datname = current_database()"
-                + " and application_name = 'rowbell' and state = 'idle in transaction'") > 0);
+        await().pollInterval(Duration.ofMillis(5))
+                .until(() -> database.count("pg_stat_activity where datname = current_database()"
+                                + " and application_name = 'rowbell' and state = 'idle in transaction'")
+                        > 0);
     }
 
     @Test
@@ -442,7 +493,11 @@ class FeedbackTest {
         }
         try (RunningRowbell rowbell = RunningRowbell.start(settings, routes)) {
             await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.feedback") == 0);
-            assertEquals(ids(1, 1000), database.query("select alert_id from rowbell.delivery").stream().sorted().toList());
+            assertEquals(
+                    ids(1, 1000),
+                    database.query("select alert_id from rowbell.delivery").stream()
+                            .sorted()
+                            .toList());
         }
     }
 
@@ -454,9 +509,12 @@ class FeedbackTest {
             await().until(() -> received("id").size() == 1 && database.count("rowbell.feedback") == 0);
             rowbell.context().getRouteController().suspendRoute("feedback");
             Consumer consumer = rowbell.context().getRoute("feedback").getConsumer();
-            FeedbackTransaction transaction = rowbell.context().getRegistry().lookupByNameAndType("rowbellTransaction", FeedbackTransaction.class);
+            FeedbackTransaction transaction = rowbell.context()
+                    .getRegistry()
+                    .lookupByNameAndType("rowbellTransaction", FeedbackTransaction.class);
             assertTrue(transaction.begin(consumer, consumer.getEndpoint()));
-            Exception refused = assertThrows(IllegalStateException.class, () -> transaction.commit(consumer, consumer.getEndpoint(), 1));
+            Exception refused = assertThrows(
+                    IllegalStateException.class, () -> transaction.commit(consumer, consumer.getEndpoint(), 1));
             transaction.rollback(consumer, consumer.getEndpoint(), 0, refused);
             assertTrue(refused.getMessage().contains("of 1 alerts 0 were routed"), refused.getMessage());
         }
@@ -477,7 +535,8 @@ class FeedbackTest {
                           message: bad
                 """);
         try (RunningRowbell rowbell = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
-            database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"x\", \"rule\": \"good\"}'), ('{\"id\": \"x\", \"rule\": \"bad\"}')");
+            database.execute(
+                    "insert into rowbell.feedback (alert) values ('{\"id\": \"x\", \"rule\": \"good\"}'), ('{\"id\": \"x\", \"rule\": \"bad\"}')");
             await().until(() -> received("rule").equals(List.of("good")) && database.count("rowbell.dead_letter") == 1);
             await().until(() -> database.isDelivered());
             assertEquals(List.of("good"), received("rule"));
@@ -494,7 +553,8 @@ class FeedbackTest {
             database.execute("""
                     insert into public.odd values (now(), '1234.50', '{{1,2},{3,4}}', '<a/>', 'infinity', '10:00+02', '\\xdead', 'NaN', '1 day 2 s', '10.0.0.1', null)""");
             await().until(() -> received("id").size() == 1);
-            Map<?, ?> row = (Map<?, ?>) AlertFiles.read(dir.resolve("alerts")).get(0).get("new");
+            Map<?, ?> row =
+                    (Map<?, ?>) AlertFiles.read(dir.resolve("alerts")).get(0).get("new");
             assertTrue(row.get("price").toString().contains("1,234.50"), row.toString());
             assertEquals(List.of(List.of(1, 2), List.of(3, 4)), row.get("grid"));
             assertEquals("<a/>", row.get("doc"));
@@ -514,10 +574,12 @@ class FeedbackTest {
         try (RunningRowbell once = RunningRowbell.start(settings)) {
             assertEquals(0, database.count("rowbell.feedback"));
         }
-        database.execute("create table history as select * from rowbell.flyway_schema_history",
+        database.execute(
+                "create table history as select * from rowbell.flyway_schema_history",
                 "delete from rowbell.flyway_schema_history where version = '5'");
         refuses("could not be brought up to date");
-        database.execute("insert into rowbell.flyway_schema_history select * from history where version = '5'",
+        database.execute(
+                "insert into rowbell.flyway_schema_history select * from history where version = '5'",
                 "update rowbell.flyway_schema_history set success = false where version = '12'");
         refuses("could not be brought up to date");
         settings.put("rowbell.migrate", "false");
@@ -528,7 +590,8 @@ class FeedbackTest {
     }
 
     private void refuses(String words) {
-        Exception refused = assertThrows(Exception.class, () -> RunningRowbell.start(settings).close());
+        Exception refused = assertThrows(
+                Exception.class, () -> RunningRowbell.start(settings).close());
         assertTrue(Errors.forUser(refused).contains(words), () -> Errors.forUser(refused));
     }
 
@@ -538,9 +601,13 @@ class FeedbackTest {
             assertEquals(0, database.count("rowbell.feedback"));
         }
         String role = "rowbell_of_" + database.name();
-        Matcher grants = Pattern.compile("```sql\n *(grant rowbell_consumer .*?)```", Pattern.DOTALL).matcher(Files.readString(Path.of("docs/schema.md")));
+        Matcher grants = Pattern.compile("```sql\n *(grant rowbell_consumer .*?)```", Pattern.DOTALL)
+                .matcher(Files.readString(Path.of("docs/schema.md")));
         assertTrue(grants.find());
-        database.execute("drop role if exists " + role, "create role " + role + " login password 'pw'", grants.group(1).replace("to rowbell;", "to " + role + ";"),
+        database.execute(
+                "drop role if exists " + role,
+                "create role " + role + " login password 'pw'",
+                grants.group(1).replace("to rowbell;", "to " + role + ";"),
                 "insert into rowbell.silence (rule, until, why) values ('quiet', now() + interval '1 h', 'a test')");
         settings.putAll(Map.of("rowbell.migrate", "false", "rowbell.jdbc.user", role, "rowbell.jdbc.password", "pw"));
         settings.put("rowbell.http.url", "http://127.0.0.1:1/");
@@ -550,17 +617,24 @@ class FeedbackTest {
         settings.put("rowbell.outbox.poll", "50ms");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(1, 10);
-            await().until(() -> received("id").size() == 10 && database.count("rowbell.dead_letter where sink = 'http'") == 10);
+            await().until(() ->
+                    received("id").size() == 10 && database.count("rowbell.dead_letter where sink = 'http'") == 10);
             assertEquals(0, database.count("rowbell.delivery"));
             database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"q\", \"rule\": \"quiet\"}')");
             await().until(() -> database.count("rowbell.feedback") == 0);
         }
         assertEquals(List.of("1"), database.query("select silenced from rowbell.silence"));
-        try (Connection connection = database.connectAs(role, "pw"); Statement statement = connection.createStatement()) {
-            for (String denied : List.of("insert into rowbell.rule (name, feed, condition) values ('evil', 'public.feed', 'true')",
-                    "insert into rowbell.silence (until, why) values (now(), 'evil')", "drop table rowbell.delivery",
+        try (Connection connection = database.connectAs(role, "pw");
+                Statement statement = connection.createStatement()) {
+            for (String denied : List.of(
+                    "insert into rowbell.rule (name, feed, condition) values ('evil', 'public.feed', 'true')",
+                    "insert into rowbell.silence (until, why) values (now(), 'evil')",
+                    "drop table rowbell.delivery",
                     "select rowbell.apply_rules('x', '[]')")) {
-                assertEquals("42501", assertThrows(SQLException.class, () -> statement.execute(denied), denied).getSQLState());
+                assertEquals(
+                        "42501",
+                        assertThrows(SQLException.class, () -> statement.execute(denied), denied)
+                                .getSQLState());
             }
         }
     }

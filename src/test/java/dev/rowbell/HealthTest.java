@@ -19,7 +19,6 @@ import java.util.Map;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -31,6 +30,7 @@ class HealthTest {
 
     @TempDir
     Path dir;
+
     private final TestDatabase database = TestDatabase.createWithSchema();
     private final Map<String, String> settings = database.settings();
     private final WebReceiver web = new WebReceiver();
@@ -61,8 +61,11 @@ class HealthTest {
     /** Status and body. */
     private String get(String path) {
         try {
-            HttpResponse<String> response = client.send(HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/observe/" + path))
-                    .timeout(Duration.ofSeconds(20)).build(), HttpResponse.BodyHandlers.ofString());
+            HttpResponse<String> response = client.send(
+                    HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/observe/" + path))
+                            .timeout(Duration.ofSeconds(20))
+                            .build(),
+                    HttpResponse.BodyHandlers.ofString());
             return response.statusCode() + " " + response.body();
         } catch (IOException | InterruptedException e) {
             throw new IllegalStateException(e);
@@ -75,8 +78,12 @@ class HealthTest {
 
     /** What is wrong, in words that match. */
     private void awaitDown(String words) {
-        await(words).atMost(Duration.ofSeconds(60)).until(() -> get("health/ready"),
-                answer -> answer.startsWith("503 ") && Pattern.compile(words).matcher(answer).find());
+        await(words)
+                .atMost(Duration.ofSeconds(60))
+                .until(
+                        () -> get("health/ready"),
+                        answer -> answer.startsWith("503 ")
+                                && Pattern.compile(words).matcher(answer).find());
         assertTrue(get("health/live").startsWith("200 "), "a restart would not help");
     }
 
@@ -105,7 +112,8 @@ class HealthTest {
         settings.put("rowbell.health.max-age", "5m");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             awaitReady();
-            database.execute("insert into rowbell.delivery (sink, alert_id, alert, filed) values ('nobody', 'a', '{}', now() - interval '301 s')");
+            database.execute(
+                    "insert into rowbell.delivery (sink, alert_id, alert, filed) values ('nobody', 'a', '{}', now() - interval '301 s')");
             awaitDown("outbox:nobody: the oldest of 1 has been waiting for 30\\d s");
             database.execute("delete from rowbell.delivery");
             awaitReady();
@@ -116,7 +124,9 @@ class HealthTest {
     @Tag("long")
     void aDatabaseThatIsAwayAndAListenerThatIsGoneAreSaidAndSaidToBeBack() throws IOException {
         try (TcpProxy network = new TcpProxy(database.port())) {
-            settings.put("rowbell.jdbc.url", "jdbc:postgresql://localhost:%d/%s?socketTimeout=2".formatted(network.port(), database.name()));
+            settings.put(
+                    "rowbell.jdbc.url",
+                    "jdbc:postgresql://localhost:%d/%s?socketTimeout=2".formatted(network.port(), database.name()));
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
                 awaitReady();
                 network.refuse(true);
@@ -136,20 +146,23 @@ class HealthTest {
     }
 
     private double figure(String series) {
-        Matcher line = Pattern.compile("^" + Pattern.quote(series) + " (\\S+)$", Pattern.MULTILINE).matcher(get("metrics"));
+        Matcher line = Pattern.compile("^" + Pattern.quote(series) + " (\\S+)$", Pattern.MULTILINE)
+                .matcher(get("metrics"));
         return line.find() ? Double.parseDouble(line.group(1)) : Double.NaN;
     }
 
     @Test
     void figuresSayWhatCameWhatWentAndWhatWaits() throws IOException {
         web.answer(request -> web.requests().size() <= 3 ? 500 : 200);
-        database.execute("insert into rowbell.silence (rule, until, why) values ('quiet', now() + interval '1 h', 'a test')",
+        database.execute(
+                "insert into rowbell.silence (rule, until, why) values ('quiet', now() + interval '1 h', 'a test')",
                 "insert into rowbell.delivery (sink, alert_id, alert, due) select 'nobody', i::text, '{}', now() + interval '1 h' from generate_series(1, 7) i");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             awaitReady();
             database.awaitListener("channel_1");
             raise(20);
-            database.execute("select pg_notify('channel_1', '{\"id\": \"n\", \"rule\": \"n\", \"status\": \"resolved\"}')",
+            database.execute(
+                    "select pg_notify('channel_1', '{\"id\": \"n\", \"rule\": \"n\", \"status\": \"resolved\"}')",
                     "insert into rowbell.feedback (alert) values ('{\"id\": \"q\", \"rule\": \"quiet\"}')");
             awaitFigure(21, "rowbell_deliveries_total{outcome=\"delivered\",sink=\"http\"}");
             // of the last, which is silenced, no sink says that it has come
@@ -179,7 +192,8 @@ class HealthTest {
         String documented = Files.readString(Path.of("docs/metrics.md"));
         String drawn = Files.readString(Path.of("docs/grafana.json"));
         TreeSet<String> names = new TreeSet<>();
-        Matcher type = Pattern.compile("^# TYPE (rowbell_\\w+) ", Pattern.MULTILINE).matcher(metrics);
+        Matcher type =
+                Pattern.compile("^# TYPE (rowbell_\\w+) ", Pattern.MULTILINE).matcher(metrics);
         while (type.find()) {
             names.add(type.group(1));
         }
@@ -188,7 +202,9 @@ class HealthTest {
         Matcher drawnName = Pattern.compile("rowbell_\\w+").matcher(drawn);
         while (drawnName.find()) {
             String name = drawnName.group().replaceFirst("_(bucket|count|sum)$", "");
-            assertTrue(documented.contains("`" + name), "the dashboard draws " + name + ", which is not in docs/metrics.md");
+            assertTrue(
+                    documented.contains("`" + name),
+                    "the dashboard draws " + name + ", which is not in docs/metrics.md");
         }
     }
 }

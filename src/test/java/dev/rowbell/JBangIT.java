@@ -19,7 +19,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -36,8 +35,13 @@ class JBangIT {
         TestDatabase database = TestDatabase.create();
         installed();
         Files.copy(Path.of("application.properties"), dir.resolve("application.properties"));
-        List<String> command = new ArrayList<>(List.of("-Dmaven.repo.local=" + repository, "-cp", commandLine(),
-                Path.of("src/test/jbang/CamelJBang.java").toAbsolutePath().toString(), "run", "application.properties"));
+        List<String> command = new ArrayList<>(List.of(
+                "-Dmaven.repo.local=" + repository,
+                "-cp",
+                commandLine(),
+                Path.of("src/test/jbang/CamelJBang.java").toAbsolutePath().toString(),
+                "run",
+                "application.properties"));
         Files.createDirectory(dir.resolve("routes"));
         try (DirectoryStream<Path> routes = Files.newDirectoryStream(Path.of("routes"))) {
             for (Path route : routes) {
@@ -53,18 +57,26 @@ class JBangIT {
         settings.put("rowbell.health.enabled", "true");
         settings.put("rowbell.health.port", String.valueOf(port));
         try (Program camel = Program.java(dir, settings, command.toArray(String[]::new))) {
-            await().atMost(Duration.ofSeconds(120)).failFast(() -> assertEquals(true, camel.isAlive(), camel.output()))
+            await().atMost(Duration.ofSeconds(120))
+                    .failFast(() -> assertEquals(true, camel.isAlive(), camel.output()))
                     .until(() -> camel.output().contains("(rowbell) started"));
             database.awaitListener("channel_1");
-            database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"durable\", \"rule\": \"r\"}')",
+            database.execute(
+                    "insert into rowbell.feedback (alert) values ('{\"id\": \"durable\", \"rule\": \"r\"}')",
                     "select pg_notify('channel_1', 'Resone:c2 overflow::{\"id\": 2}')");
-            await().atMost(Duration.ofSeconds(20)).until(() -> AlertFiles.read(dir.resolve("alerts")).size() == 2);
+            await().atMost(Duration.ofSeconds(20))
+                    .until(() -> AlertFiles.read(dir.resolve("alerts")).size() == 2);
             assertEquals(true, AlertFiles.values(dir.resolve("alerts"), "id").contains("durable"));
-            assertEquals(true, AlertFiles.values(dir.resolve("alerts"), "reason").contains("c2 overflow"));
+            assertEquals(
+                    true, AlertFiles.values(dir.resolve("alerts"), "reason").contains("c2 overflow"));
             HttpClient client = HttpClient.newHttpClient();
             for (String path : List.of("health/ready", "metrics")) {
                 URI uri = URI.create("http://127.0.0.1:" + port + "/observe/" + path);
-                assertEquals(200, client.send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofString()).statusCode(), path);
+                assertEquals(
+                        200,
+                        client.send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofString())
+                                .statusCode(),
+                        path);
             }
         }
     }
@@ -72,7 +84,8 @@ class JBangIT {
     /** The local repository as {@code mvn install} would leave it, without touching the one of who runs the test: links but for Rowbell. */
     private void installed() throws IOException {
         Path own = Path.of(System.getProperty("maven.repo"));
-        Path version = Files.createDirectories(repository.resolve("dev/rowbell/rowbell/" + System.getProperty("rowbell.version")));
+        Path version = Files.createDirectories(
+                repository.resolve("dev/rowbell/rowbell/" + System.getProperty("rowbell.version")));
         try (DirectoryStream<Path> groups = Files.newDirectoryStream(own)) {
             for (Path group : groups) {
                 Path link = repository.resolve(group.getFileName());
@@ -89,11 +102,21 @@ class JBangIT {
     private String commandLine() throws IOException {
         Path classPath = dir.resolve("class-path");
         boolean windows = File.separatorChar == '\\';
-        try (Program maven = Program.start(Path.of("."), Map.of(), List.of(
-                Path.of(System.getProperty("maven.home"), "bin", windows ? "mvn.cmd" : "mvn").toString(), "-B", "-q", "-f", "src/test/jbang/pom.xml",
-                "-Dcamel.version=" + System.getProperty("camel.version"), "-Dmaven.repo.local=" + System.getProperty("maven.repo"),
-                "org.apache.maven.plugins:maven-dependency-plugin:" + System.getProperty("dependency-plugin.version") + ":build-classpath",
-                "-Dmdep.outputFile=" + classPath))) {
+        try (Program maven = Program.start(
+                Path.of("."),
+                Map.of(),
+                List.of(
+                        Path.of(System.getProperty("maven.home"), "bin", windows ? "mvn.cmd" : "mvn")
+                                .toString(),
+                        "-B",
+                        "-q",
+                        "-f",
+                        "src/test/jbang/pom.xml",
+                        "-Dcamel.version=" + System.getProperty("camel.version"),
+                        "-Dmaven.repo.local=" + System.getProperty("maven.repo"),
+                        "org.apache.maven.plugins:maven-dependency-plugin:"
+                                + System.getProperty("dependency-plugin.version") + ":build-classpath",
+                        "-Dmdep.outputFile=" + classPath))) {
             assertEquals(0, maven.exitWithin(300), maven.output());
         }
         return Files.readString(classPath).strip();

@@ -17,9 +17,7 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
-
 import javax.sql.DataSource;
-
 import org.apache.camel.CamelContext;
 import org.apache.camel.builder.RouteBuilder;
 import org.apache.camel.impl.DefaultCamelContext;
@@ -32,10 +30,12 @@ import org.springframework.jdbc.datasource.AbstractDataSource;
 /** Alerts that come as notifications, over a listener that always comes back. */
 class ListenTest {
 
-    private static final String LISTENERS = "pg_stat_activity where datname = current_database() and application_name = 'rowbell listen'";
+    private static final String LISTENERS =
+            "pg_stat_activity where datname = current_database() and application_name = 'rowbell listen'";
 
     @TempDir
     Path alerts;
+
     private final TestDatabase database = TestDatabase.create();
     private final Map<String, String> settings = database.settings();
 
@@ -46,11 +46,13 @@ class ListenTest {
     }
 
     private void awaitListeners(int count) {
-        await().atMost(Duration.ofSeconds(20)).until(() -> database.count(LISTENERS + " and query ilike 'listen%'") == count);
+        await().atMost(Duration.ofSeconds(20))
+                .until(() -> database.count(LISTENERS + " and query ilike 'listen%'") == count);
     }
 
     private void send(String channel, String payload) {
-        try (Connection connection = database.connect(); PreparedStatement notify = connection.prepareStatement("select pg_notify(?, ?)")) {
+        try (Connection connection = database.connect();
+                PreparedStatement notify = connection.prepareStatement("select pg_notify(?, ?)")) {
             notify.setString(1, channel);
             notify.setString(2, payload);
             notify.execute();
@@ -88,7 +90,9 @@ class ListenTest {
             assertEquals("", receive(3).get("payload"));
 
             // as they are, whatever Camel makes of such words elsewhere
-            String[] odd = { "'single quoted'", "\"a\" and \"b\"", "'a', 'b'", "null", "${body}", "{{rowbell.jdbc.url}}", "true" };
+            String[] odd = {
+                "'single quoted'", "\"a\" and \"b\"", "'a', 'b'", "null", "${body}", "{{rowbell.jdbc.url}}", "true"
+            };
             for (int i = 0; i < odd.length; i++) {
                 send("channel_1", odd[i]);
                 assertEquals(odd[i], String.valueOf(receive(4 + i).get("payload")));
@@ -116,7 +120,9 @@ class ListenTest {
                 assertEquals("n" + i, receive(i).get("id"));
                 List<String> before = database.query("select pid from " + LISTENERS);
                 database.execute("select pg_terminate_backend(pid) from " + LISTENERS);
-                await().atMost(Duration.ofSeconds(20)).until(() -> database.query("select pid from " + LISTENERS).stream().noneMatch(before::contains));
+                await().atMost(Duration.ofSeconds(20))
+                        .until(() -> database.query("select pid from " + LISTENERS).stream()
+                                .noneMatch(before::contains));
             }
             awaitListeners(2);
             send("channel_1", "{\"id\": \"last\", \"rule\": \"r\"}");
@@ -133,9 +139,11 @@ class ListenTest {
         settings.put("rowbell.feedback.poll", "1h");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             awaitListeners(2);
-            database.execute("select pg_terminate_backend(pid) from " + LISTENERS,
+            database.execute(
+                    "select pg_terminate_backend(pid) from " + LISTENERS,
                     "insert into rowbell.feedback (alert) values ('{\"id\": \"in the gap\", \"rule\": \"r\"}')");
-            await().atMost(Duration.ofSeconds(10)).until(() -> AlertFiles.values(alerts, "id").equals(List.of("in the gap")));
+            await().atMost(Duration.ofSeconds(10))
+                    .until(() -> AlertFiles.values(alerts, "id").equals(List.of("in the gap")));
         }
     }
 
@@ -163,15 +171,19 @@ class ListenTest {
     }
 
     private long threads(String name) {
-        return Thread.getAllStackTraces().keySet().stream().filter(thread -> thread.getName().contains(name)).count();
+        return Thread.getAllStackTraces().keySet().stream()
+                .filter(thread -> thread.getName().contains(name))
+                .count();
     }
 
     @Test
     void aServerThatIsDownAtTheStartIsWaitedFor() throws Exception {
         try (TcpProxy network = new TcpProxy(database.port())) {
-            settings.put("rowbell.jdbc.url", "jdbc:postgresql://localhost:%d/%s".formatted(network.port(), database.name()));
+            settings.put(
+                    "rowbell.jdbc.url", "jdbc:postgresql://localhost:%d/%s".formatted(network.port(), database.name()));
             network.refuse(true);
-            CompletableFuture<RunningRowbell> starting = CompletableFuture.supplyAsync(() -> RunningRowbell.start(settings));
+            CompletableFuture<RunningRowbell> starting =
+                    CompletableFuture.supplyAsync(() -> RunningRowbell.start(settings));
             await().until(() -> network.refused() >= 2);
             assertFalse(starting.isDone());
             network.refuse(false);
@@ -187,7 +199,8 @@ class ListenTest {
     @Tag("long")
     void aStopWhileTheServerIsAwayLeavesNoThreadAndNoConnection() throws IOException {
         try (TcpProxy network = new TcpProxy(database.port())) {
-            settings.put("rowbell.jdbc.url", "jdbc:postgresql://localhost:%d/%s".formatted(network.port(), database.name()));
+            settings.put(
+                    "rowbell.jdbc.url", "jdbc:postgresql://localhost:%d/%s".formatted(network.port(), database.name()));
             long before = threads("listen:");
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
                 awaitListeners(2);
@@ -204,9 +217,12 @@ class ListenTest {
     @Test
     @Tag("long")
     void ofSeveralHostsTheOneThatAnswersIsTaken() throws IOException {
-        try (TcpProxy first = new TcpProxy(database.port()); TcpProxy second = new TcpProxy(database.port())) {
-            settings.put("rowbell.jdbc.url", "jdbc:postgresql://localhost:%d,localhost:%d/%s?targetServerType=primary".formatted(first.port(),
-                    second.port(), database.name()));
+        try (TcpProxy first = new TcpProxy(database.port());
+                TcpProxy second = new TcpProxy(database.port())) {
+            settings.put(
+                    "rowbell.jdbc.url",
+                    "jdbc:postgresql://localhost:%d,localhost:%d/%s?targetServerType=primary"
+                            .formatted(first.port(), second.port(), database.name()));
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
                 awaitListeners(2);
                 for (int i = 0; i < 3; i++) {
@@ -214,8 +230,10 @@ class ListenTest {
                     (i % 2 == 0 ? second : first).refuse(false);
                     down.refuse(true);
                     String id = "after failover " + i;
-                    database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"%s\", \"rule\": \"r\"}')".formatted(id));
-                    await().atMost(Duration.ofSeconds(30)).until(() -> AlertFiles.values(alerts, "id").contains(id));
+                    database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"%s\", \"rule\": \"r\"}')"
+                            .formatted(id));
+                    await().atMost(Duration.ofSeconds(30))
+                            .until(() -> AlertFiles.values(alerts, "id").contains(id));
                     awaitListeners(2);
                     send("channel_1", "{\"id\": \"notified %s\", \"rule\": \"r\"}".formatted(id));
                     await().until(() -> AlertFiles.values(alerts, "id").contains("notified " + id));
@@ -248,7 +266,8 @@ class ListenTest {
             camel.addRoutes(new RouteBuilder() {
                 @Override
                 public void configure() {
-                    from("pgevent:///test/remembered?datasource=#mine").process(exchange -> heard.add(exchange.getIn().getBody(String.class)));
+                    from("pgevent:///test/remembered?datasource=#mine")
+                            .process(exchange -> heard.add(exchange.getIn().getBody(String.class)));
                 }
             });
             camel.start();
@@ -275,14 +294,17 @@ class ListenTest {
         settings.put("rowbell.channels", "");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             awaitListeners(1);
-            assertTrue(rowbell.context().getRoutes().stream().noneMatch(route -> route.getRouteId().equals("notifications")));
+            assertTrue(rowbell.context().getRoutes().stream()
+                    .noneMatch(route -> route.getRouteId().equals("notifications")));
         }
     }
 
     @Test
     void aConnectionThatWentSilentIsNoticedAndReplaced() throws IOException {
         try (TcpProxy network = new TcpProxy(database.port())) {
-            settings.put("rowbell.jdbc.url", "jdbc:postgresql://localhost:%d/%s?socketTimeout=2".formatted(network.port(), database.name()));
+            settings.put(
+                    "rowbell.jdbc.url",
+                    "jdbc:postgresql://localhost:%d/%s?socketTimeout=2".formatted(network.port(), database.name()));
             settings.put("rowbell.listen.heartbeat", "500ms");
             settings.put("rowbell.feedback.poll", "1h");
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
@@ -292,14 +314,23 @@ class ListenTest {
                 List<String> silent = database.query("select pid from " + LISTENERS);
 
                 network.cutSilently();
-                await().atMost(Duration.ofSeconds(20)).until(() -> database.count(
-                        LISTENERS + " and query ilike 'listen%' and pid not in (" + String.join(",", silent) + ")") >= 1);
-                database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"durable\", \"rule\": \"r\"}')");
-                await().atMost(Duration.ofSeconds(30)).until(() -> AlertFiles.values(alerts, "id").contains("durable"));
-                // the lock that only one may hold goes with the silent session, which the server ends in its own time: here at once
-                database.execute("select pg_terminate_backend(pid) from pg_stat_activity where pid in (" + String.join(",", silent) + ")");
-                await().atMost(Duration.ofSeconds(20)).until(() -> database.count(
-                        LISTENERS + " and query ilike 'listen \"channel_1%' and pid not in (" + String.join(",", silent) + ")") == 1);
+                await().atMost(Duration.ofSeconds(20))
+                        .until(() -> database.count(LISTENERS + " and query ilike 'listen%' and pid not in ("
+                                        + String.join(",", silent) + ")")
+                                >= 1);
+                database.execute(
+                        "insert into rowbell.feedback (alert) values ('{\"id\": \"durable\", \"rule\": \"r\"}')");
+                await().atMost(Duration.ofSeconds(30))
+                        .until(() -> AlertFiles.values(alerts, "id").contains("durable"));
+                // the lock that only one may hold goes with the silent session, which the server ends in its own time:
+                // here at once
+                database.execute("select pg_terminate_backend(pid) from pg_stat_activity where pid in ("
+                        + String.join(",", silent) + ")");
+                await().atMost(Duration.ofSeconds(20))
+                        .until(() ->
+                                database.count(LISTENERS + " and query ilike 'listen \"channel_1%' and pid not in ("
+                                                + String.join(",", silent) + ")")
+                                        == 1);
                 send("channel_1", "{\"id\": \"after\", \"rule\": \"r\"}");
                 await().until(() -> AlertFiles.values(alerts, "id").contains("after"));
                 assertEquals(3, AlertFiles.read(alerts).size());

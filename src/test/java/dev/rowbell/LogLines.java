@@ -1,10 +1,9 @@
 package dev.rowbell;
 
-import java.util.List;
-
 import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.read.ListAppender;
+import java.util.List;
 import org.slf4j.LoggerFactory;
 
 /** What an operator reads of one part of Rowbell: {@code WARN the message}. */
@@ -27,7 +26,9 @@ public final class LogLines implements AutoCloseable {
         synchronized (events) {
             logged = List.copyOf(events.list);
         }
-        return logged.stream().map(event -> event.getLevel() + " " + event.getFormattedMessage()).toList();
+        return logged.stream()
+                .map(event -> event.getLevel() + " " + event.getFormattedMessage())
+                .toList();
     }
 
     public void clear() {

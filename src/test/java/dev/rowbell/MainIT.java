@@ -26,7 +26,6 @@ import java.util.Properties;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
-
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -40,7 +39,9 @@ class MainIT {
 
     private static String await(Program program, String pattern) {
         Pattern expected = Pattern.compile(pattern);
-        Awaitility.await(pattern).atMost(Duration.ofSeconds(30)).failFast("ended", () -> !program.isAlive())
+        Awaitility.await(pattern)
+                .atMost(Duration.ofSeconds(30))
+                .failFast("ended", () -> !program.isAlive())
                 .until(() -> expected.matcher(program.output()).find());
         Matcher found = expected.matcher(program.output());
         assertTrue(found.find());
@@ -56,7 +57,8 @@ class MainIT {
     }
 
     private static long rowsOfFeed(String url) throws SQLException {
-        try (Connection connection = DriverManager.getConnection(url); Statement statement = connection.createStatement();
+        try (Connection connection = DriverManager.getConnection(url);
+                Statement statement = connection.createStatement();
                 ResultSet row = statement.executeQuery("select count(*) from public.feed")) {
             row.next();
             return row.getLong(1);
@@ -65,8 +67,12 @@ class MainIT {
 
     /** The embedded PostgreSQL's process; dead once it is a zombie nobody collects. */
     private boolean postgresRuns() {
-        return ProcessHandle.allProcesses().anyMatch(process -> process.info().commandLine().orElse("").contains(dir.resolve(".rowbell").toString())
-                && process.info().command().orElse("").endsWith("postgres"));
+        return ProcessHandle.allProcesses()
+                .anyMatch(process -> process.info()
+                                .commandLine()
+                                .orElse("")
+                                .contains(dir.resolve(".rowbell").toString())
+                        && process.info().command().orElse("").endsWith("postgres"));
     }
 
     /** As the README says. */
@@ -76,13 +82,15 @@ class MainIT {
         String jar = Path.of("target/rowbell.jar").toAbsolutePath().toString();
         String archive = dir.resolve("rowbell.jsa").toString();
         Map<String, String> settings = TestDatabase.create().settings();
-        try (Program rowbell = Program.java(dir, settings, "-XX:ArchiveClassesAtExit=" + archive, "-Xlog:cds=error", "-jar", jar)) {
+        try (Program rowbell =
+                Program.java(dir, settings, "-XX:ArchiveClassesAtExit=" + archive, "-Xlog:cds=error", "-jar", jar)) {
             await(rowbell, "Rowbell is watching");
             rowbell.terminate();
             rowbell.exitWithin(60);
             assertFalse(rowbell.output().contains("[cds]"), rowbell.output());
         }
-        try (Program rowbell = Program.java(dir, settings, "-XX:SharedArchiveFile=" + archive, "-Xlog:class+load", "-jar", jar)) {
+        try (Program rowbell =
+                Program.java(dir, settings, "-XX:SharedArchiveFile=" + archive, "-Xlog:class+load", "-jar", jar)) {
             await(rowbell, "dev\\.rowbell\\.Main source: shared objects file");
             await(rowbell, "org\\.apache\\.camel\\.\\S+ source: shared objects file");
             await(rowbell, "Rowbell is watching");
@@ -94,7 +102,10 @@ class MainIT {
         String url;
         long rows;
         int alerts;
-        ends(2, Program.rowbell(dir, Map.of(), "rules", "list"), "rowbell: .*there is no database in rowbell.embedded.dir=");
+        ends(
+                2,
+                Program.rowbell(dir, Map.of(), "rules", "list"),
+                "rowbell: .*there is no database in rowbell.embedded.dir=");
         try (Program rowbell = Program.rowbell(dir, Map.of())) {
             url = await(rowbell, "connect +(jdbc:postgresql://\\S+)");
             await(rowbell, "Rowbell is watching PostgreSQL 18\\.\\d+, embedded");
@@ -104,13 +115,17 @@ class MainIT {
             await(rowbell, "mail +off: set rowbell\\.mail\\.host");
             await(rowbell, "warning c2-overflow public\\.feed id=\\d+: c1 \\S+ → \\d+, c2 \\S+ → \\d+\\d{4}");
             await(rowbell, "critical c4-negative public\\.feed id=\\d+: .*c4 (\\S+ → )?-\\d+");
-            Awaitility.await().until(() -> AlertFiles.read(dir.resolve("alerts")).size() >= 2);
+            Awaitility.await()
+                    .until(() -> AlertFiles.read(dir.resolve("alerts")).size() >= 2);
             assertTrue(postgresRuns());
-            try (Connection connection = DriverManager.getConnection(url); Statement statement = connection.createStatement();
-                    ResultSet row = statement.executeQuery("select current_setting('fsync') || current_setting('synchronous_commit')")) {
+            try (Connection connection = DriverManager.getConnection(url);
+                    Statement statement = connection.createStatement();
+                    ResultSet row = statement.executeQuery(
+                            "select current_setting('fsync') || current_setting('synchronous_commit')")) {
                 row.next();
                 assertEquals("onon", row.getString(1));
-                // for rules test below, and out of the demo's way, which soon writes over what it has raised an alert for
+                // for rules test below, and out of the demo's way, which soon writes over what it has raised an alert
+                // for
                 statement.execute("insert into public.feed (id, c2) values (1000000, 20000)");
             }
             try (Program second = Program.rowbell(dir, Map.of())) {
@@ -118,7 +133,10 @@ class MainIT {
                 assertTrue(second.output().contains("rowbell.embedded.dir"), second.output());
             }
             // in the database of the Rowbell that runs
-            ends(0, Program.rowbell(dir, Map.of(), "rules", "list"), "rule +feed .*\nc2-overflow +public\\.feed .*\nc4-negative +public\\.feed .*\n");
+            ends(
+                    0,
+                    Program.rowbell(dir, Map.of(), "rules", "list"),
+                    "rule +feed .*\nc2-overflow +public\\.feed .*\nc4-negative +public\\.feed .*\n");
             rows = rowsOfFeed(url);
             rowbell.terminate();
             rowbell.exitWithin(5);
@@ -127,7 +145,10 @@ class MainIT {
             assertFalse(rowbell.output().contains("Exception"), rowbell.output());
         }
         // in one that is started for it
-        ends(0, Program.rowbell(dir, Map.of(), "rules", "test", "c2-overflow", "--limit", "1"), "\\{\"id\":\\d+,.*}\n1 row shown, .*\n");
+        ends(
+                0,
+                Program.rowbell(dir, Map.of(), "rules", "test", "c2-overflow", "--limit", "1"),
+                "\\{\"id\":\\d+,.*}\n1 row shown, .*\n");
         assertFalse(postgresRuns());
         try (Program rowbell = Program.rowbell(dir, Map.of("rowbell.demo", "false"))) {
             await(rowbell, "rowbell\\.rules=file:rules\\.yaml: there is no such file");
@@ -173,22 +194,37 @@ class MainIT {
                   <root level="INFO"><appender-ref ref="own"/></root>
                 </configuration>
                 """);
-        Map<String, String> environment = Map.of("rowbell.source", "from-the-environment", "rowbell.health.enabled", "true", "rowbell.health.port",
+        Map<String, String> environment = Map.of(
+                "rowbell.source",
+                "from-the-environment",
+                "rowbell.health.enabled",
+                "true",
+                "rowbell.health.port",
                 String.valueOf(port));
-        try (Program rowbell = Program.java(dir, environment, "-Dlogback.configurationFile=own.xml", "-jar",
+        try (Program rowbell = Program.java(
+                dir,
+                environment,
+                "-Dlogback.configurationFile=own.xml",
+                "-jar",
                 Path.of("target/rowbell.jar").toAbsolutePath().toString())) {
             await(rowbell, "connect +" + database.url());
             await(rowbell, "file +on: elsewhere");
             assertFalse(rowbell.output().contains("http "), rowbell.output());
             database.execute("insert into rowbell.feedback (alert) values ('{\"rule\": \"r\"}')");
-            Awaitility.await().until(() -> AlertFiles.values(dir.resolve("elsewhere"), "source").equals(List.of("from-the-environment")));
+            Awaitility.await()
+                    .until(() -> AlertFiles.values(dir.resolve("elsewhere"), "source")
+                            .equals(List.of("from-the-environment")));
             await(rowbell, "(?m)^my own warning r$");
             await(rowbell, "health +http://127.0.0.1:" + port + "/observe/health");
             // by now it is there, though it starts after the routes
             HttpClient client = HttpClient.newHttpClient();
             for (String path : List.of("health/ready", "metrics")) {
                 URI uri = URI.create("http://127.0.0.1:" + port + "/observe/" + path);
-                assertEquals(200, client.send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.discarding()).statusCode(), path);
+                assertEquals(
+                        200,
+                        client.send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.discarding())
+                                .statusCode(),
+                        path);
             }
         }
     }
@@ -215,17 +251,28 @@ class MainIT {
         try (Program rowbell = Program.rowbell(dir, settings)) {
             await(rowbell, "Rowbell is watching");
             HttpClient client = HttpClient.newHttpClient();
-            assertEquals("good morning", client.send(HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/hello")).build(),
-                    HttpResponse.BodyHandlers.ofString()).body());
-            assertEquals(200, client.send(HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/observe/metrics")).build(),
-                    HttpResponse.BodyHandlers.discarding()).statusCode());
+            assertEquals(
+                    "good morning",
+                    client.send(
+                                    HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/hello"))
+                                            .build(),
+                                    HttpResponse.BodyHandlers.ofString())
+                            .body());
+            assertEquals(
+                    200,
+                    client.send(
+                                    HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/observe/metrics"))
+                                            .build(),
+                                    HttpResponse.BodyHandlers.discarding())
+                            .statusCode());
         }
     }
 
     private void refuses(Map<String, String> settings, String... words) {
         try (Program rowbell = Program.rowbell(dir, settings)) {
             assertEquals(2, rowbell.exitWithin(30), rowbell.output());
-            List<String> lines = rowbell.output().lines().filter(line -> !line.isBlank()).toList();
+            List<String> lines =
+                    rowbell.output().lines().filter(line -> !line.isBlank()).toList();
             assertEquals(1, lines.size(), rowbell.output());
             for (String word : words) {
                 assertTrue(lines.get(0).contains(word), lines.get(0));
@@ -237,14 +284,25 @@ class MainIT {
     @Tag("long")
     void aWrongSettingIsOneLineThatNamesTheKey() throws IOException {
         TestDatabase database = TestDatabase.create();
-        refuses(Map.of("rowbell.jdbc.wait", "1ms", "rowbell.jdbc.url", "jdbc:postgresql://localhost:1/shop"), "rowbell.jdbc.url", "localhost:1");
+        refuses(
+                Map.of("rowbell.jdbc.wait", "1ms", "rowbell.jdbc.url", "jdbc:postgresql://localhost:1/shop"),
+                "rowbell.jdbc.url",
+                "localhost:1");
         try (ServerSocket silent = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             // takes the connection and says nothing
-            refuses(Map.of("rowbell.jdbc.wait", "1ms", "rowbell.jdbc.url", "jdbc:postgresql://127.0.0.1:%d/shop".formatted(silent.getLocalPort())),
+            refuses(
+                    Map.of(
+                            "rowbell.jdbc.wait",
+                            "1ms",
+                            "rowbell.jdbc.url",
+                            "jdbc:postgresql://127.0.0.1:%d/shop".formatted(silent.getLocalPort())),
                     "rowbell.jdbc.url");
         }
         refuses(Map.of("rowbell.jdbc.url", "jdbc:mysql://localhost/shop"), "rowbell.jdbc.url", "jdbc:postgresql://");
-        refuses(with(database, "rowbell.jdbc.url", database.url() + "_nowhere"), "rowbell.jdbc.url", database.name() + "_nowhere");
+        refuses(
+                with(database, "rowbell.jdbc.url", database.url() + "_nowhere"),
+                "rowbell.jdbc.url",
+                database.name() + "_nowhere");
         refuses(with(database, "rowbell.jdbc.user", "nobody"), "rowbell.jdbc.user", "rowbell.jdbc.password");
         database.execute("drop role if exists poor", "create role poor login password 'poor'");
         Map<String, String> poor = with(database, "rowbell.jdbc.user", "poor");
@@ -252,7 +310,9 @@ class MainIT {
         refuses(poor, "rowbell.jdbc.user", "create on the database", "docs/schema.md");
         refuses(with(database, "rowbell.migrate", "false"), "rowbell.migrate", "V1__queues.sql");
         refuses(with(database, "rowbell.feedback.table", "public.nowhere"), "rowbell.feedback.table");
-        database.execute("create table no_time (a int)", "create table parts (crt_time timestamptz) partition by range (crt_time)");
+        database.execute(
+                "create table no_time (a int)",
+                "create table parts (crt_time timestamptz) partition by range (crt_time)");
         refuses(with(database, "rowbell.feedback.table", "no_time"), "rowbell.feedback.table", "crt_time");
         refuses(with(database, "rowbell.feedback.table", "parts"), "rowbell.feedback.table", "partitions");
         refuses(with(database, "rowbell.rules", "rules.yaml"), "rowbell.rules", "file:rules.yaml");
@@ -289,17 +349,27 @@ class MainIT {
         TestDatabase database = TestDatabase.create();
         Map<String, String> settings = with(database, "rowbell.console", "OFF");
         settings.put("rowbell.feedback.batch", "50");
-        try (Program one = Program.rowbell(dir, settings); Program two = Program.rowbell(dir, settings)) {
+        try (Program one = Program.rowbell(dir, settings);
+                Program two = Program.rowbell(dir, settings)) {
             await(one, "Rowbell is watching");
             await(two, "Rowbell is watching");
             for (int batch = 0; batch < 20; batch++) {
-                database.execute("insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i, 'rule', repeat('订', 300)) from generate_series(%d, %d) i"
-                        .formatted(batch * 500 + 1, batch * 500 + 500));
+                database.execute(
+                        "insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i, 'rule', repeat('订', 300)) from generate_series(%d, %d) i"
+                                .formatted(batch * 500 + 1, batch * 500 + 500));
             }
-            Awaitility.await().atMost(Duration.ofSeconds(60))
+            Awaitility.await()
+                    .atMost(Duration.ofSeconds(60))
                     .until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
-            assertEquals(IntStream.rangeClosed(1, 10_000).mapToObj(i -> "a" + i).sorted().toList(),
-                    AlertFiles.values(dir.resolve("alerts"), "id").stream().map(Object::toString).sorted().toList());
+            assertEquals(
+                    IntStream.rangeClosed(1, 10_000)
+                            .mapToObj(i -> "a" + i)
+                            .sorted()
+                            .toList(),
+                    AlertFiles.values(dir.resolve("alerts"), "id").stream()
+                            .map(Object::toString)
+                            .sorted()
+                            .toList());
         }
     }
 
@@ -314,14 +384,25 @@ class MainIT {
                     feed: orders
                     condition: NEW.amount > 10
                 """);
-        ends(2, Program.rowbell(dir, settings, "rules", "check"), "rowbell: the schema rowbell lacks V1__queues.sql, .*: start Rowbell once");
-        database.execute("create table orders (id int primary key, amount int)", "insert into orders select i, i from generate_series(1, 12) i");
+        ends(
+                2,
+                Program.rowbell(dir, settings, "rules", "check"),
+                "rowbell: the schema rowbell lacks V1__queues.sql, .*: start Rowbell once");
+        database.execute(
+                "create table orders (id int primary key, amount int)",
+                "insert into orders select i, i from generate_series(1, 12) i");
         try (Program rowbell = Program.rowbell(dir, settings)) {
             await(rowbell, "rules +1 from rules\\.yaml\n");
         }
         ends(0, Program.rowbell(dir, settings, "rules", "check"), "1 rule, all right\n$");
-        ends(0, Program.rowbell(dir, settings, "rules", "test", "full"), "\\{\"id\":11,\"amount\":11}\n\\{\"id\":12,\"amount\":12}\n2 rows\n$");
-        ends(2, Program.rowbell(dir, settings, "rules", "test", "ful"), "rowbell: there is no rule \"ful\"; did you mean full\\?\n$");
+        ends(
+                0,
+                Program.rowbell(dir, settings, "rules", "test", "full"),
+                "\\{\"id\":11,\"amount\":11}\n\\{\"id\":12,\"amount\":12}\n2 rows\n$");
+        ends(
+                2,
+                Program.rowbell(dir, settings, "rules", "test", "ful"),
+                "rowbell: there is no rule \"ful\"; did you mean full\\?\n$");
         Files.writeString(dir.resolve("other.yaml"), """
                 rules:
                   - name: empty
@@ -333,8 +414,11 @@ class MainIT {
 
                     condition: NEW.amont = 0
                 """);
-        ends(1, Program.rowbell(dir, settings, "rules", "check", "other.yaml"), "other\\.yaml:5: rule \"empty\": unknown key \"severty\" .*\n"
-                + "other\\.yaml:9: rule \"empty-too\": condition: column new\\.amont does not exist .*\n$");
+        ends(
+                1,
+                Program.rowbell(dir, settings, "rules", "check", "other.yaml"),
+                "other\\.yaml:5: rule \"empty\": unknown key \"severty\" .*\n"
+                        + "other\\.yaml:9: rule \"empty-too\": condition: column new\\.amont does not exist .*\n$");
         assertEquals(List.of("full"), database.query("select name from rowbell.rule"));
     }
 }

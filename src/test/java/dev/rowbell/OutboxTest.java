@@ -4,6 +4,7 @@ import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.alert.AlertReader;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,8 +20,6 @@ import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.stream.IntStream;
-
-import dev.rowbell.alert.AlertReader;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -32,6 +31,7 @@ class OutboxTest {
 
     @TempDir
     Path dir;
+
     private final TestDatabase database = TestDatabase.create();
     private final Map<String, String> settings = database.settings();
     private final WebReceiver web = new WebReceiver();
@@ -51,12 +51,15 @@ class OutboxTest {
     }
 
     private void raise(int from, int to) {
-        database.execute("insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i, 'rule', 'r') from generate_series(%d, %d) i"
-                .formatted(from, to));
+        database.execute(
+                "insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i, 'rule', 'r') from generate_series(%d, %d) i"
+                        .formatted(from, to));
     }
 
     private List<Object> posted() {
-        return web.requests().stream().map(request -> AlertReader.parse(request.body()).get("id")).toList();
+        return web.requests().stream()
+                .map(request -> AlertReader.parse(request.body()).get("id"))
+                .toList();
     }
 
     private List<Object> filed() {
@@ -82,8 +85,12 @@ class OutboxTest {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(1, 1);
             await().until(() -> database.count("rowbell.dead_letter") == 1);
-            assertEquals(List.of("http/a1/3"), database.query("select sink || '/' || alert_id || '/' || attempts from rowbell.dead_letter"));
-            assertTrue(database.query("select last_error from rowbell.dead_letter").get(0).contains("statusCode: 500"));
+            assertEquals(
+                    List.of("http/a1/3"),
+                    database.query("select sink || '/' || alert_id || '/' || attempts from rowbell.dead_letter"));
+            assertTrue(database.query("select last_error from rowbell.dead_letter")
+                    .get(0)
+                    .contains("statusCode: 500"));
             assertEquals(0, database.count("rowbell.delivery"));
 
             web.answer(request -> 200);
@@ -101,13 +108,17 @@ class OutboxTest {
         web.answer(request -> 500);
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(1, 1);
-            double[] expected = { 10, 20, 30, 30 };
+            double[] expected = {10, 20, 30, 30};
             for (int attempts = 1; attempts <= expected.length; attempts++) {
                 String failed = "rowbell.delivery where attempts = " + attempts;
                 await().until(() -> database.count(failed) == 1);
-                double wait = Double.parseDouble(database.query("select extract(epoch from due - clock_timestamp()) from " + failed).get(0));
+                double wait = Double.parseDouble(
+                        database.query("select extract(epoch from due - clock_timestamp()) from " + failed)
+                                .get(0));
                 double most = expected[attempts - 1] * 1.2;
-                assertTrue(wait > expected[attempts - 1] * 0.8 - 5 && wait <= most, "attempt " + attempts + " waits " + wait);
+                assertTrue(
+                        wait > expected[attempts - 1] * 0.8 - 5 && wait <= most,
+                        "attempt " + attempts + " waits " + wait);
                 database.execute("update rowbell.delivery set due = now()");
             }
         }
@@ -128,8 +139,10 @@ class OutboxTest {
             await().until(() -> filed().size() == 300 && !web.requests().isEmpty());
             assertEquals(1, web.requests().size());
             // between two statements of a poll one may be seen; one that is held for the receiver would stay
-            await().until(() -> database.count("pg_stat_activity where datname = current_database() and application_name like 'rowbell%'"
-                    + " and state like 'idle in transaction%'") == 0);
+            await().until(() -> database.count(
+                            "pg_stat_activity where datname = current_database() and application_name like 'rowbell%'"
+                                    + " and state like 'idle in transaction%'")
+                    == 0);
             release.countDown();
             await().until(() -> database.isDelivered());
             assertEquals(300, new HashSet<>(posted()).size());
@@ -171,7 +184,9 @@ class OutboxTest {
         Files.createFile(dir.resolve("alerts"));
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(1, 100);
-            await().until(() -> database.count("rowbell.delivery where sink = 'file' and attempts > 0 and last_error like '%rowbell.file.dir%'") == 100);
+            await().until(() -> database.count(
+                            "rowbell.delivery where sink = 'file' and attempts > 0 and last_error like '%rowbell.file.dir%'")
+                    == 100);
             assertEquals(0, database.count("rowbell.bundle"));
             Files.delete(dir.resolve("alerts"));
             await().atMost(Duration.ofSeconds(20)).until(() -> database.isDelivered());
@@ -208,8 +223,11 @@ class OutboxTest {
             raise(1, 5);
             await().until(() -> database.count("rowbell.delivery where sink = 'pager'") == 5);
         }
-        Files.writeString(dir.resolve("pager.camel.yaml"), Files.readString(Path.of("routes/http.camel.yaml"))
-                .replace("id: http", "id: pager").replace("outbox:http", "outbox:pager"));
+        Files.writeString(
+                dir.resolve("pager.camel.yaml"),
+                Files.readString(Path.of("routes/http.camel.yaml"))
+                        .replace("id: http", "id: pager")
+                        .replace("outbox:http", "outbox:pager"));
         try (RunningRowbell rowbell = RunningRowbell.start(settings, routes)) {
             await().until(() -> database.isDelivered());
             assertEquals(IntStream.rangeClosed(1, 5).mapToObj(i -> "a" + i).toList(), posted());
@@ -248,10 +266,13 @@ class OutboxTest {
                         - to:
                             uri: outbox:picky
                 """);
-        try (RunningRowbell rowbell = RunningRowbell.start(settings, "file:routes/sources.camel.yaml,file:" + dir + "/*.camel.yaml")) {
+        try (RunningRowbell rowbell =
+                RunningRowbell.start(settings, "file:routes/sources.camel.yaml,file:" + dir + "/*.camel.yaml")) {
             raise(1, 50);
             await().until(() -> database.count("rowbell.dead_letter") == 1 && database.isDelivered());
-            assertEquals(List.of("a7: IllegalStateException: not this one"), database.query("select alert_id || ': ' || last_error from rowbell.dead_letter"));
+            assertEquals(
+                    List.of("a7: IllegalStateException: not this one"),
+                    database.query("select alert_id || ': ' || last_error from rowbell.dead_letter"));
             assertEquals(49, filed().size());
             assertEquals(49, new HashSet<>(filed()).size());
         }
@@ -274,7 +295,8 @@ class OutboxTest {
         assertTrue(before < 2000, "the stop came too late to prove anything");
         assertEquals(0, database.count("rowbell.delivery where taken_until > clock_timestamp()"));
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
-            await().atMost(Duration.ofSeconds(30)).until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
+            await().atMost(Duration.ofSeconds(30))
+                    .until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
             assertEquals(2000, new HashSet<>(posted()).size());
             assertEquals(2000, posted().size());
             assertEquals(2000, filed().size());
@@ -286,12 +308,18 @@ class OutboxTest {
         // what one takes at once it hands to its own sink
         settings.put("rowbell.feedback.batch", "100");
         web.answerAfter(Duration.ofMillis(2));
-        try (RunningRowbell one = RunningRowbell.start(settings); RunningRowbell two = RunningRowbell.start(settings)) {
+        try (RunningRowbell one = RunningRowbell.start(settings);
+                RunningRowbell two = RunningRowbell.start(settings)) {
             raise(1, 1000);
             await().atMost(Duration.ofSeconds(30)).until(() -> database.isDelivered() && posted().size() >= 1000);
             assertEquals(1000, posted().size());
             assertEquals(1000, new HashSet<>(posted()).size());
-            assertEquals(2, web.requests().stream().map(WebReceiver.Request::client).distinct().count());
+            assertEquals(
+                    2,
+                    web.requests().stream()
+                            .map(WebReceiver.Request::client)
+                            .distinct()
+                            .count());
         }
     }
 
@@ -337,9 +365,11 @@ class OutboxTest {
                 """);
         web.answerAfter(Duration.ofMillis(150));
         String routes = "file:routes/sources.camel.yaml,file:" + dir + "/*.camel.yaml";
-        try (RunningRowbell one = RunningRowbell.start(settings, routes); RunningRowbell two = RunningRowbell.start(settings, routes)) {
+        try (RunningRowbell one = RunningRowbell.start(settings, routes);
+                RunningRowbell two = RunningRowbell.start(settings, routes)) {
             raise(1, 20);
-            await().atMost(Duration.ofSeconds(30)).until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
+            await().atMost(Duration.ofSeconds(30))
+                    .until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
             assertEquals(20, posted().size());
             assertEquals(20, new HashSet<>(posted()).size());
         }
@@ -356,7 +386,8 @@ class OutboxTest {
             assertEquals(0, posted().size());
             try (RunningRowbell on = RunningRowbell.start(settings)) {
                 // what has just started is known a second later
-                await().pollDelay(Duration.ofMillis(1200)).until(() -> database.count("rowbell.sink where name = 'http'") == 1);
+                await().pollDelay(Duration.ofMillis(1200))
+                        .until(() -> database.count("rowbell.sink where name = 'http'") == 1);
                 for (int i = 11; i <= 210; i += 10) {
                     raise(i, i + 9);
                 }
@@ -381,7 +412,8 @@ class OutboxTest {
             raise(1, 1);
             await().until(() -> database.count("rowbell.delivery where attempts > 0") == 1);
             // an hour back: seen from there, all that is stored lies an hour ahead
-            database.execute("""
+            database.execute(
+                    """
                     insert into rowbell.delivery (sink, alert_id, alert, due, filed, taken_until, taken_by)
                     select case when i < 6 then 'http' else 'file' end, 'a' || i, json_build_object('id', 'a' || i, 'rule', 'r'),
                       clock_timestamp() + case when i % 2 = 0 then interval '1 h' else '0' end, clock_timestamp() + interval '1 h',
@@ -389,8 +421,10 @@ class OutboxTest {
                     from generate_series(2, 9) i
                     """,
                     "insert into rowbell.feedback (crt_time, alert) values (clock_timestamp() + interval '1 h', '{\"id\": \"a10\", \"rule\": \"r\"}')",
-                    "update rowbell.awake set until = clock_timestamp() + interval '1 h'", "update rowbell.delivery set due = due + interval '1 h'");
-            await().atMost(Duration.ofSeconds(30)).until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
+                    "update rowbell.awake set until = clock_timestamp() + interval '1 h'",
+                    "update rowbell.delivery set due = due + interval '1 h'");
+            await().atMost(Duration.ofSeconds(30))
+                    .until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
             assertEquals(Set.of("a1", "a2", "a3", "a4", "a5", "a10"), new HashSet<>(posted()));
             assertEquals(Set.of("a1", "a6", "a7", "a8", "a9", "a10"), new HashSet<>(filed()));
             assertEquals(0, database.count("rowbell.dead_letter"));
@@ -402,10 +436,16 @@ class OutboxTest {
         web.answerAfter(Duration.ofMillis(50));
         try (RunningRowbell rowbell = startWithFourThreadsForHttp()) {
             raise(1, 100);
-            await().atMost(Duration.ofSeconds(20)).until(() -> database.count("rowbell.delivery where sink = 'http'") == 0 && posted().size() >= 100);
+            await().atMost(Duration.ofSeconds(20))
+                    .until(() -> database.count("rowbell.delivery where sink = 'http'") == 0 && posted().size() >= 100);
             assertEquals(100, new HashSet<>(posted()).size());
             assertEquals(100, posted().size());
-            assertEquals(4, web.requests().stream().map(WebReceiver.Request::client).distinct().count());
+            assertEquals(
+                    4,
+                    web.requests().stream()
+                            .map(WebReceiver.Request::client)
+                            .distinct()
+                            .count());
         }
     }
 
@@ -434,9 +474,15 @@ class OutboxTest {
     }
 
     private RunningRowbell startWithFourThreadsForHttp() throws IOException {
-        Files.writeString(dir.resolve("http.camel.yaml"), Files.readString(Path.of("routes/http.camel.yaml"))
-                .replace("      parameters:\n        batch:", "      parameters:\n        parallel: 4\n        batch:"));
-        return RunningRowbell.start(settings,
-                "file:routes/sources.camel.yaml,file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:" + dir + "/*.camel.yaml");
+        Files.writeString(
+                dir.resolve("http.camel.yaml"),
+                Files.readString(Path.of("routes/http.camel.yaml"))
+                        .replace(
+                                "      parameters:\n        batch:",
+                                "      parameters:\n        parallel: 4\n        batch:"));
+        return RunningRowbell.start(
+                settings,
+                "file:routes/sources.camel.yaml,file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:" + dir
+                        + "/*.camel.yaml");
     }
 }

@@ -1,5 +1,6 @@
 package dev.rowbell;
 
+import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -12,8 +13,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
-
-import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import org.awaitility.Awaitility;
 
 /** A PostgreSQL of one test's own, for faults that no other test shall feel. Its data and its port last from one start to the next. */
@@ -35,12 +34,17 @@ final class OwnPostgres implements AutoCloseable {
         this.data = data;
         this.options = List.of(options);
         log = data.resolveSibling("postgresql.log");
-        try (EmbeddedPostgres first = EmbeddedPostgres.builder().setDataDirectory(data).setCleanDataDirectory(false)
-                .setServerConfig("unix_socket_directories", "''").setOutputRedirector(ProcessBuilder.Redirect.appendTo(log.toFile()))
-                .setErrorRedirector(ProcessBuilder.Redirect.appendTo(log.toFile())).start()) {
+        try (EmbeddedPostgres first = EmbeddedPostgres.builder()
+                .setDataDirectory(data)
+                .setCleanDataDirectory(false)
+                .setServerConfig("unix_socket_directories", "''")
+                .setOutputRedirector(ProcessBuilder.Redirect.appendTo(log.toFile()))
+                .setErrorRedirector(ProcessBuilder.Redirect.appendTo(log.toFile()))
+                .start()) {
             port = first.getPort();
             // the command line it was started by
-            programs = Path.of(Files.readString(data.resolve("postmaster.opts")).split(" ")[0]).getParent();
+            programs = Path.of(Files.readString(data.resolve("postmaster.opts")).split(" ")[0])
+                    .getParent();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -48,7 +52,15 @@ final class OwnPostgres implements AutoCloseable {
     }
 
     Map<String, String> settings() {
-        return new HashMap<>(Map.of("rowbell.jdbc.url", url(), "rowbell.jdbc.user", "postgres", "rowbell.jdbc.password", "postgres", "rowbell.rules", ""));
+        return new HashMap<>(Map.of(
+                "rowbell.jdbc.url",
+                url(),
+                "rowbell.jdbc.user",
+                "postgres",
+                "rowbell.jdbc.password",
+                "postgres",
+                "rowbell.rules",
+                ""));
     }
 
     private String url() {
@@ -67,7 +79,8 @@ final class OwnPostgres implements AutoCloseable {
 
     private Process launchServer() {
         List<String> arguments = new ArrayList<>(List.of("-D", data.toString(), "-p", String.valueOf(port)));
-        List<String> all = new ArrayList<>(List.of("fsync=on", "synchronous_commit=on", "listen_addresses=localhost", "unix_socket_directories="));
+        List<String> all = new ArrayList<>(
+                List.of("fsync=on", "synchronous_commit=on", "listen_addresses=localhost", "unix_socket_directories="));
         all.addAll(options);
         all.forEach(option -> arguments.addAll(List.of("-c", option)));
         return launch("postgres", arguments);
@@ -82,7 +95,10 @@ final class OwnPostgres implements AutoCloseable {
         command.add(programs.resolve(program).toString());
         command.addAll(arguments);
         try {
-            return new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile())).start();
+            return new ProcessBuilder(command)
+                    .redirectErrorStream(true)
+                    .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
+                    .start();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

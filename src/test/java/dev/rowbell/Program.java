@@ -23,13 +23,17 @@ final class Program implements AutoCloseable {
     /** {@code java -jar target/rowbell.jar} in a directory, with settings by environment as in a container. */
     static Program rowbell(Path dir, Map<String, String> settings, String... arguments) {
         // starts sooner, and a test is over before the better compiler pays
-        List<String> command = new ArrayList<>(List.of("-XX:TieredStopAtLevel=1", "-jar", Path.of("target/rowbell.jar").toAbsolutePath().toString()));
+        List<String> command = new ArrayList<>(List.of(
+                "-XX:TieredStopAtLevel=1",
+                "-jar",
+                Path.of("target/rowbell.jar").toAbsolutePath().toString()));
         command.addAll(List.of(arguments));
         return java(dir, settings, command.toArray(String[]::new));
     }
 
     static Program java(Path dir, Map<String, String> settings, String... arguments) {
-        List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
+        List<String> command = new ArrayList<>(
+                List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
         command.addAll(List.of(arguments));
         return start(dir, settings, command);
     }
@@ -37,11 +41,14 @@ final class Program implements AutoCloseable {
     static Program start(Path dir, Map<String, String> settings, List<String> command) {
         try {
             Path output = Files.createTempFile("rowbell", ".log");
-            ProcessBuilder builder = new ProcessBuilder(command).directory(dir.toFile()).redirectErrorStream(true)
+            ProcessBuilder builder = new ProcessBuilder(command)
+                    .directory(dir.toFile())
+                    .redirectErrorStream(true)
                     .redirectOutput(ProcessBuilder.Redirect.appendTo(output.toFile()));
             // several run at a time
             builder.environment().put("ROWBELL_HEALTH_ENABLED", "false");
-            settings.forEach((key, value) -> builder.environment().put(key.toUpperCase().replace('.', '_').replace('-', '_'), value));
+            settings.forEach((key, value) -> builder.environment()
+                    .put(key.toUpperCase().replace('.', '_').replace('-', '_'), value));
             return new Program(builder.start(), output);
         } catch (IOException e) {
             throw new UncheckedIOException(e);

@@ -4,14 +4,13 @@ import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.alert.AlertReader;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-
-import dev.rowbell.alert.AlertReader;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -22,8 +21,10 @@ class RoutingTest {
 
     @TempDir
     Path routes;
+
     @TempDir
     Path alerts;
+
     private final TestDatabase database = TestDatabase.create();
     private final Map<String, String> settings = database.settings();
     private final WebReceiver web = new WebReceiver();
@@ -54,7 +55,9 @@ class RoutingTest {
     }
 
     private List<Object> posted() {
-        return web.requests().stream().map(request -> AlertReader.parse(request.body()).get("id")).toList();
+        return web.requests().stream()
+                .map(request -> AlertReader.parse(request.body()).get("id"))
+                .toList();
     }
 
     private List<Object> filed() {
@@ -75,11 +78,15 @@ class RoutingTest {
     @Test
     void theShippedRoutingSendsInfoToTheFileAloneAndUnchangedRowsNowhere() {
         try (RunningRowbell rowbell = start()) {
-            raise("{\"id\": \"info\", \"rule\": \"r\", \"severity\": \"info\"}",
+            raise(
+                    "{\"id\": \"info\", \"rule\": \"r\", \"severity\": \"info\"}",
                     "{\"id\": \"same\", \"rule\": \"r\", \"operation\": \"UPDATE\", \"old\": {\"a\": 1}, \"new\": {\"a\": 1.0}}",
                     "{\"id\": \"other\", \"rule\": \"r\", \"operation\": \"UPDATE\", \"old\": {\"a\": 1}, \"new\": {\"a\": 2}}",
-                    "{\"id\": \"bare\", \"rule\": \"r\"}", compiled("written", 1, 1), compiled("changed", 1, 2));
-            await().until(() -> filed().equals(List.of("info", "other", "bare", "changed")) && posted().equals(List.of("other", "bare", "changed")));
+                    "{\"id\": \"bare\", \"rule\": \"r\"}",
+                    compiled("written", 1, 1),
+                    compiled("changed", 1, 2));
+            await().until(() -> filed().equals(List.of("info", "other", "bare", "changed"))
+                    && posted().equals(List.of("other", "bare", "changed")));
             await().until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
             assertEquals(0, database.count("rowbell.dead_letter"));
         }
@@ -97,7 +104,8 @@ class RoutingTest {
                           uri: outbox:file
                 """);
         try (RunningRowbell rowbell = start()) {
-            raise("{\"id\": \"no\", \"rule\": \"r\", \"old\": {\"c1\": 1, \"c2\": 20000}, \"new\": {\"c1\": 2, \"c2\": 20000}}",
+            raise(
+                    "{\"id\": \"no\", \"rule\": \"r\", \"old\": {\"c1\": 1, \"c2\": 20000}, \"new\": {\"c1\": 2, \"c2\": 20000}}",
                     "{\"id\": \"yes\", \"rule\": \"r\", \"old\": {\"c1\": 1, \"c2\": 8000}, \"new\": {\"c1\": 1, \"c2\": 30001}}",
                     "{\"id\": \"insert\", \"rule\": \"r\", \"new\": {\"c1\": 1, \"c2\": 5}}");
             await().until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
@@ -118,7 +126,8 @@ class RoutingTest {
                           uri: outbox:file
                 """);
         try (RunningRowbell rowbell = start()) {
-            raise("{\"id\": \"no\", \"rule\": \"r\", \"old\": {\"c2\": 1}, \"new\": {\"c2\": 2}}",
+            raise(
+                    "{\"id\": \"no\", \"rule\": \"r\", \"old\": {\"c2\": 1}, \"new\": {\"c2\": 2}}",
                     "{\"id\": \"yes\", \"rule\": \"r\", \"old\": {\"c2\": 8000}, \"new\": {\"c2\": 30001}}");
             await().until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
             assertEquals(List.of("yes"), filed());
@@ -139,7 +148,9 @@ class RoutingTest {
         try (RunningRowbell rowbell = start()) {
             raise("{\"id\": \"kept\", \"rule\": \"r\"}");
             await().until(() -> posted().equals(List.of("kept")));
-            assertEquals("only r matters", AlertReader.parse(web.requests().get(0).body()).get("payload"));
+            assertEquals(
+                    "only r matters",
+                    AlertReader.parse(web.requests().get(0).body()).get("payload"));
         }
     }
 
@@ -161,10 +172,13 @@ class RoutingTest {
             Files.writeString(routes.resolve("alerts.camel.yaml"), "- route:\n    id: alerts\n    form: [a mistake");
             // longer than the two seconds after which the file is looked at again
             int before = filed().size();
-            await().during(Duration.ofSeconds(4)).atMost(Duration.ofSeconds(20)).pollInterval(Duration.ofMillis(300)).until(() -> {
-                raise("{\"rule\": \"r\"}");
-                return database.count("rowbell.feedback") <= 1;
-            });
+            await().during(Duration.ofSeconds(4))
+                    .atMost(Duration.ofSeconds(20))
+                    .pollInterval(Duration.ofMillis(300))
+                    .until(() -> {
+                        raise("{\"rule\": \"r\"}");
+                        return database.count("rowbell.feedback") <= 1;
+                    });
             await().until(() -> filed().size() > before + 10);
             assertEquals(posts, posted().size());
             assertEquals(0, database.count("rowbell.dead_letter"));
@@ -188,7 +202,8 @@ class RoutingTest {
                     - to:
                         uri: outbox:http
                     """);
-            await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.feedback") == 0 && posted().contains("notified"));
+            await().atMost(Duration.ofSeconds(30))
+                    .until(() -> database.count("rowbell.feedback") == 0 && posted().contains("notified"));
             assertEquals(0, database.count("rowbell.dead_letter"));
         }
     }
@@ -199,26 +214,47 @@ class RoutingTest {
         settings.put("camel.main.routesReloadDirectory", routes.toString());
         try (RunningRowbell rowbell = start()) {
             Path sources = routes.resolve("sources.camel.yaml");
-            Files.writeString(sources, Files.readString(sources).replace("greedy: true\n      steps:\n", "greedy: true\n      steps:\n        - setBody:\n            expression:\n"
-                    + "              simple:\n                expression: \"${body}\"\n"));
+            Files.writeString(
+                    sources,
+                    Files.readString(sources)
+                            .replace(
+                                    "greedy: true\n      steps:\n",
+                                    "greedy: true\n      steps:\n        - setBody:\n            expression:\n"
+                                            + "              simple:\n                expression: \"${body}\"\n"));
             Path http = routes.resolve("http.camel.yaml");
-            Files.writeString(http, Files.readString(http).replace("        - setHeader:\n            name: CamelHttpUri",
-                    "        - setHeader:\n            name: Content-Type\n            expression:\n              constant:\n"
-                            + "                expression: application/x-edited\n        - setHeader:\n            name: CamelHttpUri"));
-            raiseUntil(rowbell, () -> web.requests().stream().anyMatch(r -> "application/x-edited".equals(r.headers().getFirst("Content-Type"))));
+            Files.writeString(
+                    http,
+                    Files.readString(http)
+                            .replace(
+                                    "        - setHeader:\n            name: CamelHttpUri",
+                                    "        - setHeader:\n            name: Content-Type\n            expression:\n              constant:\n"
+                                            + "                expression: application/x-edited\n        - setHeader:\n            name: CamelHttpUri"));
+            raiseUntil(
+                    rowbell,
+                    () -> web.requests().stream()
+                            .anyMatch(r ->
+                                    "application/x-edited".equals(r.headers().getFirst("Content-Type"))));
             await().until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
-            assertEquals(filed().stream().sorted().toList(), posted().stream().sorted().toList());
+            assertEquals(
+                    filed().stream().sorted().toList(),
+                    posted().stream().sorted().toList());
             // the one that polls and the one that helps, and none of the routes before
-            assertEquals(2, Thread.getAllStackTraces().keySet().stream().filter(thread -> thread.getName().endsWith(" feedback")).count());
+            assertEquals(
+                    2,
+                    Thread.getAllStackTraces().keySet().stream()
+                            .filter(thread -> thread.getName().endsWith(" feedback"))
+                            .count());
         }
     }
 
     /** The file watcher takes its time, so alerts are raised until they show what is awaited. */
     private void raiseUntil(RunningRowbell rowbell, java.util.concurrent.Callable<Boolean> condition) {
-        await().atMost(Duration.ofSeconds(30)).pollInterval(Duration.ofMillis(300)).until(() -> {
-            raise("{\"rule\": \"r\"}");
-            return condition.call();
-        });
+        await().atMost(Duration.ofSeconds(30))
+                .pollInterval(Duration.ofMillis(300))
+                .until(() -> {
+                    raise("{\"rule\": \"r\"}");
+                    return condition.call();
+                });
         assertTrue(rowbell.context().isStarted());
     }
 }

@@ -3,7 +3,6 @@ package dev.rowbell;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.List;
-
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
@@ -24,13 +23,18 @@ class RuleDumpTest {
                 "insert into orders values (1, 10)");
         TestDatabase restored = database.dumpedAndRestored();
         assertEquals(1, restored.count("rowbell.feedback"));
-        restored.execute("delete from rowbell.feedback",
-                "insert into orders values (2, 10)");
+        restored.execute("delete from rowbell.feedback", "insert into orders values (2, 10)");
         assertEquals(List.of("it's"), restored.query("select alert->>'rule' from rowbell.feedback"));
         assertEquals(List.of(), restored.query("select event from rowbell.refresh()"));
-        restored.execute("delete from rowbell.feedback", "insert into orders values (3, 10)",
-                "update rowbell.rule set condition = 'NEW.c2 > 99'", "insert into orders values (4, 98), (5, 100)");
-        assertEquals(restored.query("select tableoid::regclass from orders where id in (3, 5) order by id").stream().map(t -> "public." + t).toList(),
+        restored.execute(
+                "delete from rowbell.feedback",
+                "insert into orders values (3, 10)",
+                "update rowbell.rule set condition = 'NEW.c2 > 99'",
+                "insert into orders values (4, 98), (5, 100)");
+        assertEquals(
+                restored.query("select tableoid::regclass from orders where id in (3, 5) order by id").stream()
+                        .map(t -> "public." + t)
+                        .toList(),
                 restored.query("select alert->>'partition' from rowbell.feedback order by crt_time"));
     }
 }

@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-
 import org.apache.camel.health.HealthCheck;
 import org.apache.camel.health.HealthCheckRegistry;
 import org.junit.jupiter.api.AfterEach;
@@ -30,6 +29,7 @@ class RulesYamlTest {
 
     @TempDir
     Path dir;
+
     private final TestDatabase database = TestDatabase.create();
     private final Map<String, String> settings = database.settings();
     private final LogLines log = new LogLines("dev.rowbell.rules");
@@ -81,7 +81,8 @@ class RulesYamlTest {
         write(rule("one", "NEW.amount > 1"), rule("two", "NEW.amount > 2"));
         apply();
         assertEquals(List.of("one: NEW.amount > 1", "two: NEW.amount > 2"), rules());
-        database.execute("insert into rowbell.rule (name, feed, condition) values ('by-sql', 'orders', 'NEW.amount > 0')");
+        database.execute(
+                "insert into rowbell.rule (name, feed, condition) values ('by-sql', 'orders', 'NEW.amount > 0')");
         write(rule("one", "NEW.amount > 11"), rule("three", "NEW.amount > 3"));
         apply();
         assertEquals(List.of("by-sql: NEW.amount > 0", "one: NEW.amount > 11", "three: NEW.amount > 3"), rules());
@@ -95,12 +96,22 @@ class RulesYamlTest {
     void aWrongRuleIsLoggedWithItsLineAndStaysWhatItWas() {
         write(rule("one", "NEW.amount > 1"), rule("two", "NEW.amount > 2"), rule("three", "NEW.amount > 3"));
         apply();
-        write(rule("one", "NEW.amont > 1"), rule("two", "NEW.amount > 22"), rule("three", "NEW.amount > 33") + "    severty: info\n");
+        write(
+                rule("one", "NEW.amont > 1"),
+                rule("two", "NEW.amount > 22"),
+                rule("three", "NEW.amount > 33") + "    severty: info\n");
         try (RunningRowbell rowbell = start()) {
             assertEquals(List.of("one: NEW.amount > 1", "three: NEW.amount > 3", "two: NEW.amount > 22"), rules());
             assertEquals(2, log.lines().size(), log.lines().toString());
-            assertTrue(log.lines().get(0).startsWith("ERROR " + file() + ":4: rule \"one\": condition: column new.amont does not exist"), log.lines().get(0));
-            assertEquals("ERROR " + file() + ":11: rule \"three\": unknown key \"severty\" (did you mean severity?)", log.lines().get(1));
+            assertTrue(
+                    log.lines()
+                            .get(0)
+                            .startsWith(
+                                    "ERROR " + file() + ":4: rule \"one\": condition: column new.amont does not exist"),
+                    log.lines().get(0));
+            assertEquals(
+                    "ERROR " + file() + ":11: rule \"three\": unknown key \"severty\" (did you mean severity?)",
+                    log.lines().get(1));
             assertEquals(2, Rowbell.of(rowbell.context()).rules().problems().size());
             assertTrue(Rowbell.of(rowbell.context()).rules().summary().endsWith(", 2 wrong: see above"));
         }
@@ -120,7 +131,10 @@ class RulesYamlTest {
         Files.delete(file());
         apply();
         assertEquals(2, rules().size());
-        assertEquals(List.of("WARN rowbell.rules=file:" + file() + ": there is no such file; the rules in the database stay as they are"), log.lines());
+        assertEquals(
+                List.of("WARN rowbell.rules=file:" + file()
+                        + ": there is no such file; the rules in the database stay as they are"),
+                log.lines());
         Files.writeString(file(), "# none\n");
         apply();
         assertEquals(List.of(), rules());
@@ -133,17 +147,25 @@ class RulesYamlTest {
         settings.put("rowbell.rules", "file:" + file());
         write(rule("one", "NEW.amount > 1"));
         String role = "reader_of_" + database.name();
-        database.execute("create role " + role + " login password 'pw'", "grant usage on schema rowbell to " + role,
-                "grant select, insert, update, delete on rowbell.feedback, rowbell.delivery, rowbell.dead_letter to " + role,
+        database.execute(
+                "create role " + role + " login password 'pw'",
+                "grant usage on schema rowbell to " + role,
+                "grant select, insert, update, delete on rowbell.feedback, rowbell.delivery, rowbell.dead_letter to "
+                        + role,
                 "grant select on rowbell.flyway_schema_history to " + role);
         settings.putAll(Map.of("rowbell.migrate", "false", "rowbell.jdbc.user", role, "rowbell.jdbc.password", "pw"));
         try (RunningRowbell rowbell = start()) {
             assertEquals(1, Rowbell.of(rowbell.context()).rules().problems().size());
-            List<String> errors = log.lines().stream().filter(line -> line.startsWith("ERROR")).toList();
+            List<String> errors = log.lines().stream()
+                    .filter(line -> line.startsWith("ERROR"))
+                    .toList();
             assertEquals(1, errors.size(), errors.toString());
-            assertTrue(errors.get(0).contains("permission denied") && errors.get(0).contains("grant rowbell_admin"), errors.get(0));
+            assertTrue(
+                    errors.get(0).contains("permission denied") && errors.get(0).contains("grant rowbell_admin"),
+                    errors.get(0));
         }
-        assertFalse(Thread.getAllStackTraces().keySet().stream().anyMatch(thread -> thread.getName().equals("rowbell rules")));
+        assertFalse(Thread.getAllStackTraces().keySet().stream()
+                .anyMatch(thread -> thread.getName().equals("rowbell rules")));
     }
 
     @Test
@@ -152,7 +174,8 @@ class RulesYamlTest {
         write(rule("one", "NEW.amount > 1"));
         try (RunningRowbell rowbell = start()) {
             Files.writeString(file(), "rules: nonsense\n");
-            await().until(() -> log.lines().stream().anyMatch(line -> line.startsWith("ERROR " + file() + ":1: rules: is no list")));
+            await().until(() -> log.lines().stream()
+                    .anyMatch(line -> line.startsWith("ERROR " + file() + ":1: rules: is no list")));
             assertEquals(List.of("one: NEW.amount > 1"), rules());
             write(rule("two", "NEW.amount > 2"));
             await().until(() -> rules().equals(List.of("two: NEW.amount > 2")));
@@ -162,12 +185,18 @@ class RulesYamlTest {
 
     @Test
     void hitsOfBothWaysAreCountedAndWhatHappensToAFeedIsSaid() {
-        write(rule("durable", "NEW.amount > 1"), rule("fast", "NEW.amount > 1") + "    delivery: notify\n", rule("never", "NEW.amount < 0"));
+        write(
+                rule("durable", "NEW.amount > 1"),
+                rule("fast", "NEW.amount > 1") + "    delivery: notify\n",
+                rule("never", "NEW.amount < 0"));
         try (RunningRowbell rowbell = start()) {
             database.awaitListener("channel_1");
-            database.execute("insert into orders select i, 5 from generate_series(1, 1000) i", "update orders set amount = 6 where id = 1",
+            database.execute(
+                    "insert into orders select i, 5 from generate_series(1, 1000) i",
+                    "update orders set amount = 6 where id = 1",
                     "insert into rowbell.feedback (alert) values ('{\"rule\": \"of somebody else\"}'), ('{\"rule\": \"nul\\u0000\"}')");
-            await().until(() -> database.query("select rule || hits || (last_hit is null) from rowbell.rule_state order by rule")
+            await().until(() -> database.query(
+                            "select rule || hits || (last_hit is null) from rowbell.rule_state order by rule")
                     .equals(List.of("durable1000false", "fast1000false", "never0true")));
             database.execute("insert into orders select i, 5 from generate_series(1001, 1010) i");
             // also what the last second brought
@@ -177,14 +206,21 @@ class RulesYamlTest {
         database.execute("alter table orders rename to purchases");
         settings.put("rowbell.rules", "");
         try (RunningRowbell rowbell = start()) {
-            await().atMost(Duration.ofSeconds(5)).until(() -> log.lines().stream().anyMatch(line -> line.matches("WARN feed public.orders .*public.purchases.*")));
+            await().atMost(Duration.ofSeconds(5))
+                    .until(() -> log.lines().stream()
+                            .anyMatch(line -> line.matches("WARN feed public.orders .*public.purchases.*")));
         }
     }
 
     /** Empty where all is well. */
     private static String unwell(RunningRowbell rowbell) {
-        HealthCheck.Result result = HealthCheckRegistry.get(rowbell.context()).getCheck("rowbell-rules").orElseThrow().callReadiness();
-        return result.getState() == HealthCheck.State.UP ? "" : result.getMessage().orElse("down");
+        HealthCheck.Result result = HealthCheckRegistry.get(rowbell.context())
+                .getCheck("rowbell-rules")
+                .orElseThrow()
+                .callReadiness();
+        return result.getState() == HealthCheck.State.UP
+                ? ""
+                : result.getMessage().orElse("down");
     }
 
     @Test
@@ -193,13 +229,17 @@ class RulesYamlTest {
         try (RunningRowbell rowbell = start()) {
             database.execute("insert into orders values (1, 1)");
             await().until(() -> database.count("rowbell.rule") == 1);
-            assertTrue(unwell(rowbell).startsWith(file() + ":7: rule \"wrong\": condition: column new.amout does not exist"), unwell(rowbell));
+            assertTrue(
+                    unwell(rowbell)
+                            .startsWith(file() + ":7: rule \"wrong\": condition: column new.amout does not exist"),
+                    unwell(rowbell));
         }
         write(rule("large", "NEW.amount > 10"));
         try (RunningRowbell rowbell = start()) {
             assertEquals("", unwell(rowbell));
             database.execute("alter table orders rename column amount to total", "select event from rowbell.refresh()");
-            await().until(() -> unwell(rowbell).equals("rule \"large\" is broken and is left out: condition: column new.amount does not exist"));
+            await().until(() -> unwell(rowbell)
+                    .equals("rule \"large\" is broken and is left out: condition: column new.amount does not exist"));
         }
     }
 }

@@ -5,7 +5,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Properties;
-
 import org.apache.camel.CamelContext;
 import org.apache.camel.main.Main;
 
@@ -14,8 +13,7 @@ final class RunningRowbell implements AutoCloseable {
 
     private final Main camel = new Main();
 
-    private RunningRowbell() {
-    }
+    private RunningRowbell() {}
 
     /** Runs what is in {@code routes/}. */
     static RunningRowbell start(Map<String, String> settings) {

@@ -22,10 +22,8 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
-
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
-
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -39,6 +37,7 @@ class SinkFaultTest {
 
     @TempDir
     Path dir;
+
     private final TestDatabase database = TestDatabase.create();
     private final Map<String, String> settings = database.settings();
 
@@ -59,8 +58,9 @@ class SinkFaultTest {
     }
 
     private void raise(int alerts) {
-        database.execute("insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i || '.', 'rule', 'r') from generate_series(1, %d) i"
-                .formatted(alerts));
+        database.execute(
+                "insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i || '.', 'rule', 'r') from generate_series(1, %d) i"
+                        .formatted(alerts));
     }
 
     private List<Object> filed() {
@@ -68,13 +68,13 @@ class SinkFaultTest {
     }
 
     private void awaitDelivered() {
-        await().atMost(Duration.ofSeconds(30)).until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
+        await().atMost(Duration.ofSeconds(30))
+                .until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
         assertEquals(0, database.count("rowbell.dead_letter"));
     }
 
     /** What a receiver can do to a request that it has read. */
     enum Fault {
-
         SILENCE(socket -> socket.getInputStream().read()),
         RESET(socket -> socket.setSoLinger(true, 0)),
         RESET_IN_THE_MIDDLE(socket -> {
@@ -121,7 +121,8 @@ class SinkFaultTest {
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
                 raise();
                 // more than one try, so none lasts for ever
-                await().atMost(Duration.ofSeconds(20)).until(() -> server.requests().size() >= 4);
+                await().atMost(Duration.ofSeconds(20))
+                        .until(() -> server.requests().size() >= 4);
                 await().until(() -> filed().size() == ALERTS);
                 assertEquals(ALERTS, database.count("rowbell.delivery where sink = 'http'"));
                 int before = server.requests().size();
@@ -130,7 +131,9 @@ class SinkFaultTest {
                 assertTrue(server.requests().size() <= before + ALERTS + 2, "delivered more often than once");
                 for (int i = 1; i <= ALERTS; i++) {
                     String id = "a" + i + ".";
-                    assertTrue(server.requests().stream().anyMatch(request -> request.contains("webhook-id: " + id)), id + " is lost");
+                    assertTrue(
+                            server.requests().stream().anyMatch(request -> request.contains("webhook-id: " + id)),
+                            id + " is lost");
                 }
                 assertEquals(ALERTS, filed().size());
             }
@@ -155,9 +158,12 @@ class SinkFaultTest {
 
     @Test
     void aRedirectToAnotherHostIsNotFollowed() throws IOException {
-        try (BadServer server = new BadServer(); BadServer other = new BadServer()) {
+        try (BadServer server = new BadServer();
+                BadServer other = new BadServer()) {
             settings.put("rowbell.http.url", "http://127.0.0.1:" + server.port() + "/hook");
-            server.answer(BadServer.text("HTTP/1.1 307 Over there\r\nLocation: http://127.0.0.1:%d/\r\nContent-Length: 0\r\n\r\n".formatted(other.port())));
+            server.answer(BadServer.text(
+                    "HTTP/1.1 307 Over there\r\nLocation: http://127.0.0.1:%d/\r\nContent-Length: 0\r\n\r\n"
+                            .formatted(other.port())));
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
                 raise();
                 await().until(() -> database.count("rowbell.dead_letter") == ALERTS);
@@ -173,8 +179,25 @@ class SinkFaultTest {
     @Test
     void aCertificateThatNobodyVouchesForIsRefused() throws Exception {
         Path keys = dir.resolve("keys.p12");
-        Process keytool = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "keytool").toString(), "-genkeypair", "-keyalg", "RSA", "-alias", "a",
-                "-dname", "CN=127.0.0.1", "-ext", "SAN=ip:127.0.0.1", "-storepass", "changeit", "-keystore", keys.toString(), "-storetype", "PKCS12").start();
+        Process keytool = new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin", "keytool")
+                                .toString(),
+                        "-genkeypair",
+                        "-keyalg",
+                        "RSA",
+                        "-alias",
+                        "a",
+                        "-dname",
+                        "CN=127.0.0.1",
+                        "-ext",
+                        "SAN=ip:127.0.0.1",
+                        "-storepass",
+                        "changeit",
+                        "-keystore",
+                        keys.toString(),
+                        "-storetype",
+                        "PKCS12")
+                .start();
         assertEquals(0, keytool.waitFor());
         KeyStore store = KeyStore.getInstance("PKCS12");
         try (InputStream in = new FileInputStream(keys.toFile())) {
@@ -184,11 +207,14 @@ class SinkFaultTest {
         managers.init(store, "changeit".toCharArray());
         SSLContext tls = SSLContext.getInstance("TLS");
         tls.init(managers.getKeyManagers(), null, null);
-        try (BadServer server = new BadServer(tls.getServerSocketFactory().createServerSocket(0, 50, InetAddress.getLoopbackAddress()))) {
+        try (BadServer server = new BadServer(
+                tls.getServerSocketFactory().createServerSocket(0, 50, InetAddress.getLoopbackAddress()))) {
             settings.put("rowbell.http.url", "https://127.0.0.1:" + server.port() + "/hook/s3cret");
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
                 raise();
-                await().until(() -> database.count("rowbell.delivery where attempts > 0 and last_error like '%certification path%'") > 0);
+                await().until(() ->
+                        database.count("rowbell.delivery where attempts > 0 and last_error like '%certification path%'")
+                                > 0);
                 await().until(() -> filed().size() == ALERTS);
                 assertEquals(0, server.requests().size());
                 assertEquals(0, database.count("rowbell.delivery where last_error like '%s3cret%'"));
@@ -247,7 +273,9 @@ class SinkFaultTest {
                 await().until(() -> server.taken() >= 2);
                 server.afterData(SmtpServer.AfterData.ANSWER);
                 awaitDelivered();
-                assertEquals(List.of("<once@rowbell>"), server.messageIds().stream().distinct().toList());
+                assertEquals(
+                        List.of("<once@rowbell>"),
+                        server.messageIds().stream().distinct().toList());
                 assertTrue(server.messageIds().size() >= 3);
             }
         }
@@ -260,7 +288,9 @@ class SinkFaultTest {
             settings.put("rowbell.http.url", "http://127.0.0.1:" + server.port() + "/hook");
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
                 raise(alerts);
-                await().until(() -> database.count("rowbell.delivery where sink = 'file' and attempts > 0 and last_error like '%rowbell.file.dir%'") > 0);
+                await().until(() -> database.count(
+                                "rowbell.delivery where sink = 'file' and attempts > 0 and last_error like '%rowbell.file.dir%'")
+                        > 0);
                 await().until(() -> database.count("rowbell.delivery where sink = 'http'") == 0);
                 assertEquals(alerts, server.requests().size());
                 mend.run();
@@ -368,7 +398,9 @@ class SinkFaultTest {
                     with = latency(40);
                 }
                 // two milliseconds are what the clock and a busy machine make of the same
-                assertTrue(with <= 2 * before + 2, "median %.1f ms without the queue, %.1f ms with it".formatted(before, with));
+                assertTrue(
+                        with <= 2 * before + 2,
+                        "median %.1f ms without the queue, %.1f ms with it".formatted(before, with));
                 assertTrue(database.count("rowbell.delivery where sink = 'http'") >= waiting);
             }
         }
@@ -380,8 +412,12 @@ class SinkFaultTest {
         for (int i = 0; i < times; i++) {
             String id = "probe-" + System.nanoTime();
             long start = System.nanoTime();
-            database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"%s\", \"rule\": \"r\", \"severity\": \"info\"}')".formatted(id));
-            await().pollInterval(Duration.ofMillis(1)).pollDelay(Duration.ZERO).until(() -> lastLine().contains(id));
+            database.execute(
+                    "insert into rowbell.feedback (alert) values ('{\"id\": \"%s\", \"rule\": \"r\", \"severity\": \"info\"}')"
+                            .formatted(id));
+            await().pollInterval(Duration.ofMillis(1))
+                    .pollDelay(Duration.ZERO)
+                    .until(() -> lastLine().contains(id));
             took[i] = (System.nanoTime() - start) / 1e6;
         }
         Arrays.sort(took);

@@ -7,6 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.icegreen.greenmail.util.GreenMail;
+import com.icegreen.greenmail.util.ServerSetup;
+import dev.rowbell.alert.AlertReader;
+import jakarta.mail.BodyPart;
+import jakarta.mail.Message;
+import jakarta.mail.internet.MimeMessage;
+import jakarta.mail.internet.MimeMultipart;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,14 +25,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.stream.Stream;
-
-import com.icegreen.greenmail.util.GreenMail;
-import com.icegreen.greenmail.util.ServerSetup;
-import dev.rowbell.alert.AlertReader;
-import jakarta.mail.BodyPart;
-import jakarta.mail.Message;
-import jakarta.mail.internet.MimeMessage;
-import jakarta.mail.internet.MimeMultipart;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -40,8 +39,10 @@ class SinkTest {
 
     @TempDir
     Path dir;
+
     @TempDir
     Path keys;
+
     private final TestDatabase database = TestDatabase.create();
     private final Map<String, String> settings = database.settings();
     private final WebReceiver web = new WebReceiver();
@@ -69,7 +70,8 @@ class SinkTest {
 
     private void raise(String alert) {
         try (Connection connection = database.connect();
-                PreparedStatement insert = connection.prepareStatement("insert into rowbell.feedback (alert) values (?::json)")) {
+                PreparedStatement insert =
+                        connection.prepareStatement("insert into rowbell.feedback (alert) values (?::json)")) {
             insert.setString(1, alert);
             insert.execute();
         } catch (SQLException e) {
@@ -90,13 +92,21 @@ class SinkTest {
             assertEquals("[critical] c2-overflow: public.feed id=2", message.getSubject());
             assertEquals("Rowbell <rowbell@example.org>", message.getFrom()[0].toString());
             assertEquals("<01a2@rowbell>", message.getMessageID());
-            assertEquals("multipart/alternative", message.getContentType().replaceFirst(";.*", "").strip().split("\\s")[0]);
+            assertEquals(
+                    "multipart/alternative",
+                    message.getContentType().replaceFirst(";.*", "").strip().split("\\s")[0]);
             BodyPart text = ((MimeMultipart) message.getContent()).getBodyPart(0);
             BodyPart html = ((MimeMultipart) message.getContent()).getBodyPart(1);
-            assertTrue(text.getContentType().toLowerCase().startsWith("text/plain; charset=utf-8"), text.getContentType());
-            assertTrue(text.getContent().toString().contains("* c2: 8000 → 30001"), text.getContent().toString());
-            assertTrue(text.getContent().toString().contains("  c1: NULL"), text.getContent().toString());
-            assertTrue(html.getContentType().toLowerCase().startsWith("text/html; charset=utf-8"), html.getContentType());
+            assertTrue(
+                    text.getContentType().toLowerCase().startsWith("text/plain; charset=utf-8"), text.getContentType());
+            assertTrue(
+                    text.getContent().toString().contains("* c2: 8000 → 30001"),
+                    text.getContent().toString());
+            assertTrue(
+                    text.getContent().toString().contains("  c1: NULL"),
+                    text.getContent().toString());
+            assertTrue(
+                    html.getContentType().toLowerCase().startsWith("text/html; charset=utf-8"), html.getContentType());
             String page = html.getContent().toString();
             Files.writeString(Path.of("target/mail.html"), page);
             assertTrue(page.contains(">30001<") && page.contains(">8000<"), page);
@@ -121,7 +131,9 @@ class SinkTest {
             assertTrue(message.getMessageID().matches("<[0-9a-f-]{36}@rowbell>"), message.getMessageID());
             await().until(() -> web.requests().size() == 1);
             assertEquals("POST", web.requests().get(0).method());
-            assertTrue(web.requests().get(0).headers().keySet().stream().noneMatch(name -> name.toLowerCase().startsWith("camel")),
+            assertTrue(
+                    web.requests().get(0).headers().keySet().stream()
+                            .noneMatch(name -> name.toLowerCase().startsWith("camel")),
                     web.requests().get(0).headers().keySet().toString());
             await().until(() -> AlertFiles.read(dir).size() == 1);
             try (Stream<Path> files = Files.list(dir)) {
@@ -143,8 +155,11 @@ class SinkTest {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(UPDATE);
             await().until(() -> mail.getReceivedMessages().length == 2);
-            assertEquals(List.of("ops+rowbell@example.org", "100% & more <team@example.org>"),
-                    Stream.of(mail.getReceivedMessages()[0].getRecipients(Message.RecipientType.TO)).map(Objects::toString).toList());
+            assertEquals(
+                    List.of("ops+rowbell@example.org", "100% & more <team@example.org>"),
+                    Stream.of(mail.getReceivedMessages()[0].getRecipients(Message.RecipientType.TO))
+                            .map(Objects::toString)
+                            .toList());
             await().until(() -> database.isDelivered());
         }
     }
@@ -156,10 +171,14 @@ class SinkTest {
             settings.put("rowbell.mail.starttls", "true");
             settings.put("rowbell.mail.user", "rowbell");
             settings.put("rowbell.mail.password", "p@ss%+&w)rd} ü");
-            Path route = Files.writeString(keys.resolve("mail.camel.yaml"), Files.readString(Path.of("routes/mail.camel.yaml"))
-                    .replace("mail.smtp.starttls.enable:", "mail.smtp.ssl.trust: 127.0.0.1\n              mail.smtp.starttls.enable:"));
-            try (RunningRowbell rowbell = RunningRowbell.start(settings,
-                    "file:routes/sources.camel.yaml,file:routes/alerts.camel.yaml,file:" + route)) {
+            Path route = Files.writeString(
+                    keys.resolve("mail.camel.yaml"),
+                    Files.readString(Path.of("routes/mail.camel.yaml"))
+                            .replace(
+                                    "mail.smtp.starttls.enable:",
+                                    "mail.smtp.ssl.trust: 127.0.0.1\n              mail.smtp.starttls.enable:"));
+            try (RunningRowbell rowbell = RunningRowbell.start(
+                    settings, "file:routes/sources.camel.yaml,file:routes/alerts.camel.yaml,file:" + route)) {
                 raise(UPDATE);
                 await().until(() -> server.accepted() == 1);
                 assertTrue(server.wasEncrypted());
@@ -173,7 +192,9 @@ class SinkTest {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(UPDATE);
             await().until(() -> database.count("rowbell.dead_letter") == 1);
-            assertTrue(database.query("select last_error from rowbell.dead_letter").get(0).contains("STARTTLS"));
+            assertTrue(database.query("select last_error from rowbell.dead_letter")
+                    .get(0)
+                    .contains("STARTTLS"));
             assertEquals(0, mail.getReceivedMessages().length);
         }
     }
@@ -189,7 +210,8 @@ class SinkTest {
             assertEquals("application/json", request.headers().getFirst("Content-Type"));
             await().until(() -> AlertFiles.read(dir).size() == 1);
             assertEquals(AlertFiles.read(dir).get(0), AlertReader.parse(request.body()));
-            assertEquals(List.of("c2", "note"), AlertReader.parse(request.body()).get("changed"));
+            assertEquals(
+                    List.of("c2", "note"), AlertReader.parse(request.body()).get("changed"));
         }
     }
 
@@ -214,7 +236,8 @@ class SinkTest {
             raise("{\"id\": \"2\", \"rule\": \"moved\"}");
             await().until(() -> database.count("rowbell.dead_letter") == 1 && database.isDelivered());
             assertEquals(List.of("2"), database.query("select alert_id from rowbell.dead_letter"));
-            String error = database.query("select last_error from rowbell.dead_letter").get(0);
+            String error =
+                    database.query("select last_error from rowbell.dead_letter").get(0);
             assertTrue(error.contains("302"), error);
             assertFalse(error.contains("s3cret"), error);
         }
@@ -237,7 +260,10 @@ class SinkTest {
             await().until(() -> AlertFiles.read(dir).size() == 1);
             Path file = Files.list(dir).findFirst().orElseThrow();
             byte[] whole = Files.readAllBytes(file);
-            Files.write(file, "{\"id\": \"torn\", \"rule\": \"订".getBytes(StandardCharsets.UTF_8), java.nio.file.StandardOpenOption.APPEND);
+            Files.write(
+                    file,
+                    "{\"id\": \"torn\", \"rule\": \"订".getBytes(StandardCharsets.UTF_8),
+                    java.nio.file.StandardOpenOption.APPEND);
             raise("{\"id\": \"2\", \"rule\": \"r\"}");
             await().until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
             assertEquals(List.of("1", "2"), AlertFiles.values(dir, "id"));
@@ -251,8 +277,11 @@ class SinkTest {
         settings.put("rowbell.mail.password", "mail-s3cret");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(UPDATE);
-            await().until(() -> web.requests().size() == 1 && mail.getReceivedMessages().length + database.count("rowbell.dead_letter") == 1);
-            List<String> endpoints = rowbell.context().getEndpoints().stream().map(Objects::toString).toList();
+            await().until(() -> web.requests().size() == 1
+                    && mail.getReceivedMessages().length + database.count("rowbell.dead_letter") == 1);
+            List<String> endpoints = rowbell.context().getEndpoints().stream()
+                    .map(Objects::toString)
+                    .toList();
             assertTrue(endpoints.stream().anyMatch(uri -> uri.contains("smtp:")), endpoints.toString());
             assertTrue(endpoints.stream().noneMatch(uri -> uri.contains("s3cret")), endpoints.toString());
         }

@@ -2,7 +2,6 @@ package dev.rowbell;
 
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
-
 import org.apache.camel.Consumer;
 import org.apache.camel.Endpoint;
 import org.apache.camel.Processor;

@@ -25,7 +25,9 @@ final class SmtpServer implements AutoCloseable {
 
     /** What it does with a mail that it has read. */
     enum AfterData {
-        ANSWER, HANG, HANG_UP
+        ANSWER,
+        HANG,
+        HANG_UP
     }
 
     SmtpServer() {
@@ -80,7 +82,8 @@ final class SmtpServer implements AutoCloseable {
     }
 
     private void talk(Socket socket) throws IOException {
-        BufferedReader in = new BufferedReader(new InputStreamReader(socket.getInputStream(), StandardCharsets.US_ASCII));
+        BufferedReader in =
+                new BufferedReader(new InputStreamReader(socket.getInputStream(), StandardCharsets.US_ASCII));
         OutputStream out = socket.getOutputStream();
         say(out, "220 test");
         for (String line = in.readLine(); line != null; line = in.readLine()) {

@@ -18,7 +18,6 @@ import java.util.Base64;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
-
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLSocket;
@@ -35,7 +34,8 @@ final class StartTlsServer implements AutoCloseable {
     private volatile boolean encrypted;
 
     /** @param dir where it may keep a key made for the occasion */
-    StartTlsServer(Path dir, String user, String password) throws IOException, GeneralSecurityException, InterruptedException {
+    StartTlsServer(Path dir, String user, String password)
+            throws IOException, GeneralSecurityException, InterruptedException {
         tls = context(dir.resolve("smtp.p12"));
         this.user = user;
         this.password = password;
@@ -55,9 +55,28 @@ final class StartTlsServer implements AutoCloseable {
 
     private static SSLContext context(Path file) throws IOException, GeneralSecurityException, InterruptedException {
         char[] password = "changeit".toCharArray();
-        assertEquals(0, new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "keytool").toString(), "-genkeypair", "-alias", "smtp",
-                "-keyalg", "EC", "-dname", "CN=127.0.0.1", "-ext", "san=ip:127.0.0.1", "-storetype", "PKCS12", "-keystore", file.toString(), "-storepass",
-                new String(password)).start().waitFor());
+        assertEquals(
+                0,
+                new ProcessBuilder(
+                                Path.of(System.getProperty("java.home"), "bin", "keytool")
+                                        .toString(),
+                                "-genkeypair",
+                                "-alias",
+                                "smtp",
+                                "-keyalg",
+                                "EC",
+                                "-dname",
+                                "CN=127.0.0.1",
+                                "-ext",
+                                "san=ip:127.0.0.1",
+                                "-storetype",
+                                "PKCS12",
+                                "-keystore",
+                                file.toString(),
+                                "-storepass",
+                                new String(password))
+                        .start()
+                        .waitFor());
         KeyStore store = KeyStore.getInstance(file.toFile(), password);
         KeyManagerFactory keys = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
         keys.init(store, password);
@@ -120,7 +139,8 @@ final class StartTlsServer implements AutoCloseable {
             return decode(words[2]).equals("\0" + user + "\0" + password);
         }
         String name = words.length > 2 ? words[2] : ask(socket, in, "VXNlcm5hbWU6");
-        return decode(name).equals(user) & decode(ask(socket, in, "UGFzc3dvcmQ6")).equals(password);
+        return decode(name).equals(user)
+                & decode(ask(socket, in, "UGFzc3dvcmQ6")).equals(password);
     }
 
     private static String ask(Socket socket, BufferedReader in, String question) throws IOException {

@@ -17,7 +17,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.postgresql.PGConnection;
@@ -31,6 +30,7 @@ class StormTest {
 
     @TempDir
     Path dir;
+
     private final TestDatabase database = TestDatabase.create();
     private final Map<String, String> settings = database.settings();
 
@@ -41,10 +41,13 @@ class StormTest {
         // a test that needed it would not end in time
         settings.put("rowbell.feedback.poll", "60s");
         ExecutorService writers = Executors.newFixedThreadPool(WRITERS);
-        try (RunningRowbell rowbell = RunningRowbell.start(settings); Connection listener = database.connect(); Statement listen = listener.createStatement()) {
+        try (RunningRowbell rowbell = RunningRowbell.start(settings);
+                Connection listener = database.connect();
+                Statement listen = listener.createStatement()) {
             database.awaitListener("rowbell_doorbell");
             // a consumer that has just started takes its time over the first ones
-            database.execute("insert into rowbell.feedback (alert) select json_build_object('id', 'w' || i) from generate_series(1, 3000) i");
+            database.execute(
+                    "insert into rowbell.feedback (alert) select json_build_object('id', 'w' || i) from generate_series(1, 3000) i");
             await().until(() -> database.count("rowbell.feedback") == 0);
             listen.execute("listen rowbell_doorbell");
             List<Future<?>> writing = new ArrayList<>();
@@ -52,8 +55,9 @@ class StormTest {
             long end = System.nanoTime() + LENGTH.toNanos();
             for (int writer = 0; writer < WRITERS; writer++) {
                 writing.add(writers.submit(() -> {
-                    try (Connection connection = database.connect(); PreparedStatement insert = connection.prepareStatement(
-                            "insert into rowbell.feedback (alert) select json_build_object('id', 'a' || ?, 'rule', 'r')")) {
+                    try (Connection connection = database.connect();
+                            PreparedStatement insert = connection.prepareStatement(
+                                    "insert into rowbell.feedback (alert) select json_build_object('id', 'a' || ?, 'rule', 'r')")) {
                         while (System.nanoTime() < end) {
                             insert.setInt(1, alerts.getAndIncrement());
                             insert.execute();
@@ -76,7 +80,8 @@ class StormTest {
             // and when it is over, one rings again for each alert
             await().until(() -> database.count("rowbell.awake where until > clock_timestamp()") == 0);
             for (int i = 1; i <= 5; i++) {
-                database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"late" + i + "\", \"rule\": \"r\"}')");
+                database.execute(
+                        "insert into rowbell.feedback (alert) values ('{\"id\": \"late" + i + "\", \"rule\": \"r\"}')");
                 String late = "late" + i;
                 await().atMost(Duration.ofSeconds(5)).until(() -> ids().contains(late));
             }
@@ -88,9 +93,11 @@ class StormTest {
     @Test
     void nobodyRingsForNobody() throws Exception {
         TestDatabase alone = TestDatabase.createWithSchema();
-        try (Connection listener = alone.connect(); Statement listen = listener.createStatement()) {
+        try (Connection listener = alone.connect();
+                Statement listen = listener.createStatement()) {
             listen.execute("listen rowbell_doorbell");
-            alone.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"unheard\"}')",
+            alone.execute(
+                    "insert into rowbell.feedback (alert) values ('{\"id\": \"unheard\"}')",
                     "insert into rowbell.awake (relation, listening) values ('rowbell.feedback'::regclass, clock_timestamp() + interval '1 min')",
                     "insert into rowbell.feedback (alert) values ('{\"id\": \"heard\"}')");
             listen.execute("select");

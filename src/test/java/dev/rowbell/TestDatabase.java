@@ -1,5 +1,6 @@
 package dev.rowbell;
 
+import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.sql.Connection;
@@ -13,8 +14,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
-
-import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import org.awaitility.Awaitility;
 import org.flywaydb.core.Flyway;
 import org.testcontainers.containers.Container.ExecResult;
@@ -36,16 +35,24 @@ final class TestDatabase {
         static final Server INSTANCE = start();
 
         private static Server start() {
-            String image = System.getProperty("rowbell.test.image", System.getenv().getOrDefault("ROWBELL_TEST_IMAGE", ""));
+            String image =
+                    System.getProperty("rowbell.test.image", System.getenv().getOrDefault("ROWBELL_TEST_IMAGE", ""));
             if (!image.isBlank()) {
-                PostgreSQLContainer container = new PostgreSQLContainer(DockerImageName.parse(image).asCompatibleSubstituteFor("postgres"));
+                PostgreSQLContainer container =
+                        new PostgreSQLContainer(DockerImageName.parse(image).asCompatibleSubstituteFor("postgres"));
                 container.start();
                 Runtime.getRuntime().addShutdownHook(new Thread(container::stop));
-                return new Server(container.getHost(), container.getMappedPort(5432), container.getUsername(), container.getPassword(),
+                return new Server(
+                        container.getHost(),
+                        container.getMappedPort(5432),
+                        container.getUsername(),
+                        container.getPassword(),
                         container);
             }
             try {
-                EmbeddedPostgres embedded = EmbeddedPostgres.builder().setServerConfig("unix_socket_directories", "''").start();
+                EmbeddedPostgres embedded = EmbeddedPostgres.builder()
+                        .setServerConfig("unix_socket_directories", "''")
+                        .start();
                 return new Server("localhost", embedded.getPort(), "postgres", "postgres", null);
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
@@ -57,12 +64,12 @@ final class TestDatabase {
         }
     }
 
-    private TestDatabase() {
-    }
+    private TestDatabase() {}
 
     static TestDatabase create() {
         TestDatabase database = new TestDatabase();
-        try (Connection connection = DriverManager.getConnection(Server.INSTANCE.url("postgres"), Server.INSTANCE.user, Server.INSTANCE.password);
+        try (Connection connection = DriverManager.getConnection(
+                        Server.INSTANCE.url("postgres"), Server.INSTANCE.user, Server.INSTANCE.password);
                 Statement statement = connection.createStatement()) {
             statement.execute("create database " + database.name);
         } catch (SQLException e) {
@@ -88,9 +95,11 @@ final class TestDatabase {
     /** A new database that is restored from a dump of this one. Only of a container, which has the tools. */
     TestDatabase dumpedAndRestored() throws IOException, InterruptedException {
         TestDatabase restored = create();
-        ExecResult result = Server.INSTANCE.container.execInContainer("sh", "-c",
-                "pg_dump -U %1$s %2$s > /tmp/%2$s.sql && psql -q -v ON_ERROR_STOP=1 -U %1$s -d %3$s -f /tmp/%2$s.sql".formatted(Server.INSTANCE.user, name,
-                        restored.name));
+        ExecResult result = Server.INSTANCE.container.execInContainer(
+                "sh",
+                "-c",
+                "pg_dump -U %1$s %2$s > /tmp/%2$s.sql && psql -q -v ON_ERROR_STOP=1 -U %1$s -d %3$s -f /tmp/%2$s.sql"
+                        .formatted(Server.INSTANCE.user, name, restored.name));
         if (result.getExitCode() != 0) {
             throw new IllegalStateException(result.getStderr());
         }
@@ -111,8 +120,15 @@ final class TestDatabase {
 
     /** The settings with which Rowbell works on this database, without the rules of the demo, whose feed is not there. */
     Map<String, String> settings() {
-        return new HashMap<>(Map.of("rowbell.jdbc.url", url(), "rowbell.jdbc.user", Server.INSTANCE.user, "rowbell.jdbc.password",
-                Server.INSTANCE.password, "rowbell.rules", ""));
+        return new HashMap<>(Map.of(
+                "rowbell.jdbc.url",
+                url(),
+                "rowbell.jdbc.user",
+                Server.INSTANCE.user,
+                "rowbell.jdbc.password",
+                Server.INSTANCE.password,
+                "rowbell.rules",
+                ""));
     }
 
     Connection connect() throws SQLException {
@@ -124,7 +140,8 @@ final class TestDatabase {
     }
 
     void execute(String... statements) {
-        try (Connection connection = connect(); Statement statement = connection.createStatement()) {
+        try (Connection connection = connect();
+                Statement statement = connection.createStatement()) {
             for (String sql : statements) {
                 statement.execute(sql);
             }
@@ -135,7 +152,9 @@ final class TestDatabase {
 
     /** The first column of every row. */
     List<String> query(String sql) {
-        try (Connection connection = connect(); Statement statement = connection.createStatement(); ResultSet rows = statement.executeQuery(sql)) {
+        try (Connection connection = connect();
+                Statement statement = connection.createStatement();
+                ResultSet rows = statement.executeQuery(sql)) {
             List<String> values = new ArrayList<>();
             while (rows.next()) {
                 values.add(rows.getString(1));
@@ -152,12 +171,16 @@ final class TestDatabase {
 
     /** Whether nothing is on its way to a sink. */
     boolean isDelivered() {
-        return query("select (select count(*) from rowbell.delivery) + (select count(*) from rowbell.bundle)").equals(List.of("0"));
+        return query("select (select count(*) from rowbell.delivery) + (select count(*) from rowbell.bundle)")
+                .equals(List.of("0"));
     }
 
     /** Somebody who starts listens a moment later; a notification sent before that is nobody's. */
     void awaitListener(String channel) {
-        Awaitility.await().atMost(Duration.ofSeconds(20)).until(
-                () -> count("pg_stat_activity where datname = current_database() and query ilike 'listen%" + channel + "%'") > 0);
+        Awaitility.await()
+                .atMost(Duration.ofSeconds(20))
+                .until(() -> count("pg_stat_activity where datname = current_database() and query ilike 'listen%"
+                                + channel + "%'")
+                        > 0);
     }
 }

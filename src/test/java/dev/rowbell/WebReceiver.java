@@ -1,5 +1,7 @@
 package dev.rowbell;
 
+import com.sun.net.httpserver.Headers;
+import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
@@ -15,14 +17,10 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.ToIntFunction;
 
-import com.sun.net.httpserver.Headers;
-import com.sun.net.httpserver.HttpServer;
-
 /** A real HTTP server on loopback that keeps what it got and answers as it is told. */
 final class WebReceiver implements AutoCloseable {
 
-    record Request(String method, String uri, Headers headers, String body, int client) {
-    }
+    record Request(String method, String uri, Headers headers, String body, int client) {}
 
     private final List<Request> requests = new CopyOnWriteArrayList<>();
     private final ExecutorService threads = Executors.newCachedThreadPool();
@@ -38,8 +36,12 @@ final class WebReceiver implements AutoCloseable {
         }
         server.setExecutor(threads);
         server.createContext("/", exchange -> {
-            Request request = new Request(exchange.getRequestMethod(), exchange.getRequestURI().toString(), exchange.getRequestHeaders(),
-                    new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8), exchange.getRemoteAddress().getPort());
+            Request request = new Request(
+                    exchange.getRequestMethod(),
+                    exchange.getRequestURI().toString(),
+                    exchange.getRequestHeaders(),
+                    new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8),
+                    exchange.getRemoteAddress().getPort());
             requests.add(request);
             answerHeaders.forEach(exchange.getResponseHeaders()::set);
             exchange.sendResponseHeaders(answer.applyAsInt(request), -1);

@@ -7,8 +7,7 @@ import java.util.concurrent.ThreadLocalRandom;
 /** Ids of alerts that come without one: UUIDs of version 7 (RFC 9562), as {@code rowbell.new_id()} makes them. */
 public final class AlertId {
 
-    private AlertId() {
-    }
+    private AlertId() {}
 
     /** Unique everywhere, and in the order of the clock's time. */
     public static String next(Clock clock) {

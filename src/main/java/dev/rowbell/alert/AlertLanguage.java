@@ -4,7 +4,6 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-
 import org.apache.camel.Exchange;
 import org.apache.camel.Expression;
 import org.apache.camel.language.bean.BeanLanguage;
@@ -42,7 +41,10 @@ public final class AlertLanguage extends BeanLanguage {
     /** @param properties bean, its type, or what the bean is; see {@link BeanLanguage} */
     @Override
     public Expression createExpression(String expression, Object[] properties) {
-        if (expression == null && properties.length == 3 && properties[1] instanceof UnreadAlert alert && properties[2] instanceof String path) {
+        if (expression == null
+                && properties.length == 3
+                && properties[1] instanceof UnreadAlert alert
+                && properties[2] instanceof String path) {
             Keys keys = keys(path);
             if (keys.first() != null) {
                 Object value = alert.get(keys.first());

@@ -1,5 +1,8 @@
 package dev.rowbell.alert;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.json.JsonWriteFeature;
+import com.fasterxml.jackson.core.type.TypeReference;
 import java.io.IOException;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
@@ -20,10 +23,6 @@ import java.util.Set;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.json.JsonWriteFeature;
-import com.fasterxml.jackson.core.type.TypeReference;
 import org.apache.camel.Body;
 import org.apache.camel.Header;
 import org.postgresql.PGStatement;
@@ -34,7 +33,7 @@ import org.postgresql.PGStatement;
  */
 public final class AlertReader {
 
-    private static final TypeReference<LinkedHashMap<String, Object>> DOCUMENT = new TypeReference<>() { };
+    private static final TypeReference<LinkedHashMap<String, Object>> DOCUMENT = new TypeReference<>() {};
 
     /** The article's form, spelled as it spells it: {@code Resone:c2 overflow::{json}}. */
     private static final Pattern ARTICLE = Pattern.compile("(?:Resone|Reason):(.*?)::(.*)", Pattern.DOTALL);
@@ -79,9 +78,15 @@ public final class AlertReader {
         try {
             String text = Json.MAPPER.writeValueAsString(alert);
             // half of a surrogate pair, which JSON may escape and nothing else can hold
-            return hasHalfAPair(text) ? Json.MAPPER.writer().with(JsonWriteFeature.ESCAPE_NON_ASCII).writeValueAsString(alert) : text;
+            return hasHalfAPair(text)
+                    ? Json.MAPPER
+                            .writer()
+                            .with(JsonWriteFeature.ESCAPE_NON_ASCII)
+                            .writeValueAsString(alert)
+                    : text;
         } catch (JsonProcessingException e) {
-            throw new IllegalArgumentException("the alert has something that JSON cannot say: " + e.getOriginalMessage(), e);
+            throw new IllegalArgumentException(
+                    "the alert has something that JSON cannot say: " + e.getOriginalMessage(), e);
         }
     }
 
@@ -157,15 +162,22 @@ public final class AlertReader {
         } else if (timestamp.getTime() == PGStatement.DATE_POSITIVE_INFINITY) {
             return "\"infinity\"";
         }
-        return timestamp.getTime() == PGStatement.DATE_NEGATIVE_INFINITY ? "\"-infinity\"" : "\"" + timestamp.toInstant() + "\"";
+        return timestamp.getTime() == PGStatement.DATE_NEGATIVE_INFINITY
+                ? "\"-infinity\""
+                : "\"" + timestamp.toInstant() + "\"";
     }
 
     /** PostgreSQL's time, with an offset or in the time zone of this machine, which pgjdbc makes the session's. */
     private static Object inUtc(Object time) {
         try {
-            TemporalAccessor parsed = DateTimeFormatter.ISO_DATE_TIME.parseBest(String.valueOf(time), OffsetDateTime::from, LocalDateTime::from);
-            return parsed instanceof OffsetDateTime offset ? offset.toInstant().toString()
-                    : ((LocalDateTime) parsed).atZone(ZoneId.systemDefault()).toInstant().toString();
+            TemporalAccessor parsed = DateTimeFormatter.ISO_DATE_TIME.parseBest(
+                    String.valueOf(time), OffsetDateTime::from, LocalDateTime::from);
+            return parsed instanceof OffsetDateTime offset
+                    ? offset.toInstant().toString()
+                    : ((LocalDateTime) parsed)
+                            .atZone(ZoneId.systemDefault())
+                            .toInstant()
+                            .toString();
         } catch (DateTimeException e) {
             return time == null ? null : time.toString();
         }
@@ -176,7 +188,8 @@ public final class AlertReader {
      * @param channel the channel it came on
      * @param id the alert's id where the payload has none of its own, so that a second try has the same
      */
-    public Map<String, Object> fromNotification(@Body String payload, @Header("channel") String channel, @Header("alertId") String id) {
+    public Map<String, Object> fromNotification(
+            @Body String payload, @Header("channel") String channel, @Header("alertId") String id) {
         String text = payload == null ? "" : payload;
         Map<String, Object> compiled = TriggerDocument.read(text, source.get());
         if (compiled != null && compiled.containsKey("channel")) {
@@ -188,7 +201,8 @@ public final class AlertReader {
             alert.put("reason", article.group(1));
             Object body = json(article.group(2));
             alert.put(body instanceof Map ? "new" : "payload", body);
-        } else if (json(text) instanceof Map<?, ?> document && SIGNS.stream().anyMatch(key -> document.get(key) != null && suits(key, document.get(key)))) {
+        } else if (json(text) instanceof Map<?, ?> document
+                && SIGNS.stream().anyMatch(key -> document.get(key) != null && suits(key, document.get(key)))) {
             alert.putAll(admit(document));
         } else {
             alert.put("payload", json(text));
@@ -206,7 +220,9 @@ public final class AlertReader {
      */
     @SuppressWarnings("unchecked")
     public Map<String, Object> fromBody(Object body, Object original) {
-        if (body == original && body instanceof Map<?, ?> map && (map instanceof UnreadAlert unread && unread.hasItsId() || isId(map.get("id")))) {
+        if (body == original
+                && body instanceof Map<?, ?> map
+                && (map instanceof UnreadAlert unread && unread.hasItsId() || isId(map.get("id")))) {
             // whatever was done to it, its keys are those of an alert
             return (Map<String, Object>) map;
         }

@@ -5,7 +5,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.StringJoiner;
-
 import org.apache.camel.Body;
 
 /** Says an alert in the words that people read: on the console, in the subject and the text part of a mail. Safe for many threads. */
@@ -73,17 +72,25 @@ public final class AlertText {
     /** The mail's text part. */
     public String plain(@Body Map<String, Object> alert) {
         Map<String, Object> view = view(alert);
-        StringBuilder text = new StringBuilder("%s: %s%n%s%n%n".formatted(view.get("mark"), view.get("title"), view.get("where")));
+        StringBuilder text =
+                new StringBuilder("%s: %s%n%s%n%n".formatted(view.get("mark"), view.get("title"), view.get("where")));
         for (Row row : rows(alert)) {
-            text.append(row.changed() && (boolean) view.get("both")
-                    ? "* %s: %s → %s%n".formatted(row.name(), row.old(), row.now()) : "  %s: %s%n".formatted(row.name(), row.now()));
+            text.append(
+                    row.changed() && (boolean) view.get("both")
+                            ? "* %s: %s → %s%n".formatted(row.name(), row.old(), row.now())
+                            : "  %s: %s%n".formatted(row.name(), row.now()));
         }
-        return text.append(view.get("payload")).append("%n%s%n".formatted(view.get("foot"))).toString();
+        return text.append(view.get("payload"))
+                .append("%n%s%n".formatted(view.get("foot")))
+                .toString();
     }
 
     private static List<Row> rows(Map<String, Object> alert) {
         return row(alert, side(alert)).entrySet().stream()
-                .map(column -> new Row(String.valueOf(column.getKey()), cut(value(alert, "old", column.getKey())), cut(column.getValue()),
+                .map(column -> new Row(
+                        String.valueOf(column.getKey()),
+                        cut(value(alert, "old", column.getKey())),
+                        cut(column.getValue()),
                         changed(alert).contains(column.getKey())))
                 .toList();
     }
@@ -104,7 +111,9 @@ public final class AlertText {
         if (row.isEmpty()) {
             return null;
         }
-        return row.containsKey("id") ? "id" : String.valueOf(row.keySet().iterator().next());
+        return row.containsKey("id")
+                ? "id"
+                : String.valueOf(row.keySet().iterator().next());
     }
 
     /** The line without what a digest says of all alerts of a rule: {@code public.feed id=2: c2 8000 → 30001}. */
@@ -128,16 +137,23 @@ public final class AlertText {
     private static String what(Map<String, Object> alert) {
         // an inserted row's key has been said, and is no news
         String key = keyColumn(alert);
-        List<?> changed = changed(alert).stream().filter(column -> hasOld(alert) || !column.equals(key)).toList();
+        List<?> changed = changed(alert).stream()
+                .filter(column -> hasOld(alert) || !column.equals(key))
+                .toList();
         if (changed.isEmpty()) {
             return alert.get("payload") == null ? "" : brief(alert.get("payload"));
         }
         StringJoiner what = new StringJoiner(", ");
         for (Object column : changed.subList(0, Math.min(changed.size(), COLUMNS_ON_A_LINE))) {
             String now = brief(value(alert, "new", column));
-            what.add(hasOld(alert) ? column + " " + brief(value(alert, "old", column)) + " → " + now : column + " " + now);
+            what.add(
+                    hasOld(alert)
+                            ? column + " " + brief(value(alert, "old", column)) + " → " + now
+                            : column + " " + now);
         }
-        return changed.size() > COLUMNS_ON_A_LINE ? what + " and " + (changed.size() - COLUMNS_ON_A_LINE) + " more" : what.toString();
+        return changed.size() > COLUMNS_ON_A_LINE
+                ? what + " and " + (changed.size() - COLUMNS_ON_A_LINE) + " more"
+                : what.toString();
     }
 
     static String mark(Map<String, Object> alert) {
@@ -189,8 +205,13 @@ public final class AlertText {
     /** As much of a value as a mail shows. */
     private static String cut(Object value) {
         String text = show(value);
-        return text.length() <= VALUE_IN_A_MAIL ? text
-                : String.format(Locale.ROOT, "%s… (%,d characters)", text.substring(0, text.offsetByCodePoints(0, VALUE_IN_A_MAIL / 2)), text.length());
+        return text.length() <= VALUE_IN_A_MAIL
+                ? text
+                : String.format(
+                        Locale.ROOT,
+                        "%s… (%,d characters)",
+                        text.substring(0, text.offsetByCodePoints(0, VALUE_IN_A_MAIL / 2)),
+                        text.length());
     }
 
     private static String brief(Object value) {
@@ -200,6 +221,8 @@ public final class AlertText {
     /** On one line and no longer than said: a value can neither forge a log line nor a mail header. */
     static String clean(String text, int length) {
         String line = Objects.requireNonNull(text).replaceAll("[\\p{Cntrl}\\u2028\\u2029]+", " ");
-        return line.codePointCount(0, line.length()) <= length ? line : line.substring(0, line.offsetByCodePoints(0, length - 1)) + "…";
+        return line.codePointCount(0, line.length()) <= length
+                ? line
+                : line.substring(0, line.offsetByCodePoints(0, length - 1)) + "…";
     }
 }

@@ -9,7 +9,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.UUID;
 import java.util.stream.Collectors;
-
 import org.apache.camel.Body;
 
 /**
@@ -20,6 +19,7 @@ public final class Digest {
 
     /** In the whole mail. */
     private static final int SHOWN = 50;
+
     private static final int RULES_IN_SUBJECT = 3;
     private static final List<String> GRAVEST_FIRST = List.of("critical", "warning", "info", "resolved");
 
@@ -62,8 +62,7 @@ public final class Digest {
         }
     }
 
-    private record Kind(String mark, String title) {
-    }
+    private record Kind(String mark, String title) {}
 
     /** {@code [critical] 1,234 alerts: stock-negative (1,200), c2-overflow (34)}, without line ends, at most 200 characters. */
     public String subject(@Body Object body) {
@@ -72,9 +71,14 @@ public final class Digest {
             return text.subject(alerts.get(0));
         }
         Map<Kind, List<Map<String, Object>>> kinds = kinds(alerts);
-        String rules = kinds.entrySet().stream().limit(RULES_IN_SUBJECT)
-                .map(kind -> "%s (%s)".formatted(kind.getKey().title(), number(kind.getValue().size()))).collect(Collectors.joining(", "));
-        return AlertText.clean("[%s] %s: %s%s".formatted(mark(kinds), title(alerts), rules, kinds.size() > RULES_IN_SUBJECT ? ", …" : ""),
+        String rules = kinds.entrySet().stream()
+                .limit(RULES_IN_SUBJECT)
+                .map(kind -> "%s (%s)"
+                        .formatted(kind.getKey().title(), number(kind.getValue().size())))
+                .collect(Collectors.joining(", "));
+        return AlertText.clean(
+                "[%s] %s: %s%s"
+                        .formatted(mark(kinds), title(alerts), rules, kinds.size() > RULES_IN_SUBJECT ? ", …" : ""),
                 AlertText.SUBJECT);
     }
 
@@ -94,9 +98,15 @@ public final class Digest {
         view.put("template", "digest");
         view.put("mark", mark(kinds));
         view.put("title", title(alerts));
-        view.put("where", "from %s, %s to %s UTC".formatted(each(alerts, "source"), second(first(alerts, "time")), second(last(alerts, "time"))));
+        view.put(
+                "where",
+                "from %s, %s to %s UTC"
+                        .formatted(
+                                each(alerts, "source"), second(first(alerts, "time")), second(last(alerts, "time"))));
         view.put("groups", groups(kinds));
-        view.put("foot", "rowbell.mail.digest says how often such a mail may come; each of these alerts is in the other sinks too");
+        view.put(
+                "foot",
+                "rowbell.mail.digest says how often such a mail may come; each of these alerts is in the other sinks too");
         return view;
     }
 
@@ -135,7 +145,10 @@ public final class Digest {
         if (alerts.size() == 1) {
             return String.valueOf(alerts.get(0).get("id"));
         }
-        String ids = alerts.stream().map(alert -> String.valueOf(alert.get("id"))).sorted().collect(Collectors.joining("\n"));
+        String ids = alerts.stream()
+                .map(alert -> String.valueOf(alert.get("id")))
+                .sorted()
+                .collect(Collectors.joining("\n"));
         return UUID.nameUUIDFromBytes(ids.getBytes(StandardCharsets.UTF_8)).toString();
     }
 
@@ -145,8 +158,10 @@ public final class Digest {
                 .collect(Collectors.groupingBy(alert -> new Kind(AlertText.mark(alert), AlertText.title(alert))));
         Map<Kind, List<Map<String, Object>>> sorted = new LinkedHashMap<>();
         kinds.entrySet().stream()
-                .sorted(Comparator.comparing((Map.Entry<Kind, List<Map<String, Object>>> kind) -> gravity(kind.getKey().mark()))
-                        .thenComparing(kind -> -kind.getValue().size()).thenComparing(kind -> kind.getKey().title()))
+                .sorted(Comparator.comparing((Map.Entry<Kind, List<Map<String, Object>>> kind) ->
+                                gravity(kind.getKey().mark()))
+                        .thenComparing(kind -> -kind.getValue().size())
+                        .thenComparing(kind -> kind.getKey().title()))
                 .forEach(kind -> sorted.put(kind.getKey(), kind.getValue()));
         return sorted;
     }
@@ -166,9 +181,15 @@ public final class Digest {
             int shown = Math.min(alerts.size(), (left + groupsLeft - 1) / groupsLeft);
             left -= shown;
             groupsLeft--;
-            List<Line> lines = alerts.subList(0, shown).stream().map(alert -> new Line(time(alert), AlertText.where(alert))).toList();
+            List<Line> lines = alerts.subList(0, shown).stream()
+                    .map(alert -> new Line(time(alert), AlertText.where(alert)))
+                    .toList();
             int rest = alerts.size() - shown;
-            groups.add(new Group(kind.getKey().mark(), AlertText.clean(kind.getKey().title(), AlertText.SUBJECT), number(alerts.size()), lines,
+            groups.add(new Group(
+                    kind.getKey().mark(),
+                    AlertText.clean(kind.getKey().title(), AlertText.SUBJECT),
+                    number(alerts.size()),
+                    lines,
                     rest == 0 ? "" : "and %s more".formatted(number(rest))));
         }
         return groups;
@@ -194,15 +215,25 @@ public final class Digest {
     }
 
     private static String each(List<Map<String, Object>> alerts, String key) {
-        return alerts.stream().map(alert -> String.valueOf(alert.get(key))).distinct().limit(RULES_IN_SUBJECT).collect(Collectors.joining(", "));
+        return alerts.stream()
+                .map(alert -> String.valueOf(alert.get(key)))
+                .distinct()
+                .limit(RULES_IN_SUBJECT)
+                .collect(Collectors.joining(", "));
     }
 
     private static String first(List<Map<String, Object>> alerts, String key) {
-        return alerts.stream().map(alert -> String.valueOf(alert.get(key))).min(Comparator.naturalOrder()).orElse("");
+        return alerts.stream()
+                .map(alert -> String.valueOf(alert.get(key)))
+                .min(Comparator.naturalOrder())
+                .orElse("");
     }
 
     private static String last(List<Map<String, Object>> alerts, String key) {
-        return alerts.stream().map(alert -> String.valueOf(alert.get(key))).max(Comparator.naturalOrder()).orElse("");
+        return alerts.stream()
+                .map(alert -> String.valueOf(alert.get(key)))
+                .max(Comparator.naturalOrder())
+                .orElse("");
     }
 
     private static String number(int count) {

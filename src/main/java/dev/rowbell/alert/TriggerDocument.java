@@ -1,5 +1,9 @@
 package dev.rowbell.alert;
 
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import java.io.IOException;
 import java.math.BigDecimal;
 import java.util.ArrayList;
@@ -10,11 +14,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonToken;
-import com.fasterxml.jackson.core.io.JsonStringEncoder;
-
 /**
  * Reads the document as the compiled triggers write it, and makes of it the alert without taking it apart: nearly every alert is of this form, and
  * most of what it holds, OLD and NEW, is nothing that a route asks for. What Rowbell adds is put in between. Anything else is left to
@@ -23,15 +22,31 @@ import com.fasterxml.jackson.core.io.JsonStringEncoder;
 final class TriggerDocument {
 
     /** The keys in their order; each at most once. */
-    private static final List<String> KEYS = List.of("id", "rule", "reason", "severity", "status", "source", "table", "partition", "operation", "time",
-            "old", "new", "channel");
-    private static final int[] ALWAYS = Stream.of("id", "rule", "severity", "status", "table", "operation", "time").mapToInt(KEYS::indexOf).toArray();
+    private static final List<String> KEYS = List.of(
+            "id",
+            "rule",
+            "reason",
+            "severity",
+            "status",
+            "source",
+            "table",
+            "partition",
+            "operation",
+            "time",
+            "old",
+            "new",
+            "channel");
+
+    private static final int[] ALWAYS = Stream.of("id", "rule", "severity", "status", "table", "operation", "time")
+            .mapToInt(KEYS::indexOf)
+            .toArray();
     private static final int SOURCE = KEYS.indexOf("source");
     private static final int ID = KEYS.indexOf("id");
     private static final int TIME = KEYS.indexOf("time");
 
     /** What an {@link UnreadAlert} is told of: the keys above and one that Rowbell adds; their places do not change. */
     private static final int CHANGED = KEYS.size();
+
     private static final Map<String, Integer> PLACES = new HashMap<>();
 
     static {
@@ -51,8 +66,7 @@ final class TriggerDocument {
      * @param changed the columns that changed
      * @param changedInJson the same, as it stands in the alert
      */
-    private record Like(Object[] known, List<String> columns, List<String> changed, String changedInJson) {
-    }
+    private record Like(Object[] known, List<String> columns, List<String> changed, String changedInJson) {}
 
     /** A string in a longer one might be longer than the JSON library reads, which it would say too late. */
     private static final int LONGEST = 1_000_000;
@@ -69,6 +83,7 @@ final class TriggerDocument {
     private List<String> columns;
     /** Whether it says nothing new but its id and time. */
     private boolean alike = true;
+
     private int start;
     private int statusEnd;
     private int oldStart;
@@ -78,8 +93,7 @@ final class TriggerDocument {
     private int end;
 
     /** A column's value as JSON says it: a scalar's own text, of anything else all of it. */
-    private record Column(String name, JsonToken token, String value) {
-    }
+    private record Column(String name, JsonToken token, String value) {}
 
     private TriggerDocument(String text, JsonParser parser) {
         this.text = text;
@@ -122,7 +136,9 @@ final class TriggerDocument {
         Object[] known = nothing();
         try (JsonParser parser = JSON.createParser(text)) {
             if (parser.nextToken() == JsonToken.START_OBJECT) {
-                for (String name = parser.nextFieldName(); name != null && parser.nextToken() == JsonToken.VALUE_STRING; name = parser.nextFieldName()) {
+                for (String name = parser.nextFieldName();
+                        name != null && parser.nextToken() == JsonToken.VALUE_STRING;
+                        name = parser.nextFieldName()) {
                     int place = place(name);
                     if (place >= 0) {
                         known[place] = parser.getText();
@@ -144,7 +160,9 @@ final class TriggerDocument {
         String name = names.next();
         if ("crt_time".equals(name)) {
             inRow = true;
-            if (!parser.nextToken().isScalarValue() || !"alert".equals(names.next()) || parser.nextToken() != JsonToken.START_OBJECT) {
+            if (!parser.nextToken().isScalarValue()
+                    || !"alert".equals(names.next())
+                    || parser.nextToken() != JsonToken.START_OBJECT) {
                 return false;
             }
             start = tokenStart();
@@ -166,8 +184,12 @@ final class TriggerDocument {
             }
         }
         end = position();
-        return parser.currentToken() == JsonToken.END_OBJECT && (!inRow || parser.nextToken() == JsonToken.END_OBJECT) && parser.nextToken() == null
-                && isAllKnown() && rowsEnd > 0 && isOnOneLine();
+        return parser.currentToken() == JsonToken.END_OBJECT
+                && (!inRow || parser.nextToken() == JsonToken.END_OBJECT)
+                && parser.nextToken() == null
+                && isAllKnown()
+                && rowsEnd > 0
+                && isOnOneLine();
     }
 
     private boolean isAllKnown() {
@@ -243,7 +265,8 @@ final class TriggerDocument {
             if (oldStart == 0) {
                 skip(token);
                 same = token == JsonToken.VALUE_NULL;
-            } else if (columns.size() < old.size() && old.get(columns.size()).name().equals(name)) {
+            } else if (columns.size() < old.size()
+                    && old.get(columns.size()).name().equals(name)) {
                 same = isSame(old.get(columns.size()), token, value(token));
             } else {
                 return false;
@@ -273,7 +296,8 @@ final class TriggerDocument {
         if (was.token().isNumeric() && token.isNumeric()) {
             return new BigDecimal(was.value()).compareTo(new BigDecimal(value)) == 0;
         }
-        return was.token() == token && token.isStructStart()
+        return was.token() == token
+                && token.isStructStart()
                 && Json.MAPPER.readValue(was.value(), Object.class).equals(Json.MAPPER.readValue(value, Object.class));
     }
 
@@ -294,7 +318,7 @@ final class TriggerDocument {
             parser.enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
         }
         int depth = 0;
-        for (JsonToken t = token;; t = parser.nextToken()) {
+        for (JsonToken t = token; ; t = parser.nextToken()) {
             if (t.isStructStart()) {
                 depth++;
             } else if (t.isStructEnd()) {
@@ -328,9 +352,12 @@ final class TriggerDocument {
 
     private Map<String, Object> alert(String source) {
         if (newStart == 0) {
-            old.stream().filter(column -> column.token() != JsonToken.VALUE_NULL).forEach(column -> changed.add(column.name()));
+            old.stream()
+                    .filter(column -> column.token() != JsonToken.VALUE_NULL)
+                    .forEach(column -> changed.add(column.name()));
         }
-        StringBuilder document = new StringBuilder(end - start + 100 + 16 * changed.size()).append(text, start, statusEnd);
+        StringBuilder document =
+                new StringBuilder(end - start + 100 + 16 * changed.size()).append(text, start, statusEnd);
         if (known[SOURCE] == null) {
             known[SOURCE] = source;
             JsonStringEncoder.getInstance().quoteAsString(source, document.append(",\"source\":\""));

@@ -19,6 +19,7 @@ final class UnreadAlert extends AbstractMap<String, Object> {
     private volatile Object[] known;
     /** Null where nothing was known from the beginning. */
     private final Object id;
+
     private volatile Map<String, Object> read;
 
     UnreadAlert(String text) {

@@ -1,23 +1,26 @@
 package dev.rowbell.command;
 
-import java.io.PrintWriter;
-import java.util.concurrent.Callable;
-
 import dev.rowbell.SettingsException;
 import dev.rowbell.rules.RuleTable;
 import dev.rowbell.rules.Rules;
+import java.io.PrintWriter;
+import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** Says what is wrong with a file before it is applied. */
-@Command(name = "check", mixinStandardHelpOptions = true, description = "Say what is wrong with a file of rules, and change nothing.",
+@Command(
+        name = "check",
+        mixinStandardHelpOptions = true,
+        description = "Say what is wrong with a file of rules, and change nothing.",
         footer = "Exit code 0: all right, 1: something is wrong, 2: a setting or an argument is.")
 final class CheckRules implements Callable<Integer> {
 
     @Parameters(arity = "0..1", paramLabel = "FILE", description = "The file; if there is none, that of rowbell.rules.")
     private String file;
+
     @Spec
     private CommandSpec spec;
 
@@ -30,7 +33,11 @@ final class CheckRules implements Callable<Integer> {
                 throw new SettingsException("rowbell.rules is empty: name the file to check");
             }
             String uri = file == null ? origin : file.matches("(file|classpath):.*") ? file : "file:" + file;
-            Rules.Checked checked = Rules.check(visit.context(), uri, origin, () -> new RuleTable(visit.database().pool()));
+            Rules.Checked checked = Rules.check(
+                    visit.context(),
+                    uri,
+                    origin,
+                    () -> new RuleTable(visit.database().pool()));
             checked.problems().forEach(out::println);
             if (checked.problems().isEmpty()) {
                 out.println(checked.rules() == 1 ? "1 rule, all right" : checked.rules() + " rules, all right");

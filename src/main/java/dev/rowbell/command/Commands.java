@@ -1,11 +1,10 @@
 package dev.rowbell.command;
 
+import dev.rowbell.Errors;
+import dev.rowbell.SettingsException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
-
-import dev.rowbell.Errors;
-import dev.rowbell.SettingsException;
 import org.apache.camel.impl.engine.AbstractCamelContext;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
@@ -13,9 +12,15 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
 
 /** What the program does besides running: {@code java -jar target/rowbell.jar rules list}. */
-@Command(name = "java -jar target/rowbell.jar", mixinStandardHelpOptions = true, versionProvider = Commands.Version.class,
+@Command(
+        name = "java -jar target/rowbell.jar",
+        mixinStandardHelpOptions = true,
+        versionProvider = Commands.Version.class,
         synopsisSubcommandLabel = "[COMMAND]",
-        description = {"Rowbell watches PostgreSQL tables and rings the right people.", "Without a command it runs, until it is stopped."},
+        description = {
+            "Rowbell watches PostgreSQL tables and rings the right people.",
+            "Without a command it runs, until it is stopped."
+        },
         subcommands = {RulesCommands.class, DeliveriesCommands.class})
 public final class Commands {
 
@@ -24,8 +29,7 @@ public final class Commands {
     /** A setting or an argument is wrong. */
     static final int WRONG_SETTING = 2;
 
-    private Commands() {
-    }
+    private Commands() {}
 
     /**
      * Runs one command.
@@ -55,8 +59,13 @@ public final class Commands {
         @Override
         public String[] getVersion() {
             String rowbell = Commands.class.getPackage().getImplementationVersion();
-            return new String[] {"Rowbell %s, Camel %s, Java %s".formatted(rowbell == null ? "from its sources" : rowbell,
-                    AbstractCamelContext.class.getPackage().getImplementationVersion(), System.getProperty("java.version"))};
+            return new String[] {
+                "Rowbell %s, Camel %s, Java %s"
+                        .formatted(
+                                rowbell == null ? "from its sources" : rowbell,
+                                AbstractCamelContext.class.getPackage().getImplementationVersion(),
+                                System.getProperty("java.version"))
+            };
         }
     }
 }

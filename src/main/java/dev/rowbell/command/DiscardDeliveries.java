@@ -1,13 +1,11 @@
 package dev.rowbell.command;
 
-import java.sql.SQLException;
-
 import dev.rowbell.outbox.DeadLetters;
+import java.sql.SQLException;
 import picocli.CommandLine.Command;
 
 /** Throws some of them away. */
-@Command(name = "discard", mixinStandardHelpOptions = true,
-        description = "Throw deliveries away that were given up.")
+@Command(name = "discard", mixinStandardHelpOptions = true, description = "Throw deliveries away that were given up.")
 final class DiscardDeliveries extends SomeDeliveries {
 
     @Override

@@ -1,12 +1,13 @@
 package dev.rowbell.command;
 
-import java.sql.SQLException;
-
 import dev.rowbell.outbox.DeadLetters;
+import java.sql.SQLException;
 import picocli.CommandLine.Command;
 
 /** Sends some of them again. */
-@Command(name = "retry", mixinStandardHelpOptions = true,
+@Command(
+        name = "retry",
+        mixinStandardHelpOptions = true,
         description = "Send deliveries that were given up again, with their ids and only to the sink that failed.")
 final class RetryDeliveries extends SomeDeliveries {
 

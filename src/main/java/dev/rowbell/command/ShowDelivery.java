@@ -1,21 +1,24 @@
 package dev.rowbell.command;
 
+import dev.rowbell.outbox.DeadLetters;
 import java.io.PrintWriter;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-
-import dev.rowbell.outbox.DeadLetters;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** Shows one of them whole. */
-@Command(name = "show", mixinStandardHelpOptions = true, description = "Show one delivery that was given up, with its alert.")
+@Command(
+        name = "show",
+        mixinStandardHelpOptions = true,
+        description = "Show one delivery that was given up, with its alert.")
 final class ShowDelivery implements Callable<Integer> {
 
     @Parameters(paramLabel = "NUMBER", description = "As deliveries list shows it.")
     private long number;
+
     @Spec
     private CommandSpec spec;
 
@@ -23,7 +26,8 @@ final class ShowDelivery implements Callable<Integer> {
     public Integer call() throws Exception {
         PrintWriter out = spec.commandLine().getOut();
         try (Visit visit = new Visit()) {
-            Optional<DeadLetters.Letter> found = new DeadLetters(visit.database().pool()).find(number);
+            Optional<DeadLetters.Letter> found =
+                    new DeadLetters(visit.database().pool()).find(number);
             if (found.isEmpty()) {
                 spec.commandLine().getErr().println("rowbell: there is no dead letter " + number);
                 return Commands.WRONG;

@@ -1,11 +1,10 @@
 package dev.rowbell.command;
 
+import dev.rowbell.outbox.DeadLetters;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
-
-import dev.rowbell.outbox.DeadLetters;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -18,10 +17,13 @@ abstract class SomeDeliveries implements Callable<Integer> {
 
     @Parameters(arity = "0..*", paramLabel = "NUMBER", description = "As deliveries list shows them.")
     private List<Long> numbers = new ArrayList<>();
+
     @Mixin
     private Which which;
+
     @Option(names = "--all", description = "All of them.")
     private boolean all;
+
     @Spec
     private CommandSpec spec;
 
@@ -38,7 +40,8 @@ abstract class SomeDeliveries implements Callable<Integer> {
     public Integer call() throws Exception {
         boolean filtered = all || !which.isAny();
         if (numbers.isEmpty() != filtered || all && !which.isAny()) {
-            throw new ParameterException(spec.commandLine(), "say which: numbers, or some of --sink, --rule and --older-than, or --all");
+            throw new ParameterException(
+                    spec.commandLine(), "say which: numbers, or some of --sink, --rule and --older-than, or --all");
         }
         try (Visit visit = new Visit()) {
             DeadLetters letters = new DeadLetters(visit.database().pool());

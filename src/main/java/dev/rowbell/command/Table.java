@@ -12,11 +12,19 @@ record Table(List<String> heads, List<List<String>> rows) {
     public String toString() {
         List<List<String>> lines = new ArrayList<>();
         lines.add(heads);
-        rows.forEach(row -> lines.add(row.stream().map(cell -> cell.replaceAll("\\p{Cntrl}+", " ")).toList()));
-        int[] widths = IntStream.range(0, heads.size()).map(column -> lines.stream().mapToInt(line -> width(line.get(column))).max().orElse(0)).toArray();
-        return lines.stream().map(line -> IntStream.range(0, widths.length)
+        rows.forEach(row -> lines.add(
+                row.stream().map(cell -> cell.replaceAll("\\p{Cntrl}+", " ")).toList()));
+        int[] widths = IntStream.range(0, heads.size())
+                .map(column -> lines.stream()
+                        .mapToInt(line -> width(line.get(column)))
+                        .max()
+                        .orElse(0))
+                .toArray();
+        return lines.stream()
+                .map(line -> IntStream.range(0, widths.length)
                         .mapToObj(column -> line.get(column) + " ".repeat(widths[column] - width(line.get(column))))
-                        .collect(Collectors.joining("  ")).stripTrailing())
+                        .collect(Collectors.joining("  "))
+                        .stripTrailing())
                 .collect(Collectors.joining(System.lineSeparator()));
     }
 

@@ -1,13 +1,12 @@
 package dev.rowbell.command;
 
+import dev.rowbell.Misspelled;
+import dev.rowbell.SettingsException;
+import dev.rowbell.rules.RuleState;
+import dev.rowbell.rules.RuleTable;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.concurrent.Callable;
-
-import dev.rowbell.SettingsException;
-import dev.rowbell.Misspelled;
-import dev.rowbell.rules.RuleState;
-import dev.rowbell.rules.RuleTable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -16,14 +15,22 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** Shows which rows a rule would find. */
-@Command(name = "test", mixinStandardHelpOptions = true,
+@Command(
+        name = "test",
+        mixinStandardHelpOptions = true,
         description = "Show which rows of the table as it stands now meet the condition of a rule, one as JSON a line.")
 final class TestRule implements Callable<Integer> {
 
     @Parameters(paramLabel = "NAME", description = "The name of the rule.")
     private String name;
-    @Option(names = "--limit", paramLabel = "N", defaultValue = "100", description = "Rows at most; ${DEFAULT-VALUE} if it is not said.")
+
+    @Option(
+            names = "--limit",
+            paramLabel = "N",
+            defaultValue = "100",
+            description = "Rows at most; ${DEFAULT-VALUE} if it is not said.")
     private int limit;
+
     @Spec
     private CommandSpec spec;
 
@@ -37,11 +44,23 @@ final class TestRule implements Callable<Integer> {
             RuleTable rules = new RuleTable(visit.database().pool());
             List<String> names = rules.list().stream().map(RuleState::name).toList();
             if (!names.contains(name)) {
-                throw new SettingsException("there is no rule \"%s\"; %s".formatted(name, new Misspelled(name).nearest(names)
-                        .map("did you mean %s?"::formatted).orElse(names.isEmpty() ? "there are no rules" : "there are " + String.join(", ", names))));
+                throw new SettingsException("there is no rule \"%s\"; %s"
+                        .formatted(
+                                name,
+                                new Misspelled(name)
+                                        .nearest(names)
+                                        .map("did you mean %s?"::formatted)
+                                        .orElse(
+                                                names.isEmpty()
+                                                        ? "there are no rules"
+                                                        : "there are " + String.join(", ", names))));
             }
             int rows = rules.test(name, limit, out::println);
-            out.println("%d %s%s".formatted(rows, rows == 1 ? "row" : "rows", rows == limit ? " shown, there may be more: --limit" : ""));
+            out.println("%d %s%s"
+                    .formatted(
+                            rows,
+                            rows == 1 ? "row" : "rows",
+                            rows == limit ? " shown, there may be more: --limit" : ""));
             return 0;
         }
     }

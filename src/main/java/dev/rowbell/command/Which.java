@@ -1,8 +1,7 @@
 package dev.rowbell.command;
 
-import java.time.Duration;
-
 import dev.rowbell.outbox.DeadLetters;
+import java.time.Duration;
 import org.apache.camel.util.TimeUtils;
 import picocli.CommandLine;
 import picocli.CommandLine.ITypeConverter;
@@ -13,9 +12,15 @@ final class Which {
 
     @Option(names = "--sink", paramLabel = "NAME", description = "Of this sink.")
     private String sink;
+
     @Option(names = "--rule", paramLabel = "NAME", description = "Of this rule.")
     private String rule;
-    @Option(names = "--older-than", paramLabel = "DURATION", converter = Age.class, description = "That were given up so long ago: 30m, 12h, 7d.")
+
+    @Option(
+            names = "--older-than",
+            paramLabel = "DURATION",
+            converter = Age.class,
+            description = "That were given up so long ago: 30m, 12h, 7d.")
     private Duration olderThan;
 
     DeadLetters.Filter filter() {

@@ -6,9 +6,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
-
 import javax.sql.DataSource;
-
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -55,7 +53,8 @@ public final class Compaction {
 
     private static List<String> large(Connection connection) throws SQLException {
         List<String> large = new ArrayList<>();
-        try (Statement statement = connection.createStatement(); ResultSet rows = statement.executeQuery("""
+        try (Statement statement = connection.createStatement();
+                ResultSet rows = statement.executeQuery("""
                 select name
                 from unnest(array['rowbell.feedback', 'rowbell.delivery', 'rowbell.bundle']) name
                 where pg_total_relation_size(name::regclass) > %d
@@ -70,9 +69,12 @@ public final class Compaction {
 
     private static boolean truncate(Connection connection, String table) throws SQLException {
         try (Statement statement = connection.createStatement()) {
-            // another level would still see the queue as it was before the lock, without what others have committed since
+            // another level would still see the queue as it was before the lock, without what others have committed
+            // since
             statement.execute("set transaction isolation level read committed");
-            statement.execute("set local lock_timeout = '%s'; set local statement_timeout = '%s'; set local enable_seqscan = on".formatted(LOCK, LOOK));
+            statement.execute(
+                    "set local lock_timeout = '%s'; set local statement_timeout = '%s'; set local enable_seqscan = on"
+                            .formatted(LOCK, LOOK));
             // without the lock first, so that a queue with something in it is not locked
             if (isEmpty(statement, table)) {
                 statement.execute("lock table " + table + " in access exclusive mode");

@@ -1,5 +1,10 @@
 package dev.rowbell.database;
 
+import com.zaxxer.hikari.HikariConfig;
+import com.zaxxer.hikari.HikariDataSource;
+import com.zaxxer.hikari.HikariPoolMXBean;
+import dev.rowbell.Settings;
+import dev.rowbell.SettingsException;
 import java.net.UnknownHostException;
 import java.sql.Connection;
 import java.sql.DriverManager;
@@ -7,14 +12,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Properties;
-
 import javax.sql.DataSource;
-
-import com.zaxxer.hikari.HikariConfig;
-import com.zaxxer.hikari.HikariDataSource;
-import com.zaxxer.hikari.HikariPoolMXBean;
-import dev.rowbell.Settings;
-import dev.rowbell.SettingsException;
 import org.postgresql.ds.PGSimpleDataSource;
 import org.springframework.util.ClassUtils;
 
@@ -51,7 +49,8 @@ public final class Database implements AutoCloseable {
             name = row.getString(1);
             version = row.getString(2);
             if (row.getInt(3) < OLDEST) {
-                throw new SettingsException("rowbell.jdbc.url: %s is PostgreSQL %s, Rowbell needs 13 or newer".formatted(shownUrl(), version));
+                throw new SettingsException("rowbell.jdbc.url: %s is PostgreSQL %s, Rowbell needs 13 or newer"
+                        .formatted(shownUrl(), version));
             }
         } catch (SQLException e) {
             throw refused(e);
@@ -92,8 +91,11 @@ public final class Database implements AutoCloseable {
         if (!url.isEmpty() && !url.startsWith("jdbc:postgresql:")) {
             throw new SettingsException("rowbell.jdbc.url: write it as jdbc:postgresql://host:5432/database");
         }
-        if (url.isEmpty() && !ClassUtils.isPresent("io.zonky.test.db.postgres.embedded.EmbeddedPostgres", Database.class.getClassLoader())) {
-            throw new SettingsException("rowbell.jdbc.url is empty and there is no embedded PostgreSQL on the class path: set the URL");
+        if (url.isEmpty()
+                && !ClassUtils.isPresent(
+                        "io.zonky.test.db.postgres.embedded.EmbeddedPostgres", Database.class.getClassLoader())) {
+            throw new SettingsException(
+                    "rowbell.jdbc.url is empty and there is no embedded PostgreSQL on the class path: set the URL");
         }
         EmbeddedServer embedded = null;
         if (url.isEmpty()) {
@@ -131,18 +133,23 @@ public final class Database implements AutoCloseable {
         config.setConnectionTimeout(5_000);
         // less than that, so that one connection which is gone without a word leaves time to try another
         config.setValidationTimeout(1_000);
-        // a route's own statement that fails inside the batch's transaction fails its alert alone, and not the whole batch for ever
+        // a route's own statement that fails inside the batch's transaction fails its alert alone, and not the whole
+        // batch for ever
         config.addDataSourceProperty("autosave", "always");
         config.addDataSourceProperty("cleanupSavepoints", "true");
         // nothing Rowbell asks takes as long: what does is a connection that is gone without a word
         config.addDataSourceProperty("socketTimeout", "60");
-        // where the network is cut without a word, the server lets go of what a transaction holds, and does not wait for hours. And a plan made
-        // while a queue or its statistics were empty would read or sort all of it when it is long: whatever is taken from it is found in the order
-        // of an index or by place. It is planned once, and not for each alert: that takes longer than taking it. Nor is it compiled: before
+        // where the network is cut without a word, the server lets go of what a transaction holds, and does not wait
+        // for hours. And a plan made
+        // while a queue or its statistics were empty would read or sort all of it when it is long: whatever is taken
+        // from it is found in the order
+        // of an index or by place. It is planned once, and not for each alert: that takes longer than taking it. Nor is
+        // it compiled: before
         // PostgreSQL 18 a scan that cannot be avoided counts as endlessly dear, which is what has a query compiled
-        config.setConnectionInitSql("set enable_seqscan = off; set enable_bitmapscan = off; set jit = off; set plan_cache_mode = force_generic_plan;"
-                + " set idle_in_transaction_session_timeout = '30s'; set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5;"
-                + " set tcp_keepalives_count = 3");
+        config.setConnectionInitSql(
+                "set enable_seqscan = off; set enable_bitmapscan = off; set jit = off; set plan_cache_mode = force_generic_plan;"
+                        + " set idle_in_transaction_session_timeout = '30s'; set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5;"
+                        + " set tcp_keepalives_count = 3");
         return new HikariDataSource(config);
     }
 
@@ -150,13 +157,16 @@ public final class Database implements AutoCloseable {
         String state = e.getSQLState() == null ? "" : e.getSQLState();
         String why = e.getMessage().lines().findFirst().orElse("").strip();
         if (state.startsWith("28")) {
-            return new SettingsException("rowbell.jdbc.user, rowbell.jdbc.password: %s refuses them: %s".formatted(shownUrl(), why), e);
+            return new SettingsException(
+                    "rowbell.jdbc.user, rowbell.jdbc.password: %s refuses them: %s".formatted(shownUrl(), why), e);
         } else if (state.equals("3D000")) {
             return new SettingsException("rowbell.jdbc.url: %s".formatted(why), e);
         }
         String message = "rowbell.jdbc.url: cannot connect to %s: %s".formatted(shownUrl(), why);
-        // class 08: the connection; 57P03: it starts up or shuts down; a host without an address is most likely misspelled
-        boolean away = (state.startsWith("08") || state.equals("57P03")) && !(e.getCause() instanceof UnknownHostException);
+        // class 08: the connection; 57P03: it starts up or shuts down; a host without an address is most likely
+        // misspelled
+        boolean away =
+                (state.startsWith("08") || state.equals("57P03")) && !(e.getCause() instanceof UnknownHostException);
         return away ? new DatabaseAwayException(message, e) : new SettingsException(message, e);
     }
 

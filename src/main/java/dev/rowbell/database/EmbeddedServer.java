@@ -1,5 +1,8 @@
 package dev.rowbell.database;
 
+import dev.rowbell.Settings;
+import dev.rowbell.SettingsException;
+import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -21,10 +24,6 @@ import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-
-import dev.rowbell.Settings;
-import dev.rowbell.SettingsException;
-import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -40,6 +39,7 @@ final class EmbeddedServer implements AutoCloseable {
     private final String url;
     /** Null where another Rowbell runs it, as the lock. */
     private final EmbeddedPostgres server;
+
     private final FileChannel lock;
 
     private EmbeddedServer(String url, EmbeddedPostgres server, FileChannel lock) {
@@ -66,8 +66,9 @@ final class EmbeddedServer implements AutoCloseable {
     static EmbeddedServer visit(Settings settings) {
         Path dir = dir(settings);
         if (!Files.exists(dir.resolve("data/PG_VERSION"))) {
-            throw new SettingsException("rowbell.jdbc.url is empty and there is no database in rowbell.embedded.dir=%s yet: set the URL, or start Rowbell"
-                    .formatted(dir));
+            throw new SettingsException(
+                    "rowbell.jdbc.url is empty and there is no database in rowbell.embedded.dir=%s yet: set the URL, or start Rowbell"
+                            .formatted(dir));
         }
         FileChannel lock = lock(dir);
         if (lock != null) {
@@ -75,9 +76,11 @@ final class EmbeddedServer implements AutoCloseable {
         }
         try {
             String port = Files.readString(dir.resolve("port")).strip();
-            return new EmbeddedServer("jdbc:postgresql://localhost:%s/%s?user=postgres".formatted(port, DATABASE), null, null);
+            return new EmbeddedServer(
+                    "jdbc:postgresql://localhost:%s/%s?user=postgres".formatted(port, DATABASE), null, null);
         } catch (IOException e) {
-            throw new SettingsException("rowbell.embedded.dir=%s: another Rowbell is starting there, try again".formatted(dir), e);
+            throw new SettingsException(
+                    "rowbell.embedded.dir=%s: another Rowbell is starting there, try again".formatted(dir), e);
         }
     }
 
@@ -115,8 +118,13 @@ final class EmbeddedServer implements AutoCloseable {
             return new EmbeddedServer(server.getJdbcUrl("postgres", DATABASE), server, lock);
         } catch (IOException | SQLException | IllegalStateException e) {
             release(lock);
-            throw new SettingsException("rowbell.embedded.dir=%s: the embedded PostgreSQL did not start, see %s: %s"
-                    .formatted(settings.text("rowbell.embedded.dir"), dir.resolve("postgresql.log"), e.getMessage()), e);
+            throw new SettingsException(
+                    "rowbell.embedded.dir=%s: the embedded PostgreSQL did not start, see %s: %s"
+                            .formatted(
+                                    settings.text("rowbell.embedded.dir"),
+                                    dir.resolve("postgresql.log"),
+                                    e.getMessage()),
+                    e);
         } catch (RuntimeException e) {
             release(lock);
             throw e;
@@ -144,7 +152,8 @@ final class EmbeddedServer implements AutoCloseable {
     private static FileChannel lock(Path dir) {
         try {
             Files.createDirectories(dir);
-            FileChannel channel = FileChannel.open(dir.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+            FileChannel channel =
+                    FileChannel.open(dir.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
             FileLock lock = null;
             try {
                 lock = channel.tryLock();
@@ -184,7 +193,10 @@ final class EmbeddedServer implements AutoCloseable {
         }
         long pid = Long.parseLong(Files.readAllLines(pidFile).get(0).strip());
         Optional<ProcessHandle> orphan = ProcessHandle.of(pid)
-                .filter(process -> process.info().command().map(command -> command.endsWith("postgres")).orElse(false));
+                .filter(process -> process.info()
+                        .command()
+                        .map(command -> command.endsWith("postgres"))
+                        .orElse(false));
         if (orphan.isEmpty()) {
             return;
         }
@@ -196,7 +208,9 @@ final class EmbeddedServer implements AutoCloseable {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } catch (ExecutionException | TimeoutException e) {
-            throw new SettingsException("rowbell.embedded.dir: PostgreSQL process %d is still running on %s, stop it".formatted(pid, data), e);
+            throw new SettingsException(
+                    "rowbell.embedded.dir: PostgreSQL process %d is still running on %s, stop it".formatted(pid, data),
+                    e);
         }
     }
 
@@ -224,7 +238,8 @@ final class EmbeddedServer implements AutoCloseable {
     private static void createDatabase(EmbeddedPostgres server) throws SQLException {
         try (Connection connection = server.getPostgresDatabase().getConnection();
                 Statement statement = connection.createStatement()) {
-            try (ResultSet found = statement.executeQuery("select from pg_database where datname = '" + DATABASE + "'")) {
+            try (ResultSet found =
+                    statement.executeQuery("select from pg_database where datname = '" + DATABASE + "'")) {
                 if (found.next()) {
                     return;
                 }

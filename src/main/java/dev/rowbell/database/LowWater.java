@@ -3,7 +3,6 @@ package dev.rowbell.database;
 import java.sql.Timestamp;
 import java.time.Duration;
 import java.util.function.LongSupplier;
-
 import org.postgresql.PGStatement;
 
 /**
@@ -30,7 +29,9 @@ public final class LowWater {
 
     /** What a look is at: all there is, what may have been committed late, or no more than what is new. */
     public enum Kind {
-        EVERYTHING, LATE, NEW
+        EVERYTHING,
+        LATE,
+        NEW
     }
 
     /**
@@ -49,6 +50,7 @@ public final class LowWater {
     private final LongSupplier nanoTime;
     /** Null where nothing was left. */
     private Timestamp mark;
+
     private boolean forgotten = true;
     private int forgets;
     private long everythingAt;
@@ -106,7 +108,8 @@ public final class LowWater {
     public synchronized void found(Object last, boolean nothing) {
         if (nothing) {
             mark = null;
-        } else if (last instanceof Timestamp time && time.getTime() != PGStatement.DATE_POSITIVE_INFINITY
+        } else if (last instanceof Timestamp time
+                && time.getTime() != PGStatement.DATE_POSITIVE_INFINITY
                 && time.getTime() != PGStatement.DATE_NEGATIVE_INFINITY) {
             mark = time;
         } else {

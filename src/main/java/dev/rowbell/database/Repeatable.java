@@ -9,8 +9,7 @@ import org.springframework.transaction.support.TransactionSynchronizationManager
  */
 public final class Repeatable implements TransactionSynchronization {
 
-    private Repeatable() {
-    }
+    private Repeatable() {}
 
     /** The transaction of this thread is one. */
     public static void mark() {
@@ -20,6 +19,7 @@ public final class Repeatable implements TransactionSynchronization {
     /** Whether the transaction of this thread is one; false where it has none. */
     public static boolean isMarked() {
         return TransactionSynchronizationManager.isSynchronizationActive()
-                && TransactionSynchronizationManager.getSynchronizations().stream().anyMatch(Repeatable.class::isInstance);
+                && TransactionSynchronizationManager.getSynchronizations().stream()
+                        .anyMatch(Repeatable.class::isInstance);
     }
 }

@@ -1,5 +1,8 @@
 package dev.rowbell.database;
 
+import dev.rowbell.Errors;
+import dev.rowbell.Settings;
+import dev.rowbell.SettingsException;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -7,12 +10,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Arrays;
 import java.util.List;
-
 import javax.sql.DataSource;
-
-import dev.rowbell.Errors;
-import dev.rowbell.Settings;
-import dev.rowbell.SettingsException;
 import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.FlywayException;
 import org.flywaydb.core.api.MigrationInfo;
@@ -28,8 +26,7 @@ final class Schema {
     private static final Logger LOG = LoggerFactory.getLogger(Schema.class);
     private static final String INSUFFICIENT_PRIVILEGE = "42501";
 
-    private Schema() {
-    }
+    private Schema() {}
 
     static void apply(Settings settings, DataSource dataSource, String database) {
         try {
@@ -37,7 +34,9 @@ final class Schema {
                 if (settings.flag("rowbell.migrate")) {
                     flyway(dataSource).migrate();
                 } else {
-                    missingIsAnError(dataSource, "rowbell.migrate=false, but the schema lacks %s: apply what docs/schema.md says, or set it to true");
+                    missingIsAnError(
+                            dataSource,
+                            "rowbell.migrate=false, but the schema lacks %s: apply what docs/schema.md says, or set it to true");
                 }
             }
             feedbackTable(settings.text("rowbell.feedback.table"), dataSource);
@@ -50,7 +49,9 @@ final class Schema {
     static void expect(DataSource dataSource) {
         try {
             if (!isCurrent(dataSource)) {
-                missingIsAnError(dataSource, "the schema rowbell lacks %s: start Rowbell once, or apply what docs/schema.md says");
+                missingIsAnError(
+                        dataSource,
+                        "the schema rowbell lacks %s: start Rowbell once, or apply what docs/schema.md says");
             }
         } catch (FlywayException | SQLException e) {
             throw new SettingsException("the schema rowbell cannot be looked at: " + Errors.inWords(e), e);
@@ -62,8 +63,10 @@ final class Schema {
      * takes a tenth of the start to find out for itself. Of anything else it says what it is.
      */
     private static boolean isCurrent(DataSource dataSource) throws SQLException {
-        try (Connection connection = dataSource.getConnection(); Statement statement = connection.createStatement()) {
-            try (ResultSet row = statement.executeQuery("select to_regclass('rowbell.flyway_schema_history') is not null")) {
+        try (Connection connection = dataSource.getConnection();
+                Statement statement = connection.createStatement()) {
+            try (ResultSet row =
+                    statement.executeQuery("select to_regclass('rowbell.flyway_schema_history') is not null")) {
                 row.next();
                 if (!row.getBoolean(1)) {
                     return false;
@@ -86,7 +89,8 @@ final class Schema {
                 .dataSource(dataSource)
                 .defaultSchema("rowbell")
                 .schemas("rowbell")
-                // not db/migration in the jar: the Flyway of an application that embeds it would take the files for its own
+                // not db/migration in the jar: the Flyway of an application that embeds it would take the files for its
+                // own
                 .locations("classpath:dev/rowbell/migration")
                 .placeholderReplacement(false)
                 .load();
@@ -94,8 +98,10 @@ final class Schema {
 
     private static void missingIsAnError(DataSource dataSource, String message) {
         // not only what is pending, which for Flyway is what comes after the newest that was applied
-        List<String> missing = Arrays.stream(flyway(dataSource).info().all()).filter(migration -> !migration.getState().isApplied())
-                .map(MigrationInfo::getScript).toList();
+        List<String> missing = Arrays.stream(flyway(dataSource).info().all())
+                .filter(migration -> !migration.getState().isApplied())
+                .map(MigrationInfo::getScript)
+                .toList();
         if (!missing.isEmpty()) {
             throw new SettingsException(message.formatted(String.join(", ", missing)));
         }
@@ -106,11 +112,16 @@ final class Schema {
         while (cause.getCause() != null && !(cause instanceof SQLException)) {
             cause = cause.getCause();
         }
-        String why = String.valueOf(cause.getMessage()).lines().findFirst().orElse("").strip();
+        String why = String.valueOf(cause.getMessage())
+                .lines()
+                .findFirst()
+                .orElse("")
+                .strip();
         if (cause instanceof SQLException sql && INSUFFICIENT_PRIVILEGE.equals(sql.getSQLState())) {
             return new SettingsException(
                     "rowbell.jdbc.user=%s lacks a right on database %s (%s): grant create on the database, or see docs/schema.md for rowbell.migrate=false"
-                            .formatted(settings.text("rowbell.jdbc.user"), database, why), e);
+                            .formatted(settings.text("rowbell.jdbc.user"), database, why),
+                    e);
         }
         return new SettingsException("the schema rowbell could not be brought up to date: " + why, e);
     }
@@ -132,13 +143,19 @@ final class Schema {
                     throw new SettingsException("rowbell.feedback.table=%s: there is no such table".formatted(table));
                 } else if (!row.getBoolean(1)) {
                     // rows are taken by ctid, which says nothing about the partition
-                    throw new SettingsException("rowbell.feedback.table=%s: must be an ordinary table, without partitions or children".formatted(table));
+                    throw new SettingsException(
+                            "rowbell.feedback.table=%s: must be an ordinary table, without partitions or children"
+                                    .formatted(table));
                 } else if (!row.getBoolean(2)) {
                     throw new SettingsException("rowbell.feedback.table=%s: has no column crt_time".formatted(table));
                 } else if (!row.getBoolean(4)) {
-                    throw new SettingsException("rowbell.feedback.table=%s: rowbell.jdbc.user needs select, update and delete on it".formatted(table));
+                    throw new SettingsException(
+                            "rowbell.feedback.table=%s: rowbell.jdbc.user needs select, update and delete on it"
+                                    .formatted(table));
                 } else if (!row.getBoolean(3)) {
-                    LOG.warn("rowbell.feedback.table={} has no index that starts with crt_time: every batch reads the whole table", table);
+                    LOG.warn(
+                            "rowbell.feedback.table={} has no index that starts with crt_time: every batch reads the whole table",
+                            table);
                 }
             }
         }

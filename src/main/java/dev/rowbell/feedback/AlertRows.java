@@ -1,13 +1,12 @@
 package dev.rowbell.feedback;
 
+import dev.rowbell.alert.AlertReader;
 import java.sql.ResultSet;
 import java.sql.ResultSetMetaData;
 import java.sql.SQLException;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
-
-import dev.rowbell.alert.AlertReader;
 import org.apache.camel.component.sql.DefaultRowMapperFactory;
 import org.springframework.jdbc.core.ColumnMapRowMapper;
 import org.springframework.jdbc.core.RowMapper;
@@ -40,6 +39,7 @@ public final class AlertRows extends DefaultRowMapperFactory {
         private Taken taken;
         /** The places of the columns; 0 where there is none to be read. */
         private int document;
+
         private int time;
 
         @Override

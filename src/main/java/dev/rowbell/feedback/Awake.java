@@ -15,6 +15,7 @@ final class Awake {
     private static final int STORM = 200;
     /** Counted for so long at most; and so many are a storm before that time is over. */
     private static final Duration MEASURED = Duration.ofMillis(250);
+
     private static final int MANY = 50;
     /** How long writers believe it. */
     private static final Duration TOLD = Duration.ofSeconds(1);
@@ -25,6 +26,7 @@ final class Awake {
 
     /** Writers ring for so long after the next poll should have said again that somebody listens. */
     private static final Duration LISTENING = Duration.ofSeconds(30);
+
     private static final Duration SAID_AGAIN = Duration.ofSeconds(5);
     /** Where alerts have come all the time, so that it was never said when none waited. */
     private static final Duration SAID_AT_LAST = Duration.ofSeconds(15);

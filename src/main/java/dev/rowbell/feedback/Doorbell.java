@@ -4,7 +4,6 @@ import java.time.Duration;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
-
 import org.apache.camel.CamelContext;
 import org.apache.camel.Consumer;
 import org.apache.camel.spi.ScheduledPollConsumerScheduler;
@@ -180,7 +179,11 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
             running = false;
             ring();
             help();
-            context.getExecutorServiceManager().shutdownGraceful(threads, TimeUnit.SECONDS.toMillis(context.getShutdownStrategy().getTimeout()));
+            context.getExecutorServiceManager()
+                    .shutdownGraceful(
+                            threads,
+                            TimeUnit.SECONDS.toMillis(
+                                    context.getShutdownStrategy().getTimeout()));
             threads = null;
         }
     }

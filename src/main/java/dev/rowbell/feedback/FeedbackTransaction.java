@@ -1,5 +1,11 @@
 package dev.rowbell.feedback;
 
+import dev.rowbell.Errors;
+import dev.rowbell.database.LowWater;
+import dev.rowbell.database.Repeatable;
+import dev.rowbell.health.Figures;
+import dev.rowbell.rules.Hits;
+import dev.rowbell.silence.Silences;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Savepoint;
@@ -8,15 +14,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-
 import javax.sql.DataSource;
-
-import dev.rowbell.Errors;
-import dev.rowbell.database.LowWater;
-import dev.rowbell.database.Repeatable;
-import dev.rowbell.health.Figures;
-import dev.rowbell.rules.Hits;
-import dev.rowbell.silence.Silences;
 import org.apache.camel.Consumer;
 import org.apache.camel.Endpoint;
 import org.apache.camel.Exchange;
@@ -53,6 +51,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     private final String table;
     /** Rowbell's own table, which a crash of PostgreSQL does not empty. */
     private final boolean own;
+
     private final int batch;
     private final Doorbell doorbell;
     private final Runnable atLeisure;
@@ -60,10 +59,12 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     private volatile boolean silenced = true;
     /** Whether writers can be told to ring, as far as is known. */
     private volatile boolean heard = true;
+
     private final ThreadLocal<Poll> current = new ThreadLocal<>();
     private final LowWater lowWater = new LowWater();
     /** Whether more waited than one poll takes, when somebody looked last. */
     private volatile boolean backlog;
+
     private final Map<Endpoint, Routed> routed = new ConcurrentHashMap<>();
 
     /** What this thread's poll is at. */
@@ -76,9 +77,11 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         private boolean answered;
         /** How long the look took is known. */
         private boolean timed;
+
         private boolean found;
         /** What it took is there again where a crash undoes it, and has the same ids then. */
         private boolean repeatable = true;
+
         private final Taken taken = new Taken();
         /** What is routed instead of what the poll found at its place; null where that is in order. */
         private List<Map<String, Object>> sorted;
@@ -98,7 +101,14 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
      * @param batch how many alerts a poll takes at most
      * @param atLeisure what to do when no alert waits, so that none has to wait for it
      */
-    public FeedbackTransaction(DataSource dataSource, Hits hits, Silences silences, Figures figures, Doorbell doorbell, String table, int batch,
+    public FeedbackTransaction(
+            DataSource dataSource,
+            Hits hits,
+            Silences silences,
+            Figures figures,
+            Doorbell doorbell,
+            String table,
+            int batch,
             Runnable atLeisure) {
         this.dataSource = dataSource;
         this.table = table;
@@ -174,7 +184,9 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         if (poll != null && poll.sorted != null) {
             // a route may take all of them as one
             boolean all = exchange.getIn().getBody() instanceof List;
-            Object alert = all ? poll.sorted : poll.sorted.get(exchange.getProperty(ExchangePropertyKey.BATCH_INDEX, Integer.class));
+            Object alert = all
+                    ? poll.sorted
+                    : poll.sorted.get(exchange.getProperty(ExchangePropertyKey.BATCH_INDEX, Integer.class));
             exchange.getIn().setBody(alert);
             if (exchange.getContext().isAllowUseOriginalMessage()) {
                 // which has been copied already
@@ -260,7 +272,8 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
             // where the consumer was stopped before the first of them, what is counted is of the poll before
             int count = poll.answered ? alerts.count() : 0;
             if (count != polledMessages || poll.interrupted) {
-                throw new IllegalStateException("of %d alerts %d were routed, all of them stay in the feedback table".formatted(polledMessages, count));
+                throw new IllegalStateException("of %d alerts %d were routed, all of them stay in the feedback table"
+                        .formatted(polledMessages, count));
             }
             enterFiling(poll);
             tell(polledMessages);
@@ -289,7 +302,8 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
             poll.stages.enter(Stages.Stage.FILING);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new IllegalStateException("stopped before the alerts were filed, all of them stay in the feedback table", e);
+            throw new IllegalStateException(
+                    "stopped before the alerts were filed, all of them stay in the feedback table", e);
         }
     }
 
@@ -305,7 +319,8 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         if (!awake.isListeningToBeSaid(idle)) {
             return;
         }
-        Duration poll = consumer instanceof ScheduledPollConsumer polled ? Duration.ofMillis(polled.getDelay()) : Duration.ZERO;
+        Duration poll =
+                consumer instanceof ScheduledPollConsumer polled ? Duration.ofMillis(polled.getDelay()) : Duration.ZERO;
         // by itself: it must be committed before the table is looked at
         try (Connection connection = dataSource.getConnection()) {
             awake.listen(connection, table, poll);

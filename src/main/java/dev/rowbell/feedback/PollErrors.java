@@ -1,8 +1,7 @@
 package dev.rowbell.feedback;
 
-import java.util.concurrent.TimeUnit;
-
 import dev.rowbell.Errors;
+import java.util.concurrent.TimeUnit;
 import org.apache.camel.Exchange;
 import org.apache.camel.spi.ExceptionHandler;
 import org.slf4j.Logger;

@@ -1,11 +1,10 @@
 package dev.rowbell.feedback;
 
+import dev.rowbell.Rowbell;
+import dev.rowbell.silence.Silences;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-
-import dev.rowbell.Rowbell;
-import dev.rowbell.silence.Silences;
 import org.apache.camel.Exchange;
 
 /** The alerts of one transaction that came through. Safe for many threads: a route may go on in another. */

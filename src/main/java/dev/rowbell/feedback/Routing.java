@@ -1,10 +1,9 @@
 package dev.rowbell.feedback;
 
-import java.util.Map;
-
 import dev.rowbell.Rowbell;
 import dev.rowbell.outbox.DeadLetter;
 import dev.rowbell.silence.Silences;
+import java.util.Map;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
 import org.apache.camel.Exchange;
@@ -46,7 +45,8 @@ public final class Routing implements Processor, CamelContextAware {
         Exception failure = route(exchange);
         if (failure instanceof DirectConsumerNotAvailableException) {
             throw new IllegalStateException("the route alerts is not running, see routes/alerts.camel.yaml", failure);
-        } else if (failure instanceof IllegalStateException && String.valueOf(failure.getMessage()).contains("has not been started")) {
+        } else if (failure instanceof IllegalStateException
+                && String.valueOf(failure.getMessage()).contains("has not been started")) {
             throw new IllegalStateException("the route alerts is being replaced", failure);
         } else if (failure != null) {
             forgive(exchange, failure);

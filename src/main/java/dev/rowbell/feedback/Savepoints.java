@@ -2,9 +2,7 @@ package dev.rowbell.feedback;
 
 import java.sql.Connection;
 import java.sql.SQLException;
-
 import javax.sql.DataSource;
-
 import org.postgresql.PGConnection;
 import org.postgresql.jdbc.AutoSave;
 import org.slf4j.Logger;

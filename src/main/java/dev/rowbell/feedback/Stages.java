@@ -11,7 +11,9 @@ import java.util.concurrent.locks.ReentrantLock;
 final class Stages {
 
     enum Stage {
-        TAKING, ROUTING, FILING
+        TAKING,
+        ROUTING,
+        FILING
     }
 
     private final Map<Stage, ReentrantLock> stages = new EnumMap<>(Stage.class);

@@ -12,7 +12,8 @@ import java.util.Map;
  */
 final class Taken {
 
-    private static final Comparator<Alert> OLDEST_FIRST = Comparator.comparing(Alert::moment, Comparator.nullsFirst(Comparator.naturalOrder()));
+    private static final Comparator<Alert> OLDEST_FIRST =
+            Comparator.comparing(Alert::moment, Comparator.nullsFirst(Comparator.naturalOrder()));
 
     private final List<Alert> alerts = new ArrayList<>();
     private Object newest;
@@ -32,7 +33,8 @@ final class Taken {
         ordered &= alerts.isEmpty() || OLDEST_FIRST.compare(alerts.get(alerts.size() - 1), alert) <= 0;
         alerts.add(alert);
         // not after(), which of a Timestamp knows the second
-        if (time != null && !(newest instanceof Date known && alert.moment() != null && known.compareTo(alert.moment()) > 0)) {
+        if (time != null
+                && !(newest instanceof Date known && alert.moment() != null && known.compareTo(alert.moment()) > 0)) {
             newest = time;
         }
     }

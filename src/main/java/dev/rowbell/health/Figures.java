@@ -1,5 +1,11 @@
 package dev.rowbell.health;
 
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.MultiGauge;
+import io.micrometer.core.instrument.Tags;
+import io.micrometer.core.instrument.Timer;
+import io.micrometer.core.instrument.composite.CompositeMeterRegistry;
 import java.time.Clock;
 import java.time.DateTimeException;
 import java.time.Duration;
@@ -16,13 +22,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-
-import io.micrometer.core.instrument.Gauge;
-import io.micrometer.core.instrument.MeterRegistry;
-import io.micrometer.core.instrument.MultiGauge;
-import io.micrometer.core.instrument.Tags;
-import io.micrometer.core.instrument.Timer;
-import io.micrometer.core.instrument.composite.CompositeMeterRegistry;
 import org.apache.camel.CamelContext;
 
 /**
@@ -32,12 +31,28 @@ import org.apache.camel.CamelContext;
 public final class Figures {
 
     /** From a rule's hit to its mail: what is quick and what is a retry. */
-    private static final Duration[] BOUNDS = { Duration.ofMillis(1), Duration.ofMillis(2), Duration.ofMillis(5), Duration.ofMillis(10),
-            Duration.ofMillis(25), Duration.ofMillis(50), Duration.ofMillis(100), Duration.ofMillis(250), Duration.ofMillis(500),
-            Duration.ofSeconds(1), Duration.ofSeconds(2), Duration.ofSeconds(5), Duration.ofSeconds(15), Duration.ofMinutes(1),
-            Duration.ofMinutes(5), Duration.ofMinutes(15), Duration.ofHours(1) };
+    private static final Duration[] BOUNDS = {
+        Duration.ofMillis(1),
+        Duration.ofMillis(2),
+        Duration.ofMillis(5),
+        Duration.ofMillis(10),
+        Duration.ofMillis(25),
+        Duration.ofMillis(50),
+        Duration.ofMillis(100),
+        Duration.ofMillis(250),
+        Duration.ofMillis(500),
+        Duration.ofSeconds(1),
+        Duration.ofSeconds(2),
+        Duration.ofSeconds(5),
+        Duration.ofSeconds(15),
+        Duration.ofMinutes(1),
+        Duration.ofMinutes(5),
+        Duration.ofMinutes(15),
+        Duration.ofHours(1)
+    };
     /** An alert from elsewhere may name any rule; each name is a series that Prometheus keeps. */
     private static final int RULES = 1000;
+
     private static final String OTHER_RULE = "other";
 
     private final CamelContext context;
@@ -55,23 +70,28 @@ public final class Figures {
         this.clock = clock;
     }
 
-    private record Kind(String rule, String status) {
-    }
+    private record Kind(String rule, String status) {}
 
     /** @param path {@code durable} or {@code notify} */
     public void routed(String path, Collection<Map<String, Object>> alerts) {
         MeterRegistry meters = meters();
-        Timer timer = timer(meters, "rowbell.routing", "From the hit to the commit that files its deliveries", "path", path);
+        Timer timer =
+                timer(meters, "rowbell.routing", "From the hit to the commit that files its deliveries", "path", path);
         Instant now = clock.instant();
         alerts.forEach(alert -> record(timer, alert.get("time"), now));
-        alerts.stream().collect(Collectors.groupingBy(this::kind, Collectors.counting())).forEach((kind, count) -> meters
-                .counter("rowbell.alerts", "rule", kind.rule(), "status", kind.status(), "path", path).increment(count));
+        alerts.stream()
+                .collect(Collectors.groupingBy(this::kind, Collectors.counting()))
+                .forEach((kind, count) -> meters.counter(
+                                "rowbell.alerts", "rule", kind.rule(), "status", kind.status(), "path", path)
+                        .increment(count));
     }
 
     /** Alerts that a silence kept from being delivered. */
     public void silenced(Collection<Map<String, Object>> alerts) {
-        alerts.stream().collect(Collectors.groupingBy(alert -> rule(alert.get("rule")), Collectors.counting()))
-                .forEach((rule, count) -> meters().counter("rowbell.silenced", "rule", rule).increment(count));
+        alerts.stream()
+                .collect(Collectors.groupingBy(alert -> rule(alert.get("rule")), Collectors.counting()))
+                .forEach((rule, count) ->
+                        meters().counter("rowbell.silenced", "rule", rule).increment(count));
     }
 
     /** @param times the {@code time} of each alert */
@@ -109,23 +129,46 @@ public final class Figures {
         }
         sight.set(seen);
         if (rows == null) {
-            rows = MultiGauge.builder("rowbell.queue.rows").description("What waits; counted up to " + QueueTables.COUNTED).register(meters);
-            oldest = MultiGauge.builder("rowbell.queue.oldest").description("How long the oldest has been waiting").baseUnit("seconds").register(meters);
-            circuits = MultiGauge.builder("rowbell.circuit.open").description("1 while a sink fails so often that its queue waits").register(meters);
-            listening = MultiGauge.builder("rowbell.listening").description("1 while somebody listens or stands by").register(meters);
-            Gauge.builder("rowbell.database.up", sight, s -> s.get().away().isEmpty() ? 1 : 0).register(meters);
-            Gauge.builder("rowbell.notification.queue.usage", sight, s -> s.get().notificationQueue())
-                    .description("How full the server's queue of notifications is, from 0 to 1").register(meters);
+            rows = MultiGauge.builder("rowbell.queue.rows")
+                    .description("What waits; counted up to " + QueueTables.COUNTED)
+                    .register(meters);
+            oldest = MultiGauge.builder("rowbell.queue.oldest")
+                    .description("How long the oldest has been waiting")
+                    .baseUnit("seconds")
+                    .register(meters);
+            circuits = MultiGauge.builder("rowbell.circuit.open")
+                    .description("1 while a sink fails so often that its queue waits")
+                    .register(meters);
+            listening = MultiGauge.builder("rowbell.listening")
+                    .description("1 while somebody listens or stands by")
+                    .register(meters);
+            Gauge.builder("rowbell.database.up", sight, s -> s.get().away().isEmpty() ? 1 : 0)
+                    .register(meters);
+            Gauge.builder(
+                            "rowbell.notification.queue.usage",
+                            sight,
+                            s -> s.get().notificationQueue())
+                    .description("How full the server's queue of notifications is, from 0 to 1")
+                    .register(meters);
         }
         if (seen.away().isEmpty()) {
             rows.register(gauges(seen.queues(), Queue::name, Queue::rows, "queue"), true);
-            oldest.register(gauges(seen.queues(), Queue::name, queue -> queue.oldest().toMillis() / 1000.0, "queue"), true);
+            oldest.register(
+                    gauges(seen.queues(), Queue::name, queue -> queue.oldest().toMillis() / 1000.0, "queue"), true);
         }
-        circuits.register(gauges(open.entrySet(), Map.Entry::getKey, sink -> sink.getValue().isPresent() ? 1 : 0, "sink"), true);
-        listening.register(gauges(heard.entrySet(), Map.Entry::getKey, channels -> channels.getValue() ? 1 : 0, "channels"), true);
+        circuits.register(
+                gauges(
+                        open.entrySet(),
+                        Map.Entry::getKey,
+                        sink -> sink.getValue().isPresent() ? 1 : 0,
+                        "sink"),
+                true);
+        listening.register(
+                gauges(heard.entrySet(), Map.Entry::getKey, channels -> channels.getValue() ? 1 : 0, "channels"), true);
     }
 
-    private static <T> List<MultiGauge.Row<?>> gauges(Collection<T> items, Function<T, String> name, Function<T, Number> value, String tag) {
+    private static <T> List<MultiGauge.Row<?>> gauges(
+            Collection<T> items, Function<T, String> name, Function<T, Number> value, String tag) {
         List<MultiGauge.Row<?>> gauges = new ArrayList<>();
         items.forEach(item -> gauges.add(MultiGauge.Row.of(Tags.of(tag, name.apply(item)), value.apply(item))));
         return gauges;
@@ -144,7 +187,11 @@ public final class Figures {
     }
 
     private static Timer timer(MeterRegistry meters, String name, String description, String tag, String value) {
-        return Timer.builder(name).description(description).serviceLevelObjectives(BOUNDS).tag(tag, value).register(meters);
+        return Timer.builder(name)
+                .description(description)
+                .serviceLevelObjectives(BOUNDS)
+                .tag(tag, value)
+                .register(meters);
     }
 
     /** An alert from elsewhere may say no time, or none that can be read. */
@@ -166,8 +213,15 @@ public final class Figures {
             return Instant.parse(time);
         }
         try {
-            return LocalDateTime.of(number(time, 0, 4), number(time, 5, 7), number(time, 8, 10), number(time, 11, 13), number(time, 14, 16),
-                    number(time, 17, 19), number(time, 20, 26) * 1000).toInstant(ZoneOffset.UTC);
+            return LocalDateTime.of(
+                            number(time, 0, 4),
+                            number(time, 5, 7),
+                            number(time, 8, 10),
+                            number(time, 11, 13),
+                            number(time, 14, 16),
+                            number(time, 17, 19),
+                            number(time, 20, 26) * 1000)
+                    .toInstant(ZoneOffset.UTC);
         } catch (NumberFormatException e) {
             return Instant.parse(time);
         }
@@ -180,7 +234,9 @@ public final class Figures {
     private MeterRegistry meters() {
         MeterRegistry known = registry;
         if (known == null) {
-            MeterRegistry found = context.getRegistry().findByType(MeterRegistry.class).stream().findFirst().orElse(null);
+            MeterRegistry found = context.getRegistry().findByType(MeterRegistry.class).stream()
+                    .findFirst()
+                    .orElse(null);
             known = found == null ? new CompositeMeterRegistry() : found;
             if (found != null || context.isStarted()) {
                 registry = known;

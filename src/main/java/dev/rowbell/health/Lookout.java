@@ -1,15 +1,13 @@
 package dev.rowbell.health;
 
+import dev.rowbell.Errors;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
-
 import javax.sql.DataSource;
-
-import dev.rowbell.Errors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -56,8 +54,7 @@ public final class Lookout {
      * @param brokenRules in words
      * @param notificationQueue how full the server's queue of notifications is, from 0 to 1
      */
-    public record Sight(String away, List<Queue> queues, List<String> brokenRules, double notificationQueue) {
-    }
+    public record Sight(String away, List<Queue> queues, List<String> brokenRules, double notificationQueue) {}
 
     public synchronized Sight look() {
         if (last == null || System.nanoTime() - lastAt > FRESH.toNanos()) {
@@ -72,7 +69,8 @@ public final class Lookout {
             QueueTables.Seen seen = tables.look();
             warn(seen.notificationQueue());
             List<String> broken = brokenRules.get().entrySet().stream()
-                    .map(rule -> "rule \"%s\" is broken and is left out: %s".formatted(rule.getKey(), rule.getValue())).toList();
+                    .map(rule -> "rule \"%s\" is broken and is left out: %s".formatted(rule.getKey(), rule.getValue()))
+                    .toList();
             return new Sight("", seen.queues(), broken, seen.notificationQueue());
         } catch (SQLException e) {
             return new Sight("the database cannot be asked: " + Errors.inWords(e), List.of(), List.of(), 0);
@@ -81,8 +79,10 @@ public final class Lookout {
 
     private void warn(double usage) {
         if (usage > FULL && !warned) {
-            LOG.warn("the queue of notifications is {} % full: some session of this server listens and stays in a transaction;"
-                    + " when it is full, no transaction that notifies can commit", Math.round(usage * 100));
+            LOG.warn(
+                    "the queue of notifications is {} % full: some session of this server listens and stays in a transaction;"
+                            + " when it is full, no transaction that notifies can commit",
+                    Math.round(usage * 100));
         }
         warned = usage > FULL;
     }
@@ -94,7 +94,8 @@ public final class Lookout {
         for (Queue queue : look().queues()) {
             // a dead letter waits for a person
             if (!queue.name().equals("dead_letter") && queue.oldest().compareTo(most) > 0) {
-                words.add("%s: the oldest of %d has been waiting for %d s".formatted(queue.name(), queue.rows(), queue.oldest().toSeconds()));
+                words.add("%s: the oldest of %d has been waiting for %d s"
+                        .formatted(queue.name(), queue.rows(), queue.oldest().toSeconds()));
             }
         }
         return words;

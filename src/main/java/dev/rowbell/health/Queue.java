@@ -9,5 +9,4 @@ import java.time.Duration;
  * @param rows counted up to {@link QueueTables#COUNTED}
  * @param oldest how long its oldest row has been waiting; zero where it is empty
  */
-public record Queue(String name, long rows, Duration oldest) {
-}
+public record Queue(String name, long rows, Duration oldest) {}

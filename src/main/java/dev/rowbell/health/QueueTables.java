@@ -7,7 +7,6 @@ import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-
 import javax.sql.DataSource;
 
 /** Looks at the queues in the database, at a cost that does not grow with them. Safe for many threads. */
@@ -29,11 +28,11 @@ final class QueueTables {
     }
 
     /** The queues, and how full the server's queue of notifications is: from 0 to 1. */
-    record Seen(List<Queue> queues, double notificationQueue) {
-    }
+    record Seen(List<Queue> queues, double notificationQueue) {}
 
     Seen look() throws SQLException {
-        try (Connection connection = dataSource.getConnection(); Statement statement = connection.createStatement()) {
+        try (Connection connection = dataSource.getConnection();
+                Statement statement = connection.createStatement()) {
             statement.setQueryTimeout((int) PATIENCE.toSeconds());
             List<Queue> queues = new ArrayList<>();
             read(statement, """

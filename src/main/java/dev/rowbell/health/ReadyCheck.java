@@ -3,7 +3,6 @@ package dev.rowbell.health;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
-
 import org.apache.camel.health.HealthCheckResultBuilder;
 import org.apache.camel.impl.health.AbstractHealthCheck;
 

@@ -1,7 +1,6 @@
 package dev.rowbell.listen;
 
 import java.util.Map;
-
 import org.apache.camel.Endpoint;
 import org.apache.camel.component.pgevent.PgEventComponent;
 

@@ -1,5 +1,9 @@
 package dev.rowbell.listen;
 
+import dev.rowbell.Backoff;
+import dev.rowbell.Errors;
+import dev.rowbell.Rowbell;
+import dev.rowbell.alert.AlertId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -11,11 +15,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
-
-import dev.rowbell.Backoff;
-import dev.rowbell.Errors;
-import dev.rowbell.Rowbell;
-import dev.rowbell.alert.AlertId;
 import org.apache.camel.Exchange;
 import org.apache.camel.Processor;
 import org.apache.camel.RuntimeCamelException;
@@ -45,6 +44,7 @@ final class ListenConsumer extends DefaultConsumer {
     private volatile boolean running;
     /** When the last connection was lost, by nanoTime; 0 while there has been none. */
     private long lostAt;
+
     private boolean listening;
 
     ListenConsumer(ListenEndpoint endpoint, Processor processor) {
@@ -57,7 +57,9 @@ final class ListenConsumer extends DefaultConsumer {
         super.doStart();
         running = true;
         listeners().gone(channels());
-        thread = endpoint.getCamelContext().getExecutorServiceManager().newSingleThreadExecutor(this, "listen:" + endpoint.getChannel());
+        thread = endpoint.getCamelContext()
+                .getExecutorServiceManager()
+                .newSingleThreadExecutor(this, "listen:" + endpoint.getChannel());
         thread.execute(this::listenForEver);
     }
 
@@ -65,7 +67,8 @@ final class ListenConsumer extends DefaultConsumer {
     protected void doStop() throws Exception {
         running = false;
         if (thread != null) {
-            long patience = TimeUnit.SECONDS.toMillis(endpoint.getCamelContext().getShutdownStrategy().getTimeout());
+            long patience = TimeUnit.SECONDS.toMillis(
+                    endpoint.getCamelContext().getShutdownStrategy().getTimeout());
             endpoint.getCamelContext().getExecutorServiceManager().shutdownGraceful(thread, patience);
         }
         listeners().stopped(channels());
@@ -86,7 +89,8 @@ final class ListenConsumer extends DefaultConsumer {
             Connection connection = null;
             try {
                 connection = endpoint.connect();
-                // a socket that went half-open answers the heartbeat with silence: give up on it instead of waiting for ever
+                // a socket that went half-open answers the heartbeat with silence: give up on it instead of waiting for
+                // ever
                 connection.setNetworkTimeout(Runnable::run, (int) heartbeat().toMillis());
                 prepare(connection);
                 if (await(connection)) {
@@ -161,8 +165,10 @@ final class ListenConsumer extends DefaultConsumer {
             LOG.debug("listening to {}", endpoint.channels());
         } else {
             Duration gap = Duration.ofNanos(System.nanoTime() - lostAt);
-            LOG.warn("listening to {} again after a gap of {} s: notifications sent meanwhile are lost, durable alerts are not",
-                    endpoint.channels(), "%d.%d".formatted(gap.toSeconds(), gap.toMillisPart() / 100));
+            LOG.warn(
+                    "listening to {} again after a gap of {} s: notifications sent meanwhile are lost, durable alerts are not",
+                    endpoint.channels(),
+                    "%d.%d".formatted(gap.toSeconds(), gap.toMillisPart() / 100));
             Rowbell.of(endpoint.getCamelContext()).figures().gap(gap);
             lostAt = 0;
         }
@@ -202,7 +208,9 @@ final class ListenConsumer extends DefaultConsumer {
     /** What has been received is not lost because the database is away: it is routed until that succeeds. */
     private void route(PGNotification[] notifications) throws InterruptedException {
         // made once, so that a notification which is routed again is the same alert
-        List<String> ids = Arrays.stream(notifications).map(notification -> AlertId.next(Clock.systemUTC())).toList();
+        List<String> ids = Arrays.stream(notifications)
+                .map(notification -> AlertId.next(Clock.systemUTC()))
+                .toList();
         if (endpoint.getTransaction() == null) {
             routeEach(notifications, ids);
             return;
@@ -214,11 +222,17 @@ final class ListenConsumer extends DefaultConsumer {
                 return;
             } catch (RuntimeException e) {
                 if (!running) {
-                    LOG.error("{} notifications could not be routed before the stop: {}", notifications.length, Errors.inWords(e));
+                    LOG.error(
+                            "{} notifications could not be routed before the stop: {}",
+                            notifications.length,
+                            Errors.inWords(e));
                     return;
                 }
                 if (++failures == 1) {
-                    LOG.warn("routing {} notifications failed, trying again: {}", notifications.length, Errors.inWords(e));
+                    LOG.warn(
+                            "routing {} notifications failed, trying again: {}",
+                            notifications.length,
+                            Errors.inWords(e));
                 }
                 rest(backoff.after(failures));
             }
@@ -242,7 +256,11 @@ final class ListenConsumer extends DefaultConsumer {
                 releaseExchange(exchange, false);
                 throw RuntimeCamelException.wrapRuntimeCamelException(failure);
             } else if (failure != null) {
-                getExceptionHandler().handleException("a notification on " + notification.getName() + " could not be routed", exchange, failure);
+                getExceptionHandler()
+                        .handleException(
+                                "a notification on " + notification.getName() + " could not be routed",
+                                exchange,
+                                failure);
             } else if (endpoint.getTransaction() != null) {
                 endpoint.getTransaction().routed(endpoint, exchange);
             }
@@ -261,7 +279,10 @@ final class ListenConsumer extends DefaultConsumer {
             Rowbell.of(endpoint.getCamelContext()).distrust();
         }
         if (failures == 0) {
-            LOG.warn("the connection that listens to {} is gone, connecting again: {}", endpoint.channels(), Errors.inWords(e));
+            LOG.warn(
+                    "the connection that listens to {} is gone, connecting again: {}",
+                    endpoint.channels(),
+                    Errors.inWords(e));
         }
     }
 

@@ -1,12 +1,11 @@
 package dev.rowbell.listen;
 
+import dev.rowbell.feedback.FeedbackTransaction;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.util.Arrays;
 import java.util.List;
-
-import dev.rowbell.feedback.FeedbackTransaction;
 import org.apache.camel.Consumer;
 import org.apache.camel.Processor;
 import org.apache.camel.Producer;
@@ -35,7 +34,11 @@ public final class ListenEndpoint extends PgEventEndpoint {
     }
 
     List<String> channels() {
-        return Arrays.stream(getChannel().split(",")).map(String::strip).filter(channel -> !channel.isEmpty()).distinct().toList();
+        return Arrays.stream(getChannel().split(","))
+                .map(String::strip)
+                .filter(channel -> !channel.isEmpty())
+                .distinct()
+                .toList();
     }
 
     /** A connection of its own, in auto-commit. */
@@ -43,7 +46,8 @@ public final class ListenEndpoint extends PgEventEndpoint {
         if (getDatasource() != null) {
             return getDatasource().getConnection();
         }
-        return DriverManager.getConnection("jdbc:postgresql://%s:%d/%s".formatted(getHost(), getPort(), getDatabase()), getUser(), getPass());
+        return DriverManager.getConnection(
+                "jdbc:postgresql://%s:%d/%s".formatted(getHost(), getPort(), getDatabase()), getUser(), getPass());
     }
 
     public FeedbackTransaction getTransaction() {

@@ -39,8 +39,10 @@ public final class Listeners {
     /** Those that have been gone for longer, in words. */
     public synchronized List<String> goneLongerThan(Duration limit) {
         List<String> words = new ArrayList<>();
-        since.forEach((channels, gone) -> gone.map(at -> Duration.ofNanos(System.nanoTime() - at)).filter(time -> time.compareTo(limit) > 0)
-                .ifPresent(time -> words.add("nobody has listened to %s for %d s".formatted(channels, time.toSeconds()))));
+        since.forEach((channels, gone) -> gone.map(at -> Duration.ofNanos(System.nanoTime() - at))
+                .filter(time -> time.compareTo(limit) > 0)
+                .ifPresent(
+                        time -> words.add("nobody has listened to %s for %d s".formatted(channels, time.toSeconds()))));
         return words;
     }
 }

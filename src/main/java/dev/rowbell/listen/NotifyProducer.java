@@ -3,7 +3,6 @@ package dev.rowbell.listen;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
-
 import org.apache.camel.Exchange;
 import org.apache.camel.support.DefaultProducer;
 

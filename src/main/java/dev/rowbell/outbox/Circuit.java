@@ -1,9 +1,8 @@
 package dev.rowbell.outbox;
 
+import dev.rowbell.Backoff;
 import java.time.Duration;
 import java.util.Optional;
-
-import dev.rowbell.Backoff;
 
 /**
  * Whether a sink is worth a try. After some failures in a row it is open: one delivery is tried once a backoff, and the rest of the queue is

@@ -1,10 +1,9 @@
 package dev.rowbell.outbox;
 
-import java.util.Map;
-
 import dev.rowbell.Errors;
 import dev.rowbell.Rowbell;
 import dev.rowbell.alert.AlertReader;
+import java.util.Map;
 import org.apache.camel.Exchange;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -19,7 +18,8 @@ public final class DeadLetter {
         OutboxComponent component = exchange.getContext().getComponent("outbox", OutboxComponent.class);
         String error = Errors.inWords(exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Throwable.class));
         Object origin = exchange.getProperty(Rowbell.ALERT_PROPERTY);
-        Map<String, Object> alert = Rowbell.of(exchange.getContext()).alerts()
+        Map<String, Object> alert = Rowbell.of(exchange.getContext())
+                .alerts()
                 .fromBody(origin == null ? exchange.getIn().getBody() : origin, null);
         String id = (String) alert.get("id");
         LOG.error("alert {} of rule {} could not be routed and is a dead letter: {}", id, alert.get("rule"), error);

@@ -8,7 +8,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-
 import javax.sql.DataSource;
 
 /** {@code rowbell.dead_letter}, as operators see it. Safe for many threads. */
@@ -27,8 +26,7 @@ public final class DeadLetters {
      * @param rule null for any
      * @param olderThan since they died; null for any
      */
-    public record Filter(String sink, String rule, Duration olderThan) {
-    }
+    public record Filter(String sink, String rule, Duration olderThan) {}
 
     /**
      * One of them.
@@ -37,13 +35,21 @@ public final class DeadLetters {
      * @param died in the time zone of this machine, as {@code 2026-11-23 08:00:00}
      * @param alert the document, as JSON
      */
-    public record Letter(long id, String sink, String rule, String alertId, int attempts, String died, String lastError, String alert) {
-    }
+    public record Letter(
+            long id,
+            String sink,
+            String rule,
+            String alertId,
+            int attempts,
+            String died,
+            String lastError,
+            String alert) {}
 
     /** Oldest first. */
     public List<Letter> list(Filter filter, int most) throws SQLException {
         try (Connection connection = dataSource.getConnection();
-                PreparedStatement statement = connection.prepareStatement(letters("rowbell.dead_letters(?, ?, ?::interval)") + " limit ?")) {
+                PreparedStatement statement =
+                        connection.prepareStatement(letters("rowbell.dead_letters(?, ?, ?::interval)") + " limit ?")) {
             bind(statement, filter);
             statement.setInt(4, most);
             return read(statement);
@@ -53,7 +59,8 @@ public final class DeadLetters {
     /** Empty where there is none of this number. */
     public Optional<Letter> find(long id) throws SQLException {
         try (Connection connection = dataSource.getConnection();
-                PreparedStatement statement = connection.prepareStatement(letters("rowbell.dead_letter") + " where id = ?")) {
+                PreparedStatement statement =
+                        connection.prepareStatement(letters("rowbell.dead_letter") + " where id = ?")) {
             statement.setLong(1, id);
             return read(statement).stream().findFirst();
         }
@@ -76,7 +83,9 @@ public final class DeadLetters {
 
     /** @return false where there is none of this number */
     public boolean discard(long id) throws SQLException {
-        return one("with gone as (delete from rowbell.dead_letter where id = ? returning 1) select exists (select from gone)", id);
+        return one(
+                "with gone as (delete from rowbell.dead_letter where id = ? returning 1) select exists (select from gone)",
+                id);
     }
 
     /**
@@ -113,15 +122,23 @@ public final class DeadLetters {
         List<Letter> letters = new ArrayList<>();
         try (ResultSet rows = statement.executeQuery()) {
             while (rows.next()) {
-                letters.add(new Letter(rows.getLong(1), rows.getString(2), rows.getString(3), rows.getString(4), rows.getInt(5), rows.getString(6),
-                        rows.getString(7), rows.getString(8)));
+                letters.add(new Letter(
+                        rows.getLong(1),
+                        rows.getString(2),
+                        rows.getString(3),
+                        rows.getString(4),
+                        rows.getInt(5),
+                        rows.getString(6),
+                        rows.getString(7),
+                        rows.getString(8)));
             }
         }
         return letters;
     }
 
     private long number(String sql, Filter filter) throws SQLException {
-        try (Connection connection = dataSource.getConnection(); PreparedStatement statement = connection.prepareStatement(sql)) {
+        try (Connection connection = dataSource.getConnection();
+                PreparedStatement statement = connection.prepareStatement(sql)) {
             bind(statement, filter);
             try (ResultSet row = statement.executeQuery()) {
                 row.next();
@@ -131,7 +148,8 @@ public final class DeadLetters {
     }
 
     private boolean one(String sql, long id) throws SQLException {
-        try (Connection connection = dataSource.getConnection(); PreparedStatement statement = connection.prepareStatement(sql)) {
+        try (Connection connection = dataSource.getConnection();
+                PreparedStatement statement = connection.prepareStatement(sql)) {
             statement.setLong(1, id);
             try (ResultSet row = statement.executeQuery()) {
                 row.next();

@@ -1,5 +1,8 @@
 package dev.rowbell.outbox;
 
+import dev.rowbell.Errors;
+import dev.rowbell.alert.AlertReader;
+import dev.rowbell.database.LowWater;
 import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -22,12 +25,7 @@ import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-
 import javax.sql.DataSource;
-
-import dev.rowbell.Errors;
-import dev.rowbell.alert.AlertReader;
-import dev.rowbell.database.LowWater;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.jdbc.UncategorizedSQLException;
@@ -73,8 +71,7 @@ final class DeliveryTable {
      *
      * @param bundle how many of them may share a row; 1: each has its own
      */
-    record Taker(UUID id, Duration lease, int bundle) {
-    }
+    record Taker(UUID id, Duration lease, int bundle) {}
 
     /**
      * Files all of them in the transaction of this thread if it has one: at most one statement for those that share no row, one for each bundle,
@@ -98,7 +95,8 @@ final class DeliveryTable {
                     ids.forget();
                     carefully |= isRefused(e);
                     if (!alone || !isRefused(e)) {
-                        // a savepoint costs a round trip, so there is none as a rule: the transaction ends here, and what it took comes again
+                        // a savepoint costs a round trip, so there is none as a rule: the transaction ends here, and
+                        // what it took comes again
                         throw e;
                     }
                 }
@@ -117,7 +115,9 @@ final class DeliveryTable {
 
     /** A number that is there already is not the data's fault: a server that is behind another has given it out again. The next try has the next. */
     private static boolean isRefused(SQLException e) {
-        return e.getSQLState() != null && !e.getSQLState().equals(UNIQUE_VIOLATION) && REFUSED.stream().anyMatch(e.getSQLState()::startsWith);
+        return e.getSQLState() != null
+                && !e.getSQLState().equals(UNIQUE_VIOLATION)
+                && REFUSED.stream().anyMatch(e.getSQLState()::startsWith);
     }
 
     /** False where PostgreSQL refuses the data; the transaction is then as it was before. */
@@ -141,7 +141,9 @@ final class DeliveryTable {
         }
     }
 
-    private List<Delivery> insert(Connection connection, List<Filed> filed, Map<String, Taker> takers, boolean repeatable) throws SQLException {
+    private List<Delivery> insert(
+            Connection connection, List<Filed> filed, Map<String, Taker> takers, boolean repeatable)
+            throws SQLException {
         List<Filed> alive = filed.stream().filter(f -> f.error() == null).toList();
         Map<Filed, Delivery> deliveries = new IdentityHashMap<>();
         List<Filed> single = new ArrayList<>();
@@ -152,11 +154,22 @@ final class DeliveryTable {
                 continue;
             }
             for (int from = 0; from < sink.getValue().size(); from += taker.bundle()) {
-                bundle(connection, sink.getValue().subList(from, Math.min(from + taker.bundle(), sink.getValue().size())), taker, deliveries);
+                bundle(
+                        connection,
+                        sink.getValue()
+                                .subList(
+                                        from,
+                                        Math.min(
+                                                from + taker.bundle(),
+                                                sink.getValue().size())),
+                        taker,
+                        deliveries);
             }
         }
         if (!single.isEmpty()) {
-            List<Long> reserved = repeatable && single.size() == filed.size() && single.size() <= FEW ? ids.take(single.size()) : List.of();
+            List<Long> reserved = repeatable && single.size() == filed.size() && single.size() <= FEW
+                    ? ids.take(single.size())
+                    : List.of();
             if (reserved.isEmpty()) {
                 single(connection, single, takers, deliveries);
             } else {
@@ -165,26 +178,41 @@ final class DeliveryTable {
         }
         List<Filed> dead = filed.stream().filter(f -> f.error() != null).toList();
         if (!dead.isEmpty()) {
-            update(connection, """
+            update(
+                    connection,
+                    """
                     insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
                     select sink, alert_id, alert::json, 0, clock_timestamp(), last_error
                     from unnest(?::text[], ?::text[], ?::text[], ?::text[]) as filed (sink, alert_id, alert, last_error)
-                    """, texts(dead, Filed::sink), texts(dead, Filed::alertId), texts(dead, Filed::alert), texts(dead, Filed::error));
+                    """,
+                    texts(dead, Filed::sink),
+                    texts(dead, Filed::alertId),
+                    texts(dead, Filed::alert),
+                    texts(dead, Filed::error));
         }
         return alive.stream().map(deliveries::get).toList();
     }
 
     private static Map<String, List<Filed>> bySink(List<Filed> filed) {
         Map<String, List<Filed>> bySink = new LinkedHashMap<>();
-        filed.forEach(f -> bySink.computeIfAbsent(f.sink(), sink -> new ArrayList<>()).add(f));
+        filed.forEach(
+                f -> bySink.computeIfAbsent(f.sink(), sink -> new ArrayList<>()).add(f));
         return bySink;
     }
 
     /** Commits too. */
-    private static void few(Connection connection, List<Filed> filed, Map<String, Taker> takers, List<Long> reserved, Map<Filed, Delivery> deliveries)
+    private static void few(
+            Connection connection,
+            List<Filed> filed,
+            Map<String, Taker> takers,
+            List<Long> reserved,
+            Map<Filed, Delivery> deliveries)
             throws SQLException {
-        String rows = String.join(", ", Collections.nCopies(filed.size(),
-                "(?, ?, ?, ?::json, ?::uuid, coalesce(clock_timestamp() + ?::bigint * interval '1 ms', '-infinity'))"));
+        String rows = String.join(
+                ", ",
+                Collections.nCopies(
+                        filed.size(),
+                        "(?, ?, ?, ?::json, ?::uuid, coalesce(clock_timestamp() + ?::bigint * interval '1 ms', '-infinity'))"));
         try (PreparedStatement statement = connection.prepareStatement("""
                 insert into rowbell.delivery (id, sink, alert_id, alert, taken_by, taken_until)
                 overriding system value
@@ -202,7 +230,8 @@ final class DeliveryTable {
                 statement.setString(place++, one.alertId());
                 statement.setString(place++, one.alert());
                 statement.setObject(place++, taker == null ? null : taker.id());
-                statement.setObject(place++, taker == null ? null : taker.lease().toMillis());
+                statement.setObject(
+                        place++, taker == null ? null : taker.lease().toMillis());
                 deliveries.put(one, delivery);
             }
             statement.execute();
@@ -210,7 +239,9 @@ final class DeliveryTable {
     }
 
     /** @param deliveries to which they are added, as with {@link #bundle} */
-    private static void single(Connection connection, List<Filed> filed, Map<String, Taker> takers, Map<Filed, Delivery> deliveries) throws SQLException {
+    private static void single(
+            Connection connection, List<Filed> filed, Map<String, Taker> takers, Map<Filed, Delivery> deliveries)
+            throws SQLException {
         try (PreparedStatement statement = connection.prepareStatement("""
                 insert into rowbell.delivery (sink, alert_id, alert, taken_by, taken_until)
                 select sink, alert_id, alert::json, taken_by, coalesce(clock_timestamp() + lease * interval '1 ms', '-infinity')
@@ -222,12 +253,31 @@ final class DeliveryTable {
             statement.setArray(1, array(connection, "text", filed, Filed::sink));
             statement.setArray(2, array(connection, "text", filed, Filed::alertId));
             statement.setArray(3, array(connection, "text", filed, Filed::alert));
-            statement.setArray(4, array(connection, "uuid", filed, f -> takers.containsKey(f.sink()) ? takers.get(f.sink()).id() : null));
-            statement.setArray(5, array(connection, "bigint", filed, f -> takers.containsKey(f.sink()) ? takers.get(f.sink()).lease().toMillis() : null));
+            statement.setArray(
+                    4,
+                    array(
+                            connection,
+                            "uuid",
+                            filed,
+                            f -> takers.containsKey(f.sink())
+                                    ? takers.get(f.sink()).id()
+                                    : null));
+            statement.setArray(
+                    5,
+                    array(
+                            connection,
+                            "bigint",
+                            filed,
+                            f -> takers.containsKey(f.sink())
+                                    ? takers.get(f.sink()).lease().toMillis()
+                                    : null));
             try (ResultSet rows = statement.executeQuery()) {
                 for (Filed one : filed) {
-                    // PostgreSQL returns them in the order of the insert and does not promise to: a delivery must not go under another's id
-                    if (!rows.next() || !rows.getString(2).equals(one.sink()) || !rows.getString(3).equals(one.alertId())) {
+                    // PostgreSQL returns them in the order of the insert and does not promise to: a delivery must not
+                    // go under another's id
+                    if (!rows.next()
+                            || !rows.getString(2).equals(one.sink())
+                            || !rows.getString(3).equals(one.alertId())) {
                         throw new SQLException("deliveries did not come back in the order in which they were filed");
                     }
                     deliveries.put(one, new Delivery(rows.getLong(1), 0, one.alertId(), one.alert(), one.time(), 0));
@@ -236,7 +286,8 @@ final class DeliveryTable {
         }
     }
 
-    private static void bundle(Connection connection, List<Filed> filed, Taker taker, Map<Filed, Delivery> deliveries) throws SQLException {
+    private static void bundle(Connection connection, List<Filed> filed, Taker taker, Map<Filed, Delivery> deliveries)
+            throws SQLException {
         try (PreparedStatement statement = connection.prepareStatement("""
                 insert into rowbell.bundle (sink, deliveries, alerts, taken_by, taken_until)
                 values (?, ?, ?, ?, clock_timestamp() + ? * interval '1 ms')
@@ -250,7 +301,8 @@ final class DeliveryTable {
             try (ResultSet row = statement.executeQuery()) {
                 row.next();
                 long id = row.getLong(1);
-                filed.forEach(one -> deliveries.put(one, new Delivery(0, id, one.alertId(), one.alert(), one.time(), 0)));
+                filed.forEach(
+                        one -> deliveries.put(one, new Delivery(0, id, one.alertId(), one.alert(), one.time(), 0)));
             }
         }
     }
@@ -278,7 +330,8 @@ final class DeliveryTable {
     /** The same with those of a sink whose taker has died. Nobody has them then. */
     void unbundleAbandoned(String sink, Duration lease) throws SQLException {
         // of nobody's lease: the clock was set back
-        String abandoned = "sink = ? and (taken_until <= clock_timestamp() or taken_until > clock_timestamp() + ? * interval '2 ms')";
+        String abandoned =
+                "sink = ? and (taken_until <= clock_timestamp() or taken_until > clock_timestamp() + ? * interval '2 ms')";
         if (isAny(abandoned, sink, lease)) {
             unbundle(abandoned, null, sink, lease.toMillis());
         }
@@ -287,7 +340,8 @@ final class DeliveryTable {
     /** Asked now and then by each sink, and as a rule there are none: for that a transaction would be too much. */
     private boolean isAny(String which, String sink, Duration lease) throws SQLException {
         try (Connection connection = dataSource.getConnection();
-                PreparedStatement statement = connection.prepareStatement("select exists (select from rowbell.bundle where " + which + ")")) {
+                PreparedStatement statement =
+                        connection.prepareStatement("select exists (select from rowbell.bundle where " + which + ")")) {
             statement.setString(1, sink);
             statement.setLong(2, lease.toMillis());
             try (ResultSet row = statement.executeQuery()) {
@@ -302,7 +356,14 @@ final class DeliveryTable {
             return transaction.execute(status -> {
                 try {
                     List<Filed> filed = opened(which, parameters);
-                    return filed.isEmpty() ? List.of() : file(filed, until == null ? Map.of() : Map.of(filed.get(0).sink(), until), false);
+                    return filed.isEmpty()
+                            ? List.of()
+                            : file(
+                                    filed,
+                                    until == null
+                                            ? Map.of()
+                                            : Map.of(filed.get(0).sink(), until),
+                                    false);
                 } catch (SQLException e) {
                     throw new UncategorizedSQLException("unbundling", null, e);
                 }
@@ -329,7 +390,11 @@ final class DeliveryTable {
                 select sink, alerts from opened order by id
                 """.formatted(which))) {
             for (int i = 0; i < parameters.length; i++) {
-                statement.setObject(i + 1, parameters[i] instanceof Object[] ids ? connection.createArrayOf("bigint", ids) : parameters[i]);
+                statement.setObject(
+                        i + 1,
+                        parameters[i] instanceof Object[] ids
+                                ? connection.createArrayOf("bigint", ids)
+                                : parameters[i]);
             }
             List<Filed> filed = new ArrayList<>();
             try (ResultSet rows = statement.executeQuery()) {
@@ -337,7 +402,13 @@ final class DeliveryTable {
                     String sink = rows.getString(1);
                     rows.getString(2).lines().forEach(alert -> {
                         Map<String, Object> document = AlertReader.parse(alert);
-                        filed.add(new Filed(sink, (String) document.get("id"), alert, document.get("time") instanceof String time ? time : null, null, null));
+                        filed.add(new Filed(
+                                sink,
+                                (String) document.get("id"),
+                                alert,
+                                document.get("time") instanceof String time ? time : null,
+                                null,
+                                null));
                     });
                 }
             }
@@ -390,7 +461,8 @@ final class DeliveryTable {
                 lowWater.answered(look);
                 while (rows.next()) {
                     last = rows.getTimestamp(5);
-                    taken.add(new Delivery(rows.getLong(1), 0, rows.getString(2), rows.getString(3), null, rows.getInt(4)));
+                    taken.add(new Delivery(
+                            rows.getLong(1), 0, rows.getString(2), rows.getString(3), null, rows.getInt(4)));
                 }
             }
             lowWater.found(last, taken.isEmpty());
@@ -423,7 +495,8 @@ final class DeliveryTable {
                         returning id
                         """)) {
             statement.setString(1, fromNow);
-            statement.setArray(2, connection.createArrayOf("bigint", ids(deliveries).toArray()));
+            statement.setArray(
+                    2, connection.createArrayOf("bigint", ids(deliveries).toArray()));
             statement.setObject(3, taker);
             Set<Long> kept = new HashSet<>();
             try (ResultSet rows = statement.executeQuery()) {
@@ -442,18 +515,28 @@ final class DeliveryTable {
     void settle(List<Outcome> outcomes, UUID taker) throws SQLException {
         List<Outcome> delivered = outcomes.stream().filter(Outcome::isDelivered).toList();
         List<Outcome> dead = outcomes.stream().filter(Outcome::isDead).toList();
-        List<Outcome> failed = outcomes.stream().filter(o -> !o.isDelivered() && !o.isDead()).toList();
+        List<Outcome> failed =
+                outcomes.stream().filter(o -> !o.isDelivered() && !o.isDead()).toList();
         // one statement commits by itself: where the network is cut now, no session stays behind that holds the rows
         try (Connection connection = dataSource.getConnection()) {
-            List<Long> bundles = deliveries(delivered).stream().filter(Delivery::isBundled).map(Delivery::bundle).distinct().toList();
+            List<Long> bundles = deliveries(delivered).stream()
+                    .filter(Delivery::isBundled)
+                    .map(Delivery::bundle)
+                    .distinct()
+                    .toList();
             if (bundles.isEmpty() && failed.isEmpty() && dead.isEmpty()) {
-                update(connection, "delete from rowbell.delivery where id = any(?::bigint[])", ids(deliveries(delivered)));
+                update(
+                        connection,
+                        "delete from rowbell.delivery where id = any(?::bigint[])",
+                        ids(deliveries(delivered)));
                 return;
             } else if (deliveries(outcomes).stream().allMatch(Delivery::isBundled)) {
                 update(connection, "delete from rowbell.bundle where id = any(?::bigint[])", bundles);
                 return;
             }
-            update(connection, """
+            update(
+                    connection,
+                    """
                     with bundles as (
                       delete from rowbell.bundle where id = any(?::bigint[])),
                     delivered as (
@@ -476,8 +559,16 @@ final class DeliveryTable {
                     insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
                     select sink, alert_id, alert, attempts + 1, filed, final_error
                     from dead
-                    """, bundles, ids(deliveries(delivered)), ids(deliveries(failed)), numbers(failed, o -> o.retryIn().toMillis()), texts(failed, Outcome::error), taker,
-                    ids(deliveries(dead)), texts(dead, Outcome::error), taker);
+                    """,
+                    bundles,
+                    ids(deliveries(delivered)),
+                    ids(deliveries(failed)),
+                    numbers(failed, o -> o.retryIn().toMillis()),
+                    texts(failed, Outcome::error),
+                    taker,
+                    ids(deliveries(dead)),
+                    texts(dead, Outcome::error),
+                    taker);
         }
     }
 
@@ -550,7 +641,11 @@ final class DeliveryTable {
             int place = 1;
             for (Object parameter : parameters) {
                 if (parameter instanceof List<?> list) {
-                    statement.setArray(place++, connection.createArrayOf(!list.isEmpty() && list.get(0) instanceof Long ? "bigint" : "text", list.toArray()));
+                    statement.setArray(
+                            place++,
+                            connection.createArrayOf(
+                                    !list.isEmpty() && list.get(0) instanceof Long ? "bigint" : "text",
+                                    list.toArray()));
                 } else {
                     statement.setObject(place++, parameter);
                 }
@@ -559,7 +654,8 @@ final class DeliveryTable {
         }
     }
 
-    private static <T> Array array(Connection connection, String type, List<T> items, Function<T, Object> element) throws SQLException {
+    private static <T> Array array(Connection connection, String type, List<T> items, Function<T, Object> element)
+            throws SQLException {
         return connection.createArrayOf(type, items.stream().map(element).toArray());
     }
 
@@ -568,7 +664,8 @@ final class DeliveryTable {
     }
 
     private static List<Long> ids(List<Delivery> deliveries) {
-        return numbers(deliveries.stream().filter(delivery -> !delivery.isBundled()).toList(), Delivery::id);
+        return numbers(
+                deliveries.stream().filter(delivery -> !delivery.isBundled()).toList(), Delivery::id);
     }
 
     private static <T> List<Long> numbers(List<T> items, Function<T, Long> number) {

@@ -1,5 +1,8 @@
 package dev.rowbell.outbox;
 
+import com.fasterxml.jackson.core.JacksonException;
+import dev.rowbell.Errors;
+import jakarta.mail.MessagingException;
 import java.io.IOException;
 import java.time.Clock;
 import java.time.DateTimeException;
@@ -10,10 +13,6 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Map;
 import java.util.Set;
-
-import com.fasterxml.jackson.core.JacksonException;
-import dev.rowbell.Errors;
-import jakarta.mail.MessagingException;
 import org.apache.camel.http.base.HttpOperationFailedException;
 import org.eclipse.angus.mail.smtp.SMTPAddressFailedException;
 import org.eclipse.angus.mail.smtp.SMTPSendFailedException;
@@ -55,12 +54,15 @@ record Failure(String error, boolean refused, boolean aboutSink, Duration notBef
                 return new Failure(error, false, true, Duration.ZERO);
             }
             // of Jackson's what cannot be written is an IOException too
-            away |= cause instanceof IOException && !(cause instanceof JacksonException) || cause instanceof MessagingException;
+            away |= cause instanceof IOException && !(cause instanceof JacksonException)
+                    || cause instanceof MessagingException;
             refused |= reply >= 500 && !LOGIN.contains(reply);
             if (cause.getCause() != null) {
                 causes.add(cause.getCause());
             }
-            if (cause instanceof MessagingException mail && mail.getNextException() != null && mail.getNextException() != mail.getCause()) {
+            if (cause instanceof MessagingException mail
+                    && mail.getNextException() != null
+                    && mail.getNextException() != mail.getCause()) {
                 causes.add(mail.getNextException());
             }
         }
@@ -70,19 +72,29 @@ record Failure(String error, boolean refused, boolean aboutSink, Duration notBef
     private static Failure ofHttp(HttpOperationFailedException http, String error, Clock clock) {
         int status = http.getStatusCode();
         boolean refused = status < 500 && !LATER.contains(status);
-        return new Failure(error, refused, !refused, refused ? Duration.ZERO : retryAfter(http.getResponseHeaders(), clock));
+        return new Failure(
+                error, refused, !refused, refused ? Duration.ZERO : retryAfter(http.getResponseHeaders(), clock));
     }
 
     /** Seconds or a date, RFC 9110 section 10.2.3; what cannot be read asks for nothing. */
     private static Duration retryAfter(Map<String, String> headers, Clock clock) {
-        String value = headers == null ? null : headers.entrySet().stream().filter(header -> header.getKey().equalsIgnoreCase("Retry-After"))
-                .map(Map.Entry::getValue).findFirst().orElse(null);
+        String value = headers == null
+                ? null
+                : headers.entrySet().stream()
+                        .filter(header -> header.getKey().equalsIgnoreCase("Retry-After"))
+                        .map(Map.Entry::getValue)
+                        .findFirst()
+                        .orElse(null);
         if (value == null) {
             return Duration.ZERO;
         }
         try {
-            Duration wait = value.strip().matches("\\d{1,9}") ? Duration.ofSeconds(Long.parseLong(value.strip()))
-                    : Duration.between(clock.instant(), ZonedDateTime.parse(value.strip(), DateTimeFormatter.RFC_1123_DATE_TIME).toInstant());
+            Duration wait = value.strip().matches("\\d{1,9}")
+                    ? Duration.ofSeconds(Long.parseLong(value.strip()))
+                    : Duration.between(
+                            clock.instant(),
+                            ZonedDateTime.parse(value.strip(), DateTimeFormatter.RFC_1123_DATE_TIME)
+                                    .toInstant());
             return wait.isNegative() ? Duration.ZERO : wait;
         } catch (DateTimeException e) {
             return Duration.ZERO;

@@ -1,8 +1,7 @@
 package dev.rowbell.outbox;
 
-import java.util.Map;
-
 import dev.rowbell.alert.AlertReader;
+import java.util.Map;
 
 /**
  * One alert to be filed.
@@ -22,6 +21,12 @@ record Filed(String sink, String alertId, String alert, String time, String erro
     /** As a dead letter for its sink, the document as plain text in its payload: whatever it was that PostgreSQL would not take. */
     Filed refused() {
         String text = alert.replace("\\u0000", "");
-        return new Filed(sink, alertId, AlertReader.write(Map.of("payload", text)), time, "PostgreSQL refused the document", origin);
+        return new Filed(
+                sink,
+                alertId,
+                AlertReader.write(Map.of("payload", text)),
+                time,
+                "PostgreSQL refused the document",
+                origin);
     }
 }

@@ -1,5 +1,6 @@
 package dev.rowbell.outbox;
 
+import dev.rowbell.database.Repeatable;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -7,8 +8,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
-
-import dev.rowbell.database.Repeatable;
 import org.springframework.jdbc.UncategorizedSQLException;
 import org.springframework.transaction.support.TransactionSynchronization;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
@@ -84,7 +83,11 @@ final class Filing implements TransactionSynchronization {
         try {
             Map<String, DeliveryTable.Taker> takers = new HashMap<>();
             promised.forEach((sink, consumer) -> takers.put(sink, consumer.taker()));
-            deliveries = outbox.table().file(filed, takers, Repeatable.isMarked() && isLast() && filed.stream().allMatch(Filed::isUnderItsOwnId));
+            deliveries = outbox.table()
+                    .file(
+                            filed,
+                            takers,
+                            Repeatable.isMarked() && isLast() && filed.stream().allMatch(Filed::isUnderItsOwnId));
         } catch (SQLException e) {
             throw new UncategorizedSQLException("filing deliveries", null, e);
         }

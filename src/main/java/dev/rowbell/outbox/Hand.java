@@ -15,22 +15,21 @@ final class Hand {
 
     /** Fences what was handed over from what others take when its lease is over; a delivery is handed over once, when it is filed. */
     private final UUID taker = UUID.randomUUID();
+
     private final int most;
     private final Deque<Handed> waiting = new ArrayDeque<>();
     private int promised;
     private boolean open;
     private boolean closed;
 
-    private record Handed(Delivery delivery, long leased) {
-    }
+    private record Handed(Delivery delivery, long leased) {}
 
     /**
      * Some of them.
      *
      * @param leased when the lease of the first of them began, by {@link System#nanoTime()}
      */
-    record Handful(List<Delivery> deliveries, long leased) {
-    }
+    record Handful(List<Delivery> deliveries, long leased) {}
 
     /** @param most how many may wait in memory */
     Hand(int most) {
@@ -84,7 +83,8 @@ final class Hand {
         List<Delivery> taken = new ArrayList<>();
         long leased = waiting.isEmpty() ? System.nanoTime() : waiting.peek().leased();
         int share = Math.max(Math.min(atMost, (waiting.size() + takers - 1) / takers), atLeast);
-        while (!waiting.isEmpty() && (taken.size() < share || isBundledWith(taken, waiting.peek().delivery()))) {
+        while (!waiting.isEmpty()
+                && (taken.size() < share || isBundledWith(taken, waiting.peek().delivery()))) {
             taken.add(waiting.poll().delivery());
         }
         return new Handful(taken, leased);
@@ -96,7 +96,9 @@ final class Hand {
     }
 
     private static boolean isBundledWith(List<Delivery> taken, Delivery next) {
-        return next.isBundled() && !taken.isEmpty() && taken.get(taken.size() - 1).bundle() == next.bundle();
+        return next.isBundled()
+                && !taken.isEmpty()
+                && taken.get(taken.size() - 1).bundle() == next.bundle();
     }
 
     synchronized boolean isEmpty() {

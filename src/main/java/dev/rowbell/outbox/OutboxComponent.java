@@ -1,5 +1,7 @@
 package dev.rowbell.outbox;
 
+import dev.rowbell.Rowbell;
+import dev.rowbell.Settings;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.HashMap;
@@ -10,11 +12,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
-
 import javax.sql.DataSource;
-
-import dev.rowbell.Rowbell;
-import dev.rowbell.Settings;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Endpoint;
 import org.apache.camel.model.FromDefinition;
@@ -37,16 +35,17 @@ public class OutboxComponent extends DefaultComponent {
 
     private static final Duration LOOK_AGAIN = Duration.ofSeconds(1);
 
-    private record Switch(boolean off, long seenAt) {
-    }
+    private record Switch(boolean off, long seenAt) {}
 
     /** Consumers of this process by sink, woken when something is filed for them. */
     private final Map<String, OutboxConsumer> consumers = new ConcurrentHashMap<>();
+
     private final Map<String, Switch> switches = new ConcurrentHashMap<>();
     /** Sinks of which it has been said that they have no route here. */
     private final Set<String> routeless = ConcurrentHashMap.newKeySet();
     /** By which the others know this process. */
     private final UUID process = UUID.randomUUID();
+
     private DeliveryTable table;
 
     @Override
@@ -69,7 +68,8 @@ public class OutboxComponent extends DefaultComponent {
         if (table == null) {
             // brings the schema up to date, also where the application has a DataSource of its own
             Rowbell.of(getCamelContext()).database();
-            table = new DeliveryTable(CamelContextHelper.mandatoryLookup(getCamelContext(), Rowbell.DATA_SOURCE, DataSource.class));
+            table = new DeliveryTable(
+                    CamelContextHelper.mandatoryLookup(getCamelContext(), Rowbell.DATA_SOURCE, DataSource.class));
         }
         return table;
     }
@@ -154,7 +154,9 @@ public class OutboxComponent extends DefaultComponent {
             OutboxEndpoint endpoint = consumer.getEndpoint();
             int waiting = table().makeDue(endpoint.getSink(), Duration.ofMillis(endpoint.getMaxBackoff()));
             if (waiting > 0) {
-                LOG.warn("{} deliveries of sink {} were due long after any retry would be: was the clock set back? They are due now", waiting,
+                LOG.warn(
+                        "{} deliveries of sink {} were due long after any retry would be: was the clock set back? They are due now",
+                        waiting,
                         endpoint.getSink());
                 consumer.wake();
             }
@@ -182,10 +184,15 @@ public class OutboxComponent extends DefaultComponent {
     }
 
     private boolean isSwitchedOff(String sink) {
-        List<RouteDefinition> routes = ((ModelCamelContext) getCamelContext()).getRouteDefinitions().stream()
-                .filter(route -> sink.equals(sinkOf(getCamelContext(), route))).toList();
+        List<RouteDefinition> routes = ((ModelCamelContext) getCamelContext())
+                .getRouteDefinitions().stream()
+                        .filter(route -> sink.equals(sinkOf(getCamelContext(), route)))
+                        .toList();
         if (routes.isEmpty() && routeless.add(sink)) {
-            LOG.warn("alerts are sent to outbox:{}, and no route here is from outbox:{}: they wait until a process has one", sink, sink);
+            LOG.warn(
+                    "alerts are sent to outbox:{}, and no route here is from outbox:{}: they wait until a process has one",
+                    sink,
+                    sink);
         }
         return routes.stream().anyMatch(route -> !isOn(getCamelContext(), route)) && !isElsewhere(sink);
     }
@@ -202,7 +209,8 @@ public class OutboxComponent extends DefaultComponent {
 
     /** Whether a route starts by itself. */
     public static boolean isOn(CamelContext context, RouteDefinition route) {
-        return route.getAutoStartup() == null || !"false".equals(context.resolvePropertyPlaceholders(route.getAutoStartup()));
+        return route.getAutoStartup() == null
+                || !"false".equals(context.resolvePropertyPlaceholders(route.getAutoStartup()));
     }
 
     /** The sink whose route this is; null where it is none. */

@@ -1,5 +1,10 @@
 package dev.rowbell.outbox;
 
+import dev.rowbell.Backoff;
+import dev.rowbell.Errors;
+import dev.rowbell.Rowbell;
+import dev.rowbell.alert.AlertReader;
+import dev.rowbell.health.Figures;
 import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
@@ -17,12 +22,6 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-
-import dev.rowbell.Backoff;
-import dev.rowbell.Errors;
-import dev.rowbell.Rowbell;
-import dev.rowbell.alert.AlertReader;
-import dev.rowbell.health.Figures;
 import org.apache.camel.Exchange;
 import org.apache.camel.Processor;
 import org.apache.camel.support.DefaultConsumer;
@@ -44,6 +43,7 @@ final class OutboxConsumer extends DefaultConsumer {
     private static final Duration BUSY = Duration.ofMillis(500);
     /** The same of what is handed over, where the next costs nothing: at the end of it no worker has much left while the others have none. */
     private static final Duration BUSY_BY_HAND = Duration.ofMillis(100);
+
     private static final int TAKE_AT_MOST = 500;
     /** Waiting in memory for a worker; what is more waits in the table alone. */
     private static final int HANDED_AT_MOST = 5000;
@@ -56,6 +56,7 @@ final class OutboxConsumer extends DefaultConsumer {
     private final Hand hand;
     /** What all threads delivered, and what failed of that which was handed over. */
     private final Settling settling = new Settling(SETTLE);
+
     private ExecutorService workers;
     private volatile boolean running;
     private volatile boolean aborted;
@@ -125,7 +126,10 @@ final class OutboxConsumer extends DefaultConsumer {
         try {
             giveBack(handed, hand.taker());
         } catch (SQLException e) {
-            LOG.warn("outbox:{} could not give back {} deliveries, they are due again after their lease: {}", getEndpoint().getSink(), handed.size(),
+            LOG.warn(
+                    "outbox:{} could not give back {} deliveries, they are due again after their lease: {}",
+                    getEndpoint().getSink(),
+                    handed.size(),
                     Errors.inWords(e));
         }
     }
@@ -140,7 +144,9 @@ final class OutboxConsumer extends DefaultConsumer {
         look.set(true);
         hand.reopen();
         int threads = getEndpoint().getParallel();
-        workers = getEndpoint().getCamelContext().getExecutorServiceManager()
+        workers = getEndpoint()
+                .getCamelContext()
+                .getExecutorServiceManager()
                 .newFixedThreadPool(this, "outbox:" + getEndpoint().getSink(), threads);
         for (int i = 0; i < threads; i++) {
             workers.execute(this::work);
@@ -177,14 +183,20 @@ final class OutboxConsumer extends DefaultConsumer {
         try {
             settle(last, hand.taker());
         } catch (SQLException e) {
-            LOG.warn("outbox:{} could not settle {} deliveries, they come again after their lease: {}", getEndpoint().getSink(), last.size(),
+            LOG.warn(
+                    "outbox:{} could not settle {} deliveries, they come again after their lease: {}",
+                    getEndpoint().getSink(),
+                    last.size(),
                     Errors.inWords(e));
         }
     }
 
     /** Less than the whole stop may take, so that there is time to give back what is not finished. */
     private Duration patience() {
-        return Duration.ofSeconds(getEndpoint().getCamelContext().getShutdownStrategy().getTimeout()).multipliedBy(2).dividedBy(3);
+        return Duration.ofSeconds(
+                        getEndpoint().getCamelContext().getShutdownStrategy().getTimeout())
+                .multipliedBy(2)
+                .dividedBy(3);
     }
 
     private boolean isDone(Duration patience) {
@@ -217,9 +229,15 @@ final class OutboxConsumer extends DefaultConsumer {
                     continue;
                 }
                 boolean probe = circuit.isOpen();
-                // what is handed over does not keep anybody from what waits in the table: retries, and what others filed
+                // what is handed over does not keep anybody from what waits in the table: retries, and what others
+                // filed
                 boolean looks = probe || looks(start, poll().multipliedBy(2));
-                Hand.Handful handed = looks ? NOTHING : hand.take(mostByHand, getEndpoint().getBatch(), getEndpoint().getParallel());
+                Hand.Handful handed = looks
+                        ? NOTHING
+                        : hand.take(
+                                mostByHand,
+                                getEndpoint().getBatch(),
+                                getEndpoint().getParallel());
                 // where nothing comes by hand, nobody would settle what came before
                 settle(settling.due(handed.deliveries().isEmpty()), hand.taker());
                 if (!handed.deliveries().isEmpty()) {
@@ -236,13 +254,18 @@ final class OutboxConsumer extends DefaultConsumer {
                     wakeup.sleep(seen, poll().minusNanos(start - lookedAt.get()));
                 }
                 if (databaseFailures > 0) {
-                    LOG.info("outbox:{} reaches the database again", getEndpoint().getSink());
+                    LOG.info(
+                            "outbox:{} reaches the database again",
+                            getEndpoint().getSink());
                     databaseFailures = 0;
                 }
             } catch (SQLException e) {
                 look.set(true);
                 if (++databaseFailures == 1 && running) {
-                    LOG.warn("outbox:{} waits for the database: {}", getEndpoint().getSink(), Errors.inWords(e));
+                    LOG.warn(
+                            "outbox:{} waits for the database: {}",
+                            getEndpoint().getSink(),
+                            Errors.inWords(e));
                 }
                 rest(database.after(databaseFailures));
             } catch (InterruptedException e) {
@@ -250,7 +273,10 @@ final class OutboxConsumer extends DefaultConsumer {
                 return;
             } catch (Throwable e) {
                 // without this thread the sink would stand still and nobody know
-                LOG.error("outbox:{} goes on after an error of its own", getEndpoint().getSink(), e);
+                LOG.error(
+                        "outbox:{} goes on after an error of its own",
+                        getEndpoint().getSink(),
+                        e);
                 rest(database.after(1));
             }
         }
@@ -306,7 +332,8 @@ final class OutboxConsumer extends DefaultConsumer {
     /** What was delivered keeps the next batch away for a while. */
     private void pace() {
         if (getEndpoint().getEvery() > 0) {
-            notBefore = System.nanoTime() + Duration.ofMillis(getEndpoint().getEvery()).toNanos();
+            notBefore = System.nanoTime()
+                    + Duration.ofMillis(getEndpoint().getEvery()).toNanos();
         }
     }
 
@@ -322,7 +349,9 @@ final class OutboxConsumer extends DefaultConsumer {
         if (got >= most && took.compareTo(busy.dividedBy(2)) < 0) {
             return Math.min(most * 2, Math.max(TAKE_AT_MOST, getEndpoint().getBatch()));
         }
-        return got > 0 && took.compareTo(busy) > 0 ? Math.max(most / 2, getEndpoint().getBatch()) : most;
+        return got > 0 && took.compareTo(busy) > 0
+                ? Math.max(most / 2, getEndpoint().getBatch())
+                : most;
     }
 
     private void rest(Duration time) {
@@ -395,7 +424,9 @@ final class OutboxConsumer extends DefaultConsumer {
     private int endOfBatch(List<Delivery> taken, int from) {
         int most = getEndpoint().getBatch();
         int end = Math.min(from + most, taken.size());
-        if (end < taken.size() && taken.get(end).isBundled() && taken.get(end).bundle() == taken.get(end - 1).bundle()) {
+        if (end < taken.size()
+                && taken.get(end).isBundled()
+                && taken.get(end).bundle() == taken.get(end - 1).bundle()) {
             long cut = taken.get(end).bundle();
             while (taken.get(end - 1).bundle() == cut) {
                 end--;
@@ -415,7 +446,10 @@ final class OutboxConsumer extends DefaultConsumer {
     }
 
     private static Set<Long> bundles(List<Delivery> deliveries) {
-        return deliveries.stream().filter(Delivery::isBundled).map(Delivery::bundle).collect(Collectors.toSet());
+        return deliveries.stream()
+                .filter(Delivery::isBundled)
+                .map(Delivery::bundle)
+                .collect(Collectors.toSet());
     }
 
     /** The same deliveries, each with a row of its own, to be tried again each for itself; those that are still this one's. */
@@ -424,10 +458,14 @@ final class OutboxConsumer extends DefaultConsumer {
         if (bundles.isEmpty()) {
             return deliveries;
         }
-        List<Delivery> own = untilDone("part", deliveries.size(), () -> table.unbundle(bundles, taker, new DeliveryTable.Taker(taker, lease(), 1)));
+        List<Delivery> own = untilDone(
+                "part",
+                deliveries.size(),
+                () -> table.unbundle(bundles, taker, new DeliveryTable.Taker(taker, lease(), 1)));
         // where PostgreSQL refused one of them, they all wait in the table
         look.set(true);
-        return Stream.concat(deliveries.stream().filter(delivery -> !delivery.isBundled()), own.stream()).toList();
+        return Stream.concat(deliveries.stream().filter(delivery -> !delivery.isBundled()), own.stream())
+                .toList();
     }
 
     /** Where the database is away nothing is kept: what is untried comes again, and what was delivered is still to be settled. */
@@ -437,14 +475,19 @@ final class OutboxConsumer extends DefaultConsumer {
             for (List<Delivery> batch : untried) {
                 List<Delivery> own = unbundled(batch, taker);
                 Set<Long> ids = table.keep(own, lease(), taker);
-                own = own.stream().filter(delivery -> ids.contains(delivery.id())).toList();
+                own = own.stream()
+                        .filter(delivery -> ids.contains(delivery.id()))
+                        .toList();
                 if (!own.isEmpty()) {
                     kept.add(own);
                 }
             }
             return kept;
         } catch (SQLException e) {
-            LOG.warn("outbox:{} could not keep its deliveries, they are due again after their lease: {}", getEndpoint().getSink(), Errors.inWords(e));
+            LOG.warn(
+                    "outbox:{} could not keep its deliveries, they are due again after their lease: {}",
+                    getEndpoint().getSink(),
+                    Errors.inWords(e));
             return new ArrayDeque<>();
         }
     }
@@ -457,7 +500,9 @@ final class OutboxConsumer extends DefaultConsumer {
     private Throwable route(List<Delivery> deliveries) {
         Exchange exchange = createExchange(false);
         try {
-            List<Map<String, Object>> alerts = deliveries.stream().map(delivery -> AlertReader.unread(delivery.alert())).toList();
+            List<Map<String, Object>> alerts = deliveries.stream()
+                    .map(delivery -> AlertReader.unread(delivery.alert()))
+                    .toList();
             exchange.getIn().setBody(getEndpoint().getBatch() == 1 ? alerts.get(0) : alerts);
             getProcessor().process(exchange);
             if (exchange.getException() == null && exchange.isRollbackOnly()) {
@@ -500,20 +545,35 @@ final class OutboxConsumer extends DefaultConsumer {
             succeeded();
             figures().failed(sink, true, deliveries.size());
             LOG.error("sink {} refused {}, a dead letter now: {}", sink, shown(deliveries), failure.error());
-            return deliveries.stream().map(delivery -> new Outcome(delivery, failure.error(), null)).toList();
+            return deliveries.stream()
+                    .map(delivery -> new Outcome(delivery, failure.error(), null))
+                    .toList();
         }
         Duration least = failure.notBefore().compareTo(retry.most()) < 0 ? failure.notBefore() : retry.most();
         int failuresInARow = circuit.failed(System.nanoTime(), least, failure.error());
         if (failuresInARow == getEndpoint().getCircuit()) {
-            LOG.warn("sink {} failed {} times in a row: its queue waits, and one delivery is tried now and then: {}", sink, failuresInARow, failure.error());
+            LOG.warn(
+                    "sink {} failed {} times in a row: its queue waits, and one delivery is tried now and then: {}",
+                    sink,
+                    failuresInARow,
+                    failure.error());
         }
         int most = getEndpoint().getMaxAttempts();
-        List<Delivery> dead = deliveries.stream().filter(delivery -> delivery.attempts() + 1 >= most).toList();
-        List<Delivery> waiting = deliveries.stream().filter(delivery -> delivery.attempts() + 1 < most).toList();
+        List<Delivery> dead = deliveries.stream()
+                .filter(delivery -> delivery.attempts() + 1 >= most)
+                .toList();
+        List<Delivery> waiting = deliveries.stream()
+                .filter(delivery -> delivery.attempts() + 1 < most)
+                .toList();
         List<Outcome> outcomes = new ArrayList<>();
         if (!dead.isEmpty()) {
             figures().failed(sink, true, dead.size());
-            LOG.error("sink {} gave up {} after {} attempts, a dead letter now: {}", sink, shown(dead), most, failure.error());
+            LOG.error(
+                    "sink {} gave up {} after {} attempts, a dead letter now: {}",
+                    sink,
+                    shown(dead),
+                    most,
+                    failure.error());
             dead.forEach(delivery -> outcomes.add(new Outcome(delivery, failure.error(), null)));
         }
         if (!waiting.isEmpty()) {
@@ -523,7 +583,13 @@ final class OutboxConsumer extends DefaultConsumer {
             Duration backoff = retry.after(attempts);
             Duration wait = backoff.compareTo(least) > 0 ? backoff : least;
             if (failuresInARow == 1) {
-                LOG.warn("sink {} fails, {} waits {} ms for attempt {} of {}: {}", sink, shown(waiting), wait.toMillis(), attempts + 1, most,
+                LOG.warn(
+                        "sink {} fails, {} waits {} ms for attempt {} of {}: {}",
+                        sink,
+                        shown(waiting),
+                        wait.toMillis(),
+                        attempts + 1,
+                        most,
                         failure.error());
             } else {
                 LOG.debug("sink {} failed {}, attempt {}: {}", sink, shown(waiting), attempts, failure.error());
@@ -562,7 +628,7 @@ final class OutboxConsumer extends DefaultConsumer {
 
     /** While this process lives, what became of deliveries is not forgotten because the database was away. */
     private <T> T untilDone(String what, int deliveries, Work<T> work) throws SQLException {
-        for (int failures = 0;;) {
+        for (int failures = 0; ; ) {
             try {
                 return work.run();
             } catch (SQLException e) {
@@ -570,7 +636,12 @@ final class OutboxConsumer extends DefaultConsumer {
                     throw e;
                 }
                 if (++failures == 1) {
-                    LOG.warn("outbox:{} waits for the database to {} {} deliveries: {}", getEndpoint().getSink(), what, deliveries, Errors.inWords(e));
+                    LOG.warn(
+                            "outbox:{} waits for the database to {} {} deliveries: {}",
+                            getEndpoint().getSink(),
+                            what,
+                            deliveries,
+                            Errors.inWords(e));
                 }
                 rest(database.after(failures));
             }

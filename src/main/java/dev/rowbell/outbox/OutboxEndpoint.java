@@ -13,45 +13,90 @@ import org.apache.camel.support.DefaultEndpoint;
 /**
  * Files alerts for a sink in the current database transaction, and delivers them from there with retries and dead letters.
  */
-@UriEndpoint(firstVersion = "0.1.0", scheme = "outbox", title = "Rowbell Outbox", syntax = "outbox:sink",
-             category = { Category.DATABASE, Category.MESSAGING })
+@UriEndpoint(
+        firstVersion = "0.1.0",
+        scheme = "outbox",
+        title = "Rowbell Outbox",
+        syntax = "outbox:sink",
+        category = {Category.DATABASE, Category.MESSAGING})
 public class OutboxEndpoint extends DefaultEndpoint {
 
     @UriPath(description = "The name of the sink")
     @Metadata(required = true)
     private String sink;
-    @UriParam(label = "consumer", defaultValue = "10",
-              description = "After how many failed tries a delivery becomes a dead letter. Default: rowbell.outbox.max-attempts")
+
+    @UriParam(
+            label = "consumer",
+            defaultValue = "10",
+            description =
+                    "After how many failed tries a delivery becomes a dead letter. Default: rowbell.outbox.max-attempts")
     private int maxAttempts;
-    @UriParam(label = "consumer", defaultValue = "1000", javaType = "java.time.Duration",
-              description = "The wait after the first failure, doubled after each further one. Default: rowbell.outbox.backoff")
+
+    @UriParam(
+            label = "consumer",
+            defaultValue = "1000",
+            javaType = "java.time.Duration",
+            description =
+                    "The wait after the first failure, doubled after each further one. Default: rowbell.outbox.backoff")
     private long backoff;
-    @UriParam(label = "consumer", defaultValue = "900000", javaType = "java.time.Duration",
-              description = "The longest wait between two tries. Default: rowbell.outbox.max-backoff")
+
+    @UriParam(
+            label = "consumer",
+            defaultValue = "900000",
+            javaType = "java.time.Duration",
+            description = "The longest wait between two tries. Default: rowbell.outbox.max-backoff")
     private long maxBackoff;
-    @UriParam(label = "consumer", defaultValue = "5",
-              description = "After how many failures in a row the queue waits and only one delivery is tried now and then, until one succeeds."
+
+    @UriParam(
+            label = "consumer",
+            defaultValue = "5",
+            description =
+                    "After how many failures in a row the queue waits and only one delivery is tried now and then, until one succeeds."
                             + " Default: rowbell.outbox.circuit")
     private int circuit;
-    @UriParam(label = "consumer", defaultValue = "1",
-              description = "How many alerts the route is handed at most as one. 1: the body is one alert, a Map. More: the body is a List of"
+
+    @UriParam(
+            label = "consumer",
+            defaultValue = "1",
+            description =
+                    "How many alerts the route is handed at most as one. 1: the body is one alert, a Map. More: the body is a List of"
                             + " them, which is delivered as a whole")
     private int batch = 1;
-    @UriParam(label = "consumer", defaultValue = "0", javaType = "java.time.Duration",
-              description = "How long to wait after something was delivered before the route is handed more; what comes meanwhile is collected"
+
+    @UriParam(
+            label = "consumer",
+            defaultValue = "0",
+            javaType = "java.time.Duration",
+            description =
+                    "How long to wait after something was delivered before the route is handed more; what comes meanwhile is collected"
                             + " for the next batch")
     private long every;
-    @UriParam(label = "consumer", defaultValue = "true",
-              description = "Whether a batch that fails for another reason than that the sink is away is split up, so that the alert at fault"
+
+    @UriParam(
+            label = "consumer",
+            defaultValue = "true",
+            description =
+                    "Whether a batch that fails for another reason than that the sink is away is split up, so that the alert at fault"
                             + " is found and the others go on. False: it fails as a whole")
     private boolean split = true;
+
     @UriParam(label = "consumer", defaultValue = "1", description = "How many threads deliver at the same time")
     private int parallel = 1;
-    @UriParam(label = "consumer,advanced", defaultValue = "1000", javaType = "java.time.Duration",
-              description = "How often to look for what another process filed or what is due again. Default: rowbell.outbox.poll")
+
+    @UriParam(
+            label = "consumer,advanced",
+            defaultValue = "1000",
+            javaType = "java.time.Duration",
+            description =
+                    "How often to look for what another process filed or what is due again. Default: rowbell.outbox.poll")
     private long poll;
-    @UriParam(label = "consumer,advanced", defaultValue = "60000", javaType = "java.time.Duration",
-              description = "How long a delivery belongs to the process that took it. Longer than one try can last. Default:"
+
+    @UriParam(
+            label = "consumer,advanced",
+            defaultValue = "60000",
+            javaType = "java.time.Duration",
+            description =
+                    "How long a delivery belongs to the process that took it. Longer than one try can last. Default:"
                             + " rowbell.outbox.lease")
     private long lease;
 
@@ -86,7 +131,8 @@ public class OutboxEndpoint extends DefaultEndpoint {
         atLeastOne("circuit", circuit);
         atLeastOne("batch", batch);
         if (every < 0) {
-            throw new IllegalArgumentException("outbox:%s: every is %d and must not be negative".formatted(sink, every));
+            throw new IllegalArgumentException(
+                    "outbox:%s: every is %d and must not be negative".formatted(sink, every));
         }
         atLeastOne("parallel", parallel);
         atLeastOne("poll", poll);
@@ -95,7 +141,8 @@ public class OutboxEndpoint extends DefaultEndpoint {
 
     private void atLeastOne(String option, long value) {
         if (value < 1) {
-            throw new IllegalArgumentException("outbox:%s: %s is %d and must be at least 1".formatted(sink, option, value));
+            throw new IllegalArgumentException(
+                    "outbox:%s: %s is %d and must be at least 1".formatted(sink, option, value));
         }
     }
 

@@ -1,9 +1,8 @@
 package dev.rowbell.outbox;
 
-import java.util.Map;
-
 import dev.rowbell.Rowbell;
 import dev.rowbell.alert.AlertReader;
+import java.util.Map;
 import org.apache.camel.Exchange;
 import org.apache.camel.support.DefaultProducer;
 
@@ -27,8 +26,17 @@ final class OutboxProducer extends DefaultProducer {
             return;
         }
         Object origin = exchange.getProperty(Rowbell.ALERT_PROPERTY);
-        Map<String, Object> alert = Rowbell.of(exchange.getContext()).alerts().fromBody(exchange.getIn().getBody(), origin);
-        Filing.file(component, new Filed(sink, (String) alert.get("id"), AlertReader.write(alert), alert.get("time") instanceof String time ? time : null,
-                null, origin));
+        Map<String, Object> alert = Rowbell.of(exchange.getContext())
+                .alerts()
+                .fromBody(exchange.getIn().getBody(), origin);
+        Filing.file(
+                component,
+                new Filed(
+                        sink,
+                        (String) alert.get("id"),
+                        AlertReader.write(alert),
+                        alert.get("time") instanceof String time ? time : null,
+                        null,
+                        origin));
     }
 }

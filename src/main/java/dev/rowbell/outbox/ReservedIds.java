@@ -1,5 +1,6 @@
 package dev.rowbell.outbox;
 
+import dev.rowbell.Errors;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -9,10 +10,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
-
 import javax.sql.DataSource;
-
-import dev.rowbell.Errors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -27,9 +25,11 @@ final class ReservedIds {
 
     /** More than the 32 that one record of the log covers (SEQ_LOG_VALS in PostgreSQL's sequence.c): so taking them writes one, and waits for it. */
     private static final int AT_ONCE = 200;
+
     private static final int LOW = 100;
     /** Between two tries where it failed. */
     private static final Duration RETRY = Duration.ofMinutes(1);
+
     private static final String NOT_ALLOWED = "42501";
 
     private final DataSource dataSource;

@@ -20,7 +20,8 @@ public final class Hits {
     /** Called with the alerts of a transaction. */
     public void count(Collection<Map<String, Object>> alerts) {
         // that a condition ended is no hit
-        add(alerts.stream().filter(alert -> alert.get("rule") instanceof String && !"resolved".equals(alert.get("status")))
+        add(alerts.stream()
+                .filter(alert -> alert.get("rule") instanceof String && !"resolved".equals(alert.get("status")))
                 .collect(Collectors.groupingBy(alert -> (String) alert.get("rule"), Collectors.counting())));
     }
 

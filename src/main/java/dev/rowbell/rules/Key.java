@@ -7,12 +7,23 @@ import java.util.Optional;
 
 /** The keys of a rule, named as the columns of rowbell.rule. */
 enum Key {
-
-    NAME(Type.TEXT), FEED(Type.TEXT), CONDITION(Type.TEXT), REASON(Type.TEXT), SEVERITY(Type.TEXT), FIRES(Type.TEXT), COLUMNS(Type.LIST),
-    DELIVERY(Type.TEXT), CHANNEL(Type.TEXT), RESOLVED(Type.BOOLEAN), OPERATIONS(Type.LIST), ENABLED(Type.BOOLEAN), COOLDOWN(Type.DURATION);
+    NAME(Type.TEXT),
+    FEED(Type.TEXT),
+    CONDITION(Type.TEXT),
+    REASON(Type.TEXT),
+    SEVERITY(Type.TEXT),
+    FIRES(Type.TEXT),
+    COLUMNS(Type.LIST),
+    DELIVERY(Type.TEXT),
+    CHANNEL(Type.TEXT),
+    RESOLVED(Type.BOOLEAN),
+    OPERATIONS(Type.LIST),
+    ENABLED(Type.BOOLEAN),
+    COOLDOWN(Type.DURATION);
 
     enum Type {
-        TEXT, BOOLEAN,
+        TEXT,
+        BOOLEAN,
         /** As settings have it: 500ms, 1s, 15m, 1h, 7d. */
         DURATION,
         /** Or one text, which is a list of one. */

@@ -1,5 +1,6 @@
 package dev.rowbell.rules;
 
+import dev.rowbell.alert.AlertReader;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -11,10 +12,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Consumer;
-
 import javax.sql.DataSource;
-
-import dev.rowbell.alert.AlertReader;
 
 /** {@code rowbell.rule}, its state, and the functions that keep it. Safe for many threads. */
 public final class RuleTable {
@@ -90,8 +88,7 @@ public final class RuleTable {
     }
 
     /** @param ofOrigin rules of the origin asked for that are enabled; others that are */
-    record Enabled(long ofOrigin, long others) {
-    }
+    record Enabled(long ofOrigin, long others) {}
 
     Enabled enabled(String origin) throws SQLException {
         try (Connection connection = dataSource.getConnection();
@@ -140,8 +137,18 @@ public final class RuleTable {
                 ResultSet rows = statement.executeQuery()) {
             List<RuleState> rules = new ArrayList<>();
             while (rows.next()) {
-                rules.add(new RuleState(rows.getString(1), rows.getString(2), rows.getString(3), rows.getString(4), rows.getString(5),
-                        rows.getBoolean(6), rows.getString(7), rows.getLong(8), rows.getString(9), rows.getString(10), rows.getString(11)));
+                rules.add(new RuleState(
+                        rows.getString(1),
+                        rows.getString(2),
+                        rows.getString(3),
+                        rows.getString(4),
+                        rows.getString(5),
+                        rows.getBoolean(6),
+                        rows.getString(7),
+                        rows.getLong(8),
+                        rows.getString(9),
+                        rows.getString(10),
+                        rows.getString(11)));
             }
             return rules;
         }
@@ -163,7 +170,8 @@ public final class RuleTable {
                 int count = 0;
                 try (ResultSet rows = statement.executeQuery()) {
                     while (rows.next()) {
-                        // between the values there may be line ends, of a column of type json; within them JSON escapes them
+                        // between the values there may be line ends, of a column of type json; within them JSON escapes
+                        // them
                         row.accept(rows.getString(1).replaceAll("[\\r\\n]+", " "));
                         count++;
                     }
@@ -218,7 +226,10 @@ public final class RuleTable {
                         where s.rule in (select rule from given) and s.rule not in (select rule from added)
                         """)) {
             statement.setArray(1, connection.createArrayOf("text", rules.toArray()));
-            statement.setArray(2, connection.createArrayOf("bigint", rules.stream().map(hits::get).toArray()));
+            statement.setArray(
+                    2,
+                    connection.createArrayOf(
+                            "bigint", rules.stream().map(hits::get).toArray()));
             Set<String> busy = new HashSet<>();
             try (ResultSet rows = statement.executeQuery()) {
                 while (rows.next()) {

@@ -1,5 +1,8 @@
 package dev.rowbell.rules;
 
+import dev.rowbell.Errors;
+import dev.rowbell.Settings;
+import dev.rowbell.SettingsException;
 import java.io.IOException;
 import java.sql.SQLException;
 import java.util.ArrayList;
@@ -8,10 +11,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
-
-import dev.rowbell.Errors;
-import dev.rowbell.Settings;
-import dev.rowbell.SettingsException;
 import org.apache.camel.CamelContext;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -37,6 +36,7 @@ public final class Rules {
     private Upkeep upkeep;
     /** The content that was applied last and the one that was seen last; null where there was none, empty where there was no file. */
     private Optional<String> applied;
+
     private Optional<String> seen;
 
     public Rules(CamelContext context, Settings settings) {
@@ -68,7 +68,7 @@ public final class Rules {
             }
         }
         boolean reloads = settings.isSet("rowbell.rules") && settings.flag("rowbell.rules.reload");
-        upkeep = new Upkeep(table, hits, reloads ? this::reload : () -> { }, chores);
+        upkeep = new Upkeep(table, hits, reloads ? this::reload : () -> {}, chores);
     }
 
     /** Ends what {@link #start} began. The database is still open. */
@@ -112,16 +112,18 @@ public final class Rules {
      * @param table asked for when the file is there
      * @throws SettingsException where there is no such file
      */
-    public static Checked check(CamelContext context, String uri, String origin, Supplier<RuleTable> table) throws IOException, SQLException {
+    public static Checked check(CamelContext context, String uri, String origin, Supplier<RuleTable> table)
+            throws IOException, SQLException {
         RulesLocation location = new RulesLocation(context, uri);
-        String text = location.text().orElseThrow(() -> new SettingsException("%s: there is no such file".formatted(location.shown())));
+        String text = location.text()
+                .orElseThrow(() -> new SettingsException("%s: there is no such file".formatted(location.shown())));
         RulesFile file = new RulesReader(location.shown()).read(text);
-        return new Checked(file.rules().size(), sorted(file.problems(), table.get().check(origin, file)));
+        return new Checked(
+                file.rules().size(), sorted(file.problems(), table.get().check(origin, file)));
     }
 
     /** @param rules how many could be read */
-    public record Checked(int rules, List<Problem> problems) {
-    }
+    public record Checked(int rules, List<Problem> problems) {}
 
     /** How many rules there are and where they are from, in the words of the start. */
     public synchronized String summary() {
@@ -139,7 +141,11 @@ public final class Rules {
             List<Problem> wrong = problems;
             if (!wrong.isEmpty()) {
                 // a rule with two mistakes is one wrong rule
-                parts.add("%d wrong: see above".formatted(wrong.stream().map(p -> p.rule() == null ? p.line() : p.rule()).distinct().count()));
+                parts.add("%d wrong: see above"
+                        .formatted(wrong.stream()
+                                .map(p -> p.rule() == null ? p.line() : p.rule())
+                                .distinct()
+                                .count()));
             }
             return parts.isEmpty() ? "none: set rowbell.rules, or write to rowbell.rule" : String.join(", ", parts);
         } catch (SQLException e) {
@@ -201,8 +207,15 @@ public final class Rules {
             applied = text;
         } catch (SQLException e) {
             List<Problem> unapplied = new ArrayList<>(file.problems());
-            unapplied.add(new Problem(shown(), 0, null, null, "could not be applied: " + Errors.inWords(e), INSUFFICIENT_PRIVILEGE.equals(e.getSQLState())
-                    ? "grant rowbell_admin to rowbell.jdbc.user, or set rowbell.rules to nothing" : ""));
+            unapplied.add(new Problem(
+                    shown(),
+                    0,
+                    null,
+                    null,
+                    "could not be applied: " + Errors.inWords(e),
+                    INSUFFICIENT_PRIVILEGE.equals(e.getSQLState())
+                            ? "grant rowbell_admin to rowbell.jdbc.user, or set rowbell.rules to nothing"
+                            : ""));
             report(unapplied);
             throw e;
         }

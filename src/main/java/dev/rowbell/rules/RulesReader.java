@@ -1,5 +1,6 @@
 package dev.rowbell.rules;
 
+import dev.rowbell.Misspelled;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -7,8 +8,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
-
-import dev.rowbell.Misspelled;
 import org.apache.camel.util.TimeUtils;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Compose;
@@ -50,15 +49,29 @@ final class RulesReader {
     private boolean readAll(String text) {
         Optional<Node> top;
         try {
-            top = new Compose(LoadSettings.builder().setLabel(file).setSchema(new CoreSchema()).build()).composeString(text);
+            top = new Compose(LoadSettings.builder()
+                            .setLabel(file)
+                            .setSchema(new CoreSchema())
+                            .build())
+                    .composeString(text);
         } catch (MarkedYamlEngineException e) {
             String context = e.getContext() == null ? "" : e.getContext() + ": ";
-            int line = e.getProblemMark().or(e::getContextMark).map(RulesReader::line).orElse(0);
+            int line = e.getProblemMark()
+                    .or(e::getContextMark)
+                    .map(RulesReader::line)
+                    .orElse(0);
             return unreadable(line, context + e.getProblem(), "quote text that has a colon, a # or a leading quote");
         } catch (ReaderException e) {
-            String before = text.substring(0, Math.min(text.length(), text.offsetByCodePoints(0, Math.min(e.getPosition(),
-                    text.codePointCount(0, text.length())))));
-            return unreadable((int) before.lines().count(), "a character that YAML does not allow: U+%04X".formatted(e.getCodePoint()), "");
+            String before = text.substring(
+                    0,
+                    Math.min(
+                            text.length(),
+                            text.offsetByCodePoints(
+                                    0, Math.min(e.getPosition(), text.codePointCount(0, text.length())))));
+            return unreadable(
+                    (int) before.lines().count(),
+                    "a character that YAML does not allow: U+%04X".formatted(e.getCodePoint()),
+                    "");
         } catch (YamlEngineException e) {
             return unreadable(0, e.getMessage(), "");
         }
@@ -121,7 +134,8 @@ final class RulesReader {
         }
         for (Key key : Key.REQUIRED) {
             if (!(values.get(key.text()) instanceof String text) || text.isBlank()) {
-                boolean said = problems.subList(problemsBefore, problems.size()).stream().anyMatch(problem -> key.text().equals(problem.field()));
+                boolean said = problems.subList(problemsBefore, problems.size()).stream()
+                        .anyMatch(problem -> key.text().equals(problem.field()));
                 if (!said) {
                     problem(lines.getOrDefault(key.text(), line(mapping)), name, null, "has no " + key.text(), "");
                 }
@@ -129,7 +143,11 @@ final class RulesReader {
         }
         Integer first = name == null ? null : named.putIfAbsent(name, lines.get("name"));
         if (first != null) {
-            problem(lines.get("name"), name, "name", "there is a rule of this name in line %d already".formatted(first),
+            problem(
+                    lines.get("name"),
+                    name,
+                    "name",
+                    "there is a rule of this name in line %d already".formatted(first),
                     "the first one counts; give this one another name");
         } else if (problems.size() == problemsBefore) {
             rules.add(new FileRule(name, values, line(mapping), lines));
@@ -142,8 +160,12 @@ final class RulesReader {
 
     /** Asked first, so that whatever is wrong with a rule is said with its name. Null where there is none that can be read. */
     private static String nameOf(MappingNode rule) {
-        return rule.getValue().stream().filter(entry -> "name".equals(scalar(entry.getKeyNode())) && !isNull(entry.getValueNode()))
-                .map(entry -> scalar(entry.getValueNode())).filter(name -> name != null && !name.isBlank() && isStorable(name)).findFirst().orElse(null);
+        return rule.getValue().stream()
+                .filter(entry -> "name".equals(scalar(entry.getKeyNode())) && !isNull(entry.getValueNode()))
+                .map(entry -> scalar(entry.getValueNode()))
+                .filter(name -> name != null && !name.isBlank() && isStorable(name))
+                .findFirst()
+                .orElse(null);
     }
 
     private Optional<Object> value(Key key, Node node, String rule) {
@@ -160,7 +182,12 @@ final class RulesReader {
                 if (text != null && isStorable(text)) {
                     return Optional.of(text);
                 }
-                problem(line, rule, key.text(), text == null ? "is no text" : "has a character that PostgreSQL cannot store", "");
+                problem(
+                        line,
+                        rule,
+                        key.text(),
+                        text == null ? "is no text" : "has a character that PostgreSQL cannot store",
+                        "");
             }
             case DURATION -> {
                 String interval = interval(scalar(node));
@@ -171,10 +198,16 @@ final class RulesReader {
             }
             case LIST -> {
                 List<Node> items = node instanceof SequenceNode sequence ? sequence.getValue() : List.of(node);
-                if (items.stream().allMatch(item -> scalar(item) != null && !isNull(item) && isStorable(scalar(item)))) {
+                if (items.stream()
+                        .allMatch(item -> scalar(item) != null && !isNull(item) && isStorable(scalar(item)))) {
                     return Optional.of(items.stream().map(RulesReader::scalar).toList());
                 }
-                problem(line, rule, key.text(), "is no list of names", "write it as [%s]".formatted(key == Key.COLUMNS ? "c1, c2" : "insert, update"));
+                problem(
+                        line,
+                        rule,
+                        key.text(),
+                        "is no list of names",
+                        "write it as [%s]".formatted(key == Key.COLUMNS ? "c1, c2" : "insert, update"));
             }
         }
         return Optional.empty();
@@ -208,7 +241,12 @@ final class RulesReader {
     }
 
     private static String suggestion(String key, List<String> known) {
-        return key == null ? "" : new Misspelled(key).nearest(known).map("did you mean %s?"::formatted).orElse("known are " + String.join(", ", known));
+        return key == null
+                ? ""
+                : new Misspelled(key)
+                        .nearest(known)
+                        .map("did you mean %s?"::formatted)
+                        .orElse("known are " + String.join(", ", known));
     }
 
     private boolean unreadable(int line, String text, String hint) {

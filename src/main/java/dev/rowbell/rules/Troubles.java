@@ -1,11 +1,10 @@
 package dev.rowbell.rules;
 
+import dev.rowbell.Errors;
 import java.sql.SQLException;
 import java.sql.SQLTransientConnectionException;
 import java.util.HashMap;
 import java.util.Map;
-
-import dev.rowbell.Errors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 

@@ -1,10 +1,9 @@
 package dev.rowbell.silence;
 
+import dev.rowbell.alert.AlertReader;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-
-import dev.rowbell.alert.AlertReader;
 
 /**
  * How long a rule keeps quiet about a row.
@@ -15,7 +14,11 @@ record Cooldown(Duration time, List<String> key) {
 
     /** Of the row that an alert is about: the values of its key, as JSON. */
     String keyOf(Map<String, Object> alert) {
-        Map<?, ?> row = alert.get("new") instanceof Map<?, ?> now && !now.isEmpty() ? now : alert.get("old") instanceof Map<?, ?> old ? old : Map.of();
-        return AlertReader.write(key.stream().map(column -> row.containsKey(column) ? row.get(column) : "").toList());
+        Map<?, ?> row = alert.get("new") instanceof Map<?, ?> now && !now.isEmpty()
+                ? now
+                : alert.get("old") instanceof Map<?, ?> old ? old : Map.of();
+        return AlertReader.write(key.stream()
+                .map(column -> row.containsKey(column) ? row.get(column) : "")
+                .toList());
     }
 }

@@ -1,11 +1,10 @@
 package dev.rowbell.silence;
 
+import dev.rowbell.alert.AlertText;
 import java.util.Map;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-
-import dev.rowbell.alert.AlertText;
 
 /** A row of {@code rowbell.silence}; its patterns are null where they ask for anything. */
 record Silence(long id, Pattern rule, Pattern feed, Pattern key) {
@@ -16,15 +15,21 @@ record Silence(long id, Pattern rule, Pattern feed, Pattern key) {
     }
 
     private static Pattern pattern(String written) {
-        return written == null ? null
-                : Pattern.compile(Stream.of(written.split("\\*", -1)).map(Pattern::quote).collect(Collectors.joining(".*")), Pattern.DOTALL);
+        return written == null
+                ? null
+                : Pattern.compile(
+                        Stream.of(written.split("\\*", -1)).map(Pattern::quote).collect(Collectors.joining(".*")),
+                        Pattern.DOTALL);
     }
 
     boolean covers(Map<String, Object> alert) {
-        return covers(rule, alert.get("rule")) && covers(feed, alert.get("table")) && (key == null || covers(key, AlertText.key(alert)));
+        return covers(rule, alert.get("rule"))
+                && covers(feed, alert.get("table"))
+                && (key == null || covers(key, AlertText.key(alert)));
     }
 
     private static boolean covers(Pattern pattern, Object value) {
-        return pattern == null || value != null && pattern.matcher(value.toString()).matches();
+        return pattern == null
+                || value != null && pattern.matcher(value.toString()).matches();
     }
 }

@@ -10,9 +10,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-
 import javax.sql.DataSource;
-
 import org.springframework.jdbc.datasource.DataSourceUtils;
 
 /** {@code rowbell.silence}, {@code rowbell.cooldown} and what they need of the rules. Safe for many threads. */
@@ -32,7 +30,8 @@ final class SilenceTable {
 
     /** By a connection of its own, so that where it fails the caller's transaction goes on. */
     Quiet read() throws SQLException {
-        try (Connection connection = dataSource.getConnection(); Statement statement = connection.createStatement()) {
+        try (Connection connection = dataSource.getConnection();
+                Statement statement = connection.createStatement()) {
             List<Silence> silences = new ArrayList<>();
             try (ResultSet rows = statement.executeQuery("""
                     select id, rule, feed, key
@@ -58,7 +57,8 @@ final class SilenceTable {
                     where r.cooldown > interval '0'
                     """)) {
                 while (rows.next()) {
-                    cooldowns.put(rows.getString(1), new Cooldown(Duration.ofMillis(rows.getLong(2)), List.of((String[]) rows.getArray(3).getArray())));
+                    cooldowns.put(rows.getString(1), new Cooldown(Duration.ofMillis(rows.getLong(2)), List.of((String[])
+                            rows.getArray(3).getArray())));
                 }
             }
             return new Quiet(silences, cooldowns);
@@ -91,7 +91,8 @@ final class SilenceTable {
     /** @param silenced by the silence's id */
     void count(Map<Long, Long> silenced) throws SQLException {
         try (Connection connection = dataSource.getConnection();
-                PreparedStatement statement = connection.prepareStatement("update rowbell.silence set silenced = silenced + ? where id = ?")) {
+                PreparedStatement statement = connection.prepareStatement(
+                        "update rowbell.silence set silenced = silenced + ? where id = ?")) {
             for (Map.Entry<Long, Long> silence : silenced.entrySet()) {
                 statement.setLong(1, silence.getValue());
                 statement.setLong(2, silence.getKey());

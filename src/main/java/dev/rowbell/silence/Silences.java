@@ -1,5 +1,6 @@
 package dev.rowbell.silence;
 
+import dev.rowbell.Errors;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
@@ -7,10 +8,7 @@ import java.time.format.DateTimeParseException;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
-
 import javax.sql.DataSource;
-
-import dev.rowbell.Errors;
 import org.apache.camel.Body;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -33,6 +31,7 @@ public final class Silences {
     private static final Duration FRESH = Duration.ofSeconds(1);
     /** Read again so soon where no alert waits for it. */
     private static final Duration AT_LEISURE = Duration.ofMillis(500);
+
     private static final int EXPIRED_AT_ONCE = 1000;
 
     private SilenceTable table;
@@ -59,13 +58,18 @@ public final class Silences {
                 return silence.id();
             }
         }
-        Cooldown cooldown = alert.get("rule") instanceof String rule ? now.cooldowns().get(rule) : null;
+        Cooldown cooldown =
+                alert.get("rule") instanceof String rule ? now.cooldowns().get(rule) : null;
         return cooldown == null || rings(alert, cooldown) ? null : Long.valueOf(COOLDOWN);
     }
 
     private boolean rings(Map<String, Object> alert, Cooldown cooldown) {
         try {
-            return table.rings((String) alert.get("rule"), String.valueOf(alert.get("status")), cooldown.keyOf(alert), time(alert.get("time")),
+            return table.rings(
+                    (String) alert.get("rule"),
+                    String.valueOf(alert.get("status")),
+                    cooldown.keyOf(alert),
+                    time(alert.get("time")),
                     cooldown.time());
         } catch (SQLException e) {
             throw new UncategorizedSQLException("asking for a cooldown", null, e);

@@ -7,7 +7,6 @@ import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
-
 import org.apache.camel.component.http.HttpClientConfigurer;
 import org.apache.hc.client5.http.classic.ExecChain;
 import org.apache.hc.client5.http.impl.ChainElement;
@@ -47,7 +46,8 @@ public final class Deadline implements HttpClientConfigurer {
         builder.addExecInterceptorAfter(ChainElement.CONNECT.name(), "rowbell deadline", this::proceed);
     }
 
-    private ClassicHttpResponse proceed(ClassicHttpRequest request, ExecChain.Scope scope, ExecChain chain) throws IOException, HttpException {
+    private ClassicHttpResponse proceed(ClassicHttpRequest request, ExecChain.Scope scope, ExecChain chain)
+            throws IOException, HttpException {
         Duration most = time.get();
         // of an answer that has been read it closes nothing
         Future<?> end = timer.schedule(scope.execRuntime::discardEndpoint, most.toMillis(), TimeUnit.MILLISECONDS);
@@ -59,7 +59,8 @@ public final class Deadline implements HttpClientConfigurer {
             return response;
         } catch (IOException | HttpException | RuntimeException e) {
             if (end.isDone()) {
-                SocketTimeoutException late = new SocketTimeoutException("no whole answer within %d ms".formatted(most.toMillis()));
+                SocketTimeoutException late =
+                        new SocketTimeoutException("no whole answer within %d ms".formatted(most.toMillis()));
                 late.addSuppressed(e);
                 throw late;
             }

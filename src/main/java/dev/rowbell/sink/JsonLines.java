@@ -1,5 +1,7 @@
 package dev.rowbell.sink;
 
+import dev.rowbell.SettingsException;
+import dev.rowbell.alert.AlertReader;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -13,9 +15,6 @@ import java.time.Clock;
 import java.time.LocalDate;
 import java.util.List;
 import java.util.function.Supplier;
-
-import dev.rowbell.SettingsException;
-import dev.rowbell.alert.AlertReader;
 import org.apache.camel.Body;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -79,16 +78,20 @@ public final class JsonLines {
 
     private static void append(Path file, byte[] lines) throws IOException {
         Files.createDirectories(file.toAbsolutePath().getParent());
-        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+        try (FileChannel channel = FileChannel.open(
+                        file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
                 FileLock lock = channel.lock()) {
             long end = endOfLastLine(channel);
             if (end < channel.size()) {
-                LOG.warn("{} ended in a torn line, cutting off {} bytes; that alert comes again", file, channel.size() - end);
+                LOG.warn(
+                        "{} ended in a torn line, cutting off {} bytes; that alert comes again",
+                        file,
+                        channel.size() - end);
                 channel.truncate(end);
             }
             try {
                 ByteBuffer bytes = ByteBuffer.wrap(lines);
-                for (long at = end; bytes.hasRemaining();) {
+                for (long at = end; bytes.hasRemaining(); ) {
                     at += channel.write(bytes, at);
                 }
                 channel.force(true);

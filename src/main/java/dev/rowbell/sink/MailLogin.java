@@ -16,7 +16,8 @@ public final class MailLogin extends MailAuthenticator {
     @Override
     public PasswordAuthentication getPasswordAuthentication() {
         boolean login = settings.isSet("rowbell.mail.user");
-        return login ? new PasswordAuthentication(settings.text("rowbell.mail.user"), settings.text("rowbell.mail.password"))
+        return login
+                ? new PasswordAuthentication(settings.text("rowbell.mail.user"), settings.text("rowbell.mail.password"))
                 : new PasswordAuthentication(null, null);
     }
 }

@@ -1,5 +1,8 @@
 package dev.rowbell.sink;
 
+import dev.rowbell.SettingsException;
+import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.Digest;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
 import java.time.Clock;
@@ -10,13 +13,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
-
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
-
-import dev.rowbell.SettingsException;
-import dev.rowbell.alert.AlertReader;
-import dev.rowbell.alert.Digest;
 import org.apache.camel.Exchange;
 import org.apache.camel.Message;
 
@@ -31,6 +29,7 @@ public final class Webhook {
     private static final String ALGORITHM = "HmacSHA256";
     /** Of a key, by Standard Webhooks. */
     private static final int LEAST = 24;
+
     private static final int MOST = 64;
 
     private final Supplier<String> secrets;
@@ -53,7 +52,8 @@ public final class Webhook {
             byte[] key = decoded(secret.strip());
             if (key.length < LEAST || key.length > MOST) {
                 throw new SettingsException(
-                        "rowbell.http.secret: write each secret as whsec_ and base64 of %d to %d random bytes, with commas between them".formatted(LEAST, MOST));
+                        "rowbell.http.secret: write each secret as whsec_ and base64 of %d to %d random bytes, with commas between them"
+                                .formatted(LEAST, MOST));
             }
             keys.add(key);
         }
@@ -62,7 +62,9 @@ public final class Webhook {
 
     private static byte[] decoded(String secret) {
         try {
-            return secret.startsWith(PREFIX) ? Base64.getDecoder().decode(secret.substring(PREFIX.length())) : new byte[0];
+            return secret.startsWith(PREFIX)
+                    ? Base64.getDecoder().decode(secret.substring(PREFIX.length()))
+                    : new byte[0];
         } catch (IllegalArgumentException e) {
             return new byte[0];
         }
@@ -73,7 +75,8 @@ public final class Webhook {
     public void describe(Exchange exchange) {
         Message message = exchange.getMessage();
         if (message.getBody() instanceof List<?> alerts) {
-            message.setBody(alerts.stream().map(alert -> event((Map<?, ?>) alert)).toList());
+            message.setBody(
+                    alerts.stream().map(alert -> event((Map<?, ?>) alert)).toList());
             String id = Digest.id((List<Map<String, Object>>) alerts);
             header(message, "Idempotency-Key", id);
             header(message, "webhook-id", id);
@@ -114,7 +117,8 @@ public final class Webhook {
     public void sign(Exchange exchange) throws GeneralSecurityException {
         Message message = exchange.getMessage();
         byte[] body = message.getBody() instanceof Map || message.getBody() instanceof List
-                ? AlertReader.write(message.getBody()).getBytes(StandardCharsets.UTF_8) : message.getBody(byte[].class);
+                ? AlertReader.write(message.getBody()).getBytes(StandardCharsets.UTF_8)
+                : message.getBody(byte[].class);
         message.setBody(body);
         List<byte[]> keys = keys(secrets.get());
         if (keys.isEmpty()) {
@@ -144,8 +148,13 @@ public final class Webhook {
      * become percent and the hexadecimal of their UTF-8. So nothing that a row holds can end a header.
      */
     private static String encoded(String value) {
-        return isPlain(value) ? value : value.codePoints().mapToObj(c -> isPlain(c) ? Character.toString(c)
-                : percent(Character.toString(c).getBytes(StandardCharsets.UTF_8))).collect(Collectors.joining());
+        return isPlain(value)
+                ? value
+                : value.codePoints()
+                        .mapToObj(c -> isPlain(c)
+                                ? Character.toString(c)
+                                : percent(Character.toString(c).getBytes(StandardCharsets.UTF_8)))
+                        .collect(Collectors.joining());
     }
 
     /** As nearly every value is. */

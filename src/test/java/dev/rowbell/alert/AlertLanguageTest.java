@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 
 import java.time.Clock;
 import java.util.Map;
-
 import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
 import org.apache.camel.Predicate;
@@ -31,40 +30,82 @@ class AlertLanguageTest {
 
     private static String evaluated(CamelContext context, String simple, Map<String, Object> alert) {
         try {
-            Object value = context.resolveLanguage("simple").createExpression(simple).evaluate(exchange(context, alert), Object.class);
-            return value instanceof Number || value instanceof String ? value + " " + value.getClass() : String.valueOf(value);
+            Object value = context.resolveLanguage("simple")
+                    .createExpression(simple)
+                    .evaluate(exchange(context, alert), Object.class);
+            return value instanceof Number || value instanceof String
+                    ? value + " " + value.getClass()
+                    : String.valueOf(value);
         } catch (RuntimeException e) {
             return e.getClass().getName();
         }
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {
-        "${body[rule]}", "${body[ rule ]}", "${body['rule']}", "${body[missing]}", "${body[partition]}", "${body[source]}", "${body[new]}", "${body[new][c2]}",
-        "${body[old][c2]}", "${body[new][missing]}", "${body[new][last]}", "${body[old][last]}", "${body[new][a b]}", "${body[new][a b][0]}", "${body[new]['c2']}",
-        "${body[new][j][k]}", "${body[missing][c2]}", "${body[rule][c2]}", "${body[changed]}", "${body[changed][0]}", "${body[changed][last]}",
-        "${body[changed].size}", "${body[rule].length}", "${body[missing]?.length}", "${body.size}", "${body[size]}", "${body.get('rule')}", "${body[${body[rule]}]}",
-        "${body[new][c2]} ", "x${body[old]}",
-    })
+    @ValueSource(
+            strings = {
+                "${body[rule]}",
+                "${body[ rule ]}",
+                "${body['rule']}",
+                "${body[missing]}",
+                "${body[partition]}",
+                "${body[source]}",
+                "${body[new]}",
+                "${body[new][c2]}",
+                "${body[old][c2]}",
+                "${body[new][missing]}",
+                "${body[new][last]}",
+                "${body[old][last]}",
+                "${body[new][a b]}",
+                "${body[new][a b][0]}",
+                "${body[new]['c2']}",
+                "${body[new][j][k]}",
+                "${body[missing][c2]}",
+                "${body[rule][c2]}",
+                "${body[changed]}",
+                "${body[changed][0]}",
+                "${body[changed][last]}",
+                "${body[changed].size}",
+                "${body[rule].length}",
+                "${body[missing]?.length}",
+                "${body.size}",
+                "${body[size]}",
+                "${body.get('rule')}",
+                "${body[${body[rule]}]}",
+                "${body[new][c2]} ",
+                "x${body[old]}",
+            })
     void anAlertIsAskedAsAnyMap(String simple) throws Exception {
         try (CamelContext context = new DefaultCamelContext()) {
             Map<String, Object> alert = reader.fromNotification(DOCUMENT, null, null);
             assertInstanceOf(UnreadAlert.class, alert);
-            assertEquals(evaluated(context, simple, AlertReader.parse(AlertReader.write(alert))), evaluated(context, simple, alert));
+            assertEquals(
+                    evaluated(context, simple, AlertReader.parse(AlertReader.write(alert))),
+                    evaluated(context, simple, alert));
         }
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {
-        "${body[rule]} == 'r' && ${body[new][c2]} > 5", "${body[new][c2]} > 30", "${body[old][c2]} == 1", "${body[new][last]} == null", "${body[missing]} != null",
-        "${body[changed]} != ${empty(list)}", "${body[changed]} == ${empty(list)}", "${body[changed]} contains 'c2'", "${body[rule]} in 'q,r'",
-    })
+    @ValueSource(
+            strings = {
+                "${body[rule]} == 'r' && ${body[new][c2]} > 5",
+                "${body[new][c2]} > 30",
+                "${body[old][c2]} == 1",
+                "${body[new][last]} == null",
+                "${body[missing]} != null",
+                "${body[changed]} != ${empty(list)}",
+                "${body[changed]} == ${empty(list)}",
+                "${body[changed]} contains 'c2'",
+                "${body[rule]} in 'q,r'",
+            })
     void conditionsHoldAsOfAnyMap(String simple) throws Exception {
         try (CamelContext context = new DefaultCamelContext()) {
             Map<String, Object> alert = reader.fromNotification(DOCUMENT, null, null);
             Predicate condition = context.resolveLanguage("simple").createPredicate(simple);
             condition.init(context);
-            assertEquals(condition.matches(exchange(context, AlertReader.parse(AlertReader.write(alert)))), condition.matches(exchange(context, alert)));
+            assertEquals(
+                    condition.matches(exchange(context, AlertReader.parse(AlertReader.write(alert)))),
+                    condition.matches(exchange(context, alert)));
         }
     }
 

@@ -16,7 +16,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
-
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -51,7 +50,19 @@ class AlertReaderTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = { "plain", "", " ", "{\"open\": ", "{} trailing", "null", "Resone:no end", "\"text\\n\"", "订单", "{\"a\":1}{\"b\":2}" })
+    @ValueSource(
+            strings = {
+                "plain",
+                "",
+                " ",
+                "{\"open\": ",
+                "{} trailing",
+                "null",
+                "Resone:no end",
+                "\"text\\n\"",
+                "订单",
+                "{\"a\":1}{\"b\":2}"
+            })
     void anyTextIsAPayload(String text) {
         Object payload = notified(text).get("payload");
         assertEquals(text.equals("\"text\\n\"") ? "text\n" : text, payload);
@@ -73,23 +84,32 @@ class AlertReaderTest {
         assertEquals("late", alert.get("reason"));
         assertEquals("warning", alert.get("severity"));
         assertEquals(Map.of("a", 1), alert.get("new"));
-        assertEquals("{id=5, severity=apocalyptic, old=none, To=x@example.org, payload=[1]}", alert.get("payload").toString());
+        assertEquals(
+                "{id=5, severity=apocalyptic, old=none, To=x@example.org, payload=[1]}",
+                alert.get("payload").toString());
         assertEquals("id-1", alert.get("id"));
     }
 
     @Test
     void numbersKeepEveryDigit() {
-        String exact = "{\"reason\":\"r\",\"new\":{\"a\":1.10,\"b\":123456789012345678901234567890,\"c\":1e400,\"d\":0.1000000000000000055511151231257827}}";
+        String exact =
+                "{\"reason\":\"r\",\"new\":{\"a\":1.10,\"b\":123456789012345678901234567890,\"c\":1e400,\"d\":0.1000000000000000055511151231257827}}";
         String written = AlertReader.write(notified(exact).get("new"));
-        assertEquals("{\"a\":1.10,\"b\":123456789012345678901234567890,\"c\":1E+400,\"d\":0.1000000000000000055511151231257827}", written);
+        assertEquals(
+                "{\"a\":1.10,\"b\":123456789012345678901234567890,\"c\":1E+400,\"d\":0.1000000000000000055511151231257827}",
+                written);
     }
 
     @Test
     void changedComparesValuesAndTakesAMissingSideForNulls() {
         assertEquals(List.of("b", "c", "d"), notified("""
                 {"rule": "r", "old": {"a": 1.0, "b": "x", "c": null, "d": 5, "e": {"x": [1]}}, "new": {"a": 1, "b": "y", "c": 0, "e": {"x": [1]}}}""").get("changed"));
-        assertEquals(List.of("a"), notified("{\"rule\": \"r\", \"new\": {\"a\": 1, \"b\": null}}").get("changed"));
-        assertEquals(List.of("a"), notified("{\"rule\": \"r\", \"old\": {\"a\": 1, \"b\": null}}").get("changed"));
+        assertEquals(
+                List.of("a"),
+                notified("{\"rule\": \"r\", \"new\": {\"a\": 1, \"b\": null}}").get("changed"));
+        assertEquals(
+                List.of("a"),
+                notified("{\"rule\": \"r\", \"old\": {\"a\": 1, \"b\": null}}").get("changed"));
         assertEquals(List.of(), notified("{\"rule\": \"r\"}").get("changed"));
     }
 
@@ -123,33 +143,38 @@ class AlertReaderTest {
 
     /** As the compiled triggers write it, and as nobody does: with a line break, which has it taken apart. */
     @ParameterizedTest
-    @ValueSource(strings = {
-        "'operation':'INSERT',@,'new':{'id':1,'c2':null,'c3':-0.50,'t':'\\u00e9\\\"\\ud83d\\ude00','j':{'a':[1,{'b':1e3}]}},'channel':'channel_1'",
-        "'operation':'DELETE',@,'old':{'id':1,'c2':null,'c3':[]},'channel':'channel_1'",
-        "'operation':'UPDATE',@,'old':{'a':1,'b':1.0,'c':null,'d':'x','e':{'f':1.0},'g':1},'new':{'a':1,'b':1.00,'c':0,'d':'y','e':{'f':1},'g':'1'},'channel':'c'",
-        "'operation':'UPDATE',@,'old':{'a':1},'new':{'a':1}",
-        "'operation':'UPDATE',@,'old':{'a':1,'b':2},'new':{'b':2,'a':1},'channel':'c'",
-        "'operation':'UPDATE',@,'old':{'a':1,'b':2},'new':{'a':1},'channel':'c'",
-        "'operation':'INSERT',@,'new':{'quoted \\\" name':1,'half':'\\udc00'}",
-        "'operation':'INSERT',@,'new':{},'channel':null",
-        "'operation':'INSERT',@,'new':{'a':1},'payload':5",
-        "'operation':'INSERT',@,'new':{'a':1},'channel':5,'more':[true]",
-        "'operation':'INSERT',@,'new':{'a':1,'a':2}",
-        "'operation':'INSERT',@,'new':{'a':1,'b':{'c':[{'d':1,'d':2}]}}",
-        "'operation':'UPDATE',@,'old':{'a':1,'a':2},'new':{'a':1,'a':2}",
-        "'operation':'UPDATE',@,'old':{'a':{'b':1},'c':{'b':1}},'new':{'a':{'b':1},'c':{'b':2,'b':3}}",
-        "'rule':'again','operation':'INSERT',@,'new':{'a':1}",
-        "'operation':'INSERT',@",
-        "'operation':'',@,'new':{'a':1}",
-    })
+    @ValueSource(
+            strings = {
+                "'operation':'INSERT',@,'new':{'id':1,'c2':null,'c3':-0.50,'t':'\\u00e9\\\"\\ud83d\\ude00','j':{'a':[1,{'b':1e3}]}},'channel':'channel_1'",
+                "'operation':'DELETE',@,'old':{'id':1,'c2':null,'c3':[]},'channel':'channel_1'",
+                "'operation':'UPDATE',@,'old':{'a':1,'b':1.0,'c':null,'d':'x','e':{'f':1.0},'g':1},'new':{'a':1,'b':1.00,'c':0,'d':'y','e':{'f':1},'g':'1'},'channel':'c'",
+                "'operation':'UPDATE',@,'old':{'a':1},'new':{'a':1}",
+                "'operation':'UPDATE',@,'old':{'a':1,'b':2},'new':{'b':2,'a':1},'channel':'c'",
+                "'operation':'UPDATE',@,'old':{'a':1,'b':2},'new':{'a':1},'channel':'c'",
+                "'operation':'INSERT',@,'new':{'quoted \\\" name':1,'half':'\\udc00'}",
+                "'operation':'INSERT',@,'new':{},'channel':null",
+                "'operation':'INSERT',@,'new':{'a':1},'payload':5",
+                "'operation':'INSERT',@,'new':{'a':1},'channel':5,'more':[true]",
+                "'operation':'INSERT',@,'new':{'a':1,'a':2}",
+                "'operation':'INSERT',@,'new':{'a':1,'b':{'c':[{'d':1,'d':2}]}}",
+                "'operation':'UPDATE',@,'old':{'a':1,'a':2},'new':{'a':1,'a':2}",
+                "'operation':'UPDATE',@,'old':{'a':{'b':1},'c':{'b':1}},'new':{'a':{'b':1},'c':{'b':2,'b':3}}",
+                "'rule':'again','operation':'INSERT',@,'new':{'a':1}",
+                "'operation':'INSERT',@",
+                "'operation':'',@,'new':{'a':1}",
+            })
     void theCompiledTriggersDocumentIsTheSameWithoutTakingItApart(String rows) {
         String rest = rows.replace("@", "'time':'2026-11-23T08:00:00.123456Z'");
         for (String source : List.of("", "'source':'other \\\" db',")) {
-            String document = ("{'id':'019','rule':'r','reason':'\\u8ba2','severity':'info','status':'resolved'," + source + "'table':'public.feed'," + rest + "}")
+            String document = ("{'id':'019','rule':'r','reason':'\\u8ba2','severity':'info','status':'resolved',"
+                            + source + "'table':'public.feed'," + rest + "}")
                     .replace('\'', '"');
-            Map<String, Object> row = reader.fromRow(Map.of("feedback", "{\"crt_time\":\"2026-11-23T09:00:00.5+01:00\",\"alert\":" + document + "}"));
-            Map<String, Object> apart = reader.fromRow(Map.of("feedback", "{\"crt_time\":\"2026-11-23T09:00:00.5+01:00\",\"alert\":"
-                    + document.replaceFirst("\\{", "{\n") + "}"));
+            Map<String, Object> row = reader.fromRow(
+                    Map.of("feedback", "{\"crt_time\":\"2026-11-23T09:00:00.5+01:00\",\"alert\":" + document + "}"));
+            Map<String, Object> apart = reader.fromRow(Map.of(
+                    "feedback",
+                    "{\"crt_time\":\"2026-11-23T09:00:00.5+01:00\",\"alert\":" + document.replaceFirst("\\{", "{\n")
+                            + "}"));
             for (String key : List.of("id", "rule", "severity", "status", "source", "operation", "changed")) {
                 assertEquals(apart.get(key), row.get(key), key);
             }
@@ -158,7 +183,10 @@ class AlertReaderTest {
             assertEquals(apart.toString(), row.toString());
             assertFalse(text.contains("\n"));
             Map<String, Object> compiled = reader.fromTrigger(document);
-            assertEquals(text, AlertReader.write(compiled == null ? reader.fromRow(own("2026-11-23T08:00:00.5Z", document)) : compiled));
+            assertEquals(
+                    text,
+                    AlertReader.write(
+                            compiled == null ? reader.fromRow(own("2026-11-23T08:00:00.5Z", document)) : compiled));
         }
     }
 
@@ -167,7 +195,8 @@ class AlertReaderTest {
     void aDocumentIsReadTheSameWhateverCameBeforeIt() {
         String insert = "'operation':'INSERT','time':'2026-11-23T08:00:00Z',";
         String update = insert.replace("INSERT", "UPDATE");
-        List<String> documents = List.of(compiled("'reason':'one',", "", insert + "'new':{'a':1,'b':2},'channel':'c'"),
+        List<String> documents = List.of(
+                compiled("'reason':'one',", "", insert + "'new':{'a':1,'b':2},'channel':'c'"),
                 compiled("'reason':'two',", "", insert + "'new':{'a':1,'b':2},'channel':'c'"),
                 compiled("'reason':'\\u006fne',", "", insert + "'new':{'a':1,'b':2},'channel':'c'"),
                 compiled("", "", insert + "'new':{'a':1,'b':2},'channel':'c'"),
@@ -179,25 +208,34 @@ class AlertReaderTest {
                 compiled("'reason':'one',", "", insert + "'new':{'a':1,'b':2,'c\\\"d':3},'channel':'c'"),
                 compiled("'reason':'one',", "", insert + "'new':{},'channel':'c'"),
                 compiled("'reason':'one',", "", update + "'old':{'a':1,'b':2},'new':{'a':1,'b':3},'channel':'c'"),
-                compiled("'reason':'one',", "", insert.replace("INSERT", "DELETE") + "'old':{'a':1,'b':2},'channel':'c'"));
-        List<String> others = List.of(compiled("'reason':'',", "", insert + "'new':{'a':1,'b':2},'channel':'c'"),
+                compiled(
+                        "'reason':'one',",
+                        "",
+                        insert.replace("INSERT", "DELETE") + "'old':{'a':1,'b':2},'channel':'c'"));
+        List<String> others = List.of(
+                compiled("'reason':'',", "", insert + "'new':{'a':1,'b':2},'channel':'c'"),
                 compiled("'reason':'one',", "", insert + "'new':{'a':1,'a':2},'channel':'c'"),
                 compiled("'reason':'one',", "", update + "'old':{'a':1,'b':2},'new':{'a':1,'c':2},'channel':'c'"),
                 compiled("'reason':'one',", "", insert + "'new':{'a':1,'b':2},'channel':'c','more':1"));
         for (String before : Stream.concat(documents.stream(), others.stream()).toList()) {
             for (String document : documents) {
-                String apart = AlertReader.write(reader.fromRow(Map.of("feedback", "{\"crt_time\":null,\"alert\":" + document.replaceFirst("\\{", "{\n") + "}")));
+                String apart = AlertReader.write(reader.fromRow(Map.of(
+                        "feedback", "{\"crt_time\":null,\"alert\":" + document.replaceFirst("\\{", "{\n") + "}")));
                 reader.fromTrigger(before);
                 Map<String, Object> alert = reader.fromTrigger(document);
                 AlertReader.parse(apart).forEach((key, value) -> assertEquals(value, alert.get(key), key));
-                assertEquals(AlertReader.parse(apart).toString(), AlertReader.parse(AlertReader.write(alert)).toString());
+                assertEquals(
+                        AlertReader.parse(apart).toString(),
+                        AlertReader.parse(AlertReader.write(alert)).toString());
             }
             others.forEach(other -> assertNull(reader.fromTrigger(other)));
         }
     }
 
     private static String compiled(String reason, String source, String rest) {
-        return ("{'id':'019','rule':'r'," + reason + "'severity':'info','status':'firing'," + source + "'table':'t'," + rest + "}").replace('\'', '"');
+        return ("{'id':'019','rule':'r'," + reason + "'severity':'info','status':'firing'," + source + "'table':'t',"
+                        + rest + "}")
+                .replace('\'', '"');
     }
 
     private static Map<String, Object> own(String time, String document) {
@@ -206,22 +244,40 @@ class AlertReaderTest {
 
     @Test
     void aRowOfTheFeedbackTableIsTheSameAsItsJson() {
-        for (String document : List.of("{\"id\":\"a\",\"rule\":\"r\"}", "{\"id\":\"a\",\"time\":\"2020\"}", "{\"id\":\"a\",\"foreign\":1}")) {
-            assertEquals(reader.fromRow(Map.of("feedback", "{\"crt_time\":\"2026-11-23T09:00:00.123456+01:00\",\"alert\":" + document + "}")),
+        for (String document : List.of(
+                "{\"id\":\"a\",\"rule\":\"r\"}", "{\"id\":\"a\",\"time\":\"2020\"}", "{\"id\":\"a\",\"foreign\":1}")) {
+            assertEquals(
+                    reader.fromRow(Map.of(
+                            "feedback",
+                            "{\"crt_time\":\"2026-11-23T09:00:00.123456+01:00\",\"alert\":" + document + "}")),
                     reader.fromRow(own("2026-11-23T08:00:00.123456Z", document)));
         }
-        assertEquals("text", ((Map<?, ?>) reader.fromRow(own("2026-11-23T08:00:00Z", "\"text\"")).get("new")).get("alert"));
-        assertEquals(NOW.toString(), reader.fromRow(Map.of("alert", "{\"id\":\"a\"}")).get("time"));
-        assertEquals("infinity",
-                reader.fromRow(Map.of("crt_time", new Timestamp(PGStatement.DATE_POSITIVE_INFINITY), "alert", "{\"id\":\"a\"}")).get("time"));
+        assertEquals(
+                "text",
+                ((Map<?, ?>) reader.fromRow(own("2026-11-23T08:00:00Z", "\"text\""))
+                                .get("new"))
+                        .get("alert"));
+        assertEquals(
+                NOW.toString(),
+                reader.fromRow(Map.of("alert", "{\"id\":\"a\"}")).get("time"));
+        assertEquals(
+                "infinity",
+                reader.fromRow(Map.of(
+                                "crt_time",
+                                new Timestamp(PGStatement.DATE_POSITIVE_INFINITY),
+                                "alert",
+                                "{\"id\":\"a\"}"))
+                        .get("time"));
     }
 
     @Test
     void documentsComeOutAlikeWhateverTheirWhiteSpace() {
         String compact = """
                 {"id":"019","rule":"r","severity":"info","status":"firing","table":"t","operation":"INSERT","time":"2026","new":{"a":1}}""";
-        assertEquals(AlertReader.write(reader.fromRow(Map.of("feedback", compact))),
-                AlertReader.write(reader.fromRow(Map.of("feedback", compact.replace(":", " : ").replace(",", ", ")))));
+        assertEquals(
+                AlertReader.write(reader.fromRow(Map.of("feedback", compact))),
+                AlertReader.write(reader.fromRow(
+                        Map.of("feedback", compact.replace(":", " : ").replace(",", ", ")))));
     }
 
     @Test
@@ -235,15 +291,15 @@ class AlertReaderTest {
         assertEquals("critical", alert.get("severity"));
         assertFalse(alert.containsKey("rule"));
         assertEquals("""
-                {"id":"019","severity":"critical","status":"firing","source":"db","table":"t","operation":"INSERT","time":"2026","old":{},"new":{},"changed":["a"]}""",
-                AlertReader.write(alert));
+                {"id":"019","severity":"critical","status":"firing","source":"db","table":"t","operation":"INSERT","time":"2026","old":{},"new":{},"changed":["a"]}""", AlertReader.write(alert));
     }
 
     /** As a sink gets it: what it asks for as a rule stands at the beginning, and the rest need not be read. */
     @Test
     void aWrittenAlertIsPassedOnAsItIsThoughItsBeginningWasRead() {
-        String text = "{\"id\":\"a1\",\"rule\":\"c2 \\u8ba2 \\\"full\\\"\",\"severity\":\"warning\",\"status\":\"firing\",\"source\":\"shop\",\"old\":{},"
-                + "\"new\":{\"id\": 1.50, \"rule\": \"a column\"},\"changed\":[\"id\"],\"channel\":\"ops\"}";
+        String text =
+                "{\"id\":\"a1\",\"rule\":\"c2 \\u8ba2 \\\"full\\\"\",\"severity\":\"warning\",\"status\":\"firing\",\"source\":\"shop\",\"old\":{},"
+                        + "\"new\":{\"id\": 1.50, \"rule\": \"a column\"},\"changed\":[\"id\"],\"channel\":\"ops\"}";
         Map<String, Object> alert = AlertReader.unread(text);
         assertEquals("a1", alert.get("id"));
         assertEquals("c2 订 \"full\"", alert.get("rule"));
@@ -257,7 +313,9 @@ class AlertReaderTest {
         alert.put("rule", "another");
         assertEquals("another", alert.get("rule"));
         assertTrue(AlertReader.write(alert).startsWith("{\"id\":\"a1\",\"rule\":\"another\""));
-        assertThrows(IllegalArgumentException.class, () -> AlertReader.unread("{\"id\":\"a1\", torn").get("new"));
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> AlertReader.unread("{\"id\":\"a1\", torn").get("new"));
     }
 
     @Test
@@ -276,7 +334,10 @@ class AlertReaderTest {
             ids.add(AlertId.next(Clock.systemUTC()));
         }
         assertEquals(10_000, ids.size());
-        assertTrue(ids.stream().allMatch(id -> id.matches("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")));
-        assertTrue(AlertId.next(Clock.fixed(NOW, ZoneOffset.UTC)).compareTo(AlertId.next(Clock.fixed(NOW.plusMillis(1), ZoneOffset.UTC))) < 0);
+        assertTrue(ids.stream()
+                .allMatch(id -> id.matches("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")));
+        assertTrue(AlertId.next(Clock.fixed(NOW, ZoneOffset.UTC))
+                        .compareTo(AlertId.next(Clock.fixed(NOW.plusMillis(1), ZoneOffset.UTC)))
+                < 0);
     }
 }

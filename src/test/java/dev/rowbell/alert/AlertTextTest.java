@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Clock;
 import java.util.Map;
-
 import org.junit.jupiter.api.Test;
 
 /** How an alert is said to people. */

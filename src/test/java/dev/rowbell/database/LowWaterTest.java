@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.sql.Timestamp;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicLong;
-
 import org.junit.jupiter.api.Test;
 import org.postgresql.PGStatement;
 
@@ -31,7 +30,9 @@ class LowWaterTest {
     void theFirstLookIsAtEverythingAndTheNextGoesOnFromWhatWasFound() {
         assertTrue(look(Duration.ofSeconds(1)).isAtEverything());
         lowWater.found(TEN, false);
-        assertEquals(Timestamp.valueOf("2026-11-25 09:59:58"), look(Duration.ofMillis(1)).since());
+        assertEquals(
+                Timestamp.valueOf("2026-11-25 09:59:58"),
+                look(Duration.ofMillis(1)).since());
         assertEquals(TEN, look(Duration.ofMillis(1)).since());
     }
 
@@ -53,9 +54,11 @@ class LowWaterTest {
         look(Duration.ofSeconds(1));
         now.addAndGet(Duration.ofSeconds(49).toNanos());
         assertEquals(TEN, lowWater.next(true).since());
-        assertEquals(Timestamp.valueOf("2026-11-25 09:59:58"), lowWater.next(false).since());
+        assertEquals(
+                Timestamp.valueOf("2026-11-25 09:59:58"), lowWater.next(false).since());
         now.addAndGet(Duration.ofSeconds(1).toNanos());
-        assertEquals(Timestamp.valueOf("2026-11-25 09:59:58"), lowWater.next(true).since());
+        assertEquals(
+                Timestamp.valueOf("2026-11-25 09:59:58"), lowWater.next(true).since());
     }
 
     @Test

@@ -8,7 +8,6 @@ import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-
 import org.junit.jupiter.api.Test;
 
 class TakenTest {
@@ -28,7 +27,9 @@ class TakenTest {
     }
 
     private static List<String> routed(Taken taken) {
-        return taken.documents().stream().map(document -> (String) document.get("time")).toList();
+        return taken.documents().stream()
+                .map(document -> (String) document.get("time"))
+                .toList();
     }
 
     /** All of one second, in which a Timestamp is after no other if it is asked as a Date. */

@@ -2,10 +2,9 @@ package dev.rowbell.rules;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.rowbell.LogLines;
 import java.sql.SQLException;
 import java.util.List;
-
-import dev.rowbell.LogLines;
 import org.junit.jupiter.api.Test;
 
 /** What fails again and again is said once. */
@@ -25,9 +24,11 @@ class TroublesTest {
                 troubles.run("this failed", fails("terminated by an administrator", "57P01"));
                 troubles.run("that failed", fails("connection refused", "08001"));
             }
-            assertEquals(List.of("WARN this failed, trying again: SQLException: terminated by an administrator"), log.lines());
-            troubles.run("this failed", () -> { });
-            troubles.run("that failed", () -> { });
+            assertEquals(
+                    List.of("WARN this failed, trying again: SQLException: terminated by an administrator"),
+                    log.lines());
+            troubles.run("this failed", () -> {});
+            troubles.run("that failed", () -> {});
             troubles.run("this failed", fails("connection refused", "08001"));
             assertEquals(2, log.lines().size());
         }
@@ -43,9 +44,12 @@ class TroublesTest {
             troubles.run("that failed", () -> {
                 throw new IllegalStateException("a mistake");
             });
-            assertEquals(List.of("WARN this failed, trying again: SQLException: permission denied",
-                    "WARN this failed, trying again: SQLException: no such function",
-                    "WARN that failed, trying again: IllegalStateException: a mistake"), log.lines());
+            assertEquals(
+                    List.of(
+                            "WARN this failed, trying again: SQLException: permission denied",
+                            "WARN this failed, trying again: SQLException: no such function",
+                            "WARN that failed, trying again: IllegalStateException: a mistake"),
+                    log.lines());
         }
     }
 }
