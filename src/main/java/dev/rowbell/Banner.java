@@ -1,6 +1,7 @@
 package dev.rowbell;
 
 import dev.rowbell.database.Database;
+import dev.rowbell.error.Errors;
 import dev.rowbell.outbox.OutboxComponent;
 import java.util.ArrayList;
 import java.util.List;

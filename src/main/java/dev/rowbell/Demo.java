@@ -1,6 +1,9 @@
 package dev.rowbell;
 
 import dev.rowbell.database.Database;
+import dev.rowbell.error.Errors;
+import dev.rowbell.settings.Settings;
+import dev.rowbell.settings.SettingsException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;

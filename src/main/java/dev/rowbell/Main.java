@@ -1,6 +1,9 @@
 package dev.rowbell;
 
 import dev.rowbell.command.Commands;
+import dev.rowbell.error.Errors;
+import dev.rowbell.settings.Settings;
+import dev.rowbell.settings.SettingsException;
 import dev.rowbell.sink.JsonLines;
 import java.io.IOException;
 import java.net.InetAddress;

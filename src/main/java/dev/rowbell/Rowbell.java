@@ -15,7 +15,9 @@ import dev.rowbell.rules.Problem;
 import dev.rowbell.rules.RuleTable;
 import dev.rowbell.rules.Rules;
 import dev.rowbell.rules.Troubles;
+import dev.rowbell.settings.Settings;
 import dev.rowbell.silence.Silences;
+import dev.rowbell.sink.Webhook;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
@@ -123,6 +125,7 @@ public final class Rowbell extends ServiceSupport {
         }
         if (database == null) {
             settings.check();
+            Webhook.keys(settings.text("rowbell.http.secret"));
             settings.misspelled(System.getenv()).forEach(LOG::warn);
             Database opened = open();
             try {

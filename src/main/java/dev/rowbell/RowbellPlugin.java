@@ -9,6 +9,7 @@ import dev.rowbell.feedback.PollErrors;
 import dev.rowbell.feedback.Routing;
 import dev.rowbell.listen.ListenComponent;
 import dev.rowbell.outbox.DeadLetter;
+import dev.rowbell.settings.Settings;
 import dev.rowbell.sink.Deadline;
 import dev.rowbell.sink.JsonLines;
 import dev.rowbell.sink.MailLogin;

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.error.Errors;
 import dev.rowbell.feedback.FeedbackTransaction;
 import java.io.IOException;
 import java.nio.file.Files;

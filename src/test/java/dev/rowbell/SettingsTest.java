@@ -2,6 +2,7 @@ package dev.rowbell;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.rowbell.settings.Settings;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;

@@ -1,8 +1,8 @@
 package dev.rowbell.command;
 
-import dev.rowbell.SettingsException;
 import dev.rowbell.rules.RuleTable;
 import dev.rowbell.rules.Rules;
+import dev.rowbell.settings.SettingsException;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;

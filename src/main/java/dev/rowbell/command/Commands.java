@@ -1,7 +1,7 @@
 package dev.rowbell.command;
 
-import dev.rowbell.Errors;
-import dev.rowbell.SettingsException;
+import dev.rowbell.error.Errors;
+import dev.rowbell.settings.SettingsException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;

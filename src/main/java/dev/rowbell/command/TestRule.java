@@ -1,9 +1,9 @@
 package dev.rowbell.command;
 
-import dev.rowbell.Misspelled;
-import dev.rowbell.SettingsException;
 import dev.rowbell.rules.RuleState;
 import dev.rowbell.rules.RuleTable;
+import dev.rowbell.settings.Misspelled;
+import dev.rowbell.settings.SettingsException;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.concurrent.Callable;

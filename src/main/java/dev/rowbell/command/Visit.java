@@ -2,8 +2,8 @@ package dev.rowbell.command;
 
 import dev.rowbell.Application;
 import dev.rowbell.Rowbell;
-import dev.rowbell.Settings;
 import dev.rowbell.database.Database;
+import dev.rowbell.settings.Settings;
 import org.apache.camel.CamelContext;
 
 /** The settings and the database of one command. No route starts, no schema is changed and no rule applied. */

@@ -1,6 +1,6 @@
 package dev.rowbell.database;
 
-import dev.rowbell.SettingsException;
+import dev.rowbell.settings.SettingsException;
 
 /** The server cannot be reached, or is not ready yet: the settings may be right all the same. */
 public final class DatabaseAwayException extends SettingsException {

@@ -1,7 +1,7 @@
 package dev.rowbell.database;
 
-import dev.rowbell.Settings;
-import dev.rowbell.SettingsException;
+import dev.rowbell.settings.Settings;
+import dev.rowbell.settings.SettingsException;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.IOException;
 import java.net.InetAddress;

@@ -1,8 +1,8 @@
 package dev.rowbell.database;
 
-import dev.rowbell.Errors;
-import dev.rowbell.Settings;
-import dev.rowbell.SettingsException;
+import dev.rowbell.error.Errors;
+import dev.rowbell.settings.Settings;
+import dev.rowbell.settings.SettingsException;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;

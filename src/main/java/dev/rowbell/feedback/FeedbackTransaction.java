@@ -1,8 +1,8 @@
 package dev.rowbell.feedback;
 
-import dev.rowbell.Errors;
 import dev.rowbell.database.LowWater;
 import dev.rowbell.database.Repeatable;
+import dev.rowbell.error.Errors;
 import dev.rowbell.health.Figures;
 import dev.rowbell.rules.Hits;
 import dev.rowbell.silence.Silences;

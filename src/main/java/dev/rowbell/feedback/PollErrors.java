@@ -1,6 +1,6 @@
 package dev.rowbell.feedback;
 
-import dev.rowbell.Errors;
+import dev.rowbell.error.Errors;
 import java.util.concurrent.TimeUnit;
 import org.apache.camel.Exchange;
 import org.apache.camel.spi.ExceptionHandler;

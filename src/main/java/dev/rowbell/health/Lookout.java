@@ -1,6 +1,6 @@
 package dev.rowbell.health;
 
-import dev.rowbell.Errors;
+import dev.rowbell.error.Errors;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;

@@ -1,9 +1,9 @@
 package dev.rowbell.listen;
 
-import dev.rowbell.Backoff;
-import dev.rowbell.Errors;
 import dev.rowbell.Rowbell;
 import dev.rowbell.alert.AlertId;
+import dev.rowbell.error.Backoff;
+import dev.rowbell.error.Errors;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;

@@ -1,6 +1,6 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.Backoff;
+import dev.rowbell.error.Backoff;
 import java.time.Duration;
 import java.util.Optional;
 

@@ -1,8 +1,8 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.Errors;
 import dev.rowbell.Rowbell;
 import dev.rowbell.alert.AlertReader;
+import dev.rowbell.error.Errors;
 import java.util.Map;
 import org.apache.camel.Exchange;
 import org.slf4j.Logger;

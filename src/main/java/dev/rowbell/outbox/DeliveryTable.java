@@ -1,8 +1,8 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.Errors;
 import dev.rowbell.alert.AlertReader;
 import dev.rowbell.database.LowWater;
+import dev.rowbell.error.Errors;
 import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;

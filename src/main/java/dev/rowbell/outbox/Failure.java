@@ -1,7 +1,7 @@
 package dev.rowbell.outbox;
 
 import com.fasterxml.jackson.core.JacksonException;
-import dev.rowbell.Errors;
+import dev.rowbell.error.Errors;
 import jakarta.mail.MessagingException;
 import java.io.IOException;
 import java.time.Clock;

@@ -1,7 +1,7 @@
 package dev.rowbell.outbox;
 
 import dev.rowbell.Rowbell;
-import dev.rowbell.Settings;
+import dev.rowbell.settings.Settings;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.HashMap;

@@ -1,9 +1,9 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.Backoff;
-import dev.rowbell.Errors;
 import dev.rowbell.Rowbell;
 import dev.rowbell.alert.AlertReader;
+import dev.rowbell.error.Backoff;
+import dev.rowbell.error.Errors;
 import dev.rowbell.health.Figures;
 import java.sql.SQLException;
 import java.time.Clock;

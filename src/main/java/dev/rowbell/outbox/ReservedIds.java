@@ -1,6 +1,6 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.Errors;
+import dev.rowbell.error.Errors;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;

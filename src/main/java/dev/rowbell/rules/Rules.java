@@ -1,8 +1,8 @@
 package dev.rowbell.rules;
 
-import dev.rowbell.Errors;
-import dev.rowbell.Settings;
-import dev.rowbell.SettingsException;
+import dev.rowbell.error.Errors;
+import dev.rowbell.settings.Settings;
+import dev.rowbell.settings.SettingsException;
 import java.io.IOException;
 import java.sql.SQLException;
 import java.util.ArrayList;

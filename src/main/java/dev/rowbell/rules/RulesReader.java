@@ -1,6 +1,6 @@
 package dev.rowbell.rules;
 
-import dev.rowbell.Misspelled;
+import dev.rowbell.settings.Misspelled;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;

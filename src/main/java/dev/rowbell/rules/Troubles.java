@@ -1,6 +1,6 @@
 package dev.rowbell.rules;
 
-import dev.rowbell.Errors;
+import dev.rowbell.error.Errors;
 import java.sql.SQLException;
 import java.sql.SQLTransientConnectionException;
 import java.util.HashMap;

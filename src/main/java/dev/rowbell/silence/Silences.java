@@ -1,6 +1,6 @@
 package dev.rowbell.silence;
 
-import dev.rowbell.Errors;
+import dev.rowbell.error.Errors;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;

@@ -1,7 +1,7 @@
 package dev.rowbell.sink;
 
-import dev.rowbell.SettingsException;
 import dev.rowbell.alert.AlertReader;
+import dev.rowbell.settings.SettingsException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;

@@ -1,6 +1,6 @@
 package dev.rowbell.sink;
 
-import dev.rowbell.Settings;
+import dev.rowbell.settings.Settings;
 import jakarta.mail.PasswordAuthentication;
 import org.apache.camel.component.mail.MailAuthenticator;
 

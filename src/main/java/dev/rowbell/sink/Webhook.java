@@ -1,8 +1,8 @@
 package dev.rowbell.sink;
 
-import dev.rowbell.SettingsException;
 import dev.rowbell.alert.AlertReader;
 import dev.rowbell.alert.Digest;
+import dev.rowbell.settings.SettingsException;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
 import java.time.Clock;

@@ -1,4 +1,4 @@
-package dev.rowbell;
+package dev.rowbell.settings;
 
 import java.util.Collection;
 import java.util.Comparator;

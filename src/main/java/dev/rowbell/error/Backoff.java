@@ -1,4 +1,4 @@
-package dev.rowbell;
+package dev.rowbell.error;
 
 import java.time.Duration;
 import java.util.concurrent.ThreadLocalRandom;

@@ -1,6 +1,5 @@
-package dev.rowbell;
+package dev.rowbell.settings;
 
-import dev.rowbell.sink.Webhook;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
@@ -34,7 +33,7 @@ public final class Settings {
 
     private final PropertiesComponent properties;
 
-    Settings(CamelContext context) {
+    public Settings(CamelContext context) {
         properties = context.getPropertiesComponent();
     }
 
@@ -87,7 +86,7 @@ public final class Settings {
      *
      * @throws SettingsException for the first value that cannot be used
      */
-    void check() {
+    public void check() {
         number("rowbell.feedback.batch", 1);
         duration("rowbell.feedback.poll");
         duration("rowbell.listen.heartbeat");
@@ -107,7 +106,6 @@ public final class Settings {
         number("rowbell.http.batch", 1);
         duration("rowbell.mail.digest");
         duration("rowbell.mail.timeout");
-        Webhook.keys(text("rowbell.http.secret"));
         flag("rowbell.mail.starttls");
         number("rowbell.mail.port", 1);
         if (isSet("rowbell.mail.host") && !isSet("rowbell.mail.to")) {
@@ -124,7 +122,7 @@ public final class Settings {
      *
      * @param environment by name, as {@link System#getenv()} has it
      */
-    List<String> misspelled(Map<String, String> environment) {
+    public List<String> misspelled(Map<String, String> environment) {
         Set<String> known = shipped().stringPropertyNames().stream()
                 .filter(key -> key.startsWith(PREFIX))
                 .collect(Collectors.toSet());
@@ -158,7 +156,7 @@ public final class Settings {
      * The file in the jar as the last resort. Answers for Rowbell's own keys alone, so that what it says about Camel reaches nobody who
      * embeds the jar.
      */
-    static PropertiesSource defaults() {
+    public static PropertiesSource defaults() {
         return new Defaults(shipped());
     }
 

@@ -1,5 +1,6 @@
-package dev.rowbell;
+package dev.rowbell.error;
 
+import dev.rowbell.settings.SettingsException;
 import java.util.regex.Pattern;
 
 /** Says a failure in one line and without secrets. */

@@ -1,4 +1,4 @@
-package dev.rowbell;
+package dev.rowbell.settings;
 
 /** Something that only the user can put right. The message is one line and names the key to change. */
 public class SettingsException extends RuntimeException {
