@@ -4,6 +4,8 @@ import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 
+import dev.rowbell.testing.AlertFiles;
+import dev.rowbell.testing.TestDatabase;
 import java.io.IOException;
 import java.io.Writer;
 import java.nio.file.Files;

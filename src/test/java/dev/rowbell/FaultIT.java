@@ -5,6 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.alert.AlertReader;
+import dev.rowbell.testing.OwnPostgres;
+import dev.rowbell.testing.Program;
+import dev.rowbell.testing.TestDatabase;
+import dev.rowbell.testing.WebReceiver;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;

@@ -3,6 +3,9 @@ package dev.rowbell;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.rowbell.testing.AlertFiles;
+import dev.rowbell.testing.Program;
+import dev.rowbell.testing.TestDatabase;
 import java.io.File;
 import java.io.IOException;
 import java.net.InetAddress;

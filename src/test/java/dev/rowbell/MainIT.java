@@ -4,6 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.testing.AlertFiles;
+import dev.rowbell.testing.Program;
+import dev.rowbell.testing.TestDatabase;
 import java.io.IOException;
 import java.io.Writer;
 import java.net.InetAddress;

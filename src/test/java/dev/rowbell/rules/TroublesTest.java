@@ -2,7 +2,7 @@ package dev.rowbell.rules;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.rowbell.LogLines;
+import dev.rowbell.testing.LogLines;
 import java.sql.SQLException;
 import java.util.List;
 import org.junit.jupiter.api.Test;

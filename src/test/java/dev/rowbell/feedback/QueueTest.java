@@ -1,0 +1,161 @@
+package dev.rowbell.feedback;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.rowbell.Rowbell;
+import dev.rowbell.database.Compaction;
+import dev.rowbell.testing.AlertFiles;
+import dev.rowbell.testing.RunningRowbell;
+import dev.rowbell.testing.TestDatabase;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import javax.sql.DataSource;
+import org.apache.camel.component.sql.SqlEndpoint;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.postgresql.ds.PGSimpleDataSource;
+
+/** Queues stay quick and small, whatever goes through them and whoever has forgotten a transaction. */
+class QueueTest {
+
+    private static final int MANY = 60_000;
+
+    @TempDir
+    Path dir;
+
+    private final TestDatabase database = TestDatabase.create();
+    private final Map<String, String> settings = database.settings();
+
+    @BeforeEach
+    void file() {
+        settings.put("rowbell.file.dir", dir.toString());
+        settings.put("rowbell.console", "OFF");
+    }
+
+    private static String alerts(int from, int to) {
+        return "insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i, 'rule', 'r') from generate_series(%d, %d) i"
+                .formatted(from, to);
+    }
+
+    private List<Object> filed() {
+        return AlertFiles.values(dir, "id");
+    }
+
+    @Test
+    void whatIsCommittedLateOrWithATimeOfLongAgoIsFoundWhileASessionIsIdleInATransaction() throws SQLException {
+        try (RunningRowbell rowbell = RunningRowbell.start(settings);
+                Connection idle = database.connect();
+                Connection late = database.connect();
+                Statement held = idle.createStatement();
+                Statement slow = late.createStatement()) {
+            idle.setAutoCommit(false);
+            idle.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+            held.executeQuery("select from pg_class limit 1").close();
+            late.setAutoCommit(false);
+            slow.execute(alerts(0, 0));
+            database.execute(alerts(1, MANY));
+            await().atMost(Duration.ofSeconds(60))
+                    .until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
+            late.commit();
+            database.execute(
+                    "insert into rowbell.feedback (crt_time, alert) values ('2020-01-01', '{\"id\": \"b\", \"rule\": \"r\"}')");
+            await().atMost(Duration.ofSeconds(20)).until(() -> filed().containsAll(List.of("a0", "b")));
+            // there is no time two seconds before it
+            database.execute(
+                    "insert into rowbell.feedback (crt_time, alert) values ('infinity', '{\"id\": \"c\", \"rule\": \"r\"}')",
+                    alerts(MANY + 1, MANY + 2));
+            await().atMost(Duration.ofSeconds(20))
+                    .until(() -> filed().containsAll(List.of("c", "a" + (MANY + 1), "a" + (MANY + 2))));
+            assertEquals(MANY + 5, new HashSet<>(filed()).size());
+            assertEquals(MANY + 5, filed().size());
+        }
+    }
+
+    /** Statistics taken when all of it was gone and nothing vacuumed make sorting it look cheapest: for each batch all that waits. */
+    @Test
+    void aQueueIsTakenInTheOrderOfItsIndexWhateverWasKnownOfItWhenThatWasPlanned() throws Exception {
+        database.execute(
+                "create table own (crt_time timestamptz default now(), c int)",
+                "create index own_crt_time on own (crt_time)");
+        for (String table : List.of("rowbell.feedback", "own")) {
+            settings.put("rowbell.feedback.table", table);
+            try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+                rowbell.context().getRouteController().stopRoute("feedback");
+                database.execute(
+                        "alter table %s set (autovacuum_enabled = false)".formatted(table),
+                        table.equals("own") ? "insert into own (c) select generate_series(1, 2000)" : alerts(1, 2000),
+                        "analyze " + table,
+                        "delete from " + table,
+                        "analyze " + table);
+                SqlEndpoint endpoint =
+                        (SqlEndpoint) rowbell.context().getRoute("feedback").getEndpoint();
+                String query = endpoint.getQuery().replaceFirst(":\\S+?\\{.*?}", "null");
+                DataSource pool =
+                        rowbell.context().getRegistry().lookupByNameAndType(Rowbell.DATA_SOURCE, DataSource.class);
+                StringBuilder plan = new StringBuilder();
+                try (Connection connection = pool.getConnection();
+                        Statement statement = connection.createStatement();
+                        ResultSet lines = statement.executeQuery("explain " + query)) {
+                    while (lines.next()) {
+                        plan.append(lines.getString(1)).append('\n');
+                    }
+                }
+                assertTrue(plan.toString().matches("(?s).*Index Scan using \\w+_crt_time.*"), plan::toString);
+                assertFalse(plan.toString().contains("Bitmap"), plan::toString);
+            }
+        }
+    }
+
+    @Test
+    void anEmptyQueueGivesItsRoomBackAndOneWithSomethingInItDoesNot() throws SQLException {
+        settings.put("rowbell.file.dir", "");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            database.execute(
+                    "alter table rowbell.delivery set (autovacuum_enabled = false), alter column alert set storage external",
+                    "insert into rowbell.delivery (sink, alert_id, alert) select 'nobody', 'x', to_json(repeat('x', 1200)) from generate_series(1, 45000)");
+        }
+        database.execute("delete from rowbell.delivery where id > (select min(id) from rowbell.delivery)");
+        long before = size();
+        assertTrue(before > 32 << 20, "too small to prove anything: " + before);
+        Compaction compaction = new Compaction(dataSource());
+        compaction.run();
+        assertEquals(before, size());
+        database.execute("delete from rowbell.delivery");
+        try (Connection writing = database.connect();
+                Statement statement = writing.createStatement()) {
+            writing.setAutoCommit(false);
+            statement.execute("insert into rowbell.delivery (sink, alert_id, alert) values ('nobody', 'y', '{}')");
+            compaction.run();
+            assertEquals(before, size());
+            writing.rollback();
+        }
+        await().atMost(Duration.ofSeconds(20)).until(() -> {
+            compaction.run();
+            return size() < 1 << 20;
+        });
+    }
+
+    private PGSimpleDataSource dataSource() {
+        PGSimpleDataSource source = new PGSimpleDataSource();
+        source.setUrl(settings.get("rowbell.jdbc.url"));
+        source.setUser(settings.get("rowbell.jdbc.user"));
+        source.setPassword(settings.get("rowbell.jdbc.password"));
+        return source;
+    }
+
+    private long size() {
+        return Long.parseLong(database.query("select pg_total_relation_size('rowbell.delivery')")
+                .get(0));
+    }
+}

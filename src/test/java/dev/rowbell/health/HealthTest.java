@@ -1,0 +1,214 @@
+package dev.rowbell.health;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.rowbell.testing.RunningRowbell;
+import dev.rowbell.testing.TcpProxy;
+import dev.rowbell.testing.TestDatabase;
+import dev.rowbell.testing.WebReceiver;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Map;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What {@code /observe} says, to who looks by HTTP. */
+class HealthTest {
+
+    @TempDir
+    Path dir;
+
+    private final TestDatabase database = TestDatabase.createWithSchema();
+    private final Map<String, String> settings = database.settings();
+    private final WebReceiver web = new WebReceiver();
+    private final HttpClient client = HttpClient.newHttpClient();
+    private int port;
+
+    @BeforeEach
+    void observed() throws IOException {
+        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            port = free.getLocalPort();
+        }
+        settings.put("rowbell.health.enabled", "true");
+        settings.put("rowbell.health.port", String.valueOf(port));
+        settings.put("rowbell.file.dir", dir.toString());
+        settings.put("rowbell.http.url", web.url() + "/hook/s3cret");
+        settings.put("rowbell.console", "OFF");
+        settings.put("rowbell.outbox.backoff", "50ms");
+        settings.put("rowbell.outbox.max-backoff", "100ms");
+        settings.put("rowbell.outbox.max-attempts", "1000");
+        settings.put("rowbell.outbox.poll", "50ms");
+    }
+
+    @AfterEach
+    void close() {
+        web.close();
+    }
+
+    /** Status and body. */
+    private String get(String path) {
+        try {
+            HttpResponse<String> response = client.send(
+                    HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/observe/" + path))
+                            .timeout(Duration.ofSeconds(20))
+                            .build(),
+                    HttpResponse.BodyHandlers.ofString());
+            return response.statusCode() + " " + response.body();
+        } catch (IOException | InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private void awaitReady() {
+        await().atMost(Duration.ofSeconds(20)).until(() -> get("health/ready").startsWith("200 "));
+    }
+
+    /** What is wrong, in words that match. */
+    private void awaitDown(String words) {
+        await(words)
+                .atMost(Duration.ofSeconds(60))
+                .until(
+                        () -> get("health/ready"),
+                        answer -> answer.startsWith("503 ")
+                                && Pattern.compile(words).matcher(answer).find());
+        assertTrue(get("health/live").startsWith("200 "), "a restart would not help");
+    }
+
+    private void raise(int alerts) {
+        database.execute("""
+                insert into rowbell.feedback (alert)
+                select json_build_object('id', gen_random_uuid(), 'rule', 'r', 'time', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+                from generate_series(1, %d)
+                """.formatted(alerts));
+    }
+
+    @Test
+    void aSinkThatIsAwayIsSaidAndSaidToBeBack() {
+        web.answer(request -> 503);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            awaitReady();
+            raise(10);
+            awaitDown("sink http fails, and its queue waits: HttpOperationFailedException: .*statusCode: 503");
+            web.answer(request -> 200);
+            awaitReady();
+        }
+    }
+
+    @Test
+    void whatWaitsForTooLongIsSaid() {
+        settings.put("rowbell.health.max-age", "5m");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            awaitReady();
+            database.execute(
+                    "insert into rowbell.delivery (sink, alert_id, alert, filed) values ('nobody', 'a', '{}', now() - interval '301 s')");
+            awaitDown("outbox:nobody: the oldest of 1 has been waiting for 30\\d s");
+            database.execute("delete from rowbell.delivery");
+            awaitReady();
+        }
+    }
+
+    @Test
+    @Tag("long")
+    void aDatabaseThatIsAwayAndAListenerThatIsGoneAreSaidAndSaidToBeBack() throws IOException {
+        try (TcpProxy network = new TcpProxy(database.port())) {
+            settings.put(
+                    "rowbell.jdbc.url",
+                    "jdbc:postgresql://localhost:%d/%s?socketTimeout=2".formatted(network.port(), database.name()));
+            try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+                awaitReady();
+                network.refuse(true);
+                awaitDown("the database cannot be asked: ");
+                awaitDown("nobody has listened to \\S+ for 3\\d s");
+                assertFalse(get("health/ready").contains(settings.get("rowbell.jdbc.password") + "@"));
+                network.refuse(false);
+                awaitReady();
+                assertTrue(figure("rowbell_listener_gaps_total") >= 2);
+                assertTrue(figure("rowbell_listener_gap_seconds_total") >= 60);
+            }
+        }
+    }
+
+    private void awaitFigure(double expected, String series) {
+        await(series).atMost(Duration.ofSeconds(30)).until(() -> figure(series), figure -> figure == expected);
+    }
+
+    private double figure(String series) {
+        Matcher line = Pattern.compile("^" + Pattern.quote(series) + " (\\S+)$", Pattern.MULTILINE)
+                .matcher(get("metrics"));
+        return line.find() ? Double.parseDouble(line.group(1)) : Double.NaN;
+    }
+
+    @Test
+    void figuresSayWhatCameWhatWentAndWhatWaits() throws IOException {
+        web.answer(request -> web.requests().size() <= 3 ? 500 : 200);
+        database.execute(
+                "insert into rowbell.silence (rule, until, why) values ('quiet', now() + interval '1 h', 'a test')",
+                "insert into rowbell.delivery (sink, alert_id, alert, due) select 'nobody', i::text, '{}', now() + interval '1 h' from generate_series(1, 7) i");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            awaitReady();
+            database.awaitListener("channel_1");
+            raise(20);
+            database.execute(
+                    "select pg_notify('channel_1', '{\"id\": \"n\", \"rule\": \"n\", \"status\": \"resolved\"}')",
+                    "insert into rowbell.feedback (alert) values ('{\"id\": \"q\", \"rule\": \"quiet\"}')");
+            awaitFigure(21, "rowbell_deliveries_total{outcome=\"delivered\",sink=\"http\"}");
+            // of the last, which is silenced, no sink says that it has come
+            awaitFigure(1, "rowbell_silenced_total{rule=\"quiet\"}");
+            awaitFigure(21, "rowbell_routing_seconds_count{path=\"durable\"}");
+            awaitFigure(20, "rowbell_alerts_total{path=\"durable\",rule=\"r\",status=\"firing\"}");
+            awaitFigure(1, "rowbell_alerts_total{path=\"notify\",rule=\"n\",status=\"resolved\"}");
+            assertEquals(3, figure("rowbell_deliveries_total{outcome=\"failed\",sink=\"http\"}"));
+            assertEquals(21, figure("rowbell_delivery_seconds_count{sink=\"http\"}"));
+            assertEquals(21, figure("rowbell_delivery_seconds_bucket{sink=\"http\",le=\"60.0\"}"));
+            // what is looked at every few seconds
+            awaitFigure(7, "rowbell_queue_rows{queue=\"outbox:nobody\"}");
+            awaitFigure(0, "rowbell_queue_rows{queue=\"feedback\"}");
+            awaitFigure(0, "rowbell_circuit_open{sink=\"http\"}");
+            awaitFigure(1, "rowbell_listening{channels=\"channel_1\"}");
+            awaitFigure(1, "rowbell_database_up");
+            assertTrue(figure("rowbell_queue_oldest_seconds{queue=\"outbox:nobody\"}") >= 0);
+            // of the server, which other tests use too
+            double usage = figure("rowbell_notification_queue_usage");
+            assertTrue(usage >= 0 && usage < 0.5, "rowbell_notification_queue_usage is " + usage);
+            assertFalse(get("metrics").contains("s3cret") || get("health").contains("s3cret"));
+            everySeriesIsDocumentedAndDrawn(get("metrics"));
+        }
+    }
+
+    private static void everySeriesIsDocumentedAndDrawn(String metrics) throws IOException {
+        String documented = Files.readString(Path.of("docs/metrics.md"));
+        String drawn = Files.readString(Path.of("docs/grafana.json"));
+        TreeSet<String> names = new TreeSet<>();
+        Matcher type =
+                Pattern.compile("^# TYPE (rowbell_\\w+) ", Pattern.MULTILINE).matcher(metrics);
+        while (type.find()) {
+            names.add(type.group(1));
+        }
+        assertTrue(names.size() > 10, names.toString());
+        names.forEach(name -> assertTrue(documented.contains("`" + name), name + " is not in docs/metrics.md"));
+        Matcher drawnName = Pattern.compile("rowbell_\\w+").matcher(drawn);
+        while (drawnName.find()) {
+            String name = drawnName.group().replaceFirst("_(bucket|count|sum)$", "");
+            assertTrue(
+                    documented.contains("`" + name),
+                    "the dashboard draws " + name + ", which is not in docs/metrics.md");
+        }
+    }
+}

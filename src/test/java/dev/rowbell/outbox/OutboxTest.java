@@ -1,0 +1,492 @@
+package dev.rowbell.outbox;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.rowbell.alert.AlertReader;
+import dev.rowbell.testing.AlertFiles;
+import dev.rowbell.testing.RunningRowbell;
+import dev.rowbell.testing.TestDatabase;
+import dev.rowbell.testing.WebReceiver;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.BrokenBarrierException;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** From routing to each sink, at least once, and each sink for itself. */
+class OutboxTest {
+
+    @TempDir
+    Path dir;
+
+    private final TestDatabase database = TestDatabase.create();
+    private final Map<String, String> settings = database.settings();
+    private final WebReceiver web = new WebReceiver();
+
+    @BeforeEach
+    void webAndFile() {
+        settings.put("rowbell.file.dir", dir.resolve("alerts").toString());
+        settings.put("rowbell.http.url", web.url());
+        settings.put("rowbell.console", "OFF");
+        settings.put("rowbell.outbox.backoff", "50ms");
+        settings.put("rowbell.outbox.poll", "50ms");
+    }
+
+    @AfterEach
+    void close() {
+        web.close();
+    }
+
+    private void raise(int from, int to) {
+        database.execute(
+                "insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i, 'rule', 'r') from generate_series(%d, %d) i"
+                        .formatted(from, to));
+    }
+
+    private List<Object> posted() {
+        return web.requests().stream()
+                .map(request -> AlertReader.parse(request.body()).get("id"))
+                .toList();
+    }
+
+    private List<Object> filed() {
+        return AlertFiles.values(dir.resolve("alerts"), "id");
+    }
+
+    @Test
+    void whatFailsIsTriedAgainWithTheSameIdUntilItSucceeds() {
+        web.answer(request -> web.requests().size() < 4 ? 503 : 200);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 1);
+            await().until(() -> posted().size() == 4 && database.isDelivered());
+            assertEquals(List.of("a1", "a1", "a1", "a1"), posted());
+            assertEquals(List.of("a1"), filed());
+            assertEquals(0, database.count("rowbell.dead_letter"));
+        }
+    }
+
+    @Test
+    void afterMaxAttemptsItIsADeadLetterAndAReplayGoesToThatSinkAlone() {
+        settings.put("rowbell.outbox.max-attempts", "3");
+        web.answer(request -> 500);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 1);
+            await().until(() -> database.count("rowbell.dead_letter") == 1);
+            assertEquals(
+                    List.of("http/a1/3"),
+                    database.query("select sink || '/' || alert_id || '/' || attempts from rowbell.dead_letter"));
+            assertTrue(database.query("select last_error from rowbell.dead_letter")
+                    .get(0)
+                    .contains("statusCode: 500"));
+            assertEquals(0, database.count("rowbell.delivery"));
+
+            web.answer(request -> 200);
+            database.execute("select rowbell.replay(id) from rowbell.dead_letter");
+            await().until(() -> posted().size() == 4 && database.isDelivered());
+            assertEquals("a1", posted().get(3));
+            assertEquals(List.of("a1"), filed());
+        }
+    }
+
+    @Test
+    void theWaitDoublesAndIsNeverLongerThanTheLongest() {
+        settings.put("rowbell.outbox.backoff", "10s");
+        settings.put("rowbell.outbox.max-backoff", "30s");
+        web.answer(request -> 500);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 1);
+            double[] expected = {10, 20, 30, 30};
+            for (int attempts = 1; attempts <= expected.length; attempts++) {
+                String failed = "rowbell.delivery where attempts = " + attempts;
+                await().until(() -> database.count(failed) == 1);
+                double wait = Double.parseDouble(
+                        database.query("select extract(epoch from due - clock_timestamp()) from " + failed)
+                                .get(0));
+                double most = expected[attempts - 1] * 1.2;
+                assertTrue(
+                        wait > expected[attempts - 1] * 0.8 - 5 && wait <= most,
+                        "attempt " + attempts + " waits " + wait);
+                database.execute("update rowbell.delivery set due = now()");
+            }
+        }
+    }
+
+    @Test
+    void aSlowReceiverDelaysNobodyElseAndHoldsNoTransaction() throws InterruptedException {
+        CountDownLatch release = new CountDownLatch(1);
+        web.answer(request -> {
+            try {
+                return release.await(20, TimeUnit.SECONDS) ? 200 : 500;
+            } catch (InterruptedException e) {
+                return 500;
+            }
+        });
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 300);
+            await().until(() -> filed().size() == 300 && !web.requests().isEmpty());
+            assertEquals(1, web.requests().size());
+            // between two statements of a poll one may be seen; one that is held for the receiver would stay
+            await().until(() -> database.count(
+                            "pg_stat_activity where datname = current_database() and application_name like 'rowbell%'"
+                                    + " and state like 'idle in transaction%'")
+                    == 0);
+            release.countDown();
+            await().until(() -> database.isDelivered());
+            assertEquals(300, new HashSet<>(posted()).size());
+            assertEquals(300, posted().size());
+        }
+    }
+
+    @Test
+    void aDeliveryTakenByAProcessThatDiedBecomesDueAgain() {
+        settings.put("rowbell.feedback.poll", "50ms");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            // as a process leaves it that took it for two seconds and died
+            database.execute("""
+                    insert into rowbell.delivery (sink, alert_id, alert, taken_until)
+                    values ('file', 'a1', '{"id": "a1", "rule": "r"}', clock_timestamp() + interval '2 s')""");
+            raise(2, 2);
+            await().until(() -> filed().equals(List.of("a2")));
+            await().atMost(Duration.ofSeconds(10)).until(() -> filed().equals(List.of("a2", "a1")));
+        }
+    }
+
+    @Test
+    void aBundleOfAProcessThatDiedIsDeliveredByAnother() {
+        settings.put("rowbell.feedback.poll", "50ms");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            // as a process leaves it that took it for a second and died; and PostgreSQL takes one of it no more
+            database.execute("alter table rowbell.delivery add constraint picky check (alert_id <> 'a2')", """
+                    insert into rowbell.bundle (sink, deliveries, alerts, taken_by, taken_until)
+                    select 'file', 3, string_agg('{"id": "a' || i || '", "rule": "r"}', e'\\n'), gen_random_uuid(), clock_timestamp() + interval '1 s'
+                    from generate_series(1, 3) i""");
+            await().atMost(Duration.ofSeconds(10)).until(() -> new HashSet<>(filed()).equals(Set.of("a1", "a3")));
+            await().until(database::isDelivered);
+            assertEquals(List.of("file a2"), database.query("select sink || ' ' || alert_id from rowbell.dead_letter"));
+        }
+    }
+
+    @Test
+    void aBundleThatFailsIsTriedAgainAsDeliveriesOfTheirOwn() throws IOException {
+        Files.createFile(dir.resolve("alerts"));
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 100);
+            await().until(() -> database.count(
+                            "rowbell.delivery where sink = 'file' and attempts > 0 and last_error like '%rowbell.file.dir%'")
+                    == 100);
+            assertEquals(0, database.count("rowbell.bundle"));
+            Files.delete(dir.resolve("alerts"));
+            await().atMost(Duration.ofSeconds(20)).until(() -> database.isDelivered());
+            assertEquals(100, new HashSet<>(filed()).size());
+            assertEquals(100, filed().size());
+        }
+    }
+
+    @Test
+    void aSinkThatIsOffFilesNothing() {
+        settings.put("rowbell.http.url", "");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 10);
+            await().until(() -> filed().size() == 10);
+            await().until(() -> database.isDelivered());
+            assertEquals(List.of(), posted());
+        }
+    }
+
+    @Test
+    void deliveriesForASinkWithoutARouteWaitUntilThereIsOne() throws IOException {
+        String route = """
+                - route:
+                    id: alerts
+                    from:
+                      uri: direct:alerts
+                      steps:
+                        - to:
+                            uri: outbox:pager
+                """;
+        Files.writeString(dir.resolve("alerts.camel.yaml"), route);
+        String routes = "file:routes/sources.camel.yaml,file:" + dir + "/*.camel.yaml";
+        try (RunningRowbell rowbell = RunningRowbell.start(settings, routes)) {
+            raise(1, 5);
+            await().until(() -> database.count("rowbell.delivery where sink = 'pager'") == 5);
+        }
+        Files.writeString(
+                dir.resolve("pager.camel.yaml"),
+                Files.readString(Path.of("routes/http.camel.yaml"))
+                        .replace("id: http", "id: pager")
+                        .replace("outbox:http", "outbox:pager"));
+        try (RunningRowbell rowbell = RunningRowbell.start(settings, routes)) {
+            await().until(() -> database.isDelivered());
+            assertEquals(IntStream.rangeClosed(1, 5).mapToObj(i -> "a" + i).toList(), posted());
+        }
+    }
+
+    @Test
+    void aBadAlertInABatchFailsAlone() throws IOException {
+        Files.writeString(dir.resolve("picky.camel.yaml"), """
+                - route:
+                    id: picky
+                    errorHandler:
+                      noErrorHandler: {}
+                    from:
+                      uri: outbox:picky
+                      parameters:
+                        batch: 100
+                        maxAttempts: 1
+                      steps:
+                        - filter:
+                            expression:
+                              simple:
+                                expression: "${body.toString()} contains 'id=a7,'"
+                            steps:
+                              - throwException:
+                                  exceptionType: java.lang.IllegalStateException
+                                  message: not this one
+                        - bean:
+                            ref: rowbellFile
+                            method: append
+                - route:
+                    id: alerts
+                    from:
+                      uri: direct:alerts
+                      steps:
+                        - to:
+                            uri: outbox:picky
+                """);
+        try (RunningRowbell rowbell =
+                RunningRowbell.start(settings, "file:routes/sources.camel.yaml,file:" + dir + "/*.camel.yaml")) {
+            raise(1, 50);
+            await().until(() -> database.count("rowbell.dead_letter") == 1 && database.isDelivered());
+            assertEquals(
+                    List.of("a7: IllegalStateException: not this one"),
+                    database.query("select alert_id || ': ' || last_error from rowbell.dead_letter"));
+            assertEquals(49, filed().size());
+            assertEquals(49, new HashSet<>(filed()).size());
+        }
+    }
+
+    @Test
+    void aStopGivesBackWhatWasNotTriedAndTheNextStartDeliversIt() {
+        CountDownLatch first = new CountDownLatch(1);
+        web.answer(request -> {
+            first.countDown();
+            return 200;
+        });
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 2000);
+            assertTrue(first.await(10, TimeUnit.SECONDS));
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+        int before = posted().size();
+        assertTrue(before < 2000, "the stop came too late to prove anything");
+        assertEquals(0, database.count("rowbell.delivery where taken_until > clock_timestamp()"));
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            await().atMost(Duration.ofSeconds(30))
+                    .until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
+            assertEquals(2000, new HashSet<>(posted()).size());
+            assertEquals(2000, posted().size());
+            assertEquals(2000, filed().size());
+        }
+    }
+
+    @Test
+    void severalProcessesShareTheDeliveriesOfOneSink() {
+        // what one takes at once it hands to its own sink
+        settings.put("rowbell.feedback.batch", "100");
+        web.answerAfter(Duration.ofMillis(2));
+        try (RunningRowbell one = RunningRowbell.start(settings);
+                RunningRowbell two = RunningRowbell.start(settings)) {
+            raise(1, 1000);
+            await().atMost(Duration.ofSeconds(30)).until(() -> database.isDelivered() && posted().size() >= 1000);
+            assertEquals(1000, posted().size());
+            assertEquals(1000, new HashSet<>(posted()).size());
+            assertEquals(
+                    2,
+                    web.requests().stream()
+                            .map(WebReceiver.Request::client)
+                            .distinct()
+                            .count());
+        }
+    }
+
+    @Test
+    void aFailingBatchThatOutlivesItsLeaseIsDeliveredByOneProcess() throws IOException {
+        Files.writeString(dir.resolve("chat.camel.yaml"), """
+                - route:
+                    id: chat
+                    errorHandler:
+                      noErrorHandler: {}
+                    from:
+                      uri: outbox:chat
+                      parameters:
+                        batch: 20
+                        lease: 1s
+                      steps:
+                        - filter:
+                            expression:
+                              simple:
+                                expression: "${body.size} > 1"
+                            steps:
+                              - throwException:
+                                  exceptionType: java.lang.IllegalStateException
+                                  message: one at a time
+                        - setBody:
+                            expression:
+                              simple:
+                                expression: "${body[0]}"
+                        - marshal:
+                            json:
+                              library: Jackson
+                        - to:
+                            uri: "{{rowbell.http.url}}"
+                            parameters:
+                              httpMethod: POST
+                - route:
+                    id: alerts
+                    from:
+                      uri: direct:alerts
+                      steps:
+                        - to:
+                            uri: outbox:chat
+                """);
+        web.answerAfter(Duration.ofMillis(150));
+        String routes = "file:routes/sources.camel.yaml,file:" + dir + "/*.camel.yaml";
+        try (RunningRowbell one = RunningRowbell.start(settings, routes);
+                RunningRowbell two = RunningRowbell.start(settings, routes)) {
+            raise(1, 20);
+            await().atMost(Duration.ofSeconds(30))
+                    .until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
+            assertEquals(20, posted().size());
+            assertEquals(20, new HashSet<>(posted()).size());
+        }
+    }
+
+    @Test
+    void aSinkThatIsOnInOneProcessAndOffInTheOtherMissesNothing() {
+        settings.put("rowbell.feedback.batch", "5");
+        Map<String, String> without = new HashMap<>(settings);
+        without.put("rowbell.http.url", "");
+        try (RunningRowbell off = RunningRowbell.start(without)) {
+            raise(1, 10);
+            await().until(() -> filed().size() == 10);
+            assertEquals(0, posted().size());
+            try (RunningRowbell on = RunningRowbell.start(settings)) {
+                // what has just started is known a second later
+                await().pollDelay(Duration.ofMillis(1200))
+                        .until(() -> database.count("rowbell.sink where name = 'http'") == 1);
+                for (int i = 11; i <= 210; i += 10) {
+                    raise(i, i + 9);
+                }
+                await().atMost(Duration.ofSeconds(20)).until(() -> posted().size() == 200 && database.isDelivered());
+                assertEquals(210, filed().size());
+            }
+            assertEquals(0, database.count("rowbell.sink where name = 'http'"));
+            await().pollDelay(Duration.ofMillis(1200)).until(() -> true);
+            raise(211, 220);
+            await().until(() -> filed().size() == 220);
+            assertEquals(0, database.count("rowbell.delivery"));
+        }
+        assertEquals(0, database.count("rowbell.sink"));
+    }
+
+    @Test
+    @Tag("long")
+    void aClockThatIsSetBackHoldsNothingUp() {
+        web.answer(request -> web.requests().size() < 6 ? 503 : 200);
+        settings.put("rowbell.outbox.lease", "2s");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 1);
+            await().until(() -> database.count("rowbell.delivery where attempts > 0") == 1);
+            // an hour back: seen from there, all that is stored lies an hour ahead
+            database.execute(
+                    """
+                    insert into rowbell.delivery (sink, alert_id, alert, due, filed, taken_until, taken_by)
+                    select case when i < 6 then 'http' else 'file' end, 'a' || i, json_build_object('id', 'a' || i, 'rule', 'r'),
+                      clock_timestamp() + case when i % 2 = 0 then interval '1 h' else '0' end, clock_timestamp() + interval '1 h',
+                      case when i % 2 = 0 then '-infinity' else clock_timestamp() + interval '1 h' end, gen_random_uuid()
+                    from generate_series(2, 9) i
+                    """,
+                    "insert into rowbell.feedback (crt_time, alert) values (clock_timestamp() + interval '1 h', '{\"id\": \"a10\", \"rule\": \"r\"}')",
+                    "update rowbell.awake set until = clock_timestamp() + interval '1 h'",
+                    "update rowbell.delivery set due = due + interval '1 h'");
+            await().atMost(Duration.ofSeconds(30))
+                    .until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
+            assertEquals(Set.of("a1", "a2", "a3", "a4", "a5", "a10"), new HashSet<>(posted()));
+            assertEquals(Set.of("a1", "a6", "a7", "a8", "a9", "a10"), new HashSet<>(filed()));
+            assertEquals(0, database.count("rowbell.dead_letter"));
+        }
+    }
+
+    @Test
+    void severalThreadsDeliverForOneSink() throws IOException {
+        web.answerAfter(Duration.ofMillis(50));
+        try (RunningRowbell rowbell = startWithFourThreadsForHttp()) {
+            raise(1, 100);
+            await().atMost(Duration.ofSeconds(20))
+                    .until(() -> database.count("rowbell.delivery where sink = 'http'") == 0 && posted().size() >= 100);
+            assertEquals(100, new HashSet<>(posted()).size());
+            assertEquals(100, posted().size());
+            assertEquals(
+                    4,
+                    web.requests().stream()
+                            .map(WebReceiver.Request::client)
+                            .distinct()
+                            .count());
+        }
+    }
+
+    @Test
+    void theThreadsOfASinkShareTheLastOfItsQueue() throws IOException {
+        CyclicBarrier together = new CyclicBarrier(4);
+        web.answer(request -> {
+            try {
+                if (Integer.parseInt(request.headers().getFirst("webhook-id").substring(1)) > 200) {
+                    together.await(10, TimeUnit.SECONDS);
+                }
+                return 200;
+            } catch (InterruptedException | BrokenBarrierException | TimeoutException e) {
+                return 500;
+            }
+        });
+        try (RunningRowbell rowbell = startWithFourThreadsForHttp()) {
+            // fast, so that each of them takes several at a time
+            raise(1, 200);
+            await().until(() -> posted().size() == 200 && database.count("rowbell.delivery where sink = 'http'") == 0);
+            raise(201, 204);
+            await().atMost(Duration.ofSeconds(30))
+                    .until(() -> posted().size() >= 204 && database.count("rowbell.delivery where sink = 'http'") == 0);
+            assertEquals(204, posted().size());
+        }
+    }
+
+    private RunningRowbell startWithFourThreadsForHttp() throws IOException {
+        Files.writeString(
+                dir.resolve("http.camel.yaml"),
+                Files.readString(Path.of("routes/http.camel.yaml"))
+                        .replace(
+                                "      parameters:\n        batch:",
+                                "      parameters:\n        parallel: 4\n        batch:"));
+        return RunningRowbell.start(
+                settings,
+                "file:routes/sources.camel.yaml,file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:" + dir
+                        + "/*.camel.yaml");
+    }
+}

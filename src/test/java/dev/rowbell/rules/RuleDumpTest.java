@@ -1,0 +1,41 @@
+package dev.rowbell.rules;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.rowbell.testing.TestDatabase;
+import java.util.List;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+/** Needs pg_dump and psql of the server's version, and so a container: the embedded PostgreSQL has neither. */
+@Tag("container")
+class RuleDumpTest {
+
+    @Test
+    void rulesGoOnInADatabaseThatWasDumpedAndRestored() throws Exception {
+        TestDatabase database = TestDatabase.createWithSchema();
+        database.execute(
+                "create table padding (n int)",
+                "create table orders (id int primary key, c2 int) partition by hash (id)",
+                "create table orders_0 partition of orders for values with (modulus 2, remainder 0)",
+                "create table orders_1 partition of orders for values with (modulus 2, remainder 1)",
+                "drop table padding",
+                "insert into rowbell.rule (name, feed, condition) values ('it''s', 'public.orders', 'NEW.c2 > 9')",
+                "insert into orders values (1, 10)");
+        TestDatabase restored = database.dumpedAndRestored();
+        assertEquals(1, restored.count("rowbell.feedback"));
+        restored.execute("delete from rowbell.feedback", "insert into orders values (2, 10)");
+        assertEquals(List.of("it's"), restored.query("select alert->>'rule' from rowbell.feedback"));
+        assertEquals(List.of(), restored.query("select event from rowbell.refresh()"));
+        restored.execute(
+                "delete from rowbell.feedback",
+                "insert into orders values (3, 10)",
+                "update rowbell.rule set condition = 'NEW.c2 > 99'",
+                "insert into orders values (4, 98), (5, 100)");
+        assertEquals(
+                restored.query("select tableoid::regclass from orders where id in (3, 5) order by id").stream()
+                        .map(t -> "public." + t)
+                        .toList(),
+                restored.query("select alert->>'partition' from rowbell.feedback order by crt_time"));
+    }
+}

@@ -1,0 +1,249 @@
+package dev.rowbell.rules;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.rowbell.Rowbell;
+import dev.rowbell.testing.LogLines;
+import dev.rowbell.testing.RunningRowbell;
+import dev.rowbell.testing.TestDatabase;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import org.apache.camel.health.HealthCheck;
+import org.apache.camel.health.HealthCheckRegistry;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** rules.yaml owns the rules that it made, and a mistake in it loses none of them. */
+class RulesYamlTest {
+
+    private static final String RULE = """
+              - name: %s
+                feed: public.orders
+                condition: %s
+            """;
+
+    @TempDir
+    Path dir;
+
+    private final TestDatabase database = TestDatabase.create();
+    private final Map<String, String> settings = database.settings();
+    private final LogLines log = new LogLines("dev.rowbell.rules");
+
+    @BeforeEach
+    void ordersAndAFile() {
+        database.execute("create table orders (id int primary key, amount int)");
+        settings.put("rowbell.rules", "file:" + file());
+        settings.put("rowbell.file.dir", "");
+        settings.put("rowbell.console", "OFF");
+    }
+
+    @AfterEach
+    void hearNoMore() {
+        log.close();
+    }
+
+    private Path file() {
+        return dir.resolve("rules.yaml");
+    }
+
+    private void write(String... rules) {
+        try {
+            Files.writeString(file(), "rules:\n" + String.join("", rules));
+        } catch (IOException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static String rule(String name, String condition) {
+        return RULE.formatted(name, condition);
+    }
+
+    private RunningRowbell start() {
+        return RunningRowbell.start(settings);
+    }
+
+    /** A start that applies the file and ends. */
+    private void apply() {
+        start().close();
+    }
+
+    private List<String> rules() {
+        return database.query("select name || ': ' || condition from rowbell.rule order by name");
+    }
+
+    @Test
+    void theFileAddsChangesAndRemovesItsRulesAndNoOthers() {
+        write(rule("one", "NEW.amount > 1"), rule("two", "NEW.amount > 2"));
+        apply();
+        assertEquals(List.of("one: NEW.amount > 1", "two: NEW.amount > 2"), rules());
+        database.execute(
+                "insert into rowbell.rule (name, feed, condition) values ('by-sql', 'orders', 'NEW.amount > 0')");
+        write(rule("one", "NEW.amount > 11"), rule("three", "NEW.amount > 3"));
+        apply();
+        assertEquals(List.of("by-sql: NEW.amount > 0", "one: NEW.amount > 11", "three: NEW.amount > 3"), rules());
+        assertEquals(List.of(), log.lines());
+        settings.put("rowbell.rules", "");
+        apply();
+        assertEquals(3, rules().size());
+    }
+
+    @Test
+    void aWrongRuleIsLoggedWithItsLineAndStaysWhatItWas() {
+        write(rule("one", "NEW.amount > 1"), rule("two", "NEW.amount > 2"), rule("three", "NEW.amount > 3"));
+        apply();
+        write(
+                rule("one", "NEW.amont > 1"),
+                rule("two", "NEW.amount > 22"),
+                rule("three", "NEW.amount > 33") + "    severty: info\n");
+        try (RunningRowbell rowbell = start()) {
+            assertEquals(List.of("one: NEW.amount > 1", "three: NEW.amount > 3", "two: NEW.amount > 22"), rules());
+            assertEquals(2, log.lines().size(), log.lines().toString());
+            assertTrue(
+                    log.lines()
+                            .get(0)
+                            .startsWith(
+                                    "ERROR " + file() + ":4: rule \"one\": condition: column new.amont does not exist"),
+                    log.lines().get(0));
+            assertEquals(
+                    "ERROR " + file() + ":11: rule \"three\": unknown key \"severty\" (did you mean severity?)",
+                    log.lines().get(1));
+            assertEquals(2, Rowbell.of(rowbell.context()).rules().problems().size());
+            assertTrue(Rowbell.of(rowbell.context()).rules().summary().endsWith(", 2 wrong: see above"));
+        }
+    }
+
+    @Test
+    void aFileThatIsNotThereOrCannotBeReadRemovesNothing() throws IOException {
+        write(rule("one", "NEW.amount > 1"), rule("two", "NEW.amount > 2"));
+        apply();
+        Files.writeString(file(), "rules:\n  - name: [one\n");
+        apply();
+        // whose name it is nobody knows
+        write(rule("one", "NEW.amount > 1"), "  - feed: orders\n");
+        apply();
+        assertEquals(2, rules().size());
+        log.clear();
+        Files.delete(file());
+        apply();
+        assertEquals(2, rules().size());
+        assertEquals(
+                List.of("WARN rowbell.rules=file:" + file()
+                        + ": there is no such file; the rules in the database stay as they are"),
+                log.lines());
+        Files.writeString(file(), "# none\n");
+        apply();
+        assertEquals(List.of(), rules());
+    }
+
+    @Test
+    void whereRulesMayNotBeWrittenTheStartGoesOn() throws IOException {
+        settings.put("rowbell.rules", "");
+        apply();
+        settings.put("rowbell.rules", "file:" + file());
+        write(rule("one", "NEW.amount > 1"));
+        String role = "reader_of_" + database.name();
+        database.execute(
+                "create role " + role + " login password 'pw'",
+                "grant usage on schema rowbell to " + role,
+                "grant select, insert, update, delete on rowbell.feedback, rowbell.delivery, rowbell.dead_letter to "
+                        + role,
+                "grant select on rowbell.flyway_schema_history to " + role);
+        settings.putAll(Map.of("rowbell.migrate", "false", "rowbell.jdbc.user", role, "rowbell.jdbc.password", "pw"));
+        try (RunningRowbell rowbell = start()) {
+            assertEquals(1, Rowbell.of(rowbell.context()).rules().problems().size());
+            List<String> errors = log.lines().stream()
+                    .filter(line -> line.startsWith("ERROR"))
+                    .toList();
+            assertEquals(1, errors.size(), errors.toString());
+            assertTrue(
+                    errors.get(0).contains("permission denied") && errors.get(0).contains("grant rowbell_admin"),
+                    errors.get(0));
+        }
+        assertFalse(Thread.getAllStackTraces().keySet().stream()
+                .anyMatch(thread -> thread.getName().equals("rowbell rules")));
+    }
+
+    @Test
+    void aFileThatChangesIsAppliedAgain() throws IOException {
+        settings.put("rowbell.rules.reload", "true");
+        write(rule("one", "NEW.amount > 1"));
+        try (RunningRowbell rowbell = start()) {
+            Files.writeString(file(), "rules: nonsense\n");
+            await().until(() -> log.lines().stream()
+                    .anyMatch(line -> line.startsWith("ERROR " + file() + ":1: rules: is no list")));
+            assertEquals(List.of("one: NEW.amount > 1"), rules());
+            write(rule("two", "NEW.amount > 2"));
+            await().until(() -> rules().equals(List.of("two: NEW.amount > 2")));
+            await().until(() -> Rowbell.of(rowbell.context()).rules().problems().isEmpty());
+        }
+    }
+
+    @Test
+    void hitsOfBothWaysAreCountedAndWhatHappensToAFeedIsSaid() {
+        write(
+                rule("durable", "NEW.amount > 1"),
+                rule("fast", "NEW.amount > 1") + "    delivery: notify\n",
+                rule("never", "NEW.amount < 0"));
+        try (RunningRowbell rowbell = start()) {
+            database.awaitListener("channel_1");
+            database.execute(
+                    "insert into orders select i, 5 from generate_series(1, 1000) i",
+                    "update orders set amount = 6 where id = 1",
+                    "insert into rowbell.feedback (alert) values ('{\"rule\": \"of somebody else\"}'), ('{\"rule\": \"nul\\u0000\"}')");
+            await().until(() -> database.query(
+                            "select rule || hits || (last_hit is null) from rowbell.rule_state order by rule")
+                    .equals(List.of("durable1000false", "fast1000false", "never0true")));
+            database.execute("insert into orders select i, 5 from generate_series(1001, 1010) i");
+            // also what the last second brought
+            await().until(() -> database.count("rowbell.feedback") == 0);
+        }
+        assertEquals(List.of("1010"), database.query("select hits from rowbell.rule_state where rule = 'durable'"));
+        database.execute("alter table orders rename to purchases");
+        settings.put("rowbell.rules", "");
+        try (RunningRowbell rowbell = start()) {
+            await().atMost(Duration.ofSeconds(5))
+                    .until(() -> log.lines().stream()
+                            .anyMatch(line -> line.matches("WARN feed public.orders .*public.purchases.*")));
+        }
+    }
+
+    /** Empty where all is well. */
+    private static String unwell(RunningRowbell rowbell) {
+        HealthCheck.Result result = HealthCheckRegistry.get(rowbell.context())
+                .getCheck("rowbell-rules")
+                .orElseThrow()
+                .callReadiness();
+        return result.getState() == HealthCheck.State.UP
+                ? ""
+                : result.getMessage().orElse("down");
+    }
+
+    @Test
+    void healthSaysWhichRuleIsWrongAndWhy() {
+        write(rule("large", "NEW.amount > 10"), rule("wrong", "NEW.amout > 10"));
+        try (RunningRowbell rowbell = start()) {
+            database.execute("insert into orders values (1, 1)");
+            await().until(() -> database.count("rowbell.rule") == 1);
+            assertTrue(
+                    unwell(rowbell)
+                            .startsWith(file() + ":7: rule \"wrong\": condition: column new.amout does not exist"),
+                    unwell(rowbell));
+        }
+        write(rule("large", "NEW.amount > 10"));
+        try (RunningRowbell rowbell = start()) {
+            assertEquals("", unwell(rowbell));
+            database.execute("alter table orders rename column amount to total", "select event from rowbell.refresh()");
+            await().until(() -> unwell(rowbell)
+                    .equals("rule \"large\" is broken and is left out: condition: column new.amount does not exist"));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+package dev.rowbell.silence;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.rowbell.testing.AlertFiles;
+import dev.rowbell.testing.RunningRowbell;
+import dev.rowbell.testing.TestDatabase;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What is counted and not delivered. */
+class SilenceTest {
+
+    @TempDir
+    Path dir;
+
+    private final TestDatabase database = TestDatabase.createWithSchema();
+    private final Map<String, String> settings = database.settings();
+
+    @BeforeEach
+    void fileAlone() {
+        settings.put("rowbell.file.dir", dir.toString());
+        settings.put("rowbell.console", "OFF");
+    }
+
+    /** Ends when all of them have been routed and delivered. */
+    private void raise(String... alerts) {
+        for (String alert : alerts) {
+            database.execute("insert into rowbell.feedback (alert) values ('" + alert + "')");
+        }
+        await().until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
+    }
+
+    private static String alert(String id, String rule, String table, int key) {
+        return "{\"id\": \"%s\", \"rule\": \"%s\", \"table\": \"%s\", \"new\": {\"id\": %d}}"
+                .formatted(id, rule, table, key);
+    }
+
+    private List<Object> delivered() {
+        return List.copyOf(AlertFiles.values(dir, "id"));
+    }
+
+    @Test
+    void aSilenceCoversWhatItsPatternsSayAndCounts() {
+        database.execute(
+                "insert into rowbell.silence (rule, until, why) values ('c2-*', now() + interval '1 h', 'being mended')",
+                "insert into rowbell.silence (feed, key, until, why) values ('public.orders', 'id=7', now() + interval '1 h', 'a test row')",
+                "insert into rowbell.silence (rule, until, why) values ('over', now() - interval '1 s', 'was over')");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(
+                    alert("a", "c2-overflow", "public.feed", 1),
+                    alert("b", "c3", "public.feed", 7),
+                    alert("c", "c3", "public.orders", 7),
+                    alert("d", "c3", "public.orders", 77),
+                    alert("e", "over", "public.feed", 1),
+                    alert("f", "C2-overflow", "public.feed", 1));
+            assertEquals(List.of("b", "d", "e", "f"), delivered());
+        }
+        assertEquals(List.of("1", "1", "0"), database.query("select silenced from rowbell.silence order by id"));
+        assertEquals(0, database.count("rowbell.dead_letter"));
+    }
+
+    @Test
+    void aSilenceTakesEffectWithoutARestartAndEndsByItself() {
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(alert("before", "r", "t", 1));
+            database.execute("insert into rowbell.silence (until, why) values (now() + interval '6 s', 'everything')");
+            await().pollDelay(Duration.ofMillis(1200)).until(() -> true);
+            raise(alert("during", "r", "t", 1));
+            await().until(() ->
+                    database.count("rowbell.silence where until > clock_timestamp() - interval '1.2 s'") == 0);
+            raise(alert("after", "r", "t", 1));
+            assertEquals(List.of("before", "after"), delivered());
+        }
+        assertEquals(List.of("1"), database.query("select silenced from rowbell.silence"));
+    }
+
+    @Test
+    void aSilenceSaysWhy() {
+        assertThrows(
+                IllegalStateException.class,
+                () -> database.execute("insert into rowbell.silence (until, why) values (now(), '')"));
+    }
+
+    @Test
+    void afterAnAlertARuleKeepsQuietAboutTheSameRowAndNoOther() {
+        database.execute("create table public.feed (a int, b text, c2 int, primary key (b, a))", """
+                insert into rowbell.rule (name, feed, condition, fires, cooldown) values
+                  ('quiet', 'public.feed', 'NEW.c2 > 10', 'every', '10 min'), ('loud', 'public.feed', 'NEW.c2 > 10', 'every', default)
+                """);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            database.execute(
+                    "insert into public.feed values (1, 'x', 11), (1, 'y', 11)",
+                    "update public.feed set c2 = c2 + 1",
+                    "update public.feed set c2 = c2 + 1 where b = 'x'");
+            await().until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
+            List<Object> rules = AlertFiles.values(dir, "rule");
+            assertEquals(2, rules.stream().filter("quiet"::equals).count());
+            assertEquals(5, rules.stream().filter("loud"::equals).count());
+            assertEquals(
+                    List.of("[\"x\",1] 2", "[\"y\",1] 1"),
+                    database.query("select key || ' ' || silenced from rowbell.cooldown order by key"));
+
+            // ten minutes later
+            database.execute(
+                    "update rowbell.cooldown set last = last - interval '11 min'",
+                    "update public.feed set c2 = c2 + 1 where b = 'x'");
+            await().until(() -> AlertFiles.values(dir, "rule").stream()
+                            .filter("quiet"::equals)
+                            .count()
+                    == 3);
+            // the clock was set back an hour
+            database.execute(
+                    "update rowbell.cooldown set last = last + interval '1 h'",
+                    "update public.feed set c2 = c2 + 1 where b = 'x'");
+            await().until(() -> AlertFiles.values(dir, "rule").stream()
+                            .filter("quiet"::equals)
+                            .count()
+                    == 4);
+        }
+    }
+
+    @Test
+    void twoProcessesShareACooldown() {
+        database.execute(
+                "create table public.feed (id int primary key, c2 int)",
+                "insert into public.feed select i, 0 from generate_series(1, 20) i",
+                """
+                insert into rowbell.rule (name, feed, condition, fires, cooldown) values ('quiet', 'public.feed', 'NEW.c2 > 10', 'every', '10 min')
+                """);
+        settings.put("rowbell.feedback.batch", "7");
+        try (RunningRowbell one = RunningRowbell.start(settings);
+                RunningRowbell two = RunningRowbell.start(settings)) {
+            for (int i = 0; i < 30; i++) {
+                database.execute("update public.feed set c2 = c2 + 11");
+            }
+            await().atMost(Duration.ofSeconds(30))
+                    .until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
+            assertEquals(20, delivered().size());
+            assertEquals(List.of("580"), database.query("select sum(silenced) from rowbell.cooldown"));
+            assertEquals(0, database.count("rowbell.dead_letter"));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+package dev.rowbell.testing;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+
+/** A program in a process of its own, its output in a file. */
+public final class Program implements AutoCloseable {
+
+    private final Process process;
+    private final Path output;
+
+    private Program(Process process, Path output) {
+        this.process = process;
+        this.output = output;
+    }
+
+    /** {@code java -jar target/rowbell.jar} in a directory, with settings by environment as in a container. */
+    public static Program rowbell(Path dir, Map<String, String> settings, String... arguments) {
+        // starts sooner, and a test is over before the better compiler pays
+        List<String> command = new ArrayList<>(List.of(
+                "-XX:TieredStopAtLevel=1",
+                "-jar",
+                Path.of("target/rowbell.jar").toAbsolutePath().toString()));
+        command.addAll(List.of(arguments));
+        return java(dir, settings, command.toArray(String[]::new));
+    }
+
+    public static Program java(Path dir, Map<String, String> settings, String... arguments) {
+        List<String> command = new ArrayList<>(
+                List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
+        command.addAll(List.of(arguments));
+        return start(dir, settings, command);
+    }
+
+    public static Program start(Path dir, Map<String, String> settings, List<String> command) {
+        try {
+            Path output = Files.createTempFile("rowbell", ".log");
+            ProcessBuilder builder = new ProcessBuilder(command)
+                    .directory(dir.toFile())
+                    .redirectErrorStream(true)
+                    .redirectOutput(ProcessBuilder.Redirect.appendTo(output.toFile()));
+            // several run at a time
+            builder.environment().put("ROWBELL_HEALTH_ENABLED", "false");
+            settings.forEach((key, value) -> builder.environment()
+                    .put(key.toUpperCase().replace('.', '_').replace('-', '_'), value));
+            return new Program(builder.start(), output);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    public String output() {
+        try {
+            return Files.readString(output);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    public boolean isAlive() {
+        return process.isAlive();
+    }
+
+    /** SIGTERM. */
+    public void terminate() {
+        process.destroy();
+    }
+
+    /** SIGKILL. */
+    public void kill() {
+        process.destroyForcibly();
+    }
+
+    /** The exit code; fails when it takes longer. */
+    public int exitWithin(long seconds) {
+        try {
+            if (!process.waitFor(seconds, TimeUnit.SECONDS)) {
+                throw new AssertionError("still running after " + seconds + " s:\n" + output());
+            }
+            return process.exitValue();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    @Override
+    public void close() {
+        process.destroy();
+        try {
+            if (!process.waitFor(20, TimeUnit.SECONDS)) {
+                process.destroyForcibly();
+            }
+            Files.deleteIfExists(output);
+        } catch (InterruptedException | IOException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+package dev.rowbell.testing;
+
+import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.awaitility.Awaitility;
+import org.flywaydb.core.Flyway;
+import org.testcontainers.containers.Container.ExecResult;
+import org.testcontainers.postgresql.PostgreSQLContainer;
+import org.testcontainers.utility.DockerImageName;
+
+/**
+ * A fresh database on a real PostgreSQL: an embedded one, or the container that {@code -Drowbell.test.image} or ROWBELL_TEST_IMAGE names.
+ * One server serves a whole test run and ends with it.
+ */
+public final class TestDatabase {
+
+    private static final AtomicInteger COUNT = new AtomicInteger();
+
+    private final String name = "test_" + COUNT.incrementAndGet();
+
+    private record Server(String host, int port, String user, String password, PostgreSQLContainer container) {
+
+        static final Server INSTANCE = start();
+
+        private static Server start() {
+            String image =
+                    System.getProperty("rowbell.test.image", System.getenv().getOrDefault("ROWBELL_TEST_IMAGE", ""));
+            if (!image.isBlank()) {
+                PostgreSQLContainer container =
+                        new PostgreSQLContainer(DockerImageName.parse(image).asCompatibleSubstituteFor("postgres"));
+                container.start();
+                Runtime.getRuntime().addShutdownHook(new Thread(container::stop));
+                return new Server(
+                        container.getHost(),
+                        container.getMappedPort(5432),
+                        container.getUsername(),
+                        container.getPassword(),
+                        container);
+            }
+            try {
+                EmbeddedPostgres embedded = EmbeddedPostgres.builder()
+                        .setServerConfig("unix_socket_directories", "''")
+                        .start();
+                return new Server("localhost", embedded.getPort(), "postgres", "postgres", null);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+
+        String url(String database) {
+            return "jdbc:postgresql://%s:%d/%s".formatted(host, port, database);
+        }
+    }
+
+    private TestDatabase() {}
+
+    public static TestDatabase create() {
+        TestDatabase database = new TestDatabase();
+        try (Connection connection = DriverManager.getConnection(
+                        Server.INSTANCE.url("postgres"), Server.INSTANCE.user, Server.INSTANCE.password);
+                Statement statement = connection.createStatement()) {
+            statement.execute("create database " + database.name);
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+        return database;
+    }
+
+    /** With the schema that Rowbell makes at its first start. */
+    public static TestDatabase createWithSchema() {
+        TestDatabase database = create();
+        Flyway.configure()
+                .dataSource(database.url(), Server.INSTANCE.user, Server.INSTANCE.password)
+                .defaultSchema("rowbell")
+                .schemas("rowbell")
+                .locations("classpath:dev/rowbell/migration")
+                .placeholderReplacement(false)
+                .load()
+                .migrate();
+        return database;
+    }
+
+    /** A new database that is restored from a dump of this one. Only of a container, which has the tools. */
+    public TestDatabase dumpedAndRestored() throws IOException, InterruptedException {
+        TestDatabase restored = create();
+        ExecResult result = Server.INSTANCE.container.execInContainer(
+                "sh",
+                "-c",
+                "pg_dump -U %1$s %2$s > /tmp/%2$s.sql && psql -q -v ON_ERROR_STOP=1 -U %1$s -d %3$s -f /tmp/%2$s.sql"
+                        .formatted(Server.INSTANCE.user, name, restored.name));
+        if (result.getExitCode() != 0) {
+            throw new IllegalStateException(result.getStderr());
+        }
+        return restored;
+    }
+
+    public String name() {
+        return name;
+    }
+
+    public String url() {
+        return Server.INSTANCE.url(name);
+    }
+
+    public int port() {
+        return Server.INSTANCE.port;
+    }
+
+    /** The settings with which Rowbell works on this database, without the rules of the demo, whose feed is not there. */
+    public Map<String, String> settings() {
+        return new HashMap<>(Map.of(
+                "rowbell.jdbc.url",
+                url(),
+                "rowbell.jdbc.user",
+                Server.INSTANCE.user,
+                "rowbell.jdbc.password",
+                Server.INSTANCE.password,
+                "rowbell.rules",
+                ""));
+    }
+
+    public Connection connect() throws SQLException {
+        return DriverManager.getConnection(url(), Server.INSTANCE.user, Server.INSTANCE.password);
+    }
+
+    public Connection connectAs(String user, String password) throws SQLException {
+        return DriverManager.getConnection(url(), user, password);
+    }
+
+    public void execute(String... statements) {
+        try (Connection connection = connect();
+                Statement statement = connection.createStatement()) {
+            for (String sql : statements) {
+                statement.execute(sql);
+            }
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** The first column of every row. */
+    public List<String> query(String sql) {
+        try (Connection connection = connect();
+                Statement statement = connection.createStatement();
+                ResultSet rows = statement.executeQuery(sql)) {
+            List<String> values = new ArrayList<>();
+            while (rows.next()) {
+                values.add(rows.getString(1));
+            }
+            return values;
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    public long count(String sql) {
+        return Long.parseLong(query("select count(*) from " + sql).get(0));
+    }
+
+    /** Whether nothing is on its way to a sink. */
+    public boolean isDelivered() {
+        return query("select (select count(*) from rowbell.delivery) + (select count(*) from rowbell.bundle)")
+                .equals(List.of("0"));
+    }
+
+    /** Somebody who starts listens a moment later; a notification sent before that is nobody's. */
+    public void awaitListener(String channel) {
+        Awaitility.await()
+                .atMost(Duration.ofSeconds(20))
+                .until(() -> count("pg_stat_activity where datname = current_database() and query ilike 'listen%"
+                                + channel + "%'")
+                        > 0);
+    }
+}
