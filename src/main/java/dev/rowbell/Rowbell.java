@@ -26,8 +26,10 @@ import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Stream;
+import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.health.HealthCheckRegistry;
+import org.apache.camel.support.CamelContextHelper;
 import org.apache.camel.support.service.ServiceSupport;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -40,11 +42,6 @@ public final class Rowbell extends ServiceSupport {
 
     /** The pooled DataSource that everything but listening uses. */
     public static final String DATA_SOURCE = "rowbell";
-    /**
-     * The exchange property that has the alert as it was taken, whatever a route makes of the body. No exchange variable: Camel looks at the value of
-     * each for a stream, and copies them all for each <code>${body[...]}</code>.
-     */
-    public static final String ALERT_PROPERTY = "rowbell.alert";
 
     private static final Logger LOG = LoggerFactory.getLogger(Rowbell.class);
     /** Rows that one statement removes at most, so that nobody notices. */
@@ -143,6 +140,12 @@ public final class Rowbell extends ServiceSupport {
             database = opened;
         }
         return database;
+    }
+
+    /** The application's own where it has one, with the schema brought up to date by the first call. */
+    DataSource dataSource() {
+        database();
+        return CamelContextHelper.mandatoryLookup(context, DATA_SOURCE, DataSource.class);
     }
 
     /** Whether there is a connection to the database now: where there is none, who wants one may wait for long. */

@@ -9,6 +9,7 @@ import dev.rowbell.feedback.PollErrors;
 import dev.rowbell.feedback.Routing;
 import dev.rowbell.listen.ListenComponent;
 import dev.rowbell.outbox.DeadLetter;
+import dev.rowbell.outbox.OutboxComponent;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.sink.Deadline;
 import dev.rowbell.sink.JsonLines;
@@ -65,7 +66,14 @@ public final class RowbellPlugin implements ContextServicePlugin {
 
     private static void bind(CamelContext context, Rowbell rowbell) {
         Registry registry = context.getRegistry();
-        bind(registry, "pgevent", new ListenComponent());
+        bind(
+                registry,
+                "outbox",
+                new OutboxComponent(rowbell.alerts(), rowbell.figures(), rowbell::dataSource, rowbell::isConnected));
+        bind(
+                registry,
+                "pgevent",
+                new ListenComponent(rowbell.listeners(), rowbell.figures(), rowbell.doorbell(), rowbell::distrust));
         // where Camel looks before it makes its own; what it does not know it leaves to that
         bind(registry, "bean-language", new AlertLanguage());
         bind(registry, "rowbellDoorbell", rowbell.doorbell());
@@ -103,8 +111,7 @@ public final class RowbellPlugin implements ContextServicePlugin {
         registry.bind(
                 "rowbellListen", DataSource.class, () -> rowbell.database().listening());
         registry.bind("rowbellTransaction", FeedbackTransaction.class, () -> {
-            rowbell.database();
-            DataSource dataSource = CamelContextHelper.mandatoryLookup(context, Rowbell.DATA_SOURCE, DataSource.class);
+            DataSource dataSource = rowbell.dataSource();
             rowbell.silences().start(dataSource);
             return new FeedbackTransaction(
                     dataSource,

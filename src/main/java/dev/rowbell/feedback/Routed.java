@@ -1,6 +1,6 @@
 package dev.rowbell.feedback;
 
-import dev.rowbell.Rowbell;
+import dev.rowbell.alert.OriginalAlert;
 import dev.rowbell.silence.Silences;
 import java.util.ArrayList;
 import java.util.List;
@@ -35,7 +35,7 @@ final class Routed {
     @SuppressWarnings("unchecked")
     synchronized void add(Exchange exchange) {
         count++;
-        if (exchange.getProperty(Rowbell.ALERT_PROPERTY) instanceof Map<?, ?> alert) {
+        if (OriginalAlert.of(exchange) instanceof Map<?, ?> alert) {
             alerts.add((Map<String, Object>) alert);
             Long silence = exchange.getProperty(Silences.PROPERTY, Long.class);
             if (silence != null) {

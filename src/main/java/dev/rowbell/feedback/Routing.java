@@ -1,6 +1,6 @@
 package dev.rowbell.feedback;
 
-import dev.rowbell.Rowbell;
+import dev.rowbell.alert.OriginalAlert;
 import dev.rowbell.outbox.DeadLetter;
 import dev.rowbell.silence.Silences;
 import java.util.Map;
@@ -36,7 +36,7 @@ public final class Routing implements Processor, CamelContextAware {
     public void process(Exchange exchange) throws Exception {
         Object alert = exchange.getIn().getBody();
         // the alert as it came, whatever routing makes of the body
-        exchange.setProperty(Rowbell.ALERT_PROPERTY, alert);
+        OriginalAlert.set(exchange, alert);
         Long silence = silences.silenceOf((Map<String, Object>) alert);
         if (silence != null) {
             exchange.setProperty(Silences.PROPERTY, silence);

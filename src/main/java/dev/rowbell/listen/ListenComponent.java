@@ -1,5 +1,7 @@
 package dev.rowbell.listen;
 
+import dev.rowbell.feedback.Doorbell;
+import dev.rowbell.health.Figures;
 import java.util.Map;
 import org.apache.camel.Endpoint;
 import org.apache.camel.component.pgevent.PgEventComponent;
@@ -9,6 +11,35 @@ import org.apache.camel.component.pgevent.PgEventComponent;
  * pgjdbc instead of pgjdbc-ng.
  */
 public final class ListenComponent extends PgEventComponent {
+
+    private final Listeners listeners;
+    private final Figures figures;
+    private final Doorbell doorbell;
+    private final Runnable onConnectionLost;
+
+    /** @param onConnectionLost called when a listener loses its connection, by the thread of the listener */
+    public ListenComponent(Listeners listeners, Figures figures, Doorbell doorbell, Runnable onConnectionLost) {
+        this.listeners = listeners;
+        this.figures = figures;
+        this.doorbell = doorbell;
+        this.onConnectionLost = onConnectionLost;
+    }
+
+    Listeners listeners() {
+        return listeners;
+    }
+
+    Figures figures() {
+        return figures;
+    }
+
+    Doorbell doorbell() {
+        return doorbell;
+    }
+
+    void connectionLost() {
+        onConnectionLost.run();
+    }
 
     @Override
     protected Endpoint createEndpoint(String uri, String remaining, Map<String, Object> parameters) throws Exception {

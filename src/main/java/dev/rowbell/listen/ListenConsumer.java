@@ -1,9 +1,9 @@
 package dev.rowbell.listen;
 
-import dev.rowbell.Rowbell;
 import dev.rowbell.alert.AlertId;
 import dev.rowbell.error.Backoff;
 import dev.rowbell.error.Errors;
+import dev.rowbell.settings.Settings;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -76,7 +76,7 @@ final class ListenConsumer extends DefaultConsumer {
     }
 
     private Listeners listeners() {
-        return Rowbell.of(endpoint.getCamelContext()).listeners();
+        return endpoint.component().listeners();
     }
 
     private String channels() {
@@ -124,7 +124,7 @@ final class ListenConsumer extends DefaultConsumer {
     }
 
     private Duration heartbeat() {
-        return Rowbell.of(endpoint.getCamelContext()).settings().duration("rowbell.listen.heartbeat");
+        return new Settings(endpoint.getCamelContext()).duration("rowbell.listen.heartbeat");
     }
 
     /** Whether this process may listen; where only one may, waits until it is this one. False when stopped. */
@@ -169,11 +169,11 @@ final class ListenConsumer extends DefaultConsumer {
                     "listening to {} again after a gap of {} s: notifications sent meanwhile are lost, durable alerts are not",
                     endpoint.channels(),
                     "%d.%d".formatted(gap.toSeconds(), gap.toMillisPart() / 100));
-            Rowbell.of(endpoint.getCamelContext()).figures().gap(gap);
+            endpoint.component().figures().gap(gap);
             lostAt = 0;
         }
         listeners().here(channels());
-        Rowbell.of(endpoint.getCamelContext()).doorbell().ring();
+        endpoint.component().doorbell().ring();
     }
 
     private void hear(Connection connection) throws SQLException, InterruptedException {
@@ -276,7 +276,7 @@ final class ListenConsumer extends DefaultConsumer {
         if (listening) {
             lostAt = System.nanoTime();
             listening = false;
-            Rowbell.of(endpoint.getCamelContext()).distrust();
+            endpoint.component().connectionLost();
         }
         if (failures == 0) {
             LOG.warn(

@@ -14,11 +14,13 @@ import org.apache.camel.component.pgevent.PgEventEndpoint;
 /** {@code pgevent:} with channels of any name, several of them with commas between, and two options more. */
 public final class ListenEndpoint extends PgEventEndpoint {
 
+    private final ListenComponent component;
     private FeedbackTransaction transaction;
     private boolean exclusive;
 
     ListenEndpoint(String uri, ListenComponent component) {
         super(uri, component);
+        this.component = component;
     }
 
     @Override
@@ -31,6 +33,10 @@ public final class ListenEndpoint extends PgEventEndpoint {
     @Override
     public Producer createProducer() {
         return new NotifyProducer(this);
+    }
+
+    ListenComponent component() {
+        return component;
     }
 
     List<String> channels() {

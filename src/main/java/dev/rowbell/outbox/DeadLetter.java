@@ -1,7 +1,7 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.Rowbell;
 import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.OriginalAlert;
 import dev.rowbell.error.Errors;
 import java.util.Map;
 import org.apache.camel.Exchange;
@@ -13,14 +13,13 @@ public final class DeadLetter {
 
     private static final Logger LOG = LoggerFactory.getLogger(DeadLetter.class);
 
-    /** The alert is in the property {@link Rowbell#ALERT_PROPERTY}, else in the body; what went wrong in {@link Exchange#EXCEPTION_CAUGHT}. */
+    /** The alert is the {@link OriginalAlert}, else the body; what went wrong in {@link Exchange#EXCEPTION_CAUGHT}. */
     public void add(Exchange exchange) {
         OutboxComponent component = exchange.getContext().getComponent("outbox", OutboxComponent.class);
         String error = Errors.inWords(exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Throwable.class));
-        Object origin = exchange.getProperty(Rowbell.ALERT_PROPERTY);
-        Map<String, Object> alert = Rowbell.of(exchange.getContext())
-                .alerts()
-                .fromBody(origin == null ? exchange.getIn().getBody() : origin, null);
+        Object origin = OriginalAlert.of(exchange);
+        Map<String, Object> alert =
+                component.alerts().fromBody(origin == null ? exchange.getIn().getBody() : origin, null);
         String id = (String) alert.get("id");
         LOG.error("alert {} of rule {} could not be routed and is a dead letter: {}", id, alert.get("rule"), error);
         Filing.withdraw(component, origin);

@@ -1,6 +1,7 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.Rowbell;
+import dev.rowbell.alert.AlertReader;
+import dev.rowbell.health.Figures;
 import dev.rowbell.settings.Settings;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -12,6 +13,8 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Endpoint;
@@ -19,7 +22,6 @@ import org.apache.camel.model.FromDefinition;
 import org.apache.camel.model.ModelCamelContext;
 import org.apache.camel.model.RouteDefinition;
 import org.apache.camel.spi.annotations.Component;
-import org.apache.camel.support.CamelContextHelper;
 import org.apache.camel.support.DefaultComponent;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -46,11 +48,35 @@ public class OutboxComponent extends DefaultComponent {
     /** By which the others know this process. */
     private final UUID process = UUID.randomUUID();
 
+    private final AlertReader alerts;
+    private final Figures figures;
+    private final Supplier<DataSource> dataSource;
+    private final BooleanSupplier connected;
     private DeliveryTable table;
+
+    /**
+     * @param dataSource opens the database and brings its schema up to date, when the first route needs it
+     * @param connected whether the database is there now
+     */
+    public OutboxComponent(
+            AlertReader alerts, Figures figures, Supplier<DataSource> dataSource, BooleanSupplier connected) {
+        this.alerts = alerts;
+        this.figures = figures;
+        this.dataSource = dataSource;
+        this.connected = connected;
+    }
+
+    AlertReader alerts() {
+        return alerts;
+    }
+
+    Figures figures() {
+        return figures;
+    }
 
     @Override
     protected Endpoint createEndpoint(String uri, String remaining, Map<String, Object> parameters) throws Exception {
-        Settings settings = Rowbell.of(getCamelContext()).settings();
+        Settings settings = new Settings(getCamelContext());
         OutboxEndpoint endpoint = new OutboxEndpoint(uri, this);
         endpoint.setSink(remaining);
         endpoint.setMaxAttempts(settings.number("rowbell.outbox.max-attempts", 1));
@@ -66,10 +92,7 @@ public class OutboxComponent extends DefaultComponent {
 
     synchronized DeliveryTable table() {
         if (table == null) {
-            // brings the schema up to date, also where the application has a DataSource of its own
-            Rowbell.of(getCamelContext()).database();
-            table = new DeliveryTable(
-                    CamelContextHelper.mandatoryLookup(getCamelContext(), Rowbell.DATA_SOURCE, DataSource.class));
+            table = new DeliveryTable(dataSource.get());
         }
         return table;
     }
@@ -89,7 +112,7 @@ public class OutboxComponent extends DefaultComponent {
 
     @Override
     protected void doStop() throws Exception {
-        if (table != null && Rowbell.of(getCamelContext()).isConnected()) {
+        if (table != null && connected.getAsBoolean()) {
             try {
                 table.announce(process, List.of());
             } catch (SQLException e) {

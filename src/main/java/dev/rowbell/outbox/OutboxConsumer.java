@@ -1,6 +1,5 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.Rowbell;
 import dev.rowbell.alert.AlertReader;
 import dev.rowbell.error.Backoff;
 import dev.rowbell.error.Errors;
@@ -529,7 +528,7 @@ final class OutboxConsumer extends DefaultConsumer {
     }
 
     private Figures figures() {
-        return Rowbell.of(getEndpoint().getCamelContext()).figures();
+        return getEndpoint().getComponent().figures();
     }
 
     private void succeeded() {

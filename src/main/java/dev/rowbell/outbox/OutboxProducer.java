@@ -1,7 +1,7 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.Rowbell;
 import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.OriginalAlert;
 import java.util.Map;
 import org.apache.camel.Exchange;
 import org.apache.camel.support.DefaultProducer;
@@ -25,10 +25,8 @@ final class OutboxProducer extends DefaultProducer {
         if (component.isOff(sink)) {
             return;
         }
-        Object origin = exchange.getProperty(Rowbell.ALERT_PROPERTY);
-        Map<String, Object> alert = Rowbell.of(exchange.getContext())
-                .alerts()
-                .fromBody(exchange.getIn().getBody(), origin);
+        Object origin = OriginalAlert.of(exchange);
+        Map<String, Object> alert = component.alerts().fromBody(exchange.getIn().getBody(), origin);
         Filing.file(
                 component,
                 new Filed(
