@@ -73,7 +73,10 @@ final class RowbellProcess implements AutoCloseable {
             }
         }
         List<String> settings = new ArrayList<>(List.of(
-                "rowbell.jdbc.url=" + db.url(), "rowbell.rules=", "rowbell.console=OFF", "rowbell.file.dir=alerts"));
+                "rowbell.jdbc.url=" + db.url(),
+                "rowbell.rules.file=",
+                "rowbell.console=OFF",
+                "rowbell.file.dir=alerts"));
         more.forEach((key, value) -> settings.add(key + "=" + value));
         Files.write(directory.resolve("application.properties"), settings);
         List<String> command = new ArrayList<>(

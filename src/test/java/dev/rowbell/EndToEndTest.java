@@ -56,7 +56,7 @@ class EndToEndTest {
             settings.put("rowbell.mail.starttls", "false");
             settings.put("rowbell.mail.to", "ops@example.org");
             settings.put("rowbell.console", "OFF");
-            settings.put("rowbell.rules", "file:rules.yaml");
+            settings.put("rowbell.rules.file", "file:rules.yaml");
             database.execute(Files.readString(Path.of("src/main/resources/dev/rowbell/demo/demo.sql")), """
                     create table history (id bigint, c2 int, c2_before int, c4 int, c4_before int);
                     create function keep() returns trigger language plpgsql as $$

@@ -318,7 +318,12 @@ class MainIT {
                 "create table parts (crt_time timestamptz) partition by range (crt_time)");
         refuses(with(database, "rowbell.feedback.table", "no_time"), "rowbell.feedback.table", "crt_time");
         refuses(with(database, "rowbell.feedback.table", "parts"), "rowbell.feedback.table", "partitions");
-        refuses(with(database, "rowbell.rules", "rules.yaml"), "rowbell.rules", "file:rules.yaml");
+        refuses(
+                with(database, "rowbell.rules", "rules.yaml"),
+                "rowbell.rules",
+                "rowbell.rules.file",
+                "ROWBELL_RULES_FILE");
+        refuses(with(database, "rowbell.rules.file", "http:rules.yaml"), "rowbell.rules.file", "rules.yaml");
         refuses(with(database, "rowbell.feedback.batch", "many"), "rowbell.feedback.batch", "whole number");
         refuses(with(database, "rowbell.outbox.backoff", "soon"), "rowbell.outbox.backoff", "15m");
         refuses(with(database, "rowbell.mail.host", "localhost"), "rowbell.mail.to");
@@ -379,7 +384,7 @@ class MainIT {
     @Test
     void rulesAreCheckedListedAndTestedFromTheCommandLine() throws IOException {
         TestDatabase database = TestDatabase.create();
-        Map<String, String> settings = with(database, "rowbell.rules", "file:rules.yaml");
+        Map<String, String> settings = with(database, "rowbell.rules.file", "rules.yaml");
         ends(2, Program.rowbell(dir, settings, "rules", "lost"), "(?s)Unmatched argument.*'lost'.*");
         Files.writeString(dir.resolve("rules.yaml"), """
                 rules:

@@ -18,7 +18,10 @@ import picocli.CommandLine.Spec;
         footer = "Exit code 0: all right, 1: something is wrong, 2: a setting or an argument is.")
 final class CheckRules implements Callable<Integer> {
 
-    @Parameters(arity = "0..1", paramLabel = "FILE", description = "The file; if there is none, that of rowbell.rules.")
+    @Parameters(
+            arity = "0..1",
+            paramLabel = "FILE",
+            description = "The file; if there is none, that of rowbell.rules.file.")
     private String file;
 
     @Spec
@@ -28,11 +31,11 @@ final class CheckRules implements Callable<Integer> {
     public Integer call() throws Exception {
         PrintWriter out = spec.commandLine().getOut();
         try (Visit visit = new Visit()) {
-            String origin = visit.settings().text("rowbell.rules");
+            String origin = visit.settings().text("rowbell.rules.file").replaceFirst("^file:", "");
             if (file == null && origin.isEmpty()) {
-                throw new SettingsException("rowbell.rules is empty: name the file to check");
+                throw new SettingsException("rowbell.rules.file is empty: name the file to check");
             }
-            String uri = file == null ? origin : file.matches("(file|classpath):.*") ? file : "file:" + file;
+            String uri = file == null ? origin : file;
             Rules.Checked checked = Rules.check(
                     visit.context(),
                     uri,

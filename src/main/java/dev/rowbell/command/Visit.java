@@ -15,6 +15,7 @@ final class Visit implements AutoCloseable {
     Visit() {
         camel.addOverrideProperty("camel.main.routesCollectorEnabled", "false");
         camel.init();
+        settings().refuseRenamed();
     }
 
     CamelContext context() {

@@ -16,7 +16,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The rules of one CamelContext: those of {@code rowbell.rules} are applied when its database is opened, and all of them looked after until
+ * The rules of one CamelContext: those of {@code rowbell.rules.file} are applied when its database is opened, and all of them looked after until
  * it stops. Safe for many threads.
  */
 public final class Rules {
@@ -24,7 +24,7 @@ public final class Rules {
     private static final Logger LOG = LoggerFactory.getLogger(Rules.class);
     private static final String INSUFFICIENT_PRIVILEGE = "42501";
     /** Where the rules of the program are unless somebody says otherwise. */
-    private static final String SHIPPED = "file:rules.yaml";
+    private static final String SHIPPED = "rules.yaml";
 
     private final CamelContext context;
     private final Settings settings;
@@ -44,7 +44,7 @@ public final class Rules {
         this.settings = settings;
     }
 
-    /** Reads another resource where rowbell.rules is as it is shipped and there is no such file. To be said before the database is opened. */
+    /** Reads another resource where rowbell.rules.file is as it is shipped and there is no such file. To be said before the database is opened. */
     public void insteadOfNone(String uri) {
         instead = uri;
     }
@@ -60,14 +60,14 @@ public final class Rules {
         problems = List.of();
         applied = null;
         seen = null;
-        if (settings.isSet("rowbell.rules")) {
+        if (settings.isSet("rowbell.rules.file")) {
             try {
                 apply(text());
             } catch (SQLException e) {
                 LOG.debug("the rules were not applied", e);
             }
         }
-        boolean reloads = settings.isSet("rowbell.rules") && settings.flag("rowbell.rules.reload");
+        boolean reloads = settings.isSet("rowbell.rules.file") && settings.flag("rowbell.rules.reload");
         upkeep = new Upkeep(table, hits, reloads ? this::reload : () -> {}, chores);
     }
 
@@ -128,7 +128,7 @@ public final class Rules {
     /** How many rules there are and where they are from, in the words of the start. */
     public synchronized String summary() {
         try {
-            String origin = settings.text("rowbell.rules");
+            String origin = origin();
             RuleTable.Enabled enabled = table.enabled(origin);
             List<String> parts = new ArrayList<>();
             if (!origin.isEmpty()) {
@@ -147,10 +147,17 @@ public final class Rules {
                                 .distinct()
                                 .count()));
             }
-            return parts.isEmpty() ? "none: set rowbell.rules, or write to rowbell.rule" : String.join(", ", parts);
+            return parts.isEmpty()
+                    ? "none: set rowbell.rules.file, or write to rowbell.rule"
+                    : String.join(", ", parts);
         } catch (SQLException e) {
             return "could not be counted: " + Errors.inWords(e);
         }
+    }
+
+    /** The file as people write it; the database has the rules that it made under this name. Empty where there is none. */
+    private String origin() {
+        return settings.text("rowbell.rules.file").replaceFirst("^file:", "");
     }
 
     private String shown() {
@@ -159,7 +166,7 @@ public final class Rules {
 
     /** Empty where there is no such file; what cannot be read is a problem, and null. */
     private Optional<String> text() {
-        String setting = settings.text("rowbell.rules");
+        String setting = origin();
         try {
             location = new RulesLocation(context, setting);
             Optional<String> text = location.text();
@@ -190,13 +197,14 @@ public final class Rules {
     }
 
     private void apply(Optional<String> text) throws SQLException {
-        String origin = settings.text("rowbell.rules");
+        String origin = origin();
         if (text == null) {
             return;
         }
         if (text.isEmpty()) {
             applied = text;
-            LOG.warn("rowbell.rules={}: there is no such file; the rules in the database stay as they are", origin);
+            LOG.warn(
+                    "rowbell.rules.file={}: there is no such file; the rules in the database stay as they are", origin);
             problems = List.of();
             return;
         }
@@ -214,7 +222,7 @@ public final class Rules {
                     null,
                     "could not be applied: " + Errors.inWords(e),
                     INSUFFICIENT_PRIVILEGE.equals(e.getSQLState())
-                            ? "grant rowbell_admin to rowbell.jdbc.user, or set rowbell.rules to nothing"
+                            ? "grant rowbell_admin to rowbell.jdbc.user, or set rowbell.rules.file to nothing"
                             : ""));
             report(unapplied);
             throw e;

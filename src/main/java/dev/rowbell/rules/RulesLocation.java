@@ -11,15 +11,19 @@ import org.apache.camel.spi.Resource;
 import org.apache.camel.support.PluginHelper;
 
 /**
- * Where the rules are, written {@code file:rules.yaml} or {@code classpath:rules.yaml}.
+ * The file of the rules: a path such as {@code rules.yaml}, or with the prefix {@code file:} or {@code classpath:}.
  *
- * @param uri never empty
+ * @param path never empty
  */
-record RulesLocation(CamelContext context, String uri) {
+record RulesLocation(CamelContext context, String path) {
 
-    /** As people write it: {@code rules.yaml} for a file. */
+    /** As people write it, without {@code file:}. */
     String shown() {
-        return uri.replaceFirst("^file:", "");
+        return path.replaceFirst("^file:", "");
+    }
+
+    private String uri() {
+        return path.startsWith("classpath:") ? path : "file:" + shown();
     }
 
     /**
@@ -28,7 +32,7 @@ record RulesLocation(CamelContext context, String uri) {
      * @throws IOException where it cannot be read, or is not UTF-8
      */
     Optional<String> text() throws IOException {
-        Resource resource = PluginHelper.getResourceLoader(context).resolveResource(uri);
+        Resource resource = PluginHelper.getResourceLoader(context).resolveResource(uri());
         if (!resource.exists()) {
             return Optional.empty();
         }

@@ -31,6 +31,9 @@ public final class Settings {
     /** Characters that differ where a key was meant to be another: rowbell.chat.url is not rowbell.jdbc.url. */
     private static final int SLIP = 2;
 
+    /** Keys that were a value and the beginning of others, with their names of today. */
+    private static final Map<String, String> RENAMED = Map.of("rowbell.rules", "rowbell.rules.file");
+
     private final PropertiesComponent properties;
 
     public Settings(CamelContext context) {
@@ -87,6 +90,7 @@ public final class Settings {
      * @throws SettingsException for the first value that cannot be used
      */
     public void check() {
+        refuseRenamed();
         number("rowbell.feedback.batch", 1);
         duration("rowbell.feedback.poll");
         duration("rowbell.listen.heartbeat");
@@ -96,9 +100,9 @@ public final class Settings {
         if (!Set.of("INFO", "OFF").contains(text("rowbell.console"))) {
             throw new SettingsException("rowbell.console=%s: give INFO or OFF".formatted(text("rowbell.console")));
         }
-        if (isSet("rowbell.rules") && !text("rowbell.rules").matches("(file|classpath):.+")) {
-            throw new SettingsException(
-                    "rowbell.rules=%s: write it as file:rules.yaml".formatted(text("rowbell.rules")));
+        if (text("rowbell.rules.file").matches("(?!file:|classpath:)[a-z]{2,}:.*|(file|classpath):")) {
+            throw new SettingsException("rowbell.rules.file=%s: give the path of a file, such as rules.yaml"
+                    .formatted(text("rowbell.rules.file")));
         }
         flag("rowbell.rules.reload");
         flag("rowbell.health.enabled");
@@ -114,6 +118,16 @@ public final class Settings {
         if (isSet("rowbell.http.url") && !text("rowbell.http.url").matches("https?://[^/?#@]+([/?#].*)?")) {
             throw new SettingsException("rowbell.http.url: write it as https://host/path, without a login");
         }
+    }
+
+    /** @throws SettingsException where a key is set, in a file or in the environment, that has another name now */
+    public void refuseRenamed() {
+        RENAMED.forEach((old, name) -> {
+            if (properties.resolveProperty(old).isPresent()) {
+                throw new SettingsException("%s has a new name: set %s instead, or %s in the environment"
+                        .formatted(old, name, inEnvironment(name)));
+            }
+        });
     }
 
     /**
@@ -148,7 +162,8 @@ public final class Settings {
         return words;
     }
 
-    private static String inEnvironment(String key) {
+    /** The name of the environment variable that sets this key. */
+    static String inEnvironment(String key) {
         return key.toUpperCase(Locale.ROOT).replaceAll("[.-]", "_");
     }
 

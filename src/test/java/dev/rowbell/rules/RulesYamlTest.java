@@ -41,7 +41,7 @@ class RulesYamlTest {
     @BeforeEach
     void ordersAndAFile() {
         database.execute("create table orders (id int primary key, amount int)");
-        settings.put("rowbell.rules", "file:" + file());
+        settings.put("rowbell.rules.file", file().toString());
         settings.put("rowbell.file.dir", "");
         settings.put("rowbell.console", "OFF");
     }
@@ -91,7 +91,7 @@ class RulesYamlTest {
         apply();
         assertEquals(List.of("by-sql: NEW.amount > 0", "one: NEW.amount > 11", "three: NEW.amount > 3"), rules());
         assertEquals(List.of(), log.lines());
-        settings.put("rowbell.rules", "");
+        settings.put("rowbell.rules.file", "");
         apply();
         assertEquals(3, rules().size());
     }
@@ -136,7 +136,7 @@ class RulesYamlTest {
         apply();
         assertEquals(2, rules().size());
         assertEquals(
-                List.of("WARN rowbell.rules=file:" + file()
+                List.of("WARN rowbell.rules.file=" + file()
                         + ": there is no such file; the rules in the database stay as they are"),
                 log.lines());
         Files.writeString(file(), "# none\n");
@@ -146,9 +146,9 @@ class RulesYamlTest {
 
     @Test
     void whereRulesMayNotBeWrittenTheStartGoesOn() throws IOException {
-        settings.put("rowbell.rules", "");
+        settings.put("rowbell.rules.file", "");
         apply();
-        settings.put("rowbell.rules", "file:" + file());
+        settings.put("rowbell.rules.file", file().toString());
         write(rule("one", "NEW.amount > 1"));
         String role = "reader_of_" + database.name();
         database.execute(
@@ -208,7 +208,7 @@ class RulesYamlTest {
         }
         assertEquals(List.of("1010"), database.query("select hits from rowbell.rule_state where rule = 'durable'"));
         database.execute("alter table orders rename to purchases");
-        settings.put("rowbell.rules", "");
+        settings.put("rowbell.rules.file", "");
         try (RunningRowbell rowbell = start()) {
             await().atMost(Duration.ofSeconds(5))
                     .until(() -> log.lines().stream()

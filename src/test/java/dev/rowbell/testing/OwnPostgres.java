@@ -59,7 +59,7 @@ public final class OwnPostgres implements AutoCloseable {
                 "postgres",
                 "rowbell.jdbc.password",
                 "postgres",
-                "rowbell.rules",
+                "rowbell.rules.file",
                 ""));
     }
 

@@ -127,7 +127,7 @@ public final class TestDatabase {
                 Server.INSTANCE.user,
                 "rowbell.jdbc.password",
                 Server.INSTANCE.password,
-                "rowbell.rules",
+                "rowbell.rules.file",
                 ""));
     }
 
