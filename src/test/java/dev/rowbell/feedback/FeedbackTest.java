@@ -40,7 +40,7 @@ class FeedbackTest {
     @TempDir
     Path dir;
 
-    private final TestDatabase database = TestDatabase.create();
+    private final TestDatabase database = TestDatabase.createWithSchema();
     private final Map<String, String> settings = database.settings();
 
     @BeforeEach
@@ -132,7 +132,6 @@ class FeedbackTest {
                         - to:
                             uri: log:slow
                 """);
-        makeSchema();
         raise(1, 20);
         SlowToStart.ON_START.set(
                 () -> await().during(Duration.ofMillis(500)).until(() -> database.count("rowbell.feedback") == 20));
@@ -145,7 +144,6 @@ class FeedbackTest {
 
     @Test
     void whatWasWrittenWhileNobodyWatchedComesOldestFirst() {
-        makeSchema();
         for (int i = 1; i <= 20; i++) {
             raise(i, i);
         }
@@ -159,7 +157,6 @@ class FeedbackTest {
     /** A row may lie where an older one was deleted, before those that were written before it. */
     @Test
     void theOldestComesFirstWhereverItLiesInTheTable() {
-        makeSchema();
         layBackwards();
         try (RunningRowbell second = RunningRowbell.start(settings)) {
             await().until(() -> received("id").size() == 20);
@@ -170,7 +167,6 @@ class FeedbackTest {
     @Test
     void theOldestIsTheFirstOfABatchThatARouteTakesAsOneExchangeToo() throws IOException {
         asOneExchange();
-        makeSchema();
         layBackwards();
         try (RunningRowbell rowbell = RunningRowbell.start(
                 settings,
@@ -183,17 +179,10 @@ class FeedbackTest {
     void theOriginalOfAnAlertIsThatAlertWhereverItLiesInTheTable() throws IOException {
         settings.put("camel.main.allowUseOriginalMessage", "true");
         routeInstead("${originalBody}");
-        makeSchema();
         layBackwards();
         try (RunningRowbell second = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
             await().until(() -> received("id").size() == 20);
             assertEquals(IntStream.rangeClosed(1, 20).mapToObj(i -> "a" + i).toList(), received("id"));
-        }
-    }
-
-    private void makeSchema() {
-        try (RunningRowbell first = RunningRowbell.start(settings)) {
-            assertEquals(0, database.count("rowbell.feedback"));
         }
     }
 
@@ -237,7 +226,6 @@ class FeedbackTest {
     @Test
     void aLongQueueComesOldestFirstToo() throws IOException {
         routeInstead("${threadName}");
-        makeSchema();
         raise(1, 20_000);
         try (RunningRowbell second = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
             await().atMost(Duration.ofSeconds(60))
@@ -251,7 +239,6 @@ class FeedbackTest {
     void aRouteOfTheUsersMayTakeABatchAsOneExchange() throws IOException {
         asOneExchange();
         settings.put("rowbell.feedback.batch", "1");
-        makeSchema();
         raise(1, 5);
         try (RunningRowbell rowbell = RunningRowbell.start(
                 settings,
@@ -576,9 +563,6 @@ class FeedbackTest {
     /** A schema is taken as it is where its history has all migrations and nothing else; Flyway says what is wrong with any other. */
     @Test
     void aSchemaThatLacksAMigrationIsRefused() {
-        try (RunningRowbell once = RunningRowbell.start(settings)) {
-            assertEquals(0, database.count("rowbell.feedback"));
-        }
         database.execute(
                 "create table history as select * from rowbell.flyway_schema_history",
                 "delete from rowbell.flyway_schema_history where version = '5'");
@@ -602,9 +586,6 @@ class FeedbackTest {
 
     @Test
     void theRightsOfTheDocsAreEnoughWhereADbaAppliesTheSchema() throws IOException, SQLException {
-        try (RunningRowbell dba = RunningRowbell.start(settings)) {
-            assertEquals(0, database.count("rowbell.feedback"));
-        }
         String role = "rowbell_of_" + database.name();
         Matcher grants = Pattern.compile("```sql\n *(grant rowbell_consumer .*?)```", Pattern.DOTALL)
                 .matcher(Files.readString(Path.of("docs/schema.md")));

@@ -29,7 +29,7 @@ class RoutingTest {
     @TempDir
     Path alerts;
 
-    private final TestDatabase database = TestDatabase.create();
+    private final TestDatabase database = TestDatabase.createWithSchema();
     private final Map<String, String> settings = database.settings();
     private final WebReceiver web = new WebReceiver();
 

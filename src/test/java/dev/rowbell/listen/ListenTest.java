@@ -40,7 +40,7 @@ class ListenTest {
     @TempDir
     Path alerts;
 
-    private final TestDatabase database = TestDatabase.create();
+    private final TestDatabase database = TestDatabase.createWithSchema();
     private final Map<String, String> settings = database.settings();
 
     @BeforeEach

@@ -121,7 +121,7 @@ class BundleTest {
 
     @Test
     void theArticlesTriggersAreReadAsTheyStand() throws IOException {
-        TestDatabase database = TestDatabase.create();
+        TestDatabase database = TestDatabase.createWithSchema();
         database.execute(Files.readString(Path.of("examples/article/article.sql")));
         Properties example = new Properties();
         try (InputStream in = Files.newInputStream(Path.of("examples/article/application.properties"))) {
@@ -160,7 +160,7 @@ class BundleTest {
 
     @Test
     void theFourthSinkOfTheDocsWorksAsItStands() throws IOException {
-        TestDatabase database = TestDatabase.create();
+        TestDatabase database = TestDatabase.createWithSchema();
         Matcher yaml = Pattern.compile("```yaml\n(.*?)```", Pattern.DOTALL)
                 .matcher(Files.readString(Path.of("docs/sinks.md")));
         assertTrue(yaml.find());

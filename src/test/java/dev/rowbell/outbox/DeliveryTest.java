@@ -41,7 +41,7 @@ class DeliveryTest {
     @TempDir
     Path dir;
 
-    private final TestDatabase database = TestDatabase.create();
+    private final TestDatabase database = TestDatabase.createWithSchema();
     private final Map<String, String> settings = database.settings();
     private final WebReceiver web = new WebReceiver();
 

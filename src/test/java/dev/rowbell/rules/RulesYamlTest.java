@@ -34,7 +34,7 @@ class RulesYamlTest {
     @TempDir
     Path dir;
 
-    private final TestDatabase database = TestDatabase.create();
+    private final TestDatabase database = TestDatabase.createWithSchema();
     private final Map<String, String> settings = database.settings();
     private final LogLines log = new LogLines("dev.rowbell.rules");
 

@@ -34,7 +34,7 @@ class StormTest {
     @TempDir
     Path dir;
 
-    private final TestDatabase database = TestDatabase.create();
+    private final TestDatabase database = TestDatabase.createWithSchema();
     private final Map<String, String> settings = database.settings();
 
     @Test

@@ -43,7 +43,7 @@ class SinkFaultTest {
     @TempDir
     Path dir;
 
-    private final TestDatabase database = TestDatabase.create();
+    private final TestDatabase database = TestDatabase.createWithSchema();
     private final Map<String, String> settings = database.settings();
 
     @BeforeEach

@@ -48,7 +48,7 @@ class SinkTest {
     @TempDir
     Path keys;
 
-    private final TestDatabase database = TestDatabase.create();
+    private final TestDatabase database = TestDatabase.createWithSchema();
     private final Map<String, String> settings = database.settings();
     private final WebReceiver web = new WebReceiver();
     private final GreenMail mail = new GreenMail(new ServerSetup(0, "127.0.0.1", ServerSetup.PROTOCOL_SMTP));
@@ -122,7 +122,7 @@ class SinkTest {
 
     @Test
     void nothingInARowBecomesAHeaderOrAnAddress() throws Exception {
-        raiseBeforeStart("""
+        raise("""
                 {"id": "x\\r\\nBcc: thief@example.org", "rule": "r\\r\\nBcc: thief@example.org", "reason": "why", "table": "t",
                  "To": "thief@example.org", "CamelHttpUri": "http://127.0.0.1:1/", "mail.smtp.host": "evil", "Subject": "evil",
                  "new": {"id": "1\\r\\nX-Evil: yes\\r\\n\\r\\nbody", "To": "thief@example.org", "CamelFileName": "../../evil", "CamelHttpMethod": "DELETE"}}""");
@@ -145,13 +145,6 @@ class SinkTest {
                 assertEquals(1, files.count());
             }
         }
-    }
-
-    private void raiseBeforeStart(String alert) {
-        try (RunningRowbell schema = RunningRowbell.start(settings)) {
-            assertEquals(0, database.count("rowbell.feedback"));
-        }
-        raise(alert);
     }
 
     @Test

@@ -1,5 +1,7 @@
 package dev.rowbell.testing;
 
+import dev.rowbell.database.Database;
+import dev.rowbell.settings.Settings;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -13,9 +15,11 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.camel.CamelContext;
+import org.apache.camel.impl.DefaultCamelContext;
 import org.awaitility.Awaitility;
-import org.flywaydb.core.Flyway;
 import org.testcontainers.containers.Container.ExecResult;
 import org.testcontainers.postgresql.PostgreSQLContainer;
 import org.testcontainers.utility.DockerImageName;
@@ -66,30 +70,49 @@ public final class TestDatabase {
 
     private TestDatabase() {}
 
+    /** Without anything in it, for a test of what Rowbell makes at its first start. */
     public static TestDatabase create() {
+        return create("template1");
+    }
+
+    /** With the schema that Rowbell makes at its first start: a copy of one that was migrated once. */
+    public static TestDatabase createWithSchema() {
+        return create(Migrated.INSTANCE.name);
+    }
+
+    private static TestDatabase create(String template) {
         TestDatabase database = new TestDatabase();
-        try (Connection connection = DriverManager.getConnection(
-                        Server.INSTANCE.url("postgres"), Server.INSTANCE.user, Server.INSTANCE.password);
-                Statement statement = connection.createStatement()) {
-            statement.execute("create database " + database.name);
-        } catch (SQLException e) {
-            throw new IllegalStateException(e);
-        }
+        onServer("create database %s template %s".formatted(database.name, template));
         return database;
     }
 
-    /** With the schema that Rowbell makes at its first start. */
-    public static TestDatabase createWithSchema() {
-        TestDatabase database = create();
-        Flyway.configure()
-                .dataSource(database.url(), Server.INSTANCE.user, Server.INSTANCE.password)
-                .defaultSchema("rowbell")
-                .schemas("rowbell")
-                .locations("classpath:dev/rowbell/migration")
-                .placeholderReplacement(false)
-                .load()
-                .migrate();
-        return database;
+    private static void onServer(String sql) {
+        try (Connection connection = DriverManager.getConnection(
+                        Server.INSTANCE.url("postgres"), Server.INSTANCE.user, Server.INSTANCE.password);
+                Statement statement = connection.createStatement()) {
+            statement.execute(sql);
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** The template, which lets nobody connect: PostgreSQL copies no database that is in use. */
+    private static final class Migrated {
+
+        static final TestDatabase INSTANCE = migrate();
+
+        private static TestDatabase migrate() {
+            TestDatabase database = create();
+            Properties settings = new Properties();
+            settings.putAll(database.settings());
+            // never started: it only holds the settings
+            CamelContext context = new DefaultCamelContext();
+            context.getPropertiesComponent().addLocation("file:application.properties");
+            context.getPropertiesComponent().setOverrideProperties(settings);
+            Database.open(new Settings(context)).close();
+            onServer("alter database %s allow_connections false".formatted(database.name));
+            return database;
+        }
     }
 
     /** A new database that is restored from a dump of this one. Only of a container, which has the tools. */
