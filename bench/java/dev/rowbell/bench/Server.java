@@ -67,7 +67,7 @@ final class Server implements AutoCloseable {
                 .dataSource(db.url(), null, null)
                 .defaultSchema("rowbell")
                 .schemas("rowbell")
-                .locations("classpath:dev/rowbell/migration")
+                .locations("classpath:dev/rowbell/schema")
                 .placeholderReplacement(false)
                 .load()
                 .migrate();

@@ -7,21 +7,23 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
 import javax.sql.DataSource;
 import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.FlywayException;
 import org.flywaydb.core.api.MigrationInfo;
+import org.flywaydb.core.api.MigrationInfoService;
+import org.flywaydb.core.api.MigrationState;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** Brings the schema {@code rowbell} up to date, or sees that a DBA did, and checks the feedback table. */
 final class Schema {
-
-    /** The version of the last of the migrations, which are numbered from 1. */
-    static final int NEWEST = 14;
 
     private static final Logger LOG = LoggerFactory.getLogger(Schema.class);
     private static final String INSUFFICIENT_PRIVILEGE = "42501";
@@ -30,14 +32,15 @@ final class Schema {
 
     static void apply(Settings settings, DataSource dataSource, String database) {
         try {
-            if (!isCurrent(dataSource)) {
-                if (settings.flag("rowbell.migrate")) {
-                    flyway(dataSource).migrate();
-                } else {
-                    missingIsAnError(
-                            dataSource,
-                            "rowbell.migrate=false, but the schema lacks %s: apply what docs/schema.md says, or set it to true");
-                }
+            Flyway flyway = flyway(dataSource);
+            refuseForeign(flyway.info());
+            if (settings.flag("rowbell.migrate")) {
+                flyway.migrate();
+                compileFeeds(dataSource);
+            } else {
+                refuseIncomplete(
+                        flyway.info(),
+                        "rowbell.migrate=false, but the schema lacks %s: apply what docs/schema.md says, or set it to true");
             }
             feedbackTable(settings.text("rowbell.feedback.table"), dataSource);
         } catch (FlywayException | SQLException e) {
@@ -48,39 +51,12 @@ final class Schema {
     /** @throws SettingsException where the schema is not up to date */
     static void expect(DataSource dataSource) {
         try {
-            if (!isCurrent(dataSource)) {
-                missingIsAnError(
-                        dataSource,
-                        "the schema rowbell lacks %s: start Rowbell once, or apply what docs/schema.md says");
-            }
-        } catch (FlywayException | SQLException e) {
+            MigrationInfoService info = flyway(dataSource).info();
+            refuseForeign(info);
+            refuseIncomplete(
+                    info, "the schema rowbell lacks %s: start Rowbell once, or apply what docs/schema.md says");
+        } catch (FlywayException e) {
             throw new SettingsException("the schema rowbell cannot be looked at: " + Errors.inWords(e), e);
-        }
-    }
-
-    /**
-     * Whether the history is that of all migrations, applied one after the other, and of nothing else: then there is nothing for Flyway to do, which
-     * takes a tenth of the start to find out for itself. Of anything else it says what it is.
-     */
-    private static boolean isCurrent(DataSource dataSource) throws SQLException {
-        try (Connection connection = dataSource.getConnection();
-                Statement statement = connection.createStatement()) {
-            try (ResultSet row =
-                    statement.executeQuery("select to_regclass('rowbell.flyway_schema_history') is not null")) {
-                row.next();
-                if (!row.getBoolean(1)) {
-                    return false;
-                }
-            }
-            try (ResultSet row = statement.executeQuery("""
-                    select bool_and(success and type in ('SQL', 'SCHEMA'))
-                      and array_agg(version::text order by installed_rank) filter (where version is not null)
-                        = array(select v::text from generate_series(1, %d) v)
-                    from rowbell.flyway_schema_history
-                    """.formatted(NEWEST))) {
-                row.next();
-                return row.getBoolean(1);
-            }
         }
     }
 
@@ -89,21 +65,56 @@ final class Schema {
                 .dataSource(dataSource)
                 .defaultSchema("rowbell")
                 .schemas("rowbell")
-                // not db/migration in the jar: the Flyway of an application that embeds it would take the files for its
-                // own
-                .locations("classpath:dev/rowbell/migration")
+                // not db/migration: the Flyway of an application that embeds the jar would take the files for its own
+                .locations("classpath:dev/rowbell/schema")
                 .placeholderReplacement(false)
                 .load();
     }
 
-    private static void missingIsAnError(DataSource dataSource, String message) {
-        // not only what is pending, which for Flyway is what comes after the newest that was applied
-        List<String> missing = Arrays.stream(flyway(dataSource).info().all())
-                .filter(migration -> !migration.getState().isApplied())
-                .map(MigrationInfo::getScript)
-                .toList();
-        if (!missing.isEmpty()) {
-            throw new SettingsException(message.formatted(String.join(", ", missing)));
+    /** A schema of a newer Rowbell must not get the functions of an older one back, and one of before 0.1 has no way up. */
+    private static void refuseForeign(MigrationInfoService info) {
+        List<MigrationInfo> all = List.of(info.all());
+        if (all.stream().anyMatch(migration -> migration.getScript().equals("V1__queues.sql"))) {
+            throw new SettingsException(
+                    "the schema rowbell is from before the first release and cannot be upgraded:"
+                            + " deliver what waits in it, then drop schema rowbell cascade, and start again (see UPGRADING.md)");
+        }
+        Set<String> newer = new TreeSet<>();
+        for (MigrationInfo migration : all) {
+            MigrationState state = migration.getState();
+            boolean unknown = state == MigrationState.FUTURE_SUCCESS || state == MigrationState.MISSING_SUCCESS;
+            // this jar's file was applied, and another one in its place since
+            boolean replaced = state == MigrationState.SUPERSEDED
+                    && all.stream()
+                            .anyMatch(present -> present.getState() == MigrationState.OUTDATED
+                                    && present.getScript().equals(migration.getScript())
+                                    && Objects.equals(present.getResolvedChecksum(), migration.getAppliedChecksum()));
+            if (unknown || replaced) {
+                newer.add(migration.getScript());
+            }
+        }
+        if (!newer.isEmpty()) {
+            throw new SettingsException(
+                    "the schema rowbell is of a newer Rowbell than this one (%s): start that one (see UPGRADING.md)"
+                            .formatted(String.join(", ", newer)));
+        }
+    }
+
+    private static void refuseIncomplete(MigrationInfoService info, String message) {
+        if (info.pending().length > 0) {
+            throw new SettingsException(message.formatted(
+                    Arrays.stream(info.pending()).map(MigrationInfo::getScript).collect(Collectors.joining(", "))));
+        }
+    }
+
+    /** The functions of triggers are as this Rowbell compiles them; nothing is written where nothing differs. */
+    private static void compileFeeds(DataSource dataSource) throws SQLException {
+        try (Connection connection = dataSource.getConnection();
+                PreparedStatement statement = connection.prepareStatement("select feed, event from rowbell.refresh()");
+                ResultSet events = statement.executeQuery()) {
+            while (events.next()) {
+                LOG.info("feed {} {}", events.getString(1), events.getString(2));
+            }
         }
     }
 

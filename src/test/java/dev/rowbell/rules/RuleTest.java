@@ -14,12 +14,9 @@ import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.awaitility.Awaitility;
-import org.flywaydb.core.Flyway;
-import org.flywaydb.core.api.configuration.FluentConfiguration;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -705,46 +702,6 @@ class RuleTest {
         database.execute("insert into feed (id, c1) values (1, 10)");
         assertEquals(List.of("a"), takeAlerts("alert->>'rule'"));
         assertEquals(List.of(), database.query(apply));
-    }
-
-    @Test
-    void aDatabaseOfAnOlderRowbellGetsTheFunctionsOfThisOneWithoutWaitingForWriters() throws SQLException {
-        TestDatabase older = TestDatabase.create();
-        Map<String, String> settings = older.settings();
-        FluentConfiguration migrations = Flyway.configure()
-                .dataSource(
-                        settings.get("rowbell.jdbc.url"),
-                        settings.get("rowbell.jdbc.user"),
-                        settings.get("rowbell.jdbc.password"))
-                .defaultSchema("rowbell")
-                .schemas("rowbell")
-                .locations("classpath:dev/rowbell/migration")
-                .placeholderReplacement(false);
-        migrations.target("6").load().migrate();
-        older.execute(
-                "create table feed (id int primary key, c2 int)",
-                "insert into rowbell.rule (name, feed, condition) values ('a', 'public.feed', 'NEW.c2 > 9')",
-                "insert into feed values (1, 10)");
-        String function = "select prosrc from pg_proc where proname = 'judge_1'";
-        String before = older.query(function).get(0);
-        try (Connection busy = older.connect();
-                Statement writing = busy.createStatement()) {
-            busy.setAutoCommit(false);
-            writing.execute("insert into feed values (2, 10)");
-            long start = System.nanoTime();
-            migrations.target("latest").load().migrate();
-            assertTrue(TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - start) < 10);
-            writing.execute("insert into feed values (3, 10)");
-            busy.commit();
-        }
-        String after = older.query(function).get(0);
-        assertFalse(before.equals(after));
-        older.execute("update feed set c2 = 0", "update feed set c2 = 10 where id = 1");
-        assertEquals(
-                List.of("1", "2", "3", "1"),
-                older.query("select alert->'new'->>'id' from rowbell.feedback order by crt_time"));
-        assertEquals(List.of(), older.query("select event from rowbell.refresh()"));
-        assertEquals(List.of(after), older.query(function));
     }
 
     // --- rights and names ---

@@ -1,0 +1,165 @@
+-- A rule: read, checked, applied, tested.
+
+-- Why PostgreSQL would refuse a condition, as {message, hint}; null where it is right. Plans it, and never runs it.
+-- A condition that is right as an element of a list and right in parentheses is one expression: nothing can be smuggled past its end.
+-- columns: which of the feed's columns there are, as SQL.
+create or replace function rowbell.condition_error(condition text, relation oid, with_new boolean, with_old boolean, columns text default '*') returns text[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  feed text := rowbell.sql_name(relation);
+  rows_of text;
+  message text;
+  hint text;
+  state text;
+begin
+  -- offset 0: what is known to be NULL would be worked out while planning
+  rows_of := concat_ws(', ',
+    case when with_new then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as new', feed, columns) end,
+    case when with_old then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as old', feed, columns) end);
+  execute format(E'select from %s where array[%s\n] is not null limit 0', rows_of, condition);
+  execute format(E'select from %s where (%s\n) limit 0', rows_of, condition);
+  return null;
+exception when others or assert_failure then
+  get stacked diagnostics message = message_text, hint = pg_exception_hint, state = returned_sqlstate;
+  if state = '55P03' then
+    raise;
+  end if;
+  return array[
+    case when message = 'argument of WHERE must be type boolean, not type record' then 'is more than one expression'
+      else replace(replace(message, 'argument of WHERE must be type', 'must be of type'), 'at or near "]"', 'at its end') end,
+    case
+      when state = '42702' then 'write NEW. or OLD. before the names of columns'
+      when state in ('42883', '42P01', '42704', '3F000') and coalesce(hint, '') !~ 'NEW|OLD'
+        then 'names outside of pg_catalog are written with their schema: public.is_bad(NEW.c2), operator(public.=)'
+      else coalesce(hint, '')
+    end];
+end
+$fn$;
+
+-- A rule from JSON, with the defaults where a key is missing.
+create or replace function rowbell.rule_of(rule json) returns rowbell.rule
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select r
+  from json_populate_record(
+    row(null, '', '', null, 'warning', 'once', '{}', 'durable', 'channel_1', false, '{insert,update}', true, null, '0')::rowbell.rule,
+    rule) r
+$fn$;
+
+-- All that is wrong with a rule; no rows where it is right. Of one that is not enabled only what no later change can put right.
+create or replace function rowbell.problems(rule rowbell.rule) returns table (field text, problem text, hint text)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+#variable_conflict use_variable
+declare
+  relation oid;
+  kind "char";
+  persistence "char";
+  error text[];
+  wrong text;
+begin
+  if coalesce(rule.name, '') = '' or length(rule.name) > 200 or rule.name ~ '[[:cntrl:]]' then
+    return query select 'name', 'give it a name of 1 to 200 characters, without control characters', '';
+  elsif rule.name like 'rowbell-%' then
+    return query select 'name', 'names that start with rowbell- are Rowbell''s own', '';
+  end if;
+  if length(rule.reason) > 500 or rule.reason ~ '[[:cntrl:]]' then
+    return query select 'reason', 'one line of at most 500 characters', '';
+  end if;
+  if rule.severity not in ('info', 'warning', 'critical') or rule.severity is null then
+    return query select 'severity', format('%s is none of info, warning, critical', quote_nullable(rule.severity)), '';
+  end if;
+  if rule.fires not in ('once', 'every', 'changed') or rule.fires is null then
+    return query select 'fires', format('%s is none of once, every, changed', quote_nullable(rule.fires)), '';
+  elsif rule.fires = 'changed' and cardinality(rule.columns) = 0 then
+    return query select 'columns', 'fires: changed needs the columns to look at', '';
+  end if;
+  if rule.delivery not in ('durable', 'notify') or rule.delivery is null then
+    return query select 'delivery', format('%s is none of durable, notify', quote_nullable(rule.delivery)), '';
+  end if;
+  if coalesce(octet_length(rule.channel), 0) not between 1 and 63 then
+    return query select 'channel', 'give a name of 1 to 63 bytes', '';
+  end if;
+  select string_agg(quote_nullable(o), ', ') into wrong
+  from unnest(rule.operations) o
+  where o is null or o not in ('insert', 'update', 'delete');
+  if wrong is not null then
+    return query select 'operations', format('%s is none of insert, update, delete', wrong), '';
+  elsif coalesce(cardinality(rule.operations), 0) = 0 then
+    return query select 'operations', 'give at least one of insert, update, delete', '';
+  end if;
+  if rule.enabled is null or rule.resolved is null then
+    return query select case when rule.enabled is null then 'enabled' else 'resolved' end, 'give true or false', '';
+  end if;
+  if rule.enabled is not true then
+    return;
+  end if;
+
+  relation := rowbell.find_feed(rule.feed);
+  if relation is null then
+    return query select 'feed', format('there is no table %s', rule.feed), 'write it as schema.table';
+    return;
+  end if;
+  select c.relkind, c.relpersistence into kind, persistence from pg_class c where c.oid = relation;
+  if kind not in ('r', 'p') then
+    return query select 'feed', format('%s is no table', rule.feed), 'a view or a foreign table cannot be watched; name the table behind it';
+    return;
+  elsif persistence = 't' then
+    return query select 'feed', format('%s is a temporary table', rule.feed), '';
+    return;
+  elsif rowbell.shown_name(relation) ~ '^(rowbell|pg_catalog|information_schema|pg_toast)\.' then
+    return query select 'feed', format('%s belongs to Rowbell or to PostgreSQL', rule.feed), '';
+    return;
+  elsif not has_table_privilege(relation, 'trigger') then
+    return query select 'feed', format('%s may not make triggers on %s', current_user, rule.feed),
+      format('grant trigger on %s to %I', rowbell.sql_name(relation), current_user);
+    return;
+  end if;
+
+  select string_agg(c, ', ') into wrong
+  from unnest(rule.columns) c
+  where not exists (
+    select from pg_attribute a
+    where a.attrelid = relation and a.attname = c and a.attnum > 0 and not a.attisdropped);
+  if wrong is not null then
+    return query select 'columns', format('%s has no column %s', rule.feed, wrong), '';
+  end if;
+
+  error := rowbell.condition_error(rule.condition, relation, true, true);
+  if error is not null then
+    return query select 'condition', error[1], error[2];
+    return;
+  end if;
+  -- PostgreSQL 18 works these out when they are read, and has nothing for them in what a trigger sees
+  select string_agg(format('%I', a.attname), ', ') filter (where a.attgenerated <> 'v') into wrong
+  from pg_attribute a
+  where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+  having bool_or(a.attgenerated = 'v');
+  if wrong is not null and rowbell.condition_error(rule.condition, relation, true, true, wrong) is not null then
+    return query select 'condition', 'uses a virtual generated column, which a trigger sees as NULL',
+      'write its expression instead, or have it stored';
+  end if;
+  if rowbell.condition_error(rule.condition, relation, true, false) is not null then
+    if rule.resolved then
+      return query select 'resolved', 'the condition compares with OLD, so it never ends', 'a condition over NEW alone has an end';
+    end if;
+  end if;
+  if rule.operations = '{delete}' and not rule.resolved
+      and rowbell.condition_error(rule.condition, relation, false, true) is not null then
+    return query select 'condition', 'on delete there is OLD alone', 'write OLD. before the names of columns';
+  end if;
+end
+$fn$;
+
+-- What is wrong with a rule, given as JSON with the columns of rowbell.rule; no rows where it is right. Changes nothing.
+create or replace function rowbell.check_rule(rule json) returns table (field text, problem text, hint text)
+language sql
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select p.* from rowbell.problems(rowbell.rule_of(rule)) p
+$fn$;

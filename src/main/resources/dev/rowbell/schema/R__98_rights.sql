@@ -1,0 +1,51 @@
+-- All rights on the schema. Two roles share them: rowbell_admin writes rules, rowbell_consumer is what the running Rowbell needs. Where this file may
+-- not make roles, the owner of the schema does both until a DBA makes them and runs this file again.
+
+revoke all on all functions in schema rowbell from public;
+grant execute on function rowbell.new_id(), rowbell.alert(text, text, regclass, text, json, json, text, text, text), rowbell.ring(),
+  rowbell.replay(bigint) to public;
+
+do $do$
+declare
+  role_name text;
+begin
+  foreach role_name in array array['rowbell_admin', 'rowbell_consumer'] loop
+    if not exists (select from pg_roles where rolname = role_name) then
+      begin
+        execute format('create role %I nologin', role_name);
+      exception when insufficient_privilege then
+        raise notice 'the role % was not made: %', role_name, sqlerrm;
+      when duplicate_object or unique_violation then
+        null;
+      end;
+    end if;
+  end loop;
+
+  -- A condition runs with the rights of the owner of this schema, so this role is to be given with as much care.
+  if exists (select from pg_roles where rolname = 'rowbell_admin') then
+    grant usage on schema rowbell to rowbell_admin;
+    grant select, insert, update, delete on rowbell.rule, rowbell.silence to rowbell_admin;
+    grant select, update on rowbell.rule_state to rowbell_admin;
+    grant select on rowbell.feed, rowbell.row_feed to rowbell_admin;
+    grant execute on function rowbell.check_rule(json), rowbell.problems(rowbell.rule), rowbell.rule_of(json),
+      rowbell.apply_rules(text, json, text[]), rowbell.lock_compiler(), rowbell.refresh(), rowbell.test_rule(text, int),
+      rowbell.find_feed(text), rowbell.sql_name(oid), rowbell.tables_of(oid), rowbell.missing_triggers(rowbell.feed, text[]),
+      rowbell.unwatch(text), rowbell.for_each(text, text) to rowbell_admin;
+  end if;
+
+  -- no right to write rules
+  if exists (select from pg_roles where rolname = 'rowbell_consumer') then
+    grant usage on schema rowbell to rowbell_consumer;
+    grant select, insert, update, delete on rowbell.feedback, rowbell.delivery, rowbell.bundle, rowbell.dead_letter, rowbell.cooldown,
+      rowbell.sink to rowbell_consumer;
+    -- a queue that is empty gives its room back
+    grant truncate on rowbell.feedback, rowbell.delivery, rowbell.bundle to rowbell_consumer;
+    grant select, insert, update on rowbell.awake to rowbell_consumer;
+    grant select on rowbell.rule, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
+    grant update (silenced) on rowbell.silence to rowbell_consumer;
+    grant select, update on rowbell.rule_state to rowbell_consumer;
+    grant execute on function rowbell.refresh(), rowbell.rings(text, text, text, timestamptz, interval) to rowbell_consumer;
+    execute format('grant usage on sequence %s to rowbell_consumer', pg_get_serial_sequence('rowbell.delivery', 'id'));
+  end if;
+end
+$do$;

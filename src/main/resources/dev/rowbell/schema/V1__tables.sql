@@ -1,0 +1,154 @@
+-- The tables of Rowbell. Everything is in the schema rowbell. Functions are in the R__ files, each exactly once.
+
+-- Durable alerts on their way from a writer's transaction to routing. Emptied by delete-returning.
+create table rowbell.feedback (
+  crt_time timestamptz not null default clock_timestamp(),
+  alert json not null
+);
+create index feedback_crt_time on rowbell.feedback (crt_time);
+comment on table rowbell.feedback is 'Durable alerts, written by triggers, emptied by delete-returning';
+
+-- Deliveries that wait for their sink: one row per alert and sink.
+create table rowbell.delivery (
+  id bigint generated always as identity primary key,
+  sink text not null,
+  alert_id text not null,
+  alert json not null,
+  attempts int not null default 0,
+  filed timestamptz not null default clock_timestamp(),
+  due timestamptz not null default clock_timestamp(),
+  -- kept out of the index: taking a delivery then writes no index entry
+  taken_until timestamptz not null default '-infinity',
+  taken_by uuid,
+  last_error text
+);
+create index delivery_due on rowbell.delivery (sink, due, id);
+comment on table rowbell.delivery is 'The outbox: one row per alert and sink, deleted when delivered';
+
+-- What one transaction filed for a sink that takes batches, and handed to it after the commit: one row is proof of all of them. It is deleted when
+-- the sink has all of it. Where that fails, or whoever took it dies, its lines become rows of rowbell.delivery, each with its own retries.
+create table rowbell.bundle (
+  id bigint generated always as identity primary key,
+  sink text not null,
+  deliveries int not null,
+  -- a document a line, as in the file of the file sink
+  alerts text not null,
+  filed timestamptz not null default clock_timestamp(),
+  taken_until timestamptz not null,
+  taken_by uuid not null
+);
+-- lives for milliseconds: to compress it takes longer than to write it
+alter table rowbell.bundle alter column alerts set storage external;
+comment on table rowbell.bundle is 'The outbox, in flight: deliveries that were handed to their sink together; those that wait are in rowbell.delivery';
+
+-- Deliveries that were given up, and alerts that could not be routed (sink is null).
+create table rowbell.dead_letter (
+  id bigint generated always as identity primary key,
+  sink text,
+  alert_id text not null,
+  alert json not null,
+  attempts int not null,
+  filed timestamptz not null,
+  died timestamptz not null default clock_timestamp(),
+  last_error text not null
+);
+create index dead_letter_died on rowbell.dead_letter (died);
+comment on table rowbell.dead_letter is 'Deliveries that were given up, with the last error; select rowbell.replay(id) sends one again';
+
+-- Which process has which sinks, told by itself every 10 seconds. A process that has a sink switched off files deliveries for it while another
+-- has it on.
+create table rowbell.sink (
+  process uuid not null,
+  name text not null,
+  seen timestamptz not null,
+  primary key (process, name)
+);
+comment on table rowbell.sink is 'Which process delivers for which sinks, and when it said so last';
+
+-- Until when somebody wants to be rung for a feedback table, said again every few seconds by who looks at it; and until when it is looked at without
+-- a doorbell. Unlogged: what a crash takes away, the next storm brings back.
+create unlogged table rowbell.awake (
+  relation oid primary key,
+  until timestamptz not null default '-infinity',
+  listening timestamptz not null default '-infinity'
+);
+comment on table rowbell.awake is 'Until when somebody wants to hear the doorbell of a feedback table, and until when it is looked at without';
+
+-- What is wrong with a row, in the words of whoever wrote it. Each change takes effect in its own transaction.
+create table rowbell.rule (
+  name text primary key,
+  feed text not null,
+  condition text not null,
+  reason text,
+  severity text not null default 'warning',
+  fires text not null default 'once',
+  columns text[] not null default '{}',
+  delivery text not null default 'durable',
+  channel text not null default 'channel_1',
+  resolved boolean not null default false,
+  operations text[] not null default '{insert,update}',
+  enabled boolean not null default true,
+  origin text,
+  -- how long a rule keeps quiet about a row after it has fired for it
+  cooldown interval not null default '0' constraint rule_cooldown check (cooldown >= interval '0')
+);
+comment on table rowbell.rule is 'The rules: what is wrong with a row. A change takes effect in its own transaction';
+comment on column rowbell.rule.origin is 'The file that owns the rule, which is to be changed there; null where it was made by SQL';
+comment on column rowbell.rule.cooldown is 'After an alert about a row, those about the same row are counted and not delivered for so long';
+
+-- What became of a rule, apart from it so that a writer never locks what an administrator changes.
+create table rowbell.rule_state (
+  rule text primary key references rowbell.rule on update cascade on delete cascade,
+  hits bigint not null default 0,
+  last_hit timestamptz,
+  failure text,
+  failed timestamptz,
+  reported timestamptz,
+  broken text
+);
+comment on table rowbell.rule_state is 'What became of each rule: hits, last failure, why it is left out';
+
+-- The watched tables. The number names their functions; relation follows a table that is renamed, and a dump and restore.
+create table rowbell.feed (
+  id int generated always as identity primary key,
+  name text not null unique,
+  relation regclass not null unique
+);
+comment on table rowbell.feed is 'The watched tables, and the numbers that name their functions';
+
+-- A table of its own: to change rowbell.feed would wait for writers, whose alerts name their partition by it, and let others wait meanwhile.
+create table rowbell.row_feed (
+  feed int primary key references rowbell.feed on delete cascade
+);
+comment on table rowbell.row_feed is 'The feeds that are judged by triggers for each row, chosen by rowbell.for_each(); all others by triggers for each statement';
+
+-- When a rule fired for a row last. The time is the alert's own, so that a backlog is judged as it came about.
+create table rowbell.cooldown (
+  rule text not null references rowbell.rule on update cascade on delete cascade,
+  status text not null,
+  key text not null,
+  last timestamptz not null,
+  -- alerts that were kept quiet since
+  silenced bigint not null default 0,
+  primary key (rule, status, key)
+);
+create index cooldown_last on rowbell.cooldown (last);
+comment on table rowbell.cooldown is 'When each rule that has a cooldown fired last, for each row';
+
+-- Alerts that are not to be delivered, until when and why. rule, feed and key are what the alert shows ("id=2"); a star stands for anything, null
+-- for all. A change takes effect within a second.
+create table rowbell.silence (
+  id bigint generated always as identity primary key,
+  rule text,
+  feed text,
+  key text,
+  until timestamptz not null,
+  who text not null default current_user,
+  why text not null check (why <> ''),
+  since timestamptz not null default clock_timestamp(),
+  silenced bigint not null default 0
+);
+comment on table rowbell.silence is 'Alerts that are counted and not delivered: rule, feed and key with * for anything, until when, who and why';
+comment on column rowbell.silence.silenced is 'How many alerts it kept from being delivered';
+
+comment on schema rowbell is 'Rowbell: alerts on their way from tables to people';
