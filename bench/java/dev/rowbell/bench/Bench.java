@@ -1,6 +1,5 @@
 package dev.rowbell.bench;
 
-import dev.rowbell.Logging;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,8 +30,8 @@ public final class Bench {
     private Bench() {}
 
     public static void main(String[] args) throws Exception {
-        // its own lines alone
-        Logging.COMMAND.begin();
+        // the benchmark prints its own lines only
+        System.setProperty("logback.configurationFile", "dev/rowbell/logback-command.xml");
         List<String> chosen = args.length == 0 ? List.copyOf(PARTS.keySet()) : List.of(args);
         for (String part : chosen) {
             if (!PARTS.containsKey(part)) {

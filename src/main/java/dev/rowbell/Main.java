@@ -29,14 +29,14 @@ public final class Main {
 
     public static void main(String[] args) throws InterruptedException {
         if (args.length > 0) {
-            Logging.COMMAND.begin();
+            configureLogging("logback-command.xml");
             int exit = Commands.run(args);
             if (exit != 0) {
                 System.exit(exit);
             }
             return;
         }
-        Logging.PROGRAM.begin();
+        configureLogging("logback.xml");
         Main main = new Main();
         try {
             main.start();
@@ -47,6 +47,13 @@ public final class Main {
             System.exit(WRONG_SETTING);
         }
         main.stopped.await();
+    }
+
+    /** Before the first logger. An application that embeds the jar has its own configuration, as has who names one. */
+    private static void configureLogging(String file) {
+        if (System.getProperty("logback.configurationFile") == null) {
+            System.setProperty("logback.configurationFile", "dev/rowbell/" + file);
+        }
     }
 
     private void start() throws Exception {

@@ -154,7 +154,7 @@ class MainIT {
                 "\\{\"id\":\\d+,.*}\n1 row shown, .*\n");
         assertFalse(postgresRuns());
         try (Program rowbell = Program.rowbell(dir, Map.of("rowbell.demo", "false"))) {
-            await(rowbell, "rowbell\\.rules=file:rules\\.yaml: there is no such file");
+            await(rowbell, "rowbell\\.rules\\.file=rules\\.yaml: there is no such file");
             assertEquals(url, await(rowbell, "connect +(jdbc:postgresql://\\S+)"));
             assertTrue(rowsOfFeed(url) >= rows);
             assertTrue(AlertFiles.read(dir.resolve("alerts")).size() >= alerts);
