@@ -9,7 +9,7 @@ import dev.rowbell.health.Figures;
 import dev.rowbell.health.Lookout;
 import dev.rowbell.health.ReadyCheck;
 import dev.rowbell.listen.Listeners;
-import dev.rowbell.outbox.DeadLetters;
+import dev.rowbell.outbox.DeadLetterRepository;
 import dev.rowbell.outbox.OutboxComponent;
 import dev.rowbell.rules.Problem;
 import dev.rowbell.rules.RuleTable;
@@ -197,12 +197,12 @@ public final class Rowbell extends ServiceSupport {
     }
 
     private Map<String, Troubles.Step> chores(Database opened) {
-        DeadLetters letters = new DeadLetters(opened.pool());
+        DeadLetterRepository letters = new DeadLetterRepository(opened.pool());
         Compaction compaction = new Compaction(opened.pool());
         Lookout looking = lookout;
         return Map.of(
                 "old dead letters could not be removed",
-                () -> letters.expire(settings.duration("rowbell.dead-letter.keep"), EXPIRED_AT_ONCE),
+                () -> letters.deleteExpired(settings.duration("rowbell.dead-letter.keep"), EXPIRED_AT_ONCE),
                 "silences could not be counted",
                 silences::tidy,
                 "the queues could not be made smaller",
@@ -225,7 +225,7 @@ public final class Rowbell extends ServiceSupport {
 
     /** What alerts would have to wait for, done while none is there. */
     void atLeisure() {
-        silences.readAtLeisure();
+        silences.refreshWhenIdle();
         outbox().ifPresent(OutboxComponent::prepare);
     }
 

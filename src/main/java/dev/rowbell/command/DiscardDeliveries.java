@@ -1,6 +1,6 @@
 package dev.rowbell.command;
 
-import dev.rowbell.outbox.DeadLetters;
+import dev.rowbell.outbox.DeadLetterRepository;
 import java.sql.SQLException;
 import picocli.CommandLine.Command;
 
@@ -9,12 +9,12 @@ import picocli.CommandLine.Command;
 final class DiscardDeliveries extends SomeDeliveries {
 
     @Override
-    boolean one(DeadLetters letters, long number) throws SQLException {
+    boolean one(DeadLetterRepository letters, long number) throws SQLException {
         return letters.discard(number);
     }
 
     @Override
-    long some(DeadLetters letters, DeadLetters.Filter filter) throws SQLException {
+    long some(DeadLetterRepository letters, DeadLetterRepository.Filter filter) throws SQLException {
         return letters.discard(filter);
     }
 

@@ -1,6 +1,6 @@
 package dev.rowbell.command;
 
-import dev.rowbell.outbox.DeadLetters;
+import dev.rowbell.outbox.DeadLetterRepository;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -32,7 +32,8 @@ final class ListDeliveries implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         try (Visit visit = new Visit()) {
-            List<DeadLetters.Letter> letters = new DeadLetters(visit.database().pool()).list(which.filter(), limit);
+            List<DeadLetterRepository.Letter> letters =
+                    new DeadLetterRepository(visit.database().pool()).list(which.filter(), limit);
             Table table = new Table(
                     List.of("number", "sink", "rule", "alert", "attempts", "given up", "last error"),
                     letters.stream().map(ListDeliveries::row).toList());
@@ -41,7 +42,7 @@ final class ListDeliveries implements Callable<Integer> {
         }
     }
 
-    private static List<String> row(DeadLetters.Letter letter) {
+    private static List<String> row(DeadLetterRepository.Letter letter) {
         return List.of(
                 String.valueOf(letter.id()),
                 letter.sink() == null ? "(routing)" : letter.sink(),

@@ -1,6 +1,6 @@
 package dev.rowbell.command;
 
-import dev.rowbell.outbox.DeadLetters;
+import dev.rowbell.outbox.DeadLetterRepository;
 import java.io.PrintWriter;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -26,13 +26,13 @@ final class ShowDelivery implements Callable<Integer> {
     public Integer call() throws Exception {
         PrintWriter out = spec.commandLine().getOut();
         try (Visit visit = new Visit()) {
-            Optional<DeadLetters.Letter> found =
-                    new DeadLetters(visit.database().pool()).find(number);
+            Optional<DeadLetterRepository.Letter> found =
+                    new DeadLetterRepository(visit.database().pool()).find(number);
             if (found.isEmpty()) {
                 spec.commandLine().getErr().println("rowbell: there is no dead letter " + number);
                 return Commands.WRONG;
             }
-            DeadLetters.Letter letter = found.get();
+            DeadLetterRepository.Letter letter = found.get();
             out.println("sink        " + (letter.sink() == null ? "(routing)" : letter.sink()));
             out.println("given up    %s, after %d attempts".formatted(letter.died(), letter.attempts()));
             out.println("last error  " + letter.lastError());

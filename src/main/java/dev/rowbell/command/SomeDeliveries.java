@@ -1,6 +1,6 @@
 package dev.rowbell.command;
 
-import dev.rowbell.outbox.DeadLetters;
+import dev.rowbell.outbox.DeadLetterRepository;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
@@ -28,10 +28,10 @@ abstract class SomeDeliveries implements Callable<Integer> {
     private CommandSpec spec;
 
     /** @return false where there is none of this number */
-    abstract boolean one(DeadLetters letters, long number) throws SQLException;
+    abstract boolean one(DeadLetterRepository letters, long number) throws SQLException;
 
     /** @return how many there were */
-    abstract long some(DeadLetters letters, DeadLetters.Filter filter) throws SQLException;
+    abstract long some(DeadLetterRepository letters, DeadLetterRepository.Filter filter) throws SQLException;
 
     /** As in {@code 3 sent again}. */
     abstract String done();
@@ -44,7 +44,8 @@ abstract class SomeDeliveries implements Callable<Integer> {
                     spec.commandLine(), "say which: numbers, or some of --sink, --rule and --older-than, or --all");
         }
         try (Visit visit = new Visit()) {
-            DeadLetters letters = new DeadLetters(visit.database().pool());
+            DeadLetterRepository letters =
+                    new DeadLetterRepository(visit.database().pool());
             long count = 0;
             for (long number : numbers) {
                 if (one(letters, number)) {

@@ -1,6 +1,6 @@
 package dev.rowbell.command;
 
-import dev.rowbell.outbox.DeadLetters;
+import dev.rowbell.outbox.DeadLetterRepository;
 import java.time.Duration;
 import org.apache.camel.util.TimeUtils;
 import picocli.CommandLine;
@@ -23,8 +23,8 @@ final class Which {
             description = "That were given up so long ago: 30m, 12h, 7d.")
     private Duration olderThan;
 
-    DeadLetters.Filter filter() {
-        return new DeadLetters.Filter(sink, rule, olderThan);
+    DeadLetterRepository.Filter filter() {
+        return new DeadLetterRepository.Filter(sink, rule, olderThan);
     }
 
     boolean isAny() {

@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.Map;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessException;
 
 /** Says once that something fails, however often it is tried again, and however many things fail because the database is away. For one thread. */
 public final class Troubles {
@@ -43,7 +44,8 @@ public final class Troubles {
 
     /** Class 08 and 57P: the connection, the server's shutdown (appendix A of PostgreSQL's manual). */
     private static boolean isAway(Throwable failure) {
-        String state = failure instanceof SQLException e ? String.valueOf(e.getSQLState()) : "";
-        return failure instanceof SQLTransientConnectionException || state.startsWith("08") || state.startsWith("57P");
+        Throwable cause = failure instanceof DataAccessException e ? e.getCause() : failure;
+        String state = cause instanceof SQLException e ? String.valueOf(e.getSQLState()) : "";
+        return cause instanceof SQLTransientConnectionException || state.startsWith("08") || state.startsWith("57P");
     }
 }

@@ -1,7 +1,6 @@
 package dev.rowbell.silence;
 
 import dev.rowbell.error.Errors;
-import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
@@ -12,47 +11,47 @@ import javax.sql.DataSource;
 import org.apache.camel.Body;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.springframework.jdbc.UncategorizedSQLException;
+import org.springframework.dao.DataAccessException;
 
 /**
- * Which alerts are kept quiet, by a silence or by the cooldown of their rule. Counted when the transaction that routes them has committed. Safe
- * for many threads.
+ * Which alerts are not delivered, because of a silence or of the cooldown of their rule. They are counted when the transaction that routes them
+ * has committed. Safe for many threads.
  */
 public final class Silences {
 
-    /** The exchange property that has what {@link #silenceOf} says. */
+    /** The exchange property that holds what {@link #silenceOf} returned. */
     public static final String PROPERTY = "rowbell.silence";
     /** No silence has this id. */
     public static final long COOLDOWN = 0;
 
     private static final Logger LOG = LoggerFactory.getLogger(Silences.class);
 
-    /** A silence takes effect after this. */
+    /** A silence takes effect within this time. */
     private static final Duration FRESH = Duration.ofSeconds(1);
-    /** Read again so soon where no alert waits for it. */
-    private static final Duration AT_LEISURE = Duration.ofMillis(500);
+    /** The same, while no alert waits. */
+    private static final Duration FRESH_WHEN_IDLE = Duration.ofMillis(500);
 
-    private static final int EXPIRED_AT_ONCE = 1000;
+    private static final int DELETED_AT_ONCE = 1000;
 
-    private SilenceTable table;
-    private SilenceTable.Quiet quiet = SilenceTable.Quiet.NOTHING;
+    private SilenceRepository repository;
+    private SilenceRepository.InForce inForce = SilenceRepository.InForce.NONE;
     private long readAt;
     private volatile boolean failed;
     private Map<Long, Long> counts = new HashMap<>();
 
-    /** To be said before anything is asked. */
+    /** To be called before the other methods. */
     public synchronized void start(DataSource dataSource) {
-        table = new SilenceTable(dataSource);
+        repository = new SilenceRepository(dataSource);
         readAt = System.nanoTime() - FRESH.toNanos();
     }
 
     /**
-     * What keeps the alert quiet: the id of a silence, {@link #COOLDOWN}, or null where it is to be delivered.
+     * Why the alert is not delivered: the id of a silence, or {@link #COOLDOWN}; null where it is to be delivered.
      *
-     * @throws UncategorizedSQLException where the database cannot be asked for its row; it is to be asked again
+     * @throws DataAccessException where the cooldown of its row cannot be read; ask again later
      */
     public Long silenceOf(@Body Map<String, Object> alert) {
-        SilenceTable.Quiet now = quiet(FRESH);
+        SilenceRepository.InForce now = inForce(FRESH);
         for (Silence silence : now.silences()) {
             if (silence.covers(alert)) {
                 return silence.id();
@@ -60,23 +59,19 @@ public final class Silences {
         }
         Cooldown cooldown =
                 alert.get("rule") instanceof String rule ? now.cooldowns().get(rule) : null;
-        return cooldown == null || rings(alert, cooldown) ? null : Long.valueOf(COOLDOWN);
+        return cooldown == null || passes(alert, cooldown) ? null : Long.valueOf(COOLDOWN);
     }
 
-    private boolean rings(Map<String, Object> alert, Cooldown cooldown) {
-        try {
-            return table.rings(
-                    (String) alert.get("rule"),
-                    String.valueOf(alert.get("status")),
-                    cooldown.keyOf(alert),
-                    time(alert.get("time")),
-                    cooldown.time());
-        } catch (SQLException e) {
-            throw new UncategorizedSQLException("asking for a cooldown", null, e);
-        }
+    private boolean passes(Map<String, Object> alert, Cooldown cooldown) {
+        return repository.passesCooldown(
+                (String) alert.get("rule"),
+                String.valueOf(alert.get("status")),
+                cooldown.keyOf(alert),
+                time(alert.get("time")),
+                cooldown.time());
     }
 
-    /** Null where the alert says no time that can be read. */
+    /** Null where the time of the alert cannot be read. */
     private static String time(Object time) {
         try {
             return time instanceof String text ? Instant.parse(text).toString() : null;
@@ -85,18 +80,17 @@ public final class Silences {
         }
     }
 
-    /** To be called when there is nothing to do: then no alert has to wait until it is known what is quiet. */
-    public synchronized void readAtLeisure() {
-        quiet(AT_LEISURE);
+    /** To be called while no alert waits, so that alerts seldom have to wait until silences are read. */
+    public synchronized void refreshWhenIdle() {
+        inForce(FRESH_WHEN_IDLE);
     }
 
-    /** What cannot be read keeps nobody quiet. */
-    private synchronized SilenceTable.Quiet quiet(Duration fresh) {
+    private synchronized SilenceRepository.InForce inForce(Duration fresh) {
         if (System.nanoTime() - readAt >= fresh.toNanos()) {
             try {
-                quiet = table.read();
+                inForce = repository.read();
                 failed = false;
-            } catch (SQLException e) {
+            } catch (DataAccessException e) {
                 if (!failed) {
                     LOG.warn("silences and cooldowns cannot be read, those known before stay: {}", Errors.inWords(e));
                 }
@@ -104,19 +98,23 @@ public final class Silences {
             }
             readAt = System.nanoTime();
         }
-        return quiet;
+        return inForce;
     }
 
-    /** @param silences what {@link #silenceOf} said and was not null */
+    /** @param silences what {@link #silenceOf} returned, without null */
     public synchronized void count(Collection<Long> silences) {
         silences.stream().filter(id -> id != COOLDOWN).forEach(id -> counts.merge(id, 1L, Long::sum));
     }
 
-    /** Tells the database what was counted since, and removes a little of what is old. To be called now and then. */
-    public void tidy() throws SQLException {
+    /**
+     * Housekeeping: stores the counts and deletes some cooldowns that are over.
+     *
+     * @throws DataAccessException where the database fails; the counts are kept for the next call
+     */
+    public void tidy() {
         Map<Long, Long> taken;
         synchronized (this) {
-            if (table == null) {
+            if (repository == null) {
                 return;
             }
             taken = counts;
@@ -124,27 +122,27 @@ public final class Silences {
         }
         try {
             if (!taken.isEmpty()) {
-                table.count(taken);
-                taken = Map.of();
+                repository.count(taken);
             }
-        } finally {
-            count(taken);
+        } catch (DataAccessException e) {
+            restore(taken);
+            throw e;
         }
-        table.expire(EXPIRED_AT_ONCE);
+        repository.deleteExpired(DELETED_AT_ONCE);
     }
 
-    /** Tells the database of the last ones, where it could be asked before. */
+    private synchronized void restore(Map<Long, Long> taken) {
+        taken.forEach((id, count) -> counts.merge(id, count, Long::sum));
+    }
+
+    /** Stores the last counts, unless the database failed before. */
     public void stop() {
         try {
             if (!failed) {
                 tidy();
             }
-        } catch (SQLException e) {
-            LOG.warn("the last alerts that were kept quiet could not be counted: {}", Errors.inWords(e));
+        } catch (DataAccessException e) {
+            LOG.warn("the last alerts that were silenced could not be counted: {}", Errors.inWords(e));
         }
-    }
-
-    private synchronized void count(Map<Long, Long> again) {
-        again.forEach((id, count) -> counts.merge(id, count, Long::sum));
     }
 }

@@ -1,0 +1,128 @@
+package dev.rowbell.outbox;
+
+import java.sql.Types;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import javax.sql.DataSource;
+import org.springframework.dao.DataAccessException;
+import org.springframework.jdbc.core.simple.JdbcClient;
+import org.springframework.jdbc.core.simple.JdbcClient.StatementSpec;
+
+/**
+ * {@code rowbell.dead_letter}, as operators see it. Its methods throw a {@link DataAccessException} where the database fails. Safe for many threads.
+ */
+public final class DeadLetterRepository {
+
+    private static final String COLUMNS = """
+            select id, sink, alert ->> 'rule' as rule, alert_id, attempts, to_char(died, 'YYYY-MM-DD HH24:MI:SS') as died, last_error, alert::text
+            """;
+
+    private final JdbcClient jdbc;
+
+    public DeadLetterRepository(DataSource dataSource) {
+        jdbc = JdbcClient.create(dataSource);
+    }
+
+    /**
+     * Selects dead letters.
+     *
+     * @param sink null for any
+     * @param rule null for any
+     * @param olderThan since they died; null for any
+     */
+    public record Filter(String sink, String rule, Duration olderThan) {}
+
+    /**
+     * A dead letter.
+     *
+     * @param sink null where the alert could not be routed
+     * @param died in the time zone of this machine, as {@code 2026-11-23 08:00:00}
+     * @param alert the document, as JSON
+     */
+    public record Letter(
+            long id,
+            String sink,
+            String rule,
+            String alertId,
+            int attempts,
+            String died,
+            String lastError,
+            String alert) {}
+
+    /** Oldest first. */
+    public List<Letter> list(Filter filter, int most) {
+        return filtered(COLUMNS + "from rowbell.dead_letters(?, ?, ?::interval) limit ?", filter)
+                .param(most)
+                .query(Letter.class)
+                .list();
+    }
+
+    /** Empty where no dead letter has this number. */
+    public Optional<Letter> find(long id) {
+        return jdbc.sql(COLUMNS + "from rowbell.dead_letter where id = ?")
+                .param(id)
+                .query(Letter.class)
+                .optional();
+    }
+
+    /** Sends them again, and returns how many. */
+    public long retry(Filter filter) {
+        return filtered("select rowbell.retry(?, ?, ?::interval)", filter)
+                .query(Long.class)
+                .single();
+    }
+
+    /** Deletes them, and returns how many. */
+    public long discard(Filter filter) {
+        return filtered("select rowbell.discard(?, ?, ?::interval)", filter)
+                .query(Long.class)
+                .single();
+    }
+
+    /** @return false where no dead letter has this number */
+    public boolean retry(long id) {
+        return jdbc.sql("select rowbell.replay(?)")
+                .param(id)
+                .query(Boolean.class)
+                .single();
+    }
+
+    /** @return false where no dead letter has this number */
+    public boolean discard(long id) {
+        return jdbc.sql("delete from rowbell.dead_letter where id = ?")
+                        .param(id)
+                        .update()
+                > 0;
+    }
+
+    /**
+     * Deletes some of those that died longer ago.
+     *
+     * @param most few enough that the statement is short
+     * @return how many
+     */
+    public int deleteExpired(Duration age, int most) {
+        return jdbc.sql("""
+                        delete from rowbell.dead_letter
+                        where id = any(array(
+                          select id
+                          from rowbell.dead_letter
+                          where died < clock_timestamp() - ?::interval
+                          order by died
+                          limit ?
+                          for update skip locked))
+                        """).param(interval(age)).param(most).update();
+    }
+
+    private StatementSpec filtered(String sql, Filter filter) {
+        return jdbc.sql(sql)
+                .param(1, filter.sink(), Types.VARCHAR)
+                .param(2, filter.rule(), Types.VARCHAR)
+                .param(3, filter.olderThan() == null ? null : interval(filter.olderThan()), Types.VARCHAR);
+    }
+
+    private static String interval(Duration duration) {
+        return duration.toMillis() + " ms";
+    }
+}

@@ -1,0 +1,121 @@
+package dev.rowbell.silence;
+
+import java.sql.Types;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import javax.sql.DataSource;
+import org.springframework.dao.DataAccessException;
+import org.springframework.jdbc.core.simple.JdbcClient;
+import org.springframework.jdbc.datasource.DataSourceTransactionManager;
+import org.springframework.transaction.TransactionDefinition;
+import org.springframework.transaction.support.TransactionTemplate;
+
+/**
+ * The tables {@code rowbell.silence} and {@code rowbell.cooldown}. Its methods throw a {@link DataAccessException} where the database fails. Safe
+ * for many threads.
+ */
+final class SilenceRepository {
+
+    private final JdbcClient jdbc;
+    private final TransactionTemplate outsideOfTransaction;
+
+    SilenceRepository(DataSource dataSource) {
+        jdbc = JdbcClient.create(dataSource);
+        outsideOfTransaction = new TransactionTemplate(new DataSourceTransactionManager(dataSource));
+        outsideOfTransaction.setPropagationBehavior(TransactionDefinition.PROPAGATION_NOT_SUPPORTED);
+    }
+
+    /**
+     * The silences and cooldowns in force.
+     *
+     * @param cooldowns by rule
+     */
+    record InForce(List<Silence> silences, Map<String, Cooldown> cooldowns) {
+
+        static final InForce NONE = new InForce(List.of(), Map.of());
+    }
+
+    /** Uses a connection of its own: a failure must not fail the transaction of the thread. */
+    InForce read() {
+        return outsideOfTransaction.execute(status -> new InForce(silences(), cooldowns()));
+    }
+
+    private List<Silence> silences() {
+        return jdbc.sql("""
+                        select id, rule, feed, key
+                        from rowbell.silence
+                        where until > clock_timestamp()
+                        order by id
+                        """)
+                .query((row, number) ->
+                        Silence.of(row.getLong(1), row.getString(2), row.getString(3), row.getString(4)))
+                .list();
+    }
+
+    private Map<String, Cooldown> cooldowns() {
+        Map<String, Cooldown> cooldowns = new HashMap<>();
+        jdbc.sql("""
+                        select r.name, (extract(epoch from r.cooldown) * 1000)::bigint, array(
+                          select a.attname::text
+                          from pg_index i
+                          cross join unnest(i.indkey) with ordinality as k (number, place)
+                          join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+                          where i.indrelid = f.relation and i.indisprimary
+                          order by k.place)
+                        from rowbell.rule r
+                        join rowbell.feed f on f.name = r.feed
+                        where r.cooldown > interval '0'
+                        """).query(row -> {
+            List<String> key = List.of((String[]) row.getArray(3).getArray());
+            cooldowns.put(row.getString(1), new Cooldown(Duration.ofMillis(row.getLong(2)), key));
+        });
+        return cooldowns;
+    }
+
+    /**
+     * Whether an alert passes the cooldown of its rule. If so, the cooldown of the row starts again, in the thread's transaction.
+     *
+     * @param key of the row
+     * @param time the alert's, in the form of ISO 8601; null: now
+     */
+    boolean passesCooldown(String rule, String status, String key, String time, Duration cooldown) {
+        return jdbc.sql("select rowbell.rings(?, ?, ?, coalesce(?::timestamptz, clock_timestamp()), ?::interval)")
+                .param(rule)
+                .param(status)
+                .param(key)
+                .param(4, time, Types.VARCHAR)
+                .param(cooldown.toMillis() + " ms")
+                .query(Boolean.class)
+                .single();
+    }
+
+    /** @param alerts by the id of a silence, how many more alerts it has kept from being delivered */
+    void count(Map<Long, Long> alerts) {
+        jdbc.sql("""
+                        update rowbell.silence s
+                        set silenced = s.silenced + counted.alerts
+                        from unnest(?, ?) as counted (id, alerts)
+                        where s.id = counted.id
+                        """)
+                .param(alerts.keySet().toArray(Long[]::new))
+                .param(alerts.values().toArray(Long[]::new))
+                .update();
+    }
+
+    /** Deletes cooldowns that are over. */
+    void deleteExpired(int most) {
+        jdbc.sql("""
+                        delete from rowbell.cooldown
+                        where ctid = any(array(
+                          select c.ctid
+                          from rowbell.cooldown c
+                          join rowbell.rule r on r.name = c.rule
+                          where c.last < clock_timestamp() - r.cooldown
+                          order by c.last
+                          limit ?
+                          for update of c skip locked))
+                        """).param(most).update();
+    }
+}
