@@ -311,7 +311,7 @@ class MainIT {
         Map<String, String> poor = with(database, "rowbell.jdbc.user", "poor");
         poor.put("rowbell.jdbc.password", "poor");
         refuses(poor, "rowbell.jdbc.user", "create on the database", "docs/schema.md");
-        refuses(with(database, "rowbell.migrate", "false"), "rowbell.migrate", "V1__queues.sql");
+        refuses(with(database, "rowbell.migrate", "false"), "rowbell.migrate", "V1__tables.sql");
         refuses(with(database, "rowbell.feedback.table", "public.nowhere"), "rowbell.feedback.table");
         database.execute(
                 "create table no_time (a int)",
@@ -395,7 +395,7 @@ class MainIT {
         ends(
                 2,
                 Program.rowbell(dir, settings, "rules", "check"),
-                "rowbell: the schema rowbell lacks V1__queues.sql, .*: start Rowbell once");
+                "rowbell: the schema rowbell lacks V1__tables.sql, .*: start Rowbell once");
         database.execute(
                 "create table orders (id int primary key, amount int)",
                 "insert into orders select i, i from generate_series(1, 12) i");
