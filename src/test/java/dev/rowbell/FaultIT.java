@@ -272,7 +272,7 @@ class FaultIT {
                         awaitAnyMomentWithin(Duration.ofMillis(100));
                     }
                     rowbell.kill();
-                    rowbell.exitWithin(5);
+                    rowbell.awaitExit();
                 }
                 // what was delivered and not settled is some of it, and nothing else may come again
                 inFlight += inFlight();
@@ -305,7 +305,7 @@ class FaultIT {
                             .until(() -> text().contains("\"one\"") && text().contains("\"other\""));
                     awaitAnyMomentWithin(Duration.ofMillis(300));
                     one.kill();
-                    one.exitWithin(5);
+                    one.awaitExit();
                     long inFlight = inFlight();
                     assertTrue(
                             count("rowbell.feedback") + count("rowbell.delivery") > 0,

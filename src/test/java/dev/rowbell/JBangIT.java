@@ -120,7 +120,7 @@ class JBangIT {
                         "org.apache.maven.plugins:maven-dependency-plugin:"
                                 + System.getProperty("dependency-plugin.version") + ":build-classpath",
                         "-Dmdep.outputFile=" + classPath))) {
-            assertEquals(0, maven.exitWithin(300), maven.output());
+            assertEquals(0, maven.exitWithin(600), maven.output());
         }
         return Files.readString(classPath).strip();
     }

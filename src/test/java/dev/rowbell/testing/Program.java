@@ -77,6 +77,11 @@ public final class Program implements AutoCloseable {
         process.destroyForcibly();
     }
 
+    /** The exit code of a program that ends by itself or was killed. */
+    public int awaitExit() {
+        return exitWithin(120);
+    }
+
     /** The exit code; fails when it takes longer. */
     public int exitWithin(long seconds) {
         try {

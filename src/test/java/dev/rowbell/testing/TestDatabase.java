@@ -10,7 +10,6 @@ import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -201,7 +200,6 @@ public final class TestDatabase {
     /** Somebody who starts listens a moment later; a notification sent before that is nobody's. */
     public void awaitListener(String channel) {
         Awaitility.await()
-                .atMost(Duration.ofSeconds(20))
                 .until(() -> count("pg_stat_activity where datname = current_database() and query ilike 'listen%"
                                 + channel + "%'")
                         > 0);
