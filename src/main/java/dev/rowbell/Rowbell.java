@@ -8,13 +8,13 @@ import dev.rowbell.feedback.Doorbell;
 import dev.rowbell.health.Figures;
 import dev.rowbell.health.Lookout;
 import dev.rowbell.health.ReadyCheck;
+import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.listen.Listeners;
 import dev.rowbell.outbox.DeadLetterRepository;
 import dev.rowbell.outbox.OutboxComponent;
 import dev.rowbell.rules.Problem;
 import dev.rowbell.rules.RuleTable;
 import dev.rowbell.rules.Rules;
-import dev.rowbell.rules.Troubles;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.silence.Silences;
 import dev.rowbell.sink.Webhook;
@@ -46,6 +46,8 @@ public final class Rowbell extends ServiceSupport {
     private static final Logger LOG = LoggerFactory.getLogger(Rowbell.class);
     /** Rows that one statement removes at most, so that nobody notices. */
     private static final int EXPIRED_AT_ONCE = 1000;
+    /** Between two runs of a task of housekeeping. */
+    private static final Duration KEEP = Duration.ofSeconds(10);
     /** Between two tries to open the database. */
     private static final Duration RETRY = Duration.ofMillis(500);
     /** Without a listener for less than this is a reconnect. */
@@ -56,6 +58,7 @@ public final class Rowbell extends ServiceSupport {
     private final Doorbell doorbell = new Doorbell();
     private final AlertReader alerts;
     private final Rules rules;
+    private final Housekeeping housekeeping = new Housekeeping();
     private final Silences silences = new Silences();
     private final Listeners listeners = new Listeners();
     private final Figures figures;
@@ -97,6 +100,10 @@ public final class Rowbell extends ServiceSupport {
         return silences;
     }
 
+    Housekeeping housekeeping() {
+        return housekeeping;
+    }
+
     public Listeners listeners() {
         return listeners;
     }
@@ -132,7 +139,9 @@ public final class Rowbell extends ServiceSupport {
                         settings.text("rowbell.feedback.table"),
                         rules::broken,
                         () -> settings.duration("rowbell.health.max-age"));
-                rules.start(new RuleTable(opened.pool()), chores(opened));
+                rules.start(new RuleTable(opened.pool()), housekeeping);
+                register(opened, lookout);
+                housekeeping.start();
             } catch (RuntimeException e) {
                 opened.close();
                 throw e;
@@ -196,31 +205,16 @@ public final class Rowbell extends ServiceSupport {
         }
     }
 
-    private Map<String, Troubles.Step> chores(Database opened) {
+    private void register(Database opened, Lookout looking) {
         DeadLetterRepository letters = new DeadLetterRepository(opened.pool());
         Compaction compaction = new Compaction(opened.pool());
-        Lookout looking = lookout;
-        return Map.of(
-                "old dead letters could not be removed",
-                () -> letters.deleteExpired(settings.duration("rowbell.dead-letter.keep"), EXPIRED_AT_ONCE),
-                "silences could not be counted",
-                silences::tidy,
-                "the queues could not be made smaller",
-                compaction::run,
-                "other processes could not be told which sinks are here",
-                () -> {
-                    if (outbox().isPresent()) {
-                        outbox().get().announce();
-                    }
-                },
-                "deliveries could not be looked at",
-                () -> {
-                    if (outbox().isPresent()) {
-                        outbox().get().regardTheClock();
-                    }
-                },
-                "the queues could not be looked at",
-                () -> figures.seen(looking.look(), circuits(), listeners.state()));
+        housekeeping.register(
+                "remove old dead letters",
+                KEEP,
+                () -> letters.deleteExpired(settings.duration("rowbell.dead-letter.keep"), EXPIRED_AT_ONCE));
+        housekeeping.register("make empty queues smaller", KEEP, compaction::run);
+        housekeeping.register(
+                "measure the queues", KEEP, () -> figures.seen(looking.look(), circuits(), listeners.state()));
     }
 
     /** What alerts would have to wait for, done while none is there. */
@@ -296,10 +290,8 @@ public final class Rowbell extends ServiceSupport {
         closed = true;
         notifyAll();
         if (database != null) {
+            housekeeping.stop(isConnected());
             rules.stop();
-            if (isConnected()) {
-                silences.stop();
-            }
             lookout = null;
             database.close();
             database = null;

@@ -69,7 +69,12 @@ public final class RowbellPlugin implements ContextServicePlugin {
         bind(
                 registry,
                 "outbox",
-                new OutboxComponent(rowbell.alerts(), rowbell.figures(), rowbell::dataSource, rowbell::isConnected));
+                new OutboxComponent(
+                        rowbell.alerts(),
+                        rowbell.figures(),
+                        rowbell.housekeeping(),
+                        rowbell::dataSource,
+                        rowbell::isConnected));
         bind(
                 registry,
                 "pgevent",
@@ -112,7 +117,7 @@ public final class RowbellPlugin implements ContextServicePlugin {
                 "rowbellListen", DataSource.class, () -> rowbell.database().listening());
         registry.bind("rowbellTransaction", FeedbackTransaction.class, () -> {
             DataSource dataSource = rowbell.dataSource();
-            rowbell.silences().start(dataSource);
+            rowbell.silences().start(dataSource, rowbell.housekeeping());
             return new FeedbackTransaction(
                     dataSource,
                     rowbell.rules().hits(),

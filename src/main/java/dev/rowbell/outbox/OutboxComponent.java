@@ -2,6 +2,7 @@ package dev.rowbell.outbox;
 
 import dev.rowbell.alert.AlertReader;
 import dev.rowbell.health.Figures;
+import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.settings.Settings;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -35,6 +36,7 @@ public class OutboxComponent extends DefaultComponent {
 
     private static final Logger LOG = LoggerFactory.getLogger(OutboxComponent.class);
 
+    private static final Duration KEEP = Duration.ofSeconds(10);
     private static final Duration LOOK_AGAIN = Duration.ofSeconds(1);
 
     private record Switch(boolean off, long seenAt) {}
@@ -50,6 +52,7 @@ public class OutboxComponent extends DefaultComponent {
 
     private final AlertReader alerts;
     private final Figures figures;
+    private final Housekeeping housekeeping;
     private final Supplier<DataSource> dataSource;
     private final BooleanSupplier connected;
     private DeliveryTable table;
@@ -59,9 +62,14 @@ public class OutboxComponent extends DefaultComponent {
      * @param connected whether the database is there now
      */
     public OutboxComponent(
-            AlertReader alerts, Figures figures, Supplier<DataSource> dataSource, BooleanSupplier connected) {
+            AlertReader alerts,
+            Figures figures,
+            Housekeeping housekeeping,
+            Supplier<DataSource> dataSource,
+            BooleanSupplier connected) {
         this.alerts = alerts;
         this.figures = figures;
+        this.housekeeping = housekeeping;
         this.dataSource = dataSource;
         this.connected = connected;
     }
@@ -111,6 +119,13 @@ public class OutboxComponent extends DefaultComponent {
     }
 
     @Override
+    protected void doStart() throws Exception {
+        super.doStart();
+        housekeeping.register("announce the sinks of this process", KEEP, this::announce);
+        housekeeping.register("repair due times after the clock was set back", KEEP, this::repairClockSkew);
+    }
+
+    @Override
     protected void doStop() throws Exception {
         if (table != null && connected.getAsBoolean()) {
             try {
@@ -123,12 +138,8 @@ public class OutboxComponent extends DefaultComponent {
         super.doStop();
     }
 
-    /**
-     * Tells the other processes which sinks this one delivers for; to be called every few seconds.
-     *
-     * @throws SQLException where the database is away, or was prepared without the right to say so
-     */
-    public void announce() throws SQLException {
+    /** Tells the other processes which sinks this one delivers for. */
+    private void announce() throws SQLException {
         table().announce(process, consumers.keySet());
     }
 
@@ -171,8 +182,8 @@ public class OutboxComponent extends DefaultComponent {
         return takers;
     }
 
-    /** Looks whether the database's clock was set back, so that nothing waits for an hour to come again; to be called every few seconds. */
-    public void regardTheClock() throws SQLException {
+    /** Makes due what the database's clock, when it was set back, left due long after any retry would be. */
+    private void repairClockSkew() throws SQLException {
         for (OutboxConsumer consumer : consumers.values()) {
             OutboxEndpoint endpoint = consumer.getEndpoint();
             int waiting = table().makeDue(endpoint.getSink(), Duration.ofMillis(endpoint.getMaxBackoff()));

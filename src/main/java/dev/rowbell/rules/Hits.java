@@ -1,8 +1,10 @@
 package dev.rowbell.rules;
 
+import java.sql.SQLException;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
@@ -25,7 +27,7 @@ public final class Hits {
                 .collect(Collectors.groupingBy(alert -> (String) alert.get("rule"), Collectors.counting())));
     }
 
-    synchronized void add(Map<String, Long> hits) {
+    private synchronized void add(Map<String, Long> hits) {
         hits.forEach((rule, count) -> {
             if (NAME.matcher(rule).matches() && (counts.size() < MOST || counts.containsKey(rule))) {
                 counts.merge(rule, count, Long::sum);
@@ -33,8 +35,26 @@ public final class Hits {
         });
     }
 
-    /** What has been added since this was called last. */
-    synchronized Map<String, Long> take() {
+    /** Writes counts to the database. */
+    interface Writer {
+        /** @return the rules whose counts were not written */
+        Set<String> write(Map<String, Long> counts) throws SQLException;
+    }
+
+    /** Hands over what was counted since the last call; what is not written is counted again. */
+    void write(Writer writer) throws SQLException {
+        Map<String, Long> taken = take();
+        if (taken.isEmpty()) {
+            return;
+        }
+        try {
+            taken.keySet().retainAll(writer.write(taken));
+        } finally {
+            add(taken);
+        }
+    }
+
+    private synchronized Map<String, Long> take() {
         Map<String, Long> taken = counts;
         counts = new HashMap<>();
         return taken;

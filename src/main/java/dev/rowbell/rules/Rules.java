@@ -1,10 +1,12 @@
 package dev.rowbell.rules;
 
 import dev.rowbell.error.Errors;
+import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.settings.SettingsException;
 import java.io.IOException;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -16,8 +18,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The rules of one CamelContext: those of {@code rowbell.rules.file} are applied when its database is opened, and all of them looked after until
- * it stops. Safe for many threads.
+ * The rules of one CamelContext: those of {@code rowbell.rules.file} are applied when its database is opened; all of them are compared with their feeds
+ * until it stops. Safe for many threads.
  */
 public final class Rules {
 
@@ -26,14 +28,21 @@ public final class Rules {
     /** Where the rules of the program are unless somebody says otherwise. */
     private static final String SHIPPED = "rules.yaml";
 
+    private static final Duration RELOAD = Duration.ofSeconds(1);
+    private static final Duration REFRESH = Duration.ofSeconds(10);
+    private static final Duration COUNT = Duration.ofSeconds(1);
+
     private final CamelContext context;
     private final Settings settings;
     private final Hits hits = new Hits();
     private volatile List<Problem> problems = List.of();
     private volatile String instead = "";
     private volatile RulesLocation location;
+    /** What the last refresh reported. */
+    private volatile List<String> events = List.of();
+
     private RuleTable table;
-    private Upkeep upkeep;
+    private boolean started;
     /** The content that was applied last and the one that was seen last; null where there was none, empty where there was no file. */
     private Optional<String> applied;
 
@@ -50,14 +59,15 @@ public final class Rules {
     }
 
     /**
-     * Applies the file and starts to look after the rules.
+     * Applies the file and registers the tasks that keep rules up to date.
      *
      * @param opened its schema is up to date
-     * @param chores done every 10 seconds by the same thread, by what to say where one fails
      */
-    public synchronized void start(RuleTable opened, Map<String, Troubles.Step> chores) {
+    public synchronized void start(RuleTable opened, Housekeeping housekeeping) {
         table = opened;
+        started = true;
         problems = List.of();
+        events = List.of();
         applied = null;
         seen = null;
         if (settings.isSet("rowbell.rules.file")) {
@@ -66,22 +76,24 @@ public final class Rules {
             } catch (SQLException e) {
                 LOG.debug("the rules were not applied", e);
             }
+            if (settings.flag("rowbell.rules.reload")) {
+                housekeeping.register("apply the rules", RELOAD, this::reload);
+            }
         }
-        boolean reloads = settings.isSet("rowbell.rules.file") && settings.flag("rowbell.rules.reload");
-        upkeep = new Upkeep(table, hits, reloads ? this::reload : () -> {}, chores);
+        housekeeping.register("compare the rules with their feeds", REFRESH, () -> refresh(opened));
+        housekeeping.registerAlsoAtStop("count how often rules fired", COUNT, () -> hits.write(opened::addHits));
     }
 
-    /** Ends what {@link #start} began. The database is still open. */
-    public void stop() {
-        Upkeep ending;
-        synchronized (this) {
-            ending = upkeep;
-            upkeep = null;
-        }
-        if (ending != null) {
-            // not while this is locked: its thread may wait for the lock
-            ending.stop();
-        }
+    /** The database is about to be closed. */
+    public synchronized void stop() {
+        started = false;
+    }
+
+    private void refresh(RuleTable opened) throws SQLException {
+        List<String> now = opened.refresh();
+        // an event that lasts is logged once
+        now.stream().filter(event -> !events.contains(event)).forEach(event -> LOG.warn("{}", event));
+        events = now;
     }
 
     /** What was wrong with the rules when they were applied last; empty where nothing was. */
@@ -95,7 +107,7 @@ public final class Rules {
     public Map<String, String> broken() throws SQLException {
         RuleTable asked;
         synchronized (this) {
-            asked = upkeep == null ? null : table;
+            asked = started ? table : null;
         }
         return asked == null ? Map.of() : asked.broken();
     }

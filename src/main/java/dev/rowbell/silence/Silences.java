@@ -1,6 +1,7 @@
 package dev.rowbell.silence;
 
 import dev.rowbell.error.Errors;
+import dev.rowbell.housekeeping.Housekeeping;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
@@ -31,6 +32,7 @@ public final class Silences {
     /** The same, while no alert waits. */
     private static final Duration FRESH_WHEN_IDLE = Duration.ofMillis(500);
 
+    private static final Duration TIDY = Duration.ofSeconds(10);
     private static final int DELETED_AT_ONCE = 1000;
 
     private SilenceRepository repository;
@@ -40,9 +42,10 @@ public final class Silences {
     private Map<Long, Long> counts = new HashMap<>();
 
     /** To be called before the other methods. */
-    public synchronized void start(DataSource dataSource) {
+    public synchronized void start(DataSource dataSource, Housekeeping housekeeping) {
         repository = new SilenceRepository(dataSource);
         readAt = System.nanoTime() - FRESH.toNanos();
+        housekeeping.registerAlsoAtStop("count and expire silences and cooldowns", TIDY, this::tidy);
     }
 
     /**
@@ -107,16 +110,13 @@ public final class Silences {
     }
 
     /**
-     * Housekeeping: stores the counts and deletes some cooldowns that are over.
+     * Stores the counts and deletes some cooldowns that are over.
      *
      * @throws DataAccessException where the database fails; the counts are kept for the next call
      */
-    public void tidy() {
+    private void tidy() {
         Map<Long, Long> taken;
         synchronized (this) {
-            if (repository == null) {
-                return;
-            }
             taken = counts;
             counts = new HashMap<>();
         }
@@ -133,16 +133,5 @@ public final class Silences {
 
     private synchronized void restore(Map<Long, Long> taken) {
         taken.forEach((id, count) -> counts.merge(id, count, Long::sum));
-    }
-
-    /** Stores the last counts, unless the database failed before. */
-    public void stop() {
-        try {
-            if (!failed) {
-                tidy();
-            }
-        } catch (DataAccessException e) {
-            LOG.warn("the last alerts that were silenced could not be counted: {}", Errors.inWords(e));
-        }
     }
 }

@@ -213,7 +213,7 @@ class ListenTest {
                 await().atMost(Duration.ofSeconds(20)).until(() -> network.refused() > 8);
             }
             assertEquals(before, threads("listen:"));
-            assertEquals(0, threads("rowbell rules"));
+            assertEquals(0, threads("rowbell housekeeping"));
             await().until(() -> database.count(LISTENERS) == 0);
         }
     }

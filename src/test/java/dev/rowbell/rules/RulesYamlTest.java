@@ -169,7 +169,7 @@ class RulesYamlTest {
                     errors.get(0));
         }
         assertFalse(Thread.getAllStackTraces().keySet().stream()
-                .anyMatch(thread -> thread.getName().equals("rowbell rules")));
+                .anyMatch(thread -> thread.getName().equals("rowbell housekeeping")));
     }
 
     @Test

@@ -1,0 +1,59 @@
+package dev.rowbell.housekeeping;
+
+import dev.rowbell.error.Errors;
+import java.sql.SQLException;
+import java.sql.SQLTransientConnectionException;
+import java.util.HashMap;
+import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Logs a failure once, however often the task is tried again, and however many tasks fail because the database is away. For one thread at a time.
+ */
+final class FailureLog {
+
+    private static final Logger LOG = LoggerFactory.getLogger(FailureLog.class);
+    private static final String AWAY = "the database is away";
+
+    /** By task, why it failed last; without those that succeeded. */
+    private final Map<String, String> failing = new HashMap<>();
+
+    /**
+     * Runs the task and logs its failure. Throws nothing: an Error must not end the thread of the other tasks.
+     *
+     * @param name as a verb, for the log
+     */
+    void run(String name, Task task) {
+        try {
+            task.run();
+            if (AWAY.equals(failing.remove(name)) && !failing.containsValue(AWAY)) {
+                LOG.info("the database is back, housekeeping goes on");
+            }
+        } catch (Throwable e) {
+            String why = isAway(e) ? AWAY : Errors.inWords(e);
+            boolean known = failing.containsValue(why);
+            failing.put(name, why);
+            if (!known) {
+                LOG.warn("housekeeping could not {}, trying again: {}", name, Errors.inWords(e));
+            }
+            LOG.debug("could not {}", name, e);
+        }
+    }
+
+    /** Whether the task failed when it ran last. */
+    boolean isFailing(String name) {
+        return failing.containsKey(name);
+    }
+
+    /** Class 08 and 57P: the connection, the server's shutdown (appendix A of PostgreSQL's manual). */
+    private static boolean isAway(Throwable failure) {
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            String state = cause instanceof SQLException e ? String.valueOf(e.getSQLState()) : "";
+            if (cause instanceof SQLTransientConnectionException || state.startsWith("08") || state.startsWith("57P")) {
+                return true;
+            }
+        }
+        return false;
+    }
+}
