@@ -30,7 +30,7 @@ public final class Main {
     public static void main(String[] args) throws InterruptedException {
         if (args.length > 0) {
             configureLogging("logback-command.xml");
-            int exit = Commands.run(args);
+            int exit = Commands.run(Application::new, args);
             if (exit != 0) {
                 System.exit(exit);
             }

@@ -13,7 +13,7 @@ import dev.rowbell.listen.Listeners;
 import dev.rowbell.outbox.DeadLetterRepository;
 import dev.rowbell.outbox.OutboxComponent;
 import dev.rowbell.rules.Problem;
-import dev.rowbell.rules.RuleTable;
+import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.rules.Rules;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.silence.Silences;
@@ -139,7 +139,7 @@ public final class Rowbell extends ServiceSupport {
                         settings.text("rowbell.feedback.table"),
                         rules::broken,
                         () -> settings.duration("rowbell.health.max-age"));
-                rules.start(new RuleTable(opened.pool()), housekeeping);
+                rules.start(new RuleRepository(opened.pool()), housekeeping);
                 register(opened, lookout);
                 housekeeping.start();
             } catch (RuntimeException e) {

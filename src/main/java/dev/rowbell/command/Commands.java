@@ -5,39 +5,48 @@ import dev.rowbell.settings.SettingsException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.function.Supplier;
 import org.apache.camel.impl.engine.AbstractCamelContext;
+import org.apache.camel.main.Main;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.ScopeType;
 
-/** What the program does besides running: {@code java -jar target/rowbell.jar rules list}. */
+/** The command line of the program: {@code java -jar target/rowbell.jar rules list}. */
 @Command(
         name = "java -jar target/rowbell.jar",
         mixinStandardHelpOptions = true,
+        scope = ScopeType.INHERIT,
         versionProvider = Commands.Version.class,
         synopsisSubcommandLabel = "[COMMAND]",
         description = {
-            "Rowbell watches PostgreSQL tables and rings the right people.",
-            "Without a command it runs, until it is stopped."
+            "Rowbell watches PostgreSQL tables and sends alerts to people and programs.",
+            "Without a command it runs until it is stopped."
         },
         subcommands = {RulesCommands.class, DeliveriesCommands.class})
 public final class Commands {
 
-    /** What was asked about is wrong. */
+    /** The exit code where the thing asked about is wrong. */
     static final int WRONG = 1;
-    /** A setting or an argument is wrong. */
+    /** The exit code where a setting or an argument is wrong. */
     static final int WRONG_SETTING = 2;
 
-    private Commands() {}
+    private final Supplier<Main> camel;
+
+    private Commands(Supplier<Main> camel) {
+        this.camel = camel;
+    }
 
     /**
      * Runs one command.
      *
-     * @return the exit code: 0, 1 where what was asked about is wrong, 2 where a setting or an argument is
+     * @param camel made with the settings of the program, not started
+     * @return the exit code: 0, 1 where the thing asked about is wrong, 2 where a setting or an argument is
      */
-    public static int run(String... arguments) {
-        return new CommandLine(new Commands())
+    public static int run(Supplier<Main> camel, String... arguments) {
+        return new CommandLine(new Commands(camel))
                 .setOut(utf8(System.out))
                 .setErr(utf8(System.err))
                 .setColorScheme(CommandLine.Help.defaultColorScheme(CommandLine.Help.Ansi.OFF))
@@ -49,7 +58,11 @@ public final class Commands {
                 .execute(arguments);
     }
 
-    /** As the log: alerts, names and rows are in any script, whatever the terminal's locale says. */
+    CommandContext open() {
+        return new CommandContext(camel.get());
+    }
+
+    /** Alerts, names and rows are in any script, whatever the locale of the terminal is. */
     private static PrintWriter utf8(PrintStream stream) {
         return new PrintWriter(stream, true, StandardCharsets.UTF_8);
     }

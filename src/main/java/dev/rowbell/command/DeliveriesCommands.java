@@ -1,11 +1,141 @@
 package dev.rowbell.command;
 
+import dev.rowbell.outbox.DeadLetterRepository;
+import dev.rowbell.outbox.DeadLetterRepository.Filter;
+import dev.rowbell.outbox.DeadLetterRepository.Letter;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.BiPredicate;
+import java.util.function.ToLongBiFunction;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ParentCommand;
+import picocli.CommandLine.Spec;
 
-/** The commands about deliveries that were given up. */
-@Command(
-        name = "deliveries",
-        mixinStandardHelpOptions = true,
-        description = "What was given up, and why; send it again or throw it away.",
-        subcommands = {ListDeliveries.class, ShowDelivery.class, RetryDeliveries.class, DiscardDeliveries.class})
-final class DeliveriesCommands {}
+/** The commands about dead letters, each a method. */
+@Command(name = "deliveries", description = "Show the deliveries that were given up, send them again or delete them.")
+final class DeliveriesCommands {
+
+    @ParentCommand
+    private Commands program;
+
+    @Spec
+    private CommandSpec spec;
+
+    @Command(description = "Show the deliveries that were given up, oldest first.")
+    int list(
+            @Mixin DeadLetterFilter filter,
+            @Option(
+                            names = "--limit",
+                            paramLabel = "N",
+                            defaultValue = "100",
+                            description = "The most deliveries; default ${DEFAULT-VALUE}.")
+                    int limit) {
+        try (CommandContext context = program.open()) {
+            List<Letter> letters = new DeadLetterRepository(context.dataSource()).list(filter.filter(), limit);
+            TextTable table = new TextTable(
+                    List.of("number", "sink", "rule", "alert", "attempts", "given up", "last error"),
+                    letters.stream().map(DeliveriesCommands::row).toList());
+            spec.commandLine().getOut().println(letters.isEmpty() ? "no dead letters" : table);
+            return 0;
+        }
+    }
+
+    private static List<String> row(Letter letter) {
+        return List.of(
+                String.valueOf(letter.id()),
+                sink(letter),
+                letter.rule() == null ? "" : letter.rule(),
+                letter.alertId(),
+                String.valueOf(letter.attempts()),
+                letter.died(),
+                letter.lastError());
+    }
+
+    private static String sink(Letter letter) {
+        return letter.sink() == null ? "(routing)" : letter.sink();
+    }
+
+    @Command(description = "Show one delivery that was given up, with its alert.")
+    int show(@Parameters(paramLabel = "NUMBER", description = "As deliveries list shows it.") long number) {
+        try (CommandContext context = program.open()) {
+            Optional<Letter> found = new DeadLetterRepository(context.dataSource()).find(number);
+            if (found.isEmpty()) {
+                return missing(number);
+            }
+            Letter letter = found.get();
+            spec.commandLine()
+                    .getOut()
+                    .printf(
+                            "sink        %s%ngiven up    %s, after %d attempts%nlast error  %s%n%s%n",
+                            sink(letter), letter.died(), letter.attempts(), letter.lastError(), letter.alert());
+            return 0;
+        }
+    }
+
+    /** The dead letters that a command changes: those of the numbers, or those that the options select. */
+    static final class Selection {
+
+        @Parameters(arity = "0..*", paramLabel = "NUMBER", description = "As deliveries list shows them.")
+        private List<Long> numbers = List.of();
+
+        @Mixin
+        private DeadLetterFilter filter;
+
+        @Option(names = "--all", description = "All of them.")
+        private boolean all;
+
+        private boolean isAmbiguous() {
+            return numbers.isEmpty() ? all != filter.isEmpty() : all || !filter.isEmpty();
+        }
+    }
+
+    @Command(description = "Send deliveries that were given up again, with their ids and only to the sink that failed.")
+    int retry(@Mixin Selection selection) {
+        return change("retry", selection, DeadLetterRepository::retry, DeadLetterRepository::retry, "sent again");
+    }
+
+    @Command(description = "Throw deliveries away that were given up.")
+    int discard(@Mixin Selection selection) {
+        return change(
+                "discard", selection, DeadLetterRepository::discard, DeadLetterRepository::discard, "thrown away");
+    }
+
+    private int change(
+            String command,
+            Selection selection,
+            BiPredicate<DeadLetterRepository, Long> changeOne,
+            ToLongBiFunction<DeadLetterRepository, Filter> changeSelected,
+            String done) {
+        if (selection.isAmbiguous()) {
+            throw new ParameterException(
+                    spec.subcommands().get(command),
+                    "say which: numbers, or some of --sink, --rule and --older-than, or --all");
+        }
+        try (CommandContext context = program.open()) {
+            DeadLetterRepository letters = new DeadLetterRepository(context.dataSource());
+            long count = 0;
+            for (long number : selection.numbers) {
+                if (changeOne.test(letters, number)) {
+                    count++;
+                } else {
+                    missing(number);
+                }
+            }
+            if (selection.numbers.isEmpty()) {
+                count = changeSelected.applyAsLong(letters, selection.filter.filter());
+            }
+            spec.commandLine().getOut().println(count + " " + done);
+            return count < selection.numbers.size() ? Commands.WRONG : 0;
+        }
+    }
+
+    private int missing(long number) {
+        spec.commandLine().getErr().println("rowbell: there is no dead letter " + number);
+        return Commands.WRONG;
+    }
+}

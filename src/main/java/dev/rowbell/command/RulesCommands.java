@@ -1,11 +1,127 @@
 package dev.rowbell.command;
 
+import dev.rowbell.rules.RuleRepository;
+import dev.rowbell.rules.RuleState;
+import dev.rowbell.rules.Rules;
+import dev.rowbell.settings.Misspelled;
+import dev.rowbell.settings.SettingsException;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.util.List;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ParentCommand;
+import picocli.CommandLine.Spec;
 
-/** The commands about rules. */
-@Command(
-        name = "rules",
-        mixinStandardHelpOptions = true,
-        description = "What the rules are, what is wrong with them, what they would find.",
-        subcommands = {CheckRules.class, ListRules.class, TestRule.class})
-final class RulesCommands {}
+/** The commands about rules, each a method. */
+@Command(name = "rules", description = "Show the rules, their problems and the rows that they would find.")
+final class RulesCommands {
+
+    @ParentCommand
+    private Commands program;
+
+    @Spec
+    private CommandSpec spec;
+
+    @Command(
+            description = "Show the problems of a file of rules, and change nothing.",
+            footer = "Exit code 0: no problem, 1: there are problems, 2: a setting or an argument is wrong.")
+    int check(
+            @Parameters(
+                            arity = "0..1",
+                            paramLabel = "FILE",
+                            description = "The file; if there is none, that of rowbell.rules.file.")
+                    String file)
+            throws IOException {
+        try (CommandContext context = program.open()) {
+            Rules.Checked checked = new Rules(context.camel(), context.settings())
+                    .check(file, () -> new RuleRepository(context.dataSource()));
+            checked.problems().forEach(out()::println);
+            if (!checked.problems().isEmpty()) {
+                return Commands.WRONG;
+            }
+            out().println(checked.rules() == 1 ? "1 rule, all right" : checked.rules() + " rules, all right");
+            return 0;
+        }
+    }
+
+    @Command(description = "Show each rule with its feed, hits and last failure.")
+    int list() {
+        try (CommandContext context = program.open()) {
+            List<RuleState> rules = new RuleRepository(context.dataSource()).list();
+            TextTable table = new TextTable(
+                    List.of(
+                            "rule",
+                            "feed",
+                            "severity",
+                            "fires",
+                            "delivery",
+                            "state",
+                            "hits",
+                            "last hit",
+                            "last failure"),
+                    rules.stream().map(RulesCommands::row).toList());
+            out().println(rules.isEmpty() ? "no rules" : table);
+            return 0;
+        }
+    }
+
+    private static List<String> row(RuleState rule) {
+        String state = rule.broken() != null ? "broken" : "on";
+        String failure = rule.failure() == null
+                ? ""
+                : rule.failed() == null ? rule.failure() : rule.failed() + " " + rule.failure();
+        return List.of(
+                rule.name(),
+                rule.feed(),
+                rule.severity(),
+                rule.fires(),
+                rule.delivery(),
+                rule.enabled() ? state : "off",
+                String.valueOf(rule.hits()),
+                rule.lastHit() == null ? "" : rule.lastHit(),
+                rule.broken() != null ? rule.broken() : failure);
+    }
+
+    @Command(description = "Show the rows of the feed that meet the condition of a rule now, one as JSON a line.")
+    int test(
+            @Parameters(paramLabel = "NAME", description = "The name of the rule.") String name,
+            @Option(
+                            names = "--limit",
+                            paramLabel = "N",
+                            defaultValue = "100",
+                            description = "The most rows; default ${DEFAULT-VALUE}.")
+                    int limit) {
+        if (limit < 1) {
+            throw new ParameterException(spec.subcommands().get("test"), "--limit: give a whole number of at least 1");
+        }
+        try (CommandContext context = program.open()) {
+            RuleRepository rules = new RuleRepository(context.dataSource());
+            List<String> names = rules.list().stream().map(RuleState::name).toList();
+            if (!names.contains(name)) {
+                String others = names.isEmpty() ? "there are no rules" : "there are " + String.join(", ", names);
+                throw new SettingsException("there is no rule \"%s\"; %s"
+                        .formatted(
+                                name,
+                                new Misspelled(name)
+                                        .nearest(names)
+                                        .map("did you mean %s?"::formatted)
+                                        .orElse(others)));
+            }
+            int rows = rules.test(name, limit, out()::println);
+            out().println("%d %s%s"
+                    .formatted(
+                            rows,
+                            rows == 1 ? "row" : "rows",
+                            rows == limit ? " shown, there may be more: --limit" : ""));
+            return 0;
+        }
+    }
+
+    private PrintWriter out() {
+        return spec.commandLine().getOut();
+    }
+}

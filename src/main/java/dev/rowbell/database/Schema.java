@@ -113,7 +113,7 @@ final class Schema {
                 PreparedStatement statement = connection.prepareStatement("select feed, event from rowbell.refresh()");
                 ResultSet events = statement.executeQuery()) {
             while (events.next()) {
-                LOG.info("feed {} {}", events.getString(1), events.getString(2));
+                LOG.warn("feed {} {}", events.getString(1), events.getString(2));
             }
         }
     }

@@ -10,6 +10,7 @@ import java.util.function.Supplier;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessException;
 
 /**
  * Looks at what waits in the database, for the health checks and the figures. Who asks while somebody has just looked is told what was seen
@@ -72,7 +73,7 @@ public final class Lookout {
                     .map(rule -> "rule \"%s\" is broken and is left out: %s".formatted(rule.getKey(), rule.getValue()))
                     .toList();
             return new Sight("", seen.queues(), broken, seen.notificationQueue());
-        } catch (SQLException e) {
+        } catch (SQLException | DataAccessException e) {
             return new Sight("the database cannot be asked: " + Errors.inWords(e), List.of(), List.of(), 0);
         }
     }

@@ -9,7 +9,7 @@ import java.util.Map;
  * @param line where the rule begins, from 1
  * @param lines where each of its keys stands, from 1
  */
-record FileRule(String name, Map<String, Object> values, int line, Map<String, Integer> lines) {
+public record FileRule(String name, Map<String, Object> values, int line, Map<String, Integer> lines) {
 
     /** @param field null or a key that the file leaves out: where the rule begins */
     int lineOf(String field) {

@@ -1,10 +1,10 @@
 package dev.rowbell.rules;
 
-import java.sql.SQLException;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
@@ -35,20 +35,18 @@ public final class Hits {
         });
     }
 
-    /** Writes counts to the database. */
-    interface Writer {
-        /** @return the rules whose counts were not written */
-        Set<String> write(Map<String, Long> counts) throws SQLException;
-    }
-
-    /** Hands over what was counted since the last call; what is not written is counted again. */
-    void write(Writer writer) throws SQLException {
+    /**
+     * Hands over the counts since the last call.
+     *
+     * @param writer returns the rules whose counts it did not write; they are handed over again
+     */
+    void write(Function<Map<String, Long>, Set<String>> writer) {
         Map<String, Long> taken = take();
         if (taken.isEmpty()) {
             return;
         }
         try {
-            taken.keySet().retainAll(writer.write(taken));
+            taken.keySet().retainAll(writer.apply(taken));
         } finally {
             add(taken);
         }

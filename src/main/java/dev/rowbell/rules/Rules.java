@@ -8,7 +8,6 @@ import java.io.IOException;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -16,18 +15,17 @@ import java.util.function.Supplier;
 import org.apache.camel.CamelContext;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessException;
 
 /**
- * The rules of one CamelContext: those of {@code rowbell.rules.file} are applied when its database is opened; all of them are compared with their feeds
- * until it stops. Safe for many threads.
+ * The rules of one CamelContext. The file {@code rowbell.rules.file} is applied when the database is opened, and again when it changes
+ * if {@code rowbell.rules.reload} is true. Safe for many threads.
  */
 public final class Rules {
 
     private static final Logger LOG = LoggerFactory.getLogger(Rules.class);
     private static final String INSUFFICIENT_PRIVILEGE = "42501";
-    /** Where the rules of the program are unless somebody says otherwise. */
-    private static final String SHIPPED = "rules.yaml";
-
+    private static final String DEFAULT_FILE = "rules.yaml";
     private static final Duration RELOAD = Duration.ofSeconds(1);
     private static final Duration REFRESH = Duration.ofSeconds(10);
     private static final Duration COUNT = Duration.ofSeconds(1);
@@ -36,44 +34,45 @@ public final class Rules {
     private final Settings settings;
     private final Hits hits = new Hits();
     private volatile List<Problem> problems = List.of();
-    private volatile String instead = "";
-    private volatile RulesLocation location;
+    private volatile String fallback = "";
+    /** Null while the database is closed. */
+    private volatile RuleRepository repository;
     /** What the last refresh reported. */
-    private volatile List<String> events = List.of();
+    private List<String> events = List.of();
+    /** The content that was read last and the one that was applied last; null if that failed. */
+    private Content seen;
 
-    private RuleTable table;
-    private boolean started;
-    /** The content that was applied last and the one that was seen last; null where there was none, empty where there was no file. */
-    private Optional<String> applied;
+    private Content applied;
 
-    private Optional<String> seen;
+    /** @param text null where there is no such file */
+    private record Content(String file, String text) {}
 
     public Rules(CamelContext context, Settings settings) {
         this.context = context;
         this.settings = settings;
     }
 
-    /** Reads another resource where rowbell.rules.file is as it is shipped and there is no such file. To be said before the database is opened. */
-    public void insteadOfNone(String uri) {
-        instead = uri;
+    /** Reads this resource if there is no file and rowbell.rules.file has its default. To be called before {@link #start}. */
+    public void fallBackTo(String resource) {
+        fallback = resource;
     }
 
     /**
-     * Applies the file and registers the tasks that keep rules up to date.
+     * Applies the file and registers the tasks that keep the rules up to date.
      *
      * @param opened its schema is up to date
      */
-    public synchronized void start(RuleTable opened, Housekeeping housekeeping) {
-        table = opened;
-        started = true;
+    public synchronized void start(RuleRepository opened, Housekeeping housekeeping) {
+        repository = opened;
         problems = List.of();
         events = List.of();
         applied = null;
         seen = null;
-        if (settings.isSet("rowbell.rules.file")) {
+        if (!file().isEmpty()) {
+            seen = read();
             try {
-                apply(text());
-            } catch (SQLException e) {
+                apply(seen);
+            } catch (DataAccessException e) {
                 LOG.debug("the rules were not applied", e);
             }
             if (settings.flag("rowbell.rules.reload")) {
@@ -84,173 +83,152 @@ public final class Rules {
         housekeeping.registerAlsoAtStop("count how often rules fired", COUNT, () -> hits.write(opened::addHits));
     }
 
-    /** The database is about to be closed. */
-    public synchronized void stop() {
-        started = false;
+    /** The tasks have ended and the database is about to be closed. */
+    public void stop() {
+        repository = null;
     }
 
-    private void refresh(RuleTable opened) throws SQLException {
+    private void refresh(RuleRepository opened) {
         List<String> now = opened.refresh();
         // an event that lasts is logged once
         now.stream().filter(event -> !events.contains(event)).forEach(event -> LOG.warn("{}", event));
         events = now;
     }
 
-    /** What was wrong with the rules when they were applied last; empty where nothing was. */
+    /** The problems of the file when it was read last. */
     public List<Problem> problems() {
         return problems;
     }
 
-    /**
-     * Rules that are left out because they broke after they were made, and why. Asks the database; empty before it is opened and after a stop.
-     */
-    public Map<String, String> broken() throws SQLException {
-        RuleTable asked;
-        synchronized (this) {
-            asked = started ? table : null;
-        }
-        return asked == null ? Map.of() : asked.broken();
+    /** The rules that broke after they were made, each with the reason. Empty before the database is opened and after a stop. */
+    public Map<String, String> broken() {
+        RuleRepository opened = repository;
+        return opened == null ? Map.of() : opened.broken();
     }
 
-    /** To be told what was hit. */
+    /** Counts the alerts of each rule. */
     public Hits hits() {
         return hits;
     }
 
-    /**
-     * What is wrong with a file, by itself and for the database. Changes nothing.
-     *
-     * @param origin whose rules they would be; empty: that is not looked at
-     * @param table asked for when the file is there
-     * @throws SettingsException where there is no such file
-     */
-    public static Checked check(CamelContext context, String uri, String origin, Supplier<RuleTable> table)
-            throws IOException, SQLException {
-        RulesLocation location = new RulesLocation(context, uri);
-        String text = location.text()
-                .orElseThrow(() -> new SettingsException("%s: there is no such file".formatted(location.shown())));
-        RulesFile file = new RulesReader(location.shown()).read(text);
-        return new Checked(
-                file.rules().size(), sorted(file.problems(), table.get().check(origin, file)));
-    }
-
-    /** @param rules how many could be read */
+    /** @param rules the number of readable ones */
     public record Checked(int rules, List<Problem> problems) {}
 
-    /** How many rules there are and where they are from, in the words of the start. */
+    /**
+     * Checks a file against the database and changes nothing.
+     *
+     * @param path null for the file of the settings
+     * @param database opened only if there is such a file
+     * @throws SettingsException where there is no such file
+     */
+    public Checked check(String path, Supplier<RuleRepository> database) throws IOException {
+        if (path == null && file().isEmpty()) {
+            throw new SettingsException("rowbell.rules.file is empty: name the file to check");
+        }
+        RulesLocation checked = new RulesLocation(context, path == null ? file() : path);
+        String text = checked.text()
+                .orElseThrow(() -> new SettingsException("%s: there is no such file".formatted(checked.shown())));
+        RulesFile content = new RulesReader(checked.shown()).read(text);
+        return new Checked(
+                content.rules().size(), content.problemsWith(database.get().check(file(), content)));
+    }
+
+    /** How many rules there are and where they come from, for the start. */
     public synchronized String summary() {
         try {
-            String origin = origin();
-            RuleTable.Enabled enabled = table.enabled(origin);
+            RuleRepository.Enabled enabled = repository.enabled(file());
             List<String> parts = new ArrayList<>();
-            if (!origin.isEmpty()) {
-                boolean missing = applied != null && applied.isEmpty();
-                parts.add("%d from %s%s".formatted(enabled.ofOrigin(), shown(), missing ? ", which is not there" : ""));
+            if (!file().isEmpty()) {
+                boolean missing = applied != null && applied.text() == null;
+                parts.add("%d from %s%s"
+                        .formatted(
+                                enabled.ofOrigin(),
+                                seen == null ? file() : seen.file(),
+                                missing ? ", which is not there" : ""));
             }
             if (enabled.others() > 0) {
-                parts.add("%d %s".formatted(enabled.others(), origin.isEmpty() ? "made by SQL" : "from elsewhere"));
+                parts.add("%d %s".formatted(enabled.others(), file().isEmpty() ? "made by SQL" : "from elsewhere"));
             }
-            List<Problem> wrong = problems;
-            if (!wrong.isEmpty()) {
-                // a rule with two mistakes is one wrong rule
-                parts.add("%d wrong: see above"
-                        .formatted(wrong.stream()
-                                .map(p -> p.rule() == null ? p.line() : p.rule())
-                                .distinct()
-                                .count()));
+            // a rule with two problems is one wrong rule
+            long wrong = problems.stream()
+                    .map(problem -> problem.rule() == null ? problem.line() : problem.rule())
+                    .distinct()
+                    .count();
+            if (wrong > 0) {
+                parts.add("%d wrong: see above".formatted(wrong));
             }
             return parts.isEmpty()
                     ? "none: set rowbell.rules.file, or write to rowbell.rule"
                     : String.join(", ", parts);
-        } catch (SQLException e) {
+        } catch (DataAccessException e) {
             return "could not be counted: " + Errors.inWords(e);
         }
     }
 
-    /** The file as people write it; the database has the rules that it made under this name. Empty where there is none. */
-    private String origin() {
+    /** The file of the settings, which is also the origin of its rules in the database. Empty if there is none. */
+    private String file() {
         return settings.text("rowbell.rules.file").replaceFirst("^file:", "");
     }
 
-    private String shown() {
-        return location == null ? "" : location.shown();
-    }
-
-    /** Empty where there is no such file; what cannot be read is a problem, and null. */
-    private Optional<String> text() {
-        String setting = origin();
+    /** Null if the file cannot be read, which is then a problem. */
+    private Content read() {
         try {
-            location = new RulesLocation(context, setting);
+            RulesLocation location = new RulesLocation(context, file());
             Optional<String> text = location.text();
-            if (text.isEmpty() && !instead.isEmpty() && setting.equals(SHIPPED)) {
-                location = new RulesLocation(context, instead);
+            if (text.isEmpty() && !fallback.isEmpty() && file().equals(DEFAULT_FILE)) {
+                location = new RulesLocation(context, fallback);
                 text = location.text();
             }
-            return text;
+            return new Content(location.shown(), text.orElse(null));
         } catch (IOException e) {
-            report(List.of(new Problem(shown(), 0, null, null, "cannot be read: " + Errors.inWords(e), "")));
+            report(List.of(new Problem(file(), 0, null, null, "cannot be read: " + Errors.inWords(e), "")));
             return null;
         }
     }
 
-    /** Only what has stayed the same for a second is applied: a file may be seen while it is half written. */
-    private synchronized void reload() throws SQLException {
-        Optional<String> now = text();
-        if (now == null || now.equals(applied)) {
-            seen = now;
-        } else if (!now.equals(seen)) {
-            seen = now;
-        } else {
-            apply(now);
-            if (now.isPresent()) {
+    /** Applies only a content that stayed the same for a second: a file may be seen while it is half written. */
+    private synchronized void reload() {
+        Content before = seen;
+        seen = read();
+        if (seen != null && seen.equals(before) && !seen.equals(applied)) {
+            apply(seen);
+            if (seen.text() != null) {
                 LOG.info("rules: {}", summary());
             }
         }
     }
 
-    private void apply(Optional<String> text) throws SQLException {
-        String origin = origin();
-        if (text == null) {
+    /** @param content null: the file cannot be read, and nothing is changed */
+    private void apply(Content content) {
+        if (content == null) {
             return;
-        }
-        if (text.isEmpty()) {
-            applied = text;
+        } else if (content.text() == null) {
             LOG.warn(
-                    "rowbell.rules.file={}: there is no such file; the rules in the database stay as they are", origin);
+                    "rowbell.rules.file={}: there is no such file; the rules in the database stay as they are", file());
             problems = List.of();
-            return;
+        } else {
+            RulesFile rules = new RulesReader(content.file()).read(content.text());
+            try {
+                // the origin is the setting, so that the rules stay the same when their file replaces the fallback
+                report(rules.problemsWith(rules.readable() ? repository.apply(file(), rules) : List.of()));
+            } catch (DataAccessException e) {
+                boolean forbidden = e.getRootCause() instanceof SQLException cause
+                        && INSUFFICIENT_PRIVILEGE.equals(cause.getSQLState());
+                String hint = forbidden
+                        ? "grant rowbell_admin to rowbell.jdbc.user, or set rowbell.rules.file to nothing"
+                        : "";
+                report(rules.problemsWith(List.of(new Problem(
+                        content.file(), 0, null, null, "could not be applied: " + Errors.inWords(e), hint))));
+                throw e;
+            }
         }
-        RulesFile file = new RulesReader(shown()).read(text.get());
-        try {
-            // where the file moved from the jar to the directory, its rules stay the same
-            report(sorted(file.problems(), file.readable() ? table.apply(origin, file) : List.of()));
-            applied = text;
-        } catch (SQLException e) {
-            List<Problem> unapplied = new ArrayList<>(file.problems());
-            unapplied.add(new Problem(
-                    shown(),
-                    0,
-                    null,
-                    null,
-                    "could not be applied: " + Errors.inWords(e),
-                    INSUFFICIENT_PRIVILEGE.equals(e.getSQLState())
-                            ? "grant rowbell_admin to rowbell.jdbc.user, or set rowbell.rules.file to nothing"
-                            : ""));
-            report(unapplied);
-            throw e;
-        }
+        applied = content;
     }
 
+    /** Logs the new problems only. */
     private void report(List<Problem> found) {
         List<Problem> before = problems;
         problems = found;
         found.stream().filter(problem -> !before.contains(problem)).forEach(problem -> LOG.error("{}", problem));
-    }
-
-    private static List<Problem> sorted(List<Problem> some, List<Problem> others) {
-        List<Problem> all = new ArrayList<>(some);
-        all.addAll(others);
-        all.sort(Comparator.comparingInt(Problem::line));
-        return List.copyOf(all);
     }
 }

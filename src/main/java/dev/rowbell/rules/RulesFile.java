@@ -1,17 +1,19 @@
 package dev.rowbell.rules;
 
+import java.util.Comparator;
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
- * What a file says, and what is wrong with how it says it. Whether a condition or a feed is right is for the database to say.
+ * The content of a file of rules, and the problems of its form. Whether a condition or a feed is right, the database knows.
  *
  * @param file as people write it
- * @param readable false where it is no YAML or has no list of rules: it says nothing then, not even that there are no rules
- * @param rules what can be read, each name once
- * @param unread the names of rules that cannot be read: what they were before stays
- * @param nameless whether one cannot be read that has no name, and so may be any
+ * @param readable false where it is no YAML or has no list of rules; it is then not applied, not even as an empty list
+ * @param rules the readable rules, each name once
+ * @param unread the names of the rules that cannot be read
+ * @param nameless whether an unreadable rule has no name, so that it may be any
  */
-record RulesFile(
+public record RulesFile(
         String file,
         boolean readable,
         List<FileRule> rules,
@@ -19,7 +21,7 @@ record RulesFile(
         boolean nameless,
         List<Problem> problems) {
 
-    /** What the database says about one of its rules, with the line that it is about. */
+    /** A problem that the database found in one of its rules, with the line of the file. */
     Problem problem(String rule, String field, String text, String hint) {
         int line = rules.stream()
                 .filter(r -> r.name().equals(rule))
@@ -27,5 +29,12 @@ record RulesFile(
                 .findFirst()
                 .orElse(0);
         return new Problem(file, line, rule, field, text, hint == null ? "" : hint);
+    }
+
+    /** Its own problems and others, ordered by line. */
+    List<Problem> problemsWith(List<Problem> others) {
+        return Stream.concat(problems.stream(), others.stream())
+                .sorted(Comparator.comparingInt(Problem::line))
+                .toList();
     }
 }

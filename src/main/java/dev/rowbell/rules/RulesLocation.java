@@ -11,7 +11,7 @@ import org.apache.camel.spi.Resource;
 import org.apache.camel.support.PluginHelper;
 
 /**
- * The file of the rules: a path such as {@code rules.yaml}, or with the prefix {@code file:} or {@code classpath:}.
+ * The place of a file of rules: a path such as {@code rules.yaml}, or with the prefix {@code file:} or {@code classpath:}.
  *
  * @param path never empty
  */
@@ -22,17 +22,14 @@ record RulesLocation(CamelContext context, String path) {
         return path.replaceFirst("^file:", "");
     }
 
-    private String uri() {
-        return path.startsWith("classpath:") ? path : "file:" + shown();
-    }
-
     /**
-     * The whole of it; empty where there is no such file.
+     * The whole content; empty where there is no such file.
      *
      * @throws IOException where it cannot be read, or is not UTF-8
      */
     Optional<String> text() throws IOException {
-        Resource resource = PluginHelper.getResourceLoader(context).resolveResource(uri());
+        String uri = path.startsWith("classpath:") ? path : "file:" + shown();
+        Resource resource = PluginHelper.getResourceLoader(context).resolveResource(uri);
         if (!resource.exists()) {
             return Optional.empty();
         }

@@ -4,6 +4,7 @@ import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.Application;
 import dev.rowbell.command.Commands;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
@@ -47,7 +48,7 @@ class DeadLetterTest {
         try (PrintStream both = new PrintStream(said, true, StandardCharsets.UTF_8)) {
             System.setOut(both);
             System.setErr(both);
-            int ended = Commands.run(arguments);
+            int ended = Commands.run(Application::new, arguments);
             assertEquals(exit, ended, () -> said.toString(StandardCharsets.UTF_8));
         } finally {
             System.setOut(out);

@@ -3,12 +3,12 @@ package dev.rowbell.command;
 import dev.rowbell.outbox.DeadLetterRepository;
 import java.time.Duration;
 import org.apache.camel.util.TimeUtils;
-import picocli.CommandLine;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
 
-/** Which dead letters a command is about. */
-final class Which {
+/** The options that select dead letters. */
+final class DeadLetterFilter {
 
     @Option(names = "--sink", paramLabel = "NAME", description = "Of this sink.")
     private String sink;
@@ -20,14 +20,15 @@ final class Which {
             names = "--older-than",
             paramLabel = "DURATION",
             converter = Age.class,
-            description = "That were given up so long ago: 30m, 12h, 7d.")
+            description = "Given up longer ago than this: 30m, 12h, 7d.")
     private Duration olderThan;
 
     DeadLetterRepository.Filter filter() {
         return new DeadLetterRepository.Filter(sink, rule, olderThan);
     }
 
-    boolean isAny() {
+    /** Whether no option is given. */
+    boolean isEmpty() {
         return sink == null && rule == null && olderThan == null;
     }
 
@@ -38,7 +39,7 @@ final class Which {
             try {
                 return TimeUtils.toDuration(value);
             } catch (RuntimeException e) {
-                throw new CommandLine.TypeConversionException("give a duration such as 30m, 12h or 7d");
+                throw new TypeConversionException("give a duration such as 30m, 12h or 7d");
             }
         }
     }

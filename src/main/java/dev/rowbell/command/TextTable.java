@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
-/** Text in columns, as wide as what is in them. A line end in a cell becomes a blank. */
-record Table(List<String> heads, List<List<String>> rows) {
+/** Text in columns, each as wide as its widest cell. Control characters of a cell become a blank. */
+record TextTable(List<String> heads, List<List<String>> rows) {
 
     @Override
     public String toString() {
