@@ -114,6 +114,7 @@ class ListenTest {
         }
     }
 
+    @Tag("scaled")
     @Test
     void theListenerComesBackEveryTimeAndHearsEverythingOnce() {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {

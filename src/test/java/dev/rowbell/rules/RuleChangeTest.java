@@ -21,9 +21,11 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Rules change while a feed is written to. {@code -Drowbell.seconds} says for how long. */
+@Tag("scaled")
 class RuleChangeTest {
 
     private static final int WRITERS = 8;

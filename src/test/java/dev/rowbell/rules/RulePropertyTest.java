@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Collectors;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.postgresql.PGConnection;
 import org.postgresql.PGNotification;
@@ -23,6 +24,7 @@ import org.postgresql.PGNotification;
  * Random tables, rules and histories: the alerts must be those of a naive evaluation of the same rules, row by row, over what a plain row
  * trigger saw. {@code -Drowbell.cases} says how many histories, {@code -Drowbell.seed} repeats them.
  */
+@Tag("scaled")
 class RulePropertyTest {
 
     private static final int CASES = Integer.getInteger("rowbell.cases", 120);

@@ -30,6 +30,7 @@ import java.util.stream.Stream;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -381,6 +382,7 @@ class SinkFaultTest {
         }
     }
 
+    @Tag("scaled")
     @Test
     void aDeadSinkWithALongQueueSlowsTheOthersDownByLessThanTwo() throws IOException {
         int waiting = Integer.getInteger("rowbell.waiting", 20_000);
