@@ -1,0 +1,99 @@
+package dev.rowbell.outbox;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.rowbell.error.Backoff;
+import java.time.Duration;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+class CircuitTest {
+
+    private static final Duration FIRST = Duration.ofSeconds(10);
+    private static final Duration MOST = Duration.ofMinutes(1);
+
+    private final Circuit circuit = new Circuit(3, new Backoff(FIRST, MOST));
+    /** Close to an overflow, as nanoTime may be. */
+    private long now = Long.MAX_VALUE - FIRST.toNanos();
+
+    private void pass(Duration time) {
+        now += time.toNanos();
+    }
+
+    private void fail(int times) {
+        for (int i = 0; i < times; i++) {
+            circuit.failed(now, Duration.ZERO, "connection refused");
+        }
+    }
+
+    private void assertWaits(Duration least, Duration most) {
+        Duration away = circuit.away(now);
+        assertTrue(away.compareTo(least) >= 0 && away.compareTo(most) <= 0, away.toString());
+    }
+
+    @Test
+    void itOpensAfterSoManyFailuresInARow() {
+        fail(2);
+        assertFalse(circuit.isOpen());
+        assertEquals(Duration.ZERO, circuit.away(now));
+        assertEquals(Optional.empty(), circuit.openedBy());
+        assertEquals(3, circuit.failed(now, Duration.ZERO, "no route"));
+        assertTrue(circuit.isOpen());
+        assertEquals(Optional.of("no route"), circuit.openedBy());
+    }
+
+    @Test
+    void aSuccessInBetweenStartsTheCountAnew() {
+        fail(2);
+        assertTrue(circuit.succeeded());
+        assertFalse(circuit.succeeded());
+        fail(2);
+        assertFalse(circuit.isOpen());
+    }
+
+    @Test
+    void whileItIsOpenOneThreadProbesOnceABackoff() {
+        fail(3);
+        assertWaits(Duration.ofSeconds(8), Duration.ofSeconds(12));
+        pass(Duration.ofSeconds(12));
+        assertEquals(Duration.ZERO, circuit.away(now), "the thread that probes");
+        assertEquals(FIRST, circuit.away(now), "any other");
+        circuit.failed(now, Duration.ZERO, "still away");
+        circuit.probed();
+        // the second backoff
+        assertWaits(Duration.ofSeconds(16), Duration.ofSeconds(24));
+        assertEquals(Optional.of("still away"), circuit.openedBy());
+    }
+
+    @Test
+    void aProbeThatFoundNothingToTryLeavesItsTurnToTheNext() {
+        fail(3);
+        pass(Duration.ofSeconds(12));
+        assertEquals(Duration.ZERO, circuit.away(now));
+        circuit.probed();
+        assertEquals(Duration.ZERO, circuit.away(now));
+    }
+
+    @Test
+    void aProbeThatSucceedsClosesItForAll() {
+        fail(20);
+        pass(Duration.ofMinutes(2));
+        assertEquals(Duration.ZERO, circuit.away(now));
+        assertTrue(circuit.succeeded());
+        circuit.probed();
+        assertFalse(circuit.isOpen());
+        assertEquals(Optional.empty(), circuit.openedBy());
+        assertEquals(Duration.ZERO, circuit.away(now));
+        assertEquals(Duration.ZERO, circuit.away(now));
+    }
+
+    @Test
+    void theWaitBetweenProbesHasALimitAndTheReceiverMayAskForMore() {
+        fail(50);
+        assertWaits(MOST.multipliedBy(8).dividedBy(10), MOST.multipliedBy(12).dividedBy(10));
+        circuit.failed(now, Duration.ofHours(1), "come back in an hour");
+        assertWaits(Duration.ofHours(1), Duration.ofHours(1));
+    }
+}
