@@ -3,7 +3,7 @@ package dev.rowbell;
 import org.apache.camel.CamelContext;
 import org.apache.camel.main.Main;
 
-/** Camel as a program of Rowbell sets it up: with the {@code application.properties} of the current directory, or the one in the jar. */
+/** Camel with the {@code application.properties} of the current directory, or else the one in the jar. */
 public final class Application extends Main {
 
     public Application() {
@@ -16,7 +16,7 @@ public final class Application extends Main {
     @Override
     protected CamelContext createCamelContext() {
         CamelContext context = super.createCamelContext();
-        // where plugins are looked for; Maven's exec:java has them in a class loader of its own
+        // the class loader that finds plugins; Maven's exec:java has one of its own
         context.setApplicationContextClassLoader(Application.class.getClassLoader());
         return context;
     }

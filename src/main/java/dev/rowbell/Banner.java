@@ -13,7 +13,7 @@ import org.apache.camel.CamelContext;
 import org.apache.camel.model.ModelCamelContext;
 import org.apache.camel.model.RouteDefinition;
 
-/** What a person sees when Rowbell is up: where to look and what to change. */
+/** The text that the program prints when it has started: where to look and what to change. */
 final class Banner {
 
     private static final Pattern SWITCH = Pattern.compile("\\{\\{" + RowbellPlugin.CONFIGURED + ":(.+)}}");
@@ -68,10 +68,10 @@ final class Banner {
                 : "on";
     }
 
-    /** Of an address what is no secret; of a key that Rowbell does not know, nothing. */
+    /** An address without its secrets; empty for a key that Rowbell does not know. */
     private static String shown(String key, String value) {
         if (value.matches("https?://.*")) {
-            return ": " + Errors.inWords(new IllegalArgumentException(value)).replaceFirst("^\\w+: ", "");
+            return ": " + Errors.withoutSecrets(value);
         }
         return key.equals("rowbell.file.dir") || key.equals("rowbell.mail.host") ? ": " + value : "";
     }

@@ -14,7 +14,7 @@ import org.apache.camel.CamelContext;
 import org.apache.camel.support.PluginHelper;
 import org.apache.camel.support.ResourceHelper;
 
-/** The feed of the article, with two pretended systems that write into it. For the embedded PostgreSQL alone. */
+/** The demo feed and two routes that write to it as if they were two systems. For the embedded PostgreSQL only. */
 final class Demo {
 
     private Demo() {}
@@ -24,7 +24,7 @@ final class Demo {
                 && (!settings.isSet("rowbell.demo") || settings.flag("rowbell.demo"));
     }
 
-    /** To be called before the database is opened: the rules of the demo need its feed. */
+    /** To be called before the database is opened, because the rules of the demo need its feed. */
     static void addTo(CamelContext context) throws Exception {
         Rowbell rowbell = Rowbell.of(context);
         rowbell.prepare(Demo::createFeed);
@@ -41,7 +41,9 @@ final class Demo {
             statement.execute(new String(sql.readAllBytes(), StandardCharsets.UTF_8));
         } catch (IOException | SQLException e) {
             throw new SettingsException(
-                    "the demo's feed could not be made, rowbell.demo=false goes without it: " + Errors.inWords(e), e);
+                    "the feed of the demo could not be created (rowbell.demo=false starts without it): "
+                            + Errors.inWords(e),
+                    e);
         }
     }
 }

@@ -15,8 +15,8 @@ import org.apache.camel.CamelContext;
 import org.slf4j.LoggerFactory;
 
 /**
- * The program. It reads {@code application.properties}, {@code rules.yaml} and {@code routes/} of the current directory, and those in the
- * jar where there are none. With arguments it is a command, which runs and ends. Exit code 2: a setting is wrong, and one line says which.
+ * The program. It reads {@code application.properties}, {@code rules.yaml} and {@code routes/} of the current directory, or else those in
+ * the jar. With arguments it runs one command. Exit code 2: a setting is wrong, and one line says which.
  */
 public final class Main {
 
@@ -49,7 +49,7 @@ public final class Main {
         main.stopped.await();
     }
 
-    /** Before the first logger. An application that embeds the jar has its own configuration, as has who names one. */
+    /** To be called before the first logger. A configuration that the user names takes precedence. */
     private static void configureLogging(String file) {
         if (System.getProperty("logback.configurationFile") == null) {
             System.setProperty("logback.configurationFile", "dev/rowbell/" + file);
@@ -75,21 +75,21 @@ public final class Main {
         if (demo) {
             Demo.addTo(context);
         }
-        // before Camel starts, which would say in many lines what one says here
+        // before Camel starts, which would report a wrong setting in many lines instead of one
         rowbell.database();
         if (rowbell.settings().flag("rowbell.health.enabled")) {
-            aPortToBeSeenAt(rowbell.settings());
+            requireFreePort(rowbell.settings());
         }
         camel.start();
         System.out.println(Banner.of(context, demo));
     }
 
-    /** Camel would say it in a stack trace. */
-    private static void aPortToBeSeenAt(Settings settings) {
+    /** Camel would report a port in use by a stack trace. */
+    private static void requireFreePort(Settings settings) {
         String host = settings.text("rowbell.health.host");
         int port = settings.number("rowbell.health.port", 1);
         try (ServerSocket free = new ServerSocket(port, 1, InetAddress.getByName(host))) {
-            LoggerFactory.getLogger(Main.class).debug("health and figures at {}:{}", host, free.getLocalPort());
+            LoggerFactory.getLogger(Main.class).debug("health and metrics at {}:{}", host, free.getLocalPort());
         } catch (IOException e) {
             throw new SettingsException(
                     "rowbell.health.port=%d: %s cannot listen there (%s): give another port, or set rowbell.health.enabled=false"
@@ -101,7 +101,7 @@ public final class Main {
     private synchronized void stop() {
         camel.stop();
         if (camel.getCamelContext() != null) {
-            // where the context never started, its services have not been stopped with it
+            // a context that never started does not stop its services
             Rowbell.of(camel.getCamelContext()).stop();
         }
         stopped.countDown();

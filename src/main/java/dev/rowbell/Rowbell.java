@@ -3,16 +3,13 @@ package dev.rowbell;
 import dev.rowbell.alert.AlertReader;
 import dev.rowbell.database.Compaction;
 import dev.rowbell.database.Database;
-import dev.rowbell.database.DatabaseAwayException;
 import dev.rowbell.feedback.Doorbell;
 import dev.rowbell.health.Figures;
 import dev.rowbell.health.Lookout;
-import dev.rowbell.health.ReadyCheck;
 import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.listen.Listeners;
 import dev.rowbell.outbox.DeadLetterRepository;
 import dev.rowbell.outbox.OutboxComponent;
-import dev.rowbell.rules.Problem;
 import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.rules.Rules;
 import dev.rowbell.settings.Settings;
@@ -20,12 +17,9 @@ import dev.rowbell.silence.Silences;
 import dev.rowbell.sink.Webhook;
 import java.time.Clock;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
-import java.util.function.Function;
-import java.util.stream.Stream;
 import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.health.HealthCheckRegistry;
@@ -35,8 +29,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What the routes of one CamelContext share. Made when it is first used: a context that has the jar and none of its routes opens no
- * connection. Safe for many threads.
+ * The parts of Rowbell that the routes of one CamelContext share, and how they fit together. A context that has the jar and none of its
+ * routes opens no connection. Safe for many threads.
  */
 public final class Rowbell extends ServiceSupport {
 
@@ -44,14 +38,10 @@ public final class Rowbell extends ServiceSupport {
     public static final String DATA_SOURCE = "rowbell";
 
     private static final Logger LOG = LoggerFactory.getLogger(Rowbell.class);
-    /** Rows that one statement removes at most, so that nobody notices. */
+    /** The most rows that one statement removes, so that it is short. */
     private static final int EXPIRED_AT_ONCE = 1000;
     /** Between two runs of a task of housekeeping. */
-    private static final Duration KEEP = Duration.ofSeconds(10);
-    /** Between two tries to open the database. */
-    private static final Duration RETRY = Duration.ofMillis(500);
-    /** Without a listener for less than this is a reconnect. */
-    private static final Duration GONE = Duration.ofSeconds(30);
+    private static final Duration INTERVAL = Duration.ofSeconds(10);
 
     private final CamelContext context;
     private final Settings settings;
@@ -62,11 +52,10 @@ public final class Rowbell extends ServiceSupport {
     private final Silences silences = new Silences();
     private final Listeners listeners = new Listeners();
     private final Figures figures;
-    private Consumer<Database> preparation = opened -> {};
+    private final LazyDatabase database;
+    private volatile Consumer<Database> preparation = opened -> {};
     private volatile String source;
     private volatile Lookout lookout;
-    private volatile Database database;
-    private boolean closed;
 
     Rowbell(CamelContext context) {
         this.context = context;
@@ -74,6 +63,7 @@ public final class Rowbell extends ServiceSupport {
         alerts = new AlertReader(this::source, Clock.systemUTC());
         rules = new Rules(context, settings);
         figures = new Figures(context, Clock.systemUTC());
+        database = new LazyDatabase(settings, this::checkSettings, this::opened);
     }
 
     public static Rowbell of(CamelContext context) {
@@ -112,43 +102,38 @@ public final class Rowbell extends ServiceSupport {
         return figures;
     }
 
-    /** What to do in the database when it is opened, before the rules are applied. */
-    synchronized void prepare(Consumer<Database> preparation) {
+    /** Runs in the database when it was opened, before the rules are applied. */
+    void prepare(Consumer<Database> preparation) {
         this.preparation = preparation;
     }
 
     /**
-     * The database, opened and brought to the current schema by the first call, which also applies the rules. Rules that are wrong are
-     * logged and keep nobody from starting.
+     * The database, opened and brought to the current schema by the first call, which also applies the rules. Wrong rules are logged and
+     * do not prevent the start.
      *
      * @throws SettingsException where that is not possible
      */
-    public synchronized Database database() {
-        if (closed) {
-            throw new IllegalStateException("Rowbell has been stopped");
-        }
-        if (database == null) {
-            settings.check();
-            Webhook.keys(settings.text("rowbell.http.secret"));
-            settings.misspelled(System.getenv()).forEach(LOG::warn);
-            Database opened = open();
-            try {
-                preparation.accept(opened);
-                lookout = new Lookout(
-                        opened.pool(),
-                        settings.text("rowbell.feedback.table"),
-                        rules::broken,
-                        () -> settings.duration("rowbell.health.max-age"));
-                rules.start(new RuleRepository(opened.pool()), housekeeping);
-                register(opened, lookout);
-                housekeeping.start();
-            } catch (RuntimeException e) {
-                opened.close();
-                throw e;
-            }
-            database = opened;
-        }
-        return database;
+    public Database database() {
+        Database opened = database.ifOpen();
+        return opened == null ? database.get() : opened;
+    }
+
+    private void checkSettings() {
+        settings.check();
+        Webhook.keys(settings.text("rowbell.http.secret"));
+        settings.misspelled(System.getenv()).forEach(LOG::warn);
+    }
+
+    private void opened(Database opened) {
+        preparation.accept(opened);
+        lookout = new Lookout(
+                opened.pool(),
+                settings.text("rowbell.feedback.table"),
+                rules::broken,
+                () -> settings.duration("rowbell.health.max-age"));
+        rules.start(new RuleRepository(opened.pool()), housekeeping);
+        register(opened, lookout);
+        housekeeping.start();
     }
 
     /** The application's own where it has one, with the schema brought up to date by the first call. */
@@ -157,51 +142,18 @@ public final class Rowbell extends ServiceSupport {
         return CamelContextHelper.mandatoryLookup(context, DATA_SOURCE, DataSource.class);
     }
 
-    /** Whether there is a connection to the database now: where there is none, who wants one may wait for long. */
+    /** Whether a connection to the database works now. If none does, the next user may have to wait for long. */
     public boolean isConnected() {
-        Database opened = database;
-        return opened != null && opened.isConnected();
+        return database.isConnected();
     }
 
-    /** A connection was lost, so those that lie idle may be too. Opens no database. */
-    public void distrust() {
+    /** A connection was lost, so the idle ones may be too. Opens no database. */
+    void invalidateConnections() {
         doorbell.forget();
         outbox().ifPresent(OutboxComponent::distrust);
-        Database opened = database;
+        Database opened = database.ifOpen();
         if (opened != null) {
             opened.distrust();
-        }
-    }
-
-    /** Waits for a server that is down, with this unlocked, so that a stop ends it. */
-    private Database open() {
-        long patience =
-                System.nanoTime() + settings.duration("rowbell.jdbc.wait").toNanos();
-        boolean said = false;
-        while (true) {
-            try {
-                return Database.open(settings);
-            } catch (DatabaseAwayException e) {
-                if (System.nanoTime() - patience > 0) {
-                    throw e;
-                }
-                if (!said) {
-                    LOG.warn(
-                            "{}; trying again for {} (rowbell.jdbc.wait)",
-                            e.getMessage(),
-                            settings.text("rowbell.jdbc.wait"));
-                    said = true;
-                }
-                try {
-                    wait(RETRY.toMillis());
-                } catch (InterruptedException interrupted) {
-                    Thread.currentThread().interrupt();
-                    throw e;
-                }
-                if (closed) {
-                    throw new IllegalStateException("Rowbell has been stopped", e);
-                }
-            }
         }
     }
 
@@ -210,15 +162,15 @@ public final class Rowbell extends ServiceSupport {
         Compaction compaction = new Compaction(opened.pool());
         housekeeping.register(
                 "remove old dead letters",
-                KEEP,
+                INTERVAL,
                 () -> letters.deleteExpired(settings.duration("rowbell.dead-letter.keep"), EXPIRED_AT_ONCE));
-        housekeeping.register("make empty queues smaller", KEEP, compaction::run);
+        housekeeping.register("make empty queues smaller", INTERVAL, compaction::run);
         housekeeping.register(
-                "measure the queues", KEEP, () -> figures.seen(looking.look(), circuits(), listeners.state()));
+                "measure the queues", INTERVAL, () -> figures.seen(looking.look(), circuits(), listeners.state()));
     }
 
-    /** What alerts would have to wait for, done while none is there. */
-    void atLeisure() {
+    /** Work that alerts would wait for, done while there are none. */
+    void whenIdle() {
         silences.refreshWhenIdle();
         outbox().ifPresent(OutboxComponent::prepare);
     }
@@ -233,37 +185,7 @@ public final class Rowbell extends ServiceSupport {
         return Optional.ofNullable(context.hasComponent("outbox")).map(OutboxComponent.class::cast);
     }
 
-    /** Down is what somebody has to do something about; each with its reasons in words. */
-    private void register(HealthCheckRegistry checks) {
-        checks.register(new ReadyCheck(
-                "rowbell-database", () -> seen(sight -> sight.away().isEmpty() ? List.of() : List.of(sight.away()))));
-        checks.register(new ReadyCheck(
-                "rowbell-rules",
-                () -> Stream.concat(
-                                rules.problems().stream().map(Problem::toString),
-                                seen(Lookout.Sight::brokenRules).stream())
-                        .toList()));
-        checks.register(new ReadyCheck("rowbell-queues", () -> {
-            Lookout looking = lookout;
-            return looking == null ? List.of() : looking.late();
-        }));
-        checks.register(new ReadyCheck("rowbell-listener", () -> listeners.goneLongerThan(GONE)));
-        checks.register(new ReadyCheck(
-                "rowbell-sinks",
-                () -> circuits().entrySet().stream()
-                        .filter(sink -> sink.getValue().isPresent())
-                        .map(sink -> "sink %s fails, and its queue waits: %s"
-                                .formatted(sink.getKey(), sink.getValue().get()))
-                        .toList()));
-    }
-
-    /** Before the database is opened, and after a stop, there is nothing to be seen. */
-    private List<String> seen(Function<Lookout.Sight, List<String>> asked) {
-        Lookout looking = lookout;
-        return looking == null ? List.of() : asked.apply(looking.look());
-    }
-
-    /** Asked for each alert, and so kept: finding a setting takes as long as routing the alert. */
+    /** Cached, because each alert needs it and resolving a setting takes as long as routing an alert. */
     private String source() {
         String known = source;
         if (known == null) {
@@ -275,26 +197,21 @@ public final class Rowbell extends ServiceSupport {
     }
 
     @Override
-    protected synchronized void doStart() {
-        closed = false;
+    protected void doStart() {
         source = null;
+        database.start();
         HealthCheckRegistry checks = HealthCheckRegistry.get(context);
         if (checks != null) {
-            register(checks);
+            new HealthChecks(rules, listeners, () -> lookout, this::circuits).register(checks);
         }
     }
 
-    /** Closes the database for good: what still runs shall not open it again. */
     @Override
-    protected synchronized void doStop() {
-        closed = true;
-        notifyAll();
-        if (database != null) {
+    protected void doStop() {
+        database.stop(() -> {
             housekeeping.stop(isConnected());
             rules.stop();
             lookout = null;
-            database.close();
-            database = null;
-        }
+        });
     }
 }

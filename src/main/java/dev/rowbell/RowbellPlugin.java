@@ -26,13 +26,12 @@ import org.apache.camel.support.CamelContextHelper;
 import org.apache.camel.util.function.Suppliers;
 
 /**
- * Found by ServiceLoader while a CamelContext is built: any context that has the jar can run Rowbell's routes, with nothing to configure.
- * Binds what routes refer to by name. A bean of the same name that is there before stays, {@code rowbell} among them: an application's own
- * DataSource.
+ * Sets up Rowbell in a CamelContext that has the jar on its class path; ServiceLoader finds it. It binds the beans that routes refer to by
+ * name. A bean of the application with the same name stays: {@code rowbell} may be its own DataSource.
  */
 public final class RowbellPlugin implements ContextServicePlugin {
 
-    /** {@code {{configured:KEY}}} is true where the key is set to something. */
+    /** {@code {{configured:KEY}}} is true if the value of the key is not empty. */
     static final String CONFIGURED = "configured";
 
     @Override
@@ -51,9 +50,9 @@ public final class RowbellPlugin implements ContextServicePlugin {
     }
 
     private static void addFunctions(PropertiesComponent properties, Settings settings) {
-        // a sink is off until its key is set to something
+        // a sink is off while its key is empty
         properties.addPropertiesFunction(new SettingFunction(CONFIGURED, key -> String.valueOf(settings.isSet(key))));
-        // for the endpoint options that know no 15s
+        // for endpoint options that accept milliseconds only
         properties.addPropertiesFunction(new SettingFunction(
                 "millis", key -> String.valueOf(settings.duration(key).toMillis())));
         // of a row "taken" of this table, in the query of the route feedback: of Rowbell's own its column, of any other
@@ -78,7 +77,8 @@ public final class RowbellPlugin implements ContextServicePlugin {
         bind(
                 registry,
                 "pgevent",
-                new ListenComponent(rowbell.listeners(), rowbell.figures(), rowbell.doorbell(), rowbell::distrust));
+                new ListenComponent(
+                        rowbell.listeners(), rowbell.figures(), rowbell.doorbell(), rowbell::invalidateConnections));
         // where Camel looks before it makes its own; what it does not know it leaves to that
         bind(registry, "bean-language", new AlertLanguage());
         bind(registry, "rowbellDoorbell", rowbell.doorbell());
@@ -126,7 +126,7 @@ public final class RowbellPlugin implements ContextServicePlugin {
                     rowbell.doorbell(),
                     rowbell.settings().text("rowbell.feedback.table"),
                     rowbell.settings().number("rowbell.feedback.batch", 1),
-                    rowbell::atLeisure);
+                    rowbell::whenIdle);
         });
         registry.bind(
                 "rowbellRows",

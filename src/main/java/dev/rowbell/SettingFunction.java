@@ -4,9 +4,9 @@ import java.util.function.UnaryOperator;
 import org.apache.camel.spi.PropertiesFunction;
 
 /**
- * What {@code {{NAME:KEY}}} in a route says of the setting KEY.
+ * Replaces {@code {{NAME:KEY}}} in a route.
  *
- * @param value what it says; given the key
+ * @param value gives the replacement of a key
  */
 record SettingFunction(String name, UnaryOperator<String> value) implements PropertiesFunction {
 

@@ -3,16 +3,16 @@ package dev.rowbell.error;
 import dev.rowbell.settings.SettingsException;
 import java.util.regex.Pattern;
 
-/** Says a failure in one line and without secrets. */
+/** Describes an error in one line, without secrets. */
 public final class Errors {
 
     private static final int LENGTH = 1000;
-    /** What follows the host may be a secret: the address of a web hook is often nothing else. */
+    /** The path of an address may be a secret: that of a webhook often is. */
     private static final Pattern ADDRESS = Pattern.compile("(https?://)(?:[^/@\\s]*@)?([^/?#\\s]+)\\S*");
 
     private Errors() {}
 
-    /** What the user can change, where that is the cause; else as {@link #inWords}. */
+    /** The message of the {@link SettingsException} among the causes; without one, {@link #inWords}. */
     public static String forUser(Throwable failure) {
         for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
             if (cause instanceof SettingsException) {
@@ -29,9 +29,13 @@ public final class Errors {
             cause = cause.getCause();
         }
         String name = cause.getClass().getSimpleName();
-        String words = cause.getMessage() == null ? name : name + ": " + cause.getMessage();
-        String line = words.replaceAll("\\s*[\\p{Cntrl}]+\\s*", " ").strip();
-        line = ADDRESS.matcher(line).replaceAll("$1$2/…");
+        String line = withoutSecrets(cause.getMessage() == null ? name : name + ": " + cause.getMessage());
         return line.length() <= LENGTH ? line : line.substring(0, LENGTH - 1) + "…";
+    }
+
+    /** The text on one line, each address in it cut to its host. */
+    public static String withoutSecrets(String text) {
+        String line = text.replaceAll("\\s*[\\p{Cntrl}]+\\s*", " ").strip();
+        return ADDRESS.matcher(line).replaceAll("$1$2/…");
     }
 }

@@ -4,8 +4,14 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.regex.Pattern;
+import org.apache.camel.util.TimeUtils;
+import org.snakeyaml.engine.v2.nodes.Node;
+import org.snakeyaml.engine.v2.nodes.ScalarNode;
+import org.snakeyaml.engine.v2.nodes.SequenceNode;
+import org.snakeyaml.engine.v2.nodes.Tag;
 
-/** The keys of a rule, named as the columns of rowbell.rule. */
+/** The keys of a rule, named as the columns of rowbell.rule, and how the value of each is read. */
 enum Key {
     NAME(Type.TEXT),
     FEED(Type.TEXT),
@@ -21,17 +27,25 @@ enum Key {
     ENABLED(Type.BOOLEAN),
     COOLDOWN(Type.DURATION);
 
-    enum Type {
-        TEXT,
-        BOOLEAN,
-        /** As settings have it: 500ms, 1s, 15m, 1h, 7d. */
-        DURATION,
-        /** Or one text, which is a list of one. */
-        LIST
+    private enum Type {
+        TEXT("is no text"),
+        BOOLEAN("is neither true nor false"),
+        /** Written as in the settings, 500ms or 7d; read as PostgreSQL writes an interval. */
+        DURATION("is no duration"),
+        /** Also a single text, which is a list of one. */
+        LIST("is no list of names");
+
+        private final String problem;
+
+        Type(String problem) {
+            this.problem = problem;
+        }
     }
 
     static final List<Key> REQUIRED = List.of(NAME, FEED, CONDITION);
     static final List<String> NAMES = Arrays.stream(values()).map(Key::text).toList();
+
+    private static final Pattern PERIOD = Pattern.compile("([0-9]{1,9}(ms|s|m|h|d))+|0");
 
     private final Type type;
 
@@ -39,17 +53,71 @@ enum Key {
         this.type = type;
     }
 
-    /** @param text null for what is no text */
+    /** @param text null for a key that is no text */
     static Optional<Key> of(String text) {
         return Arrays.stream(values()).filter(key -> key.text().equals(text)).findFirst();
-    }
-
-    Type type() {
-        return type;
     }
 
     /** As it is written in the file. */
     String text() {
         return name().toLowerCase(Locale.ROOT);
+    }
+
+    /** A Boolean, a text or a list of texts; null if the node is no value of this key. */
+    Object read(Node node) {
+        return switch (type) {
+            case TEXT -> storable(scalar(node));
+            case BOOLEAN ->
+                node instanceof ScalarNode && node.getTag().equals(Tag.BOOL) ? Boolean.valueOf(scalar(node)) : null;
+            case DURATION -> interval(scalar(node));
+            case LIST -> {
+                List<Node> items = node instanceof SequenceNode sequence ? sequence.getValue() : List.of(node);
+                yield items.stream().allMatch(item -> !isNull(item) && storable(scalar(item)) != null)
+                        ? items.stream().map(Key::scalar).toList()
+                        : null;
+            }
+        };
+    }
+
+    /** Why {@link #read} gave null. */
+    String problem(Node node) {
+        return type == Type.TEXT && scalar(node) != null
+                ? "has a character that PostgreSQL cannot store"
+                : type.problem;
+    }
+
+    /** How to write it instead; empty if there is nothing to add. */
+    String hint() {
+        return switch (type) {
+            case DURATION -> "write it as 30s, 10m, 1h or 7d";
+            case LIST -> "write it as [%s]".formatted(this == COLUMNS ? "c1, c2" : "insert, update");
+            default -> "";
+        };
+    }
+
+    static boolean isNull(Node node) {
+        return node instanceof ScalarNode && node.getTag().equals(Tag.NULL);
+    }
+
+    /** The text as it is written, also of a number; null if the node is no scalar. */
+    static String scalar(Node node) {
+        return node instanceof ScalarNode scalar ? scalar.getValue() : null;
+    }
+
+    /** Null for null and for a text with NUL or half of a surrogate pair. */
+    private static String storable(String text) {
+        return text == null
+                        || text.codePoints()
+                                .anyMatch(c -> c == 0 || c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE)
+                ? null
+                : text;
+    }
+
+    private static String interval(String text) {
+        try {
+            return text != null && PERIOD.matcher(text).matches() ? TimeUtils.toMilliSeconds(text) + " ms" : null;
+        } catch (ArithmeticException | NumberFormatException e) {
+            return null;
+        }
     }
 }

@@ -7,8 +7,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.regex.Pattern;
-import org.apache.camel.util.TimeUtils;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Compose;
 import org.snakeyaml.engine.v2.exceptions.Mark;
@@ -18,16 +16,13 @@ import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 import org.snakeyaml.engine.v2.nodes.MappingNode;
 import org.snakeyaml.engine.v2.nodes.Node;
 import org.snakeyaml.engine.v2.nodes.NodeTuple;
-import org.snakeyaml.engine.v2.nodes.ScalarNode;
 import org.snakeyaml.engine.v2.nodes.SequenceNode;
-import org.snakeyaml.engine.v2.nodes.Tag;
 import org.snakeyaml.engine.v2.schema.CoreSchema;
 
-/** Reads rules.yaml and remembers where everything stands. What is wrong with one rule keeps none of the others from being read. For one use. */
+/** Reads rules.yaml with the line of each key. A wrong rule does not prevent the others from being read. For one use. */
 final class RulesReader {
 
     private static final String RULES = "rules";
-    private static final Pattern DURATION = Pattern.compile("([0-9]{1,9}(ms|s|m|h|d))+|0");
 
     private final String file;
     private final List<FileRule> rules = new ArrayList<>();
@@ -62,12 +57,8 @@ final class RulesReader {
                     .orElse(0);
             return unreadable(line, context + e.getProblem(), "quote text that has a colon, a # or a leading quote");
         } catch (ReaderException e) {
-            String before = text.substring(
-                    0,
-                    Math.min(
-                            text.length(),
-                            text.offsetByCodePoints(
-                                    0, Math.min(e.getPosition(), text.codePointCount(0, text.length())))));
+            int codePoints = Math.min(e.getPosition(), text.codePointCount(0, text.length()));
+            String before = text.substring(0, text.offsetByCodePoints(0, codePoints));
             return unreadable(
                     (int) before.lines().count(),
                     "a character that YAML does not allow: U+%04X".formatted(e.getCodePoint()),
@@ -75,7 +66,7 @@ final class RulesReader {
         } catch (YamlEngineException e) {
             return unreadable(0, e.getMessage(), "");
         }
-        if (top.isEmpty() || isNull(top.get())) {
+        if (top.isEmpty() || Key.isNull(top.get())) {
             return true;
         }
         if (!(top.get() instanceof MappingNode mapping)) {
@@ -88,7 +79,7 @@ final class RulesReader {
         boolean found = false;
         Node list = null;
         for (NodeTuple entry : mapping.getValue()) {
-            String key = scalar(entry.getKeyNode());
+            String key = Key.scalar(entry.getKeyNode());
             if (RULES.equals(key) && !found) {
                 found = true;
                 list = entry.getValueNode();
@@ -100,7 +91,7 @@ final class RulesReader {
         }
         if (!found) {
             return unreadable(line(mapping), "there is no list of rules", "begin with a line `rules:`");
-        } else if (isNull(list)) {
+        } else if (Key.isNull(list)) {
             return true;
         } else if (!(list instanceof SequenceNode sequence)) {
             return unreadable(line(list), "rules: is no list", "begin each rule with a dash: `- name: …`");
@@ -121,22 +112,33 @@ final class RulesReader {
         Map<String, Integer> lines = new LinkedHashMap<>();
         String name = nameOf(mapping);
         for (NodeTuple entry : mapping.getValue()) {
-            String key = scalar(entry.getKeyNode());
+            String key = Key.scalar(entry.getKeyNode());
             int line = line(entry.getKeyNode());
             Optional<Key> known = Key.of(key);
             if (known.isEmpty()) {
                 problem(line, name, null, unknown(key), suggestion(key, Key.NAMES));
             } else if (lines.putIfAbsent(key, line) != null) {
                 problem(line, name, key, "stands twice in this rule", "");
-            } else if (!isNull(entry.getValueNode())) {
-                value(known.get(), entry.getValueNode(), name).ifPresent(value -> values.put(key, value));
+            } else if (!Key.isNull(entry.getValueNode())) {
+                Node given = entry.getValueNode();
+                Object value = known.get().read(given);
+                if (value == null) {
+                    problem(
+                            line(given),
+                            name,
+                            key,
+                            known.get().problem(given),
+                            known.get().hint());
+                } else {
+                    values.put(key, value);
+                }
             }
         }
         for (Key key : Key.REQUIRED) {
             if (!(values.get(key.text()) instanceof String text) || text.isBlank()) {
-                boolean said = problems.subList(problemsBefore, problems.size()).stream()
+                boolean reported = problems.subList(problemsBefore, problems.size()).stream()
                         .anyMatch(problem -> key.text().equals(problem.field()));
-                if (!said) {
+                if (!reported) {
                     problem(lines.getOrDefault(key.text(), line(mapping)), name, null, "has no " + key.text(), "");
                 }
             }
@@ -158,82 +160,14 @@ final class RulesReader {
         }
     }
 
-    /** Asked first, so that whatever is wrong with a rule is said with its name. Null where there is none that can be read. */
+    /** Read first, because each problem of the rule needs it. Null if there is no readable one. */
     private static String nameOf(MappingNode rule) {
         return rule.getValue().stream()
-                .filter(entry -> "name".equals(scalar(entry.getKeyNode())) && !isNull(entry.getValueNode()))
-                .map(entry -> scalar(entry.getValueNode()))
-                .filter(name -> name != null && !name.isBlank() && isStorable(name))
+                .filter(entry -> "name".equals(Key.scalar(entry.getKeyNode())) && !Key.isNull(entry.getValueNode()))
+                .map(entry -> (String) Key.NAME.read(entry.getValueNode()))
+                .filter(name -> name != null && !name.isBlank())
                 .findFirst()
                 .orElse(null);
-    }
-
-    private Optional<Object> value(Key key, Node node, String rule) {
-        int line = line(node);
-        switch (key.type()) {
-            case BOOLEAN -> {
-                if (node instanceof ScalarNode && node.getTag().equals(Tag.BOOL)) {
-                    return Optional.of(Boolean.valueOf(scalar(node)));
-                }
-                problem(line, rule, key.text(), "is neither true nor false", "");
-            }
-            case TEXT -> {
-                String text = scalar(node);
-                if (text != null && isStorable(text)) {
-                    return Optional.of(text);
-                }
-                problem(
-                        line,
-                        rule,
-                        key.text(),
-                        text == null ? "is no text" : "has a character that PostgreSQL cannot store",
-                        "");
-            }
-            case DURATION -> {
-                String interval = interval(scalar(node));
-                if (interval != null) {
-                    return Optional.of(interval);
-                }
-                problem(line, rule, key.text(), "is no duration", "write it as 30s, 10m, 1h or 7d");
-            }
-            case LIST -> {
-                List<Node> items = node instanceof SequenceNode sequence ? sequence.getValue() : List.of(node);
-                if (items.stream()
-                        .allMatch(item -> scalar(item) != null && !isNull(item) && isStorable(scalar(item)))) {
-                    return Optional.of(items.stream().map(RulesReader::scalar).toList());
-                }
-                problem(
-                        line,
-                        rule,
-                        key.text(),
-                        "is no list of names",
-                        "write it as [%s]".formatted(key == Key.COLUMNS ? "c1, c2" : "insert, update"));
-            }
-        }
-        return Optional.empty();
-    }
-
-    /** As PostgreSQL writes it; null for what is no duration. */
-    private static String interval(String text) {
-        try {
-            return text != null && DURATION.matcher(text).matches() ? TimeUtils.toMilliSeconds(text) + " ms" : null;
-        } catch (ArithmeticException | NumberFormatException e) {
-            return null;
-        }
-    }
-
-    /** Neither NUL nor half of a surrogate pair. */
-    private static boolean isStorable(String text) {
-        return text.codePoints().noneMatch(c -> c == 0 || c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE);
-    }
-
-    private static boolean isNull(Node node) {
-        return node instanceof ScalarNode && node.getTag().equals(Tag.NULL);
-    }
-
-    /** The text as it is written, also of a number; null of what is no scalar. */
-    private static String scalar(Node node) {
-        return node instanceof ScalarNode scalar ? scalar.getValue() : null;
     }
 
     private static String unknown(String key) {

@@ -5,10 +5,10 @@ import java.util.Comparator;
 import java.util.Locale;
 import java.util.Optional;
 
-/** A word that nobody knows. */
+/** An unknown word. */
 public record Misspelled(String word) {
 
-    /** The known word that it is most likely to be; empty where none is near. */
+    /** The known word that is most similar; empty if none is similar. */
     public Optional<String> nearest(Collection<String> known) {
         return nearest(known, Math.max(1, word.length() / 3));
     }

@@ -22,14 +22,14 @@ import org.apache.camel.spi.PropertiesSource;
 import org.apache.camel.util.TimeUtils;
 
 /**
- * The settings of one CamelContext, read from wherever Camel finds its properties (environment, system properties, files); what is set
- * nowhere has the value of the {@code application.properties} in the jar. No value is ever null; nothing is cached.
+ * The settings of one CamelContext. Camel finds them in the environment, in system properties and in files; the default of each is in the
+ * {@code application.properties} in the jar. No value is ever null, and nothing is cached.
  */
 public final class Settings {
 
     private static final String PREFIX = "rowbell.";
-    /** Characters that differ where a key was meant to be another: rowbell.chat.url is not rowbell.jdbc.url. */
-    private static final int SLIP = 2;
+    /** The most characters in which a misspelled key differs: rowbell.chat.url is not rowbell.jdbc.url. */
+    private static final int MOST_TYPOS = 2;
 
     /** Keys that were a value and the beginning of others, with their names of today. */
     private static final Map<String, String> RENAMED = Map.of("rowbell.rules", "rowbell.rules.file");
@@ -57,7 +57,7 @@ public final class Settings {
                 return number;
             }
         } catch (NumberFormatException e) {
-            // said below
+            // reported below
         }
         throw new SettingsException("%s=%s: give a whole number of at least %d".formatted(key, text(key), least));
     }
@@ -70,7 +70,7 @@ public final class Settings {
                 return duration;
             }
         } catch (RuntimeException e) {
-            // said below
+            // reported below
         }
         throw new SettingsException("%s=%s: give a duration such as 500ms, 1s or 15m".formatted(key, text(key)));
     }
@@ -85,7 +85,7 @@ public final class Settings {
     }
 
     /**
-     * Reads what is otherwise read in the middle of the work, or by PostgreSQL.
+     * Reads the settings that would otherwise be read first during the work.
      *
      * @throws SettingsException for the first value that cannot be used
      */
@@ -131,8 +131,8 @@ public final class Settings {
     }
 
     /**
-     * What is set and looks like a setting of Rowbell but is none, each in words that say which was meant. A key that resembles none is the
-     * user's own, for routes of their own.
+     * Misspelled keys, each in a sentence with the key that was probably meant. A key that resembles none is the user's own, for routes of
+     * their own.
      *
      * @param environment by name, as {@link System#getenv()} has it
      */
@@ -147,14 +147,14 @@ public final class Settings {
                 properties.loadProperties(name -> name.startsWith(PREFIX)).stringPropertyNames())) {
             if (!known.contains(key)) {
                 new Misspelled(key)
-                        .nearest(known, SLIP)
+                        .nearest(known, MOST_TYPOS)
                         .ifPresent(meant -> words.add("%s is no setting: did you mean %s?".formatted(key, meant)));
             }
         }
         for (String name : new TreeSet<>(environment.keySet())) {
             if (name.startsWith(inEnvironment(PREFIX)) && !knownInEnvironment.containsKey(name)) {
                 new Misspelled(name)
-                        .nearest(knownInEnvironment.keySet(), SLIP)
+                        .nearest(knownInEnvironment.keySet(), MOST_TYPOS)
                         .ifPresent(meant -> words.add(
                                 "%s in the environment is no setting: did you mean %s?".formatted(name, meant)));
             }
@@ -168,7 +168,7 @@ public final class Settings {
     }
 
     /**
-     * The file in the jar as the last resort. Answers for Rowbell's own keys alone, so that what it says about Camel reaches nobody who
+     * The defaults. They contain Rowbell's own keys only: the keys of Camel in the file are for the program, not for an application that
      * embeds the jar.
      */
     public static PropertiesSource defaults() {
@@ -197,7 +197,7 @@ public final class Settings {
             return name.startsWith(PREFIX) ? values.getProperty(name) : null;
         }
 
-        /** After every other source: a file of the user's has an order of its own. */
+        /** After all other sources. */
         @Override
         public int getOrder() {
             return Ordered.LOWEST;

@@ -1,6 +1,6 @@
 package dev.rowbell.settings;
 
-/** Something that only the user can put right. The message is one line and names the key to change. */
+/** An error that only the user can fix. The message is one line and names the key to change. */
 public class SettingsException extends RuntimeException {
 
     private static final long serialVersionUID = 1L;

@@ -1,0 +1,58 @@
+package dev.rowbell;
+
+import dev.rowbell.health.Lookout;
+import dev.rowbell.health.ReadyCheck;
+import dev.rowbell.listen.Listeners;
+import dev.rowbell.rules.Problem;
+import dev.rowbell.rules.Rules;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+import org.apache.camel.health.HealthCheckRegistry;
+
+/**
+ * Camel's readiness checks of Rowbell. A check is down if an operator has to act, and gives the reasons.
+ *
+ * @param lookout gives null while the database is closed
+ * @param circuits the sinks of this process, each with the error that keeps its circuit open
+ */
+record HealthChecks(
+        Rules rules, Listeners listeners, Supplier<Lookout> lookout, Supplier<Map<String, Optional<String>>> circuits) {
+
+    /** A listener that is gone for less than this is connecting again. */
+    private static final Duration GONE = Duration.ofSeconds(30);
+
+    void register(HealthCheckRegistry checks) {
+        checks.register(new ReadyCheck(
+                "rowbell-database",
+                () -> whileOpen(open -> Stream.of(open.look().away())
+                        .filter(reason -> !reason.isEmpty())
+                        .toList())));
+        checks.register(new ReadyCheck(
+                "rowbell-rules",
+                () -> Stream.concat(
+                                rules.problems().stream().map(Problem::toString),
+                                whileOpen(open -> open.look().brokenRules()).stream())
+                        .toList()));
+        checks.register(new ReadyCheck("rowbell-queues", () -> whileOpen(Lookout::late)));
+        checks.register(new ReadyCheck("rowbell-listener", () -> listeners.goneLongerThan(GONE)));
+        checks.register(new ReadyCheck("rowbell-sinks", this::openCircuits));
+    }
+
+    private List<String> whileOpen(Function<Lookout, List<String>> reasons) {
+        Lookout open = lookout.get();
+        return open == null ? List.of() : reasons.apply(open);
+    }
+
+    private List<String> openCircuits() {
+        return circuits.get().entrySet().stream()
+                .filter(sink -> sink.getValue().isPresent())
+                .map(sink -> "sink %s fails, and its queue waits: %s"
+                        .formatted(sink.getKey(), sink.getValue().get()))
+                .toList();
+    }
+}
