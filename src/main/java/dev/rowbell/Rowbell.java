@@ -3,6 +3,7 @@ package dev.rowbell;
 import dev.rowbell.alert.AlertReader;
 import dev.rowbell.database.Compaction;
 import dev.rowbell.database.Database;
+import dev.rowbell.feedback.Batch;
 import dev.rowbell.feedback.Doorbell;
 import dev.rowbell.health.Figures;
 import dev.rowbell.health.Lookout;
@@ -149,11 +150,11 @@ public final class Rowbell extends ServiceSupport {
 
     /** A connection was lost, so the idle ones may be too. Opens no database. */
     void invalidateConnections() {
-        doorbell.forget();
+        doorbell.reset();
         outbox().ifPresent(OutboxComponent::distrust);
         Database opened = database.ifOpen();
         if (opened != null) {
-            opened.distrust();
+            opened.invalidateConnections();
         }
     }
 
@@ -173,6 +174,14 @@ public final class Rowbell extends ServiceSupport {
     void whenIdle() {
         silences.refreshWhenIdle();
         outbox().ifPresent(OutboxComponent::prepare);
+    }
+
+    /** Counts a batch of alerts that was committed. */
+    void count(String path, Batch batch) {
+        rules.hits().count(batch.alerts());
+        silences.count(batch.silences());
+        figures.routed(path, batch.alerts());
+        figures.silenced(batch.silenced());
     }
 
     /** By sink of this process, the error that keeps its circuit open. */

@@ -120,12 +120,10 @@ public final class RowbellPlugin implements ContextServicePlugin {
             rowbell.silences().start(dataSource, rowbell.housekeeping());
             return new FeedbackTransaction(
                     dataSource,
-                    rowbell.rules().hits(),
-                    rowbell.silences(),
-                    rowbell.figures(),
                     rowbell.doorbell(),
                     rowbell.settings().text("rowbell.feedback.table"),
                     rowbell.settings().number("rowbell.feedback.batch", 1),
+                    rowbell::count,
                     rowbell::whenIdle);
         });
         registry.bind(

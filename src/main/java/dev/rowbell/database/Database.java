@@ -133,9 +133,7 @@ public final class Database implements AutoCloseable {
         config.setConnectionTimeout(5_000);
         // less than that, so that one connection which is gone without a word leaves time to try another
         config.setValidationTimeout(1_000);
-        // a route's own statement that fails inside the batch's transaction fails its alert alone, and not the whole
-        // batch for ever
-        config.addDataSourceProperty("autosave", "always");
+        // for the savepoints that are set while alerts are routed
         config.addDataSourceProperty("cleanupSavepoints", "true");
         // nothing Rowbell asks takes as long: what does is a connection that is gone without a word
         config.addDataSourceProperty("socketTimeout", "60");
@@ -199,13 +197,12 @@ public final class Database implements AutoCloseable {
     }
 
     /**
-     * Lets go of the connections that nobody uses: where one that listens is gone, they most likely are too, and each would have to be found
-     * out by whoever borrows it.
+     * Closes the idle connections of the pool: where one that listens is lost, they most likely are too, and each would fail its next user.
      */
-    public void distrust() {
-        HikariPoolMXBean idle = pool.getHikariPoolMXBean();
-        if (idle != null) {
-            idle.softEvictConnections();
+    public void invalidateConnections() {
+        HikariPoolMXBean connections = pool.getHikariPoolMXBean();
+        if (connections != null) {
+            connections.softEvictConnections();
         }
     }
 

@@ -7,74 +7,52 @@ import org.postgresql.PGConnection;
 import org.postgresql.jdbc.AutoSave;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.springframework.core.Ordered;
 import org.springframework.jdbc.datasource.DataSourceUtils;
-import org.springframework.transaction.support.TransactionSynchronization;
-import org.springframework.transaction.support.TransactionSynchronizationManager;
 
 /**
- * The driver sets a savepoint before each statement of Rowbell's own pool, so that a route's statement which fails takes its own alert alone with
- * it. Around the statements of Rowbell, with which the whole batch fails, they would be nothing but round trips: there are none until routing
- * begins, and none when deliveries are filed. Bound to the thread's transaction.
+ * While alerts are routed, the driver sets a savepoint before each statement of the thread's transaction: a statement of a route that fails then
+ * fails its own alert and not the batch for ever. Not around the statements of Rowbell, where each costs a round trip.
  */
-final class Savepoints implements TransactionSynchronization, Ordered {
+final class Savepoints {
 
     private static final Logger LOG = LoggerFactory.getLogger(Savepoints.class);
 
     private final DataSource dataSource;
-    /** What the connection came with; null where it is not the driver's. */
-    private AutoSave own;
+    private final AutoSave before;
 
-    private Savepoints(DataSource dataSource) {
+    private Savepoints(DataSource dataSource, AutoSave before) {
         this.dataSource = dataSource;
+        this.before = before;
     }
 
-    /** None, from now on, in the transaction of this thread. */
-    static Savepoints none(DataSource dataSource) {
-        Savepoints savepoints = new Savepoints(dataSource);
-        savepoints.set(AutoSave.NEVER);
-        TransactionSynchronizationManager.registerSynchronization(savepoints);
-        return savepoints;
+    /** From now on, in the transaction of this thread. */
+    static Savepoints begin(DataSource dataSource) {
+        return new Savepoints(dataSource, set(dataSource, AutoSave.ALWAYS));
     }
 
-    /** As the connection came. */
-    void restore() {
-        if (own != null) {
-            set(own);
+    /** The connection is again as it came. */
+    void end() {
+        if (before != null) {
+            set(dataSource, before);
         }
     }
 
-    @Override
-    public void beforeCommit(boolean readOnly) {
-        set(AutoSave.NEVER);
-    }
-
-    @Override
-    public void beforeCompletion() {
-        restore();
-    }
-
-    /** Before what files deliveries. */
-    @Override
-    public int getOrder() {
-        return Ordered.HIGHEST_PRECEDENCE;
-    }
-
-    private void set(AutoSave autosave) {
+    /** Returns what was set before; null where the connection is not the driver's, or is gone, which the next statement will say. */
+    private static AutoSave set(DataSource dataSource, AutoSave autosave) {
+        Connection connection = DataSourceUtils.getConnection(dataSource);
         try {
-            Connection connection = DataSourceUtils.doGetConnection(dataSource);
-            try {
-                if (connection.isWrapperFor(PGConnection.class)) {
-                    PGConnection driver = connection.unwrap(PGConnection.class);
-                    own = own == null ? driver.getAutosave() : own;
-                    driver.setAutosave(autosave);
-                }
-            } finally {
-                DataSourceUtils.doReleaseConnection(connection, dataSource);
+            if (!connection.isWrapperFor(PGConnection.class)) {
+                return null;
             }
+            PGConnection driver = connection.unwrap(PGConnection.class);
+            AutoSave before = driver.getAutosave();
+            driver.setAutosave(autosave);
+            return before;
         } catch (SQLException e) {
-            // a connection that is gone fails the next statement, which says so
             LOG.debug("savepoints are left as they are", e);
+            return null;
+        } finally {
+            DataSourceUtils.releaseConnection(connection, dataSource);
         }
     }
 }

@@ -3,6 +3,8 @@ package dev.rowbell.listen;
 import dev.rowbell.alert.AlertId;
 import dev.rowbell.error.Backoff;
 import dev.rowbell.error.Errors;
+import dev.rowbell.feedback.Batch;
+import dev.rowbell.feedback.FeedbackTransaction;
 import dev.rowbell.settings.Settings;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -26,8 +28,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Listens on one connection with one thread, and comes back for ever: after 0.2 s, then ever later up to 10 s. After each connect it rings
- * the doorbell, for what was written while nobody listened. Never inside a transaction while it waits.
+ * Listens on one connection with one thread, and connects again for ever: after 0.2 s, then ever later up to 10 s. After each connect it rings
+ * the doorbell, for alerts that were written meanwhile. It waits outside of a transaction.
  */
 final class ListenConsumer extends DefaultConsumer {
 
@@ -37,6 +39,10 @@ final class ListenConsumer extends DefaultConsumer {
     private static final String ID_HEADER = "alertId";
     /** How long one wait for notifications is, and so how soon a stop is seen. */
     private static final Duration SLICE = Duration.ofMillis(250);
+
+    /** The server notices too when this end is gone, and releases what only one process may hold. */
+    private static final String KEEPALIVE =
+            "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3";
 
     private final ListenEndpoint endpoint;
     private final Backoff backoff = new Backoff(Duration.ofMillis(200), Duration.ofSeconds(10));
@@ -89,10 +95,9 @@ final class ListenConsumer extends DefaultConsumer {
             Connection connection = null;
             try {
                 connection = endpoint.connect();
-                // a socket that went half-open answers the heartbeat with silence: give up on it instead of waiting for
-                // ever
+                // a half-open socket answers the heartbeat with silence
                 connection.setNetworkTimeout(Runnable::run, (int) heartbeat().toMillis());
-                prepare(connection);
+                execute(connection, KEEPALIVE);
                 if (await(connection)) {
                     listen(connection);
                     failures = 0;
@@ -105,7 +110,7 @@ final class ListenConsumer extends DefaultConsumer {
                 Thread.currentThread().interrupt();
                 return;
             } catch (Throwable e) {
-                // without this thread nobody would ever listen again
+                // without this thread the process would never listen again
                 LOG.error("listening to {} failed, trying again", endpoint.channels(), e);
                 rest(backoff.after(++failures));
             } finally {
@@ -114,12 +119,9 @@ final class ListenConsumer extends DefaultConsumer {
         }
     }
 
-    /** The server shall notice too when this end is gone, and let go of what only one may hold. */
-    private static void prepare(Connection connection) throws SQLException {
+    private static void execute(Connection connection, String sql) throws SQLException {
         try (Statement statement = connection.createStatement()) {
-            statement.execute("set tcp_keepalives_idle = 10");
-            statement.execute("set tcp_keepalives_interval = 5");
-            statement.execute("set tcp_keepalives_count = 3");
+            statement.execute(sql);
         }
     }
 
@@ -155,10 +157,8 @@ final class ListenConsumer extends DefaultConsumer {
     }
 
     private void listen(Connection connection) throws SQLException {
-        try (Statement statement = connection.createStatement()) {
-            for (String channel : endpoint.channels()) {
-                statement.execute("listen \"" + channel.replace("\"", "\"\"") + "\"");
-            }
+        for (String channel : endpoint.channels()) {
+            execute(connection, "listen \"" + channel.replace("\"", "\"\"") + "\"");
         }
         listening = true;
         if (lostAt == 0) {
@@ -176,7 +176,7 @@ final class ListenConsumer extends DefaultConsumer {
         endpoint.component().doorbell().ring();
     }
 
-    private void hear(Connection connection) throws SQLException, InterruptedException {
+    private void hear(Connection connection) throws SQLException {
         PGConnection notified = connection.unwrap(PGConnection.class);
         long heard = System.nanoTime();
         while (running) {
@@ -186,9 +186,11 @@ final class ListenConsumer extends DefaultConsumer {
                 route(notifications);
             } else if (System.nanoTime() - heard > heartbeat().toNanos()) {
                 if (!isRegistered(connection)) {
-                    // a pooler between, or somebody's discard all
+                    // a pooler in between, or a discard all
                     lostAt = heard;
-                    LOG.warn("the server has forgotten that somebody listens to {}", endpoint.channels());
+                    LOG.warn(
+                            "the server has forgotten that this process listens to {}, listening again",
+                            endpoint.channels());
                     listen(connection);
                 }
                 heard = System.nanoTime();
@@ -205,20 +207,20 @@ final class ListenConsumer extends DefaultConsumer {
         }
     }
 
-    /** What has been received is not lost because the database is away: it is routed until that succeeds. */
-    private void route(PGNotification[] notifications) throws InterruptedException {
+    /** A notification that was received is not lost because the database is away: it is routed until that succeeds. */
+    private void route(PGNotification[] notifications) {
         // made once, so that a notification which is routed again is the same alert
         List<String> ids = Arrays.stream(notifications)
                 .map(notification -> AlertId.next(Clock.systemUTC()))
                 .toList();
-        if (endpoint.getTransaction() == null) {
-            routeEach(notifications, ids);
+        FeedbackTransaction transaction = endpoint.getTransaction();
+        if (transaction == null) {
+            routeAlone(notifications, ids);
             return;
         }
-        int failures = 0;
-        while (true) {
+        for (int failures = 0; true; ) {
             try {
-                endpoint.getTransaction().run(endpoint, () -> routeEach(notifications, ids));
+                transaction.run(batch -> routeTogether(notifications, ids, batch));
                 return;
             } catch (RuntimeException e) {
                 if (!running) {
@@ -239,33 +241,42 @@ final class ListenConsumer extends DefaultConsumer {
         }
     }
 
-    private void routeEach(PGNotification[] notifications, List<String> ids) {
+    private void routeTogether(PGNotification[] notifications, List<String> ids, Batch batch) {
         for (int i = 0; i < notifications.length; i++) {
-            PGNotification notification = notifications[i];
-            Exchange exchange = createExchange(false);
+            Exchange exchange = process(notifications[i], ids.get(i));
             try {
-                exchange.getIn().setHeader(PgEventConstants.HEADER_CHANNEL, notification.getName());
-                exchange.getIn().setHeader(ID_HEADER, ids.get(i));
-                exchange.getIn().setBody(notification.getParameter());
-                getProcessor().process(exchange);
-            } catch (Exception e) {
-                exchange.setException(e);
-            }
-            Exception failure = exchange.getException();
-            if (failure != null && endpoint.getTransaction() != null) {
+                if (exchange.getException() != null) {
+                    throw RuntimeCamelException.wrapRuntimeCamelException(exchange.getException());
+                }
+                batch.add(exchange);
+            } finally {
                 releaseExchange(exchange, false);
-                throw RuntimeCamelException.wrapRuntimeCamelException(failure);
-            } else if (failure != null) {
-                getExceptionHandler()
-                        .handleException(
-                                "a notification on " + notification.getName() + " could not be routed",
-                                exchange,
-                                failure);
-            } else if (endpoint.getTransaction() != null) {
-                endpoint.getTransaction().routed(endpoint, exchange);
+            }
+        }
+    }
+
+    private void routeAlone(PGNotification[] notifications, List<String> ids) {
+        for (int i = 0; i < notifications.length; i++) {
+            Exchange exchange = process(notifications[i], ids.get(i));
+            if (exchange.getException() != null) {
+                String message = "a notification on " + notifications[i].getName() + " could not be routed";
+                getExceptionHandler().handleException(message, exchange, exchange.getException());
             }
             releaseExchange(exchange, false);
         }
+    }
+
+    private Exchange process(PGNotification notification, String id) {
+        Exchange exchange = createExchange(false);
+        exchange.getIn().setHeader(PgEventConstants.HEADER_CHANNEL, notification.getName());
+        exchange.getIn().setHeader(ID_HEADER, id);
+        exchange.getIn().setBody(notification.getParameter());
+        try {
+            getProcessor().process(exchange);
+        } catch (Exception e) {
+            exchange.setException(e);
+        }
+        return exchange;
     }
 
     private void lost(SQLException e, int failures) {

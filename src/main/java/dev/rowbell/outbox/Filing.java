@@ -1,6 +1,5 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.database.Repeatable;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -83,11 +82,7 @@ final class Filing implements TransactionSynchronization {
         try {
             Map<String, DeliveryTable.Taker> takers = new HashMap<>();
             promised.forEach((sink, consumer) -> takers.put(sink, consumer.taker()));
-            deliveries = outbox.table()
-                    .file(
-                            filed,
-                            takers,
-                            Repeatable.isMarked() && isLast() && filed.stream().allMatch(Filed::isUnderItsOwnId));
+            deliveries = outbox.table().file(filed, takers, false);
         } catch (SQLException e) {
             throw new UncategorizedSQLException("filing deliveries", null, e);
         }

@@ -40,7 +40,7 @@ begin
       rowbell.sink to rowbell_consumer;
     -- a queue that is empty gives its room back
     grant truncate on rowbell.feedback, rowbell.delivery, rowbell.bundle to rowbell_consumer;
-    grant select, insert, update on rowbell.awake to rowbell_consumer;
+    grant select, insert, update on rowbell.doorbell_lease to rowbell_consumer;
     grant select on rowbell.rule, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
     grant update (silenced) on rowbell.silence to rowbell_consumer;
     grant select, update on rowbell.rule_state to rowbell_consumer;

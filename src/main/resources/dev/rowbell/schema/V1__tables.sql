@@ -65,14 +65,14 @@ create table rowbell.sink (
 );
 comment on table rowbell.sink is 'Which process delivers for which sinks, and when it said so last';
 
--- Until when somebody wants to be rung for a feedback table, said again every few seconds by who looks at it; and until when it is looked at without
--- a doorbell. Unlogged: what a crash takes away, the next storm brings back.
-create unlogged table rowbell.awake (
+-- Whether writers of a feedback table ring the doorbell: while a process listens, and not while its polls follow each other anyway. Both are renewed
+-- every few seconds by the process. Unlogged: after a crash they are written again.
+create unlogged table rowbell.doorbell_lease (
   relation oid primary key,
-  until timestamptz not null default '-infinity',
-  listening timestamptz not null default '-infinity'
+  suppressed_until timestamptz not null default '-infinity',
+  listening_until timestamptz not null default '-infinity'
 );
-comment on table rowbell.awake is 'Until when somebody wants to hear the doorbell of a feedback table, and until when it is looked at without';
+comment on table rowbell.doorbell_lease is 'Until when the doorbell of a feedback table is listened to, and until when it is suppressed';
 
 -- What is wrong with a row, in the words of whoever wrote it. Each change takes effect in its own transaction.
 create table rowbell.rule (

@@ -221,16 +221,13 @@ class FeedbackTest {
                 """));
     }
 
-    /** Which two threads share: each alert says as its payload which of them routed it. */
     @Test
     void aLongQueueComesOldestFirstToo() throws IOException {
-        routeInstead("${threadName}");
         raise(1, 20_000);
-        try (RunningRowbell second = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
+        try (RunningRowbell second = RunningRowbell.start(settings)) {
             await().atMost(Duration.ofSeconds(60))
                     .until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
             assertEquals(IntStream.rangeClosed(1, 20_000).mapToObj(i -> "a" + i).toList(), received("id"));
-            assertEquals(2, new HashSet<>(received("payload")).size());
         }
     }
 

@@ -242,9 +242,9 @@ class RoutingTest {
             assertEquals(
                     filed().stream().sorted().toList(),
                     posted().stream().sorted().toList());
-            // the one that polls and the one that helps, and none of the routes before
+            // the one that polls, and none of the routes before
             assertEquals(
-                    2,
+                    1,
                     Thread.getAllStackTraces().keySet().stream()
                             .filter(thread -> thread.getName().endsWith(" feedback"))
                             .count());

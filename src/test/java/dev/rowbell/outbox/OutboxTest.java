@@ -425,7 +425,7 @@ class OutboxTest {
                     from generate_series(2, 9) i
                     """,
                     "insert into rowbell.feedback (crt_time, alert) values (clock_timestamp() + interval '1 h', '{\"id\": \"a10\", \"rule\": \"r\"}')",
-                    "update rowbell.awake set until = clock_timestamp() + interval '1 h'",
+                    "update rowbell.doorbell_lease set suppressed_until = clock_timestamp() + interval '1 h'",
                     "update rowbell.delivery set due = due + interval '1 h'");
             await().atMost(Duration.ofSeconds(30))
                     .until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);

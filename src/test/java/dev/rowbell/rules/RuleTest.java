@@ -751,7 +751,7 @@ class RuleTest {
                 "grant usage on schema rowbell to " + writer,
                 "grant insert on rowbell.feedback to " + writer,
                 // somebody listens, so that the doorbell rings
-                "insert into rowbell.awake (relation, listening) values ('rowbell.feedback'::regclass, 'infinity')");
+                "insert into rowbell.doorbell_lease (relation, listening_until) values ('rowbell.feedback'::regclass, 'infinity')");
         try (Connection connection = database.connectAs(writer, "secret");
                 Statement statement = connection.createStatement()) {
             statement.execute("create schema evil");

@@ -81,7 +81,8 @@ class StormTest {
             assertTrue(rings == null || rings.length < alerts.get() / 2, () -> rings.length + " rings for " + alerts);
 
             // and when it is over, one rings again for each alert
-            await().until(() -> database.count("rowbell.awake where until > clock_timestamp()") == 0);
+            await().until(() ->
+                    database.count("rowbell.doorbell_lease where suppressed_until > clock_timestamp()") == 0);
             for (int i = 1; i <= 5; i++) {
                 database.execute(
                         "insert into rowbell.feedback (alert) values ('{\"id\": \"late" + i + "\", \"rule\": \"r\"}')");
@@ -101,7 +102,7 @@ class StormTest {
             listen.execute("listen rowbell_doorbell");
             alone.execute(
                     "insert into rowbell.feedback (alert) values ('{\"id\": \"unheard\"}')",
-                    "insert into rowbell.awake (relation, listening) values ('rowbell.feedback'::regclass, clock_timestamp() + interval '1 min')",
+                    "insert into rowbell.doorbell_lease (relation, listening_until) values ('rowbell.feedback'::regclass, clock_timestamp() + interval '1 min')",
                     "insert into rowbell.feedback (alert) values ('{\"id\": \"heard\"}')");
             listen.execute("select");
             assertEquals(1, listener.unwrap(PGConnection.class).getNotifications().length);
