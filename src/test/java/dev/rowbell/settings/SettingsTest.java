@@ -1,10 +1,12 @@
 package dev.rowbell.settings;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.InputStream;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
@@ -13,6 +15,8 @@ import java.util.stream.Collectors;
 import org.apache.camel.CamelContext;
 import org.apache.camel.impl.DefaultCamelContext;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class SettingsTest {
 
@@ -71,6 +75,58 @@ class SettingsTest {
                             "ROWBELL_JDBC_PASWORD in the environment is no setting: did you mean ROWBELL_JDBC_PASSWORD?"),
                     new Settings(context)
                             .misspelled(Map.of("ROWBELL_JDBC_PASWORD", "secret", "ROWBELL_JDBC_URL", "", "PATH", "")));
+        }
+    }
+
+    private static Settings settings(CamelContext context, String... keysAndValues) {
+        Properties set = new Properties();
+        for (int i = 0; i < keysAndValues.length; i += 2) {
+            set.put(keysAndValues[i], keysAndValues[i + 1]);
+        }
+        context.getPropertiesComponent().setOverrideProperties(set);
+        context.getPropertiesComponent().addPropertiesSource(Settings.defaults());
+        return new Settings(context);
+    }
+
+    @Test
+    void aKeyThatIsSetNowhereHasTheValueInTheJarAndIsAllRight() throws Exception {
+        try (CamelContext context = new DefaultCamelContext()) {
+            Settings settings = settings(context, "rowbell.feedback.batch", " 7 ");
+            settings.check();
+            assertEquals(7, settings.number("rowbell.feedback.batch", 1));
+            assertEquals(Duration.ofSeconds(1), settings.duration("rowbell.feedback.poll"));
+            assertTrue(settings.flag("rowbell.migrate"));
+            assertEquals("", settings.text("rowbell.http.url"));
+            assertFalse(settings.isSet("rowbell.http.url"));
+            assertEquals("", settings.text("rowbell.of.the.users.own"));
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "rowbell.feedback.batch, 0, a whole number of at least 1",
+        "rowbell.feedback.batch, many, a whole number of at least 1",
+        "rowbell.feedback.batch, 99999999999, a whole number of at least 1",
+        "rowbell.health.port, 80.5, a whole number of at least 1",
+        "rowbell.feedback.poll, soon, a duration such as 500ms",
+        "rowbell.listen.heartbeat, 0, a duration such as 500ms",
+        "rowbell.dead-letter.keep, -1s, a duration such as 500ms",
+        "rowbell.rules.reload, yes, true or false",
+        "rowbell.console, LOUD, INFO or OFF",
+        "rowbell.rules.file, http:rules.yaml, the path of a file",
+        "rowbell.rules.file, file:, the path of a file",
+        "rowbell.http.url, localhost, https://host/path",
+        "rowbell.http.url, https://bob:s3cret@localhost/, without a login",
+        "rowbell.mail.host, localhost, rowbell.mail.to"
+    })
+    void aValueThatCannotBeUsedIsRefusedWithItsKeyAndWhatToGive(String key, String value, String words)
+            throws Exception {
+        try (CamelContext context = new DefaultCamelContext()) {
+            Settings settings = settings(context, key, value);
+            String refused =
+                    assertThrows(SettingsException.class, settings::check).getMessage();
+            assertTrue(refused.contains(key) && refused.contains(words), refused);
+            assertFalse(refused.contains("s3cret"), refused);
         }
     }
 }
