@@ -90,7 +90,7 @@ final class BacklogPart {
                 "/s",
                 "with %,d waiting".formatted(SMALL),
                 small,
-                0.90);
+                0.85);
         report.atMost(
                 "memory",
                 "peak RSS, %,d drained".formatted(LARGE),

@@ -9,6 +9,8 @@ import java.util.Map;
 final class DrainPart {
 
     private static final int ALERTS = Rounds.SHORT ? 20_000 : 200_000;
+    /** Alerts a second. */
+    private static final double REACH = 60_000;
 
     private final Db db;
     private final Report report;
@@ -31,6 +33,8 @@ final class DrainPart {
                     "delete-returning that drops them",
                     series.get("plain"),
                     0.40);
+            report.atLeast(
+                    "drain", "the same, warm", series.get("rowbell"), "/s", "to be reached", Series.of(REACH), 1);
             report.atLeast(
                     "drain",
                     "the first of them, cold JVM",

@@ -31,7 +31,7 @@ final class Report implements AutoCloseable {
         System.out.println(line);
     }
 
-    /** @param least the ratio to reach, as {@link Series#over} has it */
+    /** @param least the goal of the ratio, which {@link Series#over} computes; 0 for none */
     void atLeast(String part, String measure, Series value, String unit, String floorName, Series floor, double least) {
         double ratio = value.over(floor);
         add(new Row(
@@ -42,7 +42,7 @@ final class Report implements AutoCloseable {
                 floor,
                 floorName,
                 ratio,
-                String.format(Locale.ROOT, "≥ %.2f", least),
+                least == 0 ? "" : String.format(Locale.ROOT, "≥ %.2f", least),
                 ratio >= least));
     }
 
@@ -92,7 +92,7 @@ final class Report implements AutoCloseable {
     private static String line(Row row) {
         return String.format(
                 Locale.ROOT,
-                "%-8s %-44s %12s %-6s  %-34s %12s   %6.2f  %-7s %s",
+                "%-8s %-48s %12s %-6s  %-34s %12s   %6.2f  %-7s %s",
                 row.part,
                 row.measure,
                 row.value.shown(),
@@ -107,7 +107,7 @@ final class Report implements AutoCloseable {
     void table() {
         say("");
         say(String.format(
-                "%-8s %-44s %12s %-6s  %-34s %12s   %6s  %s",
+                "%-8s %-48s %12s %-6s  %-34s %12s   %6s  %s",
                 "part", "measure", "median", "", "against", "median", "ratio", "reach"));
         rows.forEach(row -> say(line(row)));
     }

@@ -4,6 +4,7 @@ import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.net.ServerSocket;
 import java.net.URI;
 import java.net.URLClassLoader;
 import java.nio.ByteBuffer;
@@ -76,6 +77,7 @@ final class RowbellProcess implements AutoCloseable {
                 "rowbell.jdbc.url=" + db.url(),
                 "rowbell.rules.file=",
                 "rowbell.console=OFF",
+                "rowbell.health.port=" + freePort(),
                 "rowbell.file.dir=alerts"));
         more.forEach((key, value) -> settings.add(key + "=" + value));
         Files.write(directory.resolve("application.properties"), settings);
@@ -91,6 +93,13 @@ final class RowbellProcess implements AutoCloseable {
         reader.setDaemon(true);
         reader.start();
         return rowbell;
+    }
+
+    /** Another process of this machine may have the default port. */
+    private static int freePort() throws IOException {
+        try (ServerSocket socket = new ServerSocket(0)) {
+            return socket.getLocalPort();
+        }
     }
 
     /** exec:java has the project in a class loader of its own. */

@@ -18,7 +18,7 @@ import java.util.zip.ZipEntry;
 /** From the start of the JVM to the first alert in the file, of a rule, given a database: {@code java -jar}, and the same with an archive of its classes. */
 final class StartPart {
 
-    private static final double REACH = 3;
+    private static final double REACH = 2.5;
 
     private final Db db;
     private final Report report;
