@@ -13,7 +13,6 @@ import dev.rowbell.testing.TestDatabase;
 import dev.rowbell.testing.WebReceiver;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -62,9 +61,8 @@ class BadInputTest {
     }
 
     private void everySinkGets(int alerts) {
-        await().atMost(Duration.ofSeconds(20))
-                .until(() ->
-                        filed().size() == alerts && database.isDelivered() && database.count("rowbell.feedback") == 0);
+        await().until(() ->
+                filed().size() == alerts && database.isDelivered() && database.count("rowbell.feedback") == 0);
         assertEquals(
                 List.of(),
                 database.query("select sink || ' ' || alert_id || ' ' || last_error from rowbell.dead_letter"));

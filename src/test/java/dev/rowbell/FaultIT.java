@@ -168,7 +168,6 @@ class FaultIT {
 
     private static void awaitWatching(Program program) {
         await("Rowbell is watching")
-                .atMost(Duration.ofSeconds(60))
                 .failFast("ended", () -> !program.isAlive())
                 .until(() -> program.output().contains("Rowbell is watching"));
     }
@@ -208,10 +207,7 @@ class FaultIT {
     }
 
     private void awaitDeliveriesAfter(long bytes) {
-        await("something is delivered")
-                .pollInterval(Duration.ofMillis(5))
-                .atMost(Duration.ofSeconds(60))
-                .until(() -> bytes() > bytes);
+        await("something is delivered").pollInterval(Duration.ofMillis(5)).until(() -> bytes() > bytes);
     }
 
     /** The ids in the files, whose every line is whole. */
@@ -347,9 +343,7 @@ class FaultIT {
             });
             writer.awaitEnd();
             try (Program rowbell = Program.rowbell(dir, settings)) {
-                await("all of its threads wait for an answer")
-                        .atMost(Duration.ofSeconds(60))
-                        .until(() -> hanging.get() == parallel);
+                await("all of its threads wait for an answer").until(() -> hanging.get() == parallel);
                 assertEquals(parallel, web.requests().size() - 200);
                 long start = System.nanoTime();
                 rowbell.terminate();
@@ -513,10 +507,7 @@ class FaultIT {
 
     /** One for the doorbell and one for notifications, and none that was left behind. */
     private void awaitTwoListeners() {
-        await("two listen")
-                .atMost(Duration.ofSeconds(20))
-                .during(Duration.ofSeconds(2))
-                .until(() -> listeners() == 2);
+        await("two listen").during(Duration.ofSeconds(2)).until(() -> listeners() == 2);
     }
 
     private long listeners() throws SQLException {
@@ -534,17 +525,15 @@ class FaultIT {
                 awaitDeliveriesAfter(0);
                 AtomicInteger terminated = new AtomicInteger();
                 long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(5);
-                await().atMost(Duration.ofSeconds(20))
-                        .pollInterval(Duration.ofMillis(100))
-                        .until(() -> {
-                            try (ResultSet row = terminate.executeQuery(
-                                    "select count(pg_terminate_backend(pid)) from pg_stat_activity"
-                                            + " where datname = current_database() and application_name like 'rowbell%'")) {
-                                row.next();
-                                terminated.addAndGet(row.getInt(1));
-                            }
-                            return System.nanoTime() > end;
-                        });
+                await().pollInterval(Duration.ofMillis(100)).until(() -> {
+                    try (ResultSet row =
+                            terminate.executeQuery("select count(pg_terminate_backend(pid)) from pg_stat_activity"
+                                    + " where datname = current_database() and application_name like 'rowbell%'")) {
+                        row.next();
+                        terminated.addAndGet(row.getInt(1));
+                    }
+                    return System.nanoTime() > end;
+                });
                 assertTrue(terminated.get() > 20, terminated + " connections were there to be terminated");
                 writer.awaitEnd();
                 awaitDrained(rowbell);
@@ -568,9 +557,7 @@ class FaultIT {
             }
             settings.computeIfPresent("rowbell.jdbc.url", (key, url) -> url.replaceFirst("/postgres$", "/small"));
             survivesAFullDisk(disk, postgres, rowbell -> {
-                await("Rowbell feels it too")
-                        .atMost(Duration.ofSeconds(60))
-                        .until(() -> rowbell.output().contains("No space left on device"));
+                await("Rowbell feels it too").until(() -> rowbell.output().contains("No space left on device"));
                 assertTrue(postgres.isAlive());
             });
         } finally {
@@ -588,20 +575,17 @@ class FaultIT {
             survivesAFullDisk(
                     disk,
                     postgres,
-                    rowbell -> await("PostgreSQL ends")
-                            .atMost(Duration.ofSeconds(60))
-                            .until(() -> {
-                                // what a checkpoint or a crash has given back
-                                fill(disk.resolve("filler"), disk);
-                                try {
-                                    // asks for a new segment of the log, which there is no room for
-                                    number(
-                                            "select count(pg_switch_wal()) from pg_logical_emit_message(true, 'a', 'b')");
-                                } catch (SQLException e) {
-                                    // in the one or the other of its crashes
-                                }
-                                return !postgres.isAlive();
-                            }));
+                    rowbell -> await("PostgreSQL ends").until(() -> {
+                        // what a checkpoint or a crash has given back
+                        fill(disk.resolve("filler"), disk);
+                        try {
+                            // asks for a new segment of the log, which there is no room for
+                            number("select count(pg_switch_wal()) from pg_logical_emit_message(true, 'a', 'b')");
+                        } catch (SQLException e) {
+                            // in the one or the other of its crashes
+                        }
+                        return !postgres.isAlive();
+                    }));
         } finally {
             remove(disk);
         }
@@ -627,19 +611,16 @@ class FaultIT {
                 while (number("select (pg_notification_queue_usage() * 100)::int") < 95) {
                     writes.execute("select pg_notify('nobody', i || repeat('x', 7000)) from generate_series(1, 2) i");
                 }
-                await("the warning")
-                        .atMost(Duration.ofSeconds(30))
-                        .until(() -> rowbell.output().contains("the queue of notifications is 9"));
+                await("the warning").until(() -> rowbell.output().contains("the queue of notifications is 9"));
                 writes.execute("insert into feed select i, 1 from generate_series(1, 1000) i");
                 awaitDrained(rowbell);
                 await().until(() -> filed().size() >= 1000);
                 lazy.rollback();
                 await("the queue is read")
-                        .atMost(Duration.ofSeconds(30))
                         .until(() -> number("select (pg_notification_queue_usage() * 100)::int") < 10);
                 writes.execute("insert into feed values (1001, 1)");
                 // the durable one and the notification
-                await().atMost(Duration.ofSeconds(30)).until(() -> filed().size() == 1002);
+                await().until(() -> filed().size() == 1002);
                 assertEquals(0, count("rowbell.dead_letter"));
             }
         }
@@ -666,7 +647,7 @@ class FaultIT {
             try (Writer writer = new Writer(2000, 1_000_000)) {
                 awaitDeliveriesAfter(bytes());
                 Path filler = disk.resolve("filler");
-                await("writers feel it").atMost(Duration.ofSeconds(60)).until(() -> {
+                await("writers feel it").until(() -> {
                     fill(filler, disk);
                     return writer.failures.get() > 20;
                 });
@@ -675,9 +656,7 @@ class FaultIT {
                 // where it has ended, whoever looks after it starts it again
                 postgres.start();
                 int before = writer.committed.size();
-                await("writers write again")
-                        .atMost(Duration.ofSeconds(60))
-                        .until(() -> writer.committed.size() > before + 1000);
+                await("writers write again").until(() -> writer.committed.size() > before + 1000);
                 writer.close();
                 awaitDrained(rowbell);
                 arrived(writer, filed(), 0);

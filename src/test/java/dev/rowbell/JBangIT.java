@@ -67,8 +67,7 @@ class JBangIT {
             database.execute(
                     "insert into rowbell.feedback (alert) values ('{\"id\": \"durable\", \"rule\": \"r\"}')",
                     "select pg_notify('channel_1', 'Resone:c2 overflow::{\"id\": 2}')");
-            await().atMost(Duration.ofSeconds(20))
-                    .until(() -> AlertFiles.read(dir.resolve("alerts")).size() == 2);
+            await().until(() -> AlertFiles.read(dir.resolve("alerts")).size() == 2);
             assertEquals(true, AlertFiles.values(dir.resolve("alerts"), "id").contains("durable"));
             assertEquals(
                     true, AlertFiles.values(dir.resolve("alerts"), "reason").contains("c2 overflow"));

@@ -141,8 +141,7 @@ class SilenceTest {
             for (int i = 0; i < 30; i++) {
                 database.execute("update public.feed set c2 = c2 + 11");
             }
-            await().atMost(Duration.ofSeconds(30))
-                    .until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
+            await().until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
             assertEquals(20, delivered().size());
             assertEquals(List.of("580"), database.query("select sum(silenced) from rowbell.cooldown"));
             assertEquals(0, database.count("rowbell.dead_letter"));
