@@ -10,7 +10,7 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * Whether a long queue, a long life or a session that forgot its transaction slows the drain down, and how much memory a long queue takes. One
- * process and one database for all of it, as in production: what went through for one question counts for the next.
+ * process and one database for all of it, as in production: the alerts of one measure count for the next.
  */
 final class BacklogPart {
 

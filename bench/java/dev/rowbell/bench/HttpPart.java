@@ -18,8 +18,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * Deliveries a second to a receiver that answers after 20 ms, with 16 threads: 16 / 0.020 s = 800/s would be all there is. Beside it, what 16 plain
- * sockets make of the same receiver on this machine.
+ * Deliveries a second by 16 threads to a receiver that answers after 20 ms, so at most 16 / 0.020 s = 800/s. 16 plain sockets with the same
+ * receiver show what this machine reaches.
  */
 final class HttpPart {
 

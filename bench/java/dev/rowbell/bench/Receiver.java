@@ -89,7 +89,7 @@ final class Receiver implements AutoCloseable {
                 }
             }
         } catch (IOException e) {
-            // whoever hangs up in the middle of a request is counted by what did not come
+            // a client that hangs up within a request shows in the count
         }
     }
 

@@ -9,8 +9,8 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 
 /**
- * Measures what is compared in turns, A B B A, so that what else the machine does, and what lasts longer than a turn, falls on all of them. The first
- * turns are thrown away: one, or as many as it takes until the JVM has compiled what is measured.
+ * Runs the compared measures in turns, A B B A, so that other work of the machine and slow effects fall on all of them. The first turns are
+ * thrown away: one, or as many as the JVM needs to compile the measured code.
  */
 final class Rounds {
 
@@ -28,7 +28,7 @@ final class Rounds {
         return this;
     }
 
-    /** Many turns of {@link #SECONDS}, of what changes from second to second: what a disk and 16 writers make of each other. */
+    /** Many short turns of {@link #SECONDS}, because the rate of writers that wait for the disk changes from second to second. */
     Rounds ofWriters() {
         turns = SHORT ? COUNT : 3 * COUNT;
         return this;

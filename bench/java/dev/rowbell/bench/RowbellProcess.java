@@ -40,7 +40,7 @@ final class RowbellProcess implements AutoCloseable {
         this.directory = directory;
     }
 
-    /** @param more settings besides the database and what makes it quiet */
+    /** @param more settings besides the database and those that make it quiet */
     static RowbellProcess start(Db db, Map<String, String> more) throws Exception {
         return start(db, more, Map.of());
     }
@@ -55,9 +55,9 @@ final class RowbellProcess implements AutoCloseable {
     }
 
     /**
-     * Without waiting until it says that it watches.
+     * Does not wait until it has started.
      *
-     * @param java what to run: options and a main class or jar
+     * @param java options and a main class or jar
      */
     static RowbellProcess launch(Db db, Map<String, String> more, Map<String, String> routes, List<String> java)
             throws Exception {
@@ -200,8 +200,8 @@ final class RowbellProcess implements AutoCloseable {
     }
 
     /**
-     * Waits until that many different alerts have come out, and says when the last one did, as {@link System#nanoTime()}, give or take the time between
-     * two looks. More or others than went in is a wrong count. The file is read once it does not grow any more: to read it takes time of what is measured.
+     * Waits until that many different alerts are in the file, and returns when the last one came, as {@link System#nanoTime()}, to 10 ms.
+     * Other ids than those written are a wrong count. It reads the file when it no longer grows, because reading takes CPU from Rowbell.
      */
     long awaitAlerts(long count) throws Exception {
         long last = -1;
@@ -226,7 +226,7 @@ final class RowbellProcess implements AutoCloseable {
         return grown;
     }
 
-    /** Waits until so many have come out, while more are coming, and says when, as {@link System#nanoTime()}. */
+    /** Waits until so many are in the file while more follow, and returns the time, as {@link System#nanoTime()}. */
     long awaitLines(long count) throws Exception {
         long last = -1;
         long since = System.nanoTime();
@@ -264,7 +264,7 @@ final class RowbellProcess implements AutoCloseable {
         return ids;
     }
 
-    /** Forgets what came out so far. */
+    /** Deletes the alerts in the files. */
     void clear() throws IOException {
         for (Path file : files()) {
             Files.delete(file);

@@ -3,7 +3,7 @@ package dev.rowbell.bench;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** Every write is an alert, while Rowbell drains them: against a plain row trigger that inserts the same alert and rings nobody. */
+/** Each write is an alert, with and without a drain, against a plain row trigger that inserts the same alert and rings no doorbell. */
 final class StormPart {
 
     private static final String SQL =
@@ -99,7 +99,7 @@ final class StormPart {
         }
     }
 
-    /** The trigger that somebody would write by hand. */
+    /** The trigger that a person would write by hand. */
     private static void plain(Db db, String table, String id) throws Exception {
         db.execute(
                 """
@@ -126,7 +126,7 @@ final class StormPart {
         }
         double rate = writers.rate(SQL.formatted(table), (statement, random) -> {
             statement.setInt(1, random.nextInt(200_000));
-            // each write changes something: the shipped route rings nobody for an update that does not
+            // each write changes a value: the shipped route drops an update that changes nothing
             statement.setInt(2, random.nextInt());
             written.incrementAndGet();
         });

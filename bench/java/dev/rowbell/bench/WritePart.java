@@ -4,7 +4,7 @@ import java.sql.SQLException;
 import java.util.List;
 import java.util.Map;
 
-/** What rules cost the writer, against a feed without triggers and against the article's trigger that looks rules up in a table. */
+/** The cost of rules for the writer, against a feed without triggers and against a trigger that reads its rules from a table. */
 final class WritePart {
 
     private static final int ROWS = 200_000;
@@ -191,7 +191,7 @@ final class WritePart {
         rules(table, rules);
     }
 
-    /** Of 10 rules, one looks at c2 above what only a hit has. */
+    /** One rule of ten compares c2 with a value that only a hit exceeds. */
     private void rules(String table, int rules) throws SQLException {
         db.execute("insert into rowbell.rule (name, feed, condition) select format('%s %s', '" + table
                 + "', i), 'public." + table
@@ -200,10 +200,10 @@ final class WritePart {
     }
 
     /**
-     * The article keeps its rules in a table where they are to change, and judges them by a function of the row and the rule:
-     * {@code perform pg_notify(channel_column, resone_column||'::'||row_to_json(NEW)) from rule_table where udf(NEW::feed, rule_table)}. Here with an
-     * insert in place of the notification, which is what it advises where nothing may be lost, and with a function in the article's language.
-     * Beside it the same without the function, which is as cheap as looking rules up can be.
+     * The article keeps changeable rules in a table and tests each by a function of row and rule:
+     * {@code perform pg_notify(channel_column, resone_column||'::'||row_to_json(NEW)) from rule_table where udf(NEW::feed, rule_table)}.
+     * This form inserts instead of notifying, as the article advises for durable alerts. A second form has no function, which is the
+     * cheapest way to read rules from a table.
      */
     private void article(int rules) throws SQLException {
         db.execute(
@@ -219,7 +219,7 @@ final class WritePart {
 
     private void article(String table, String met) throws SQLException {
         db.execute(
-                "create function judge_" + table + """
+                "create function on_row_" + table + """
                 () returns trigger language plpgsql as $fn$
                 begin
                   insert into article_feedback (reason, info) select r.reason, row_to_json(new) from article_rule r where %s;
@@ -227,7 +227,7 @@ final class WritePart {
                 end
                 $fn$
                 """.formatted(met),
-                "create trigger judge after insert or update on " + table + " for each row execute function judge_"
+                "create trigger on_row after insert or update on " + table + " for each row execute function on_row_"
                         + table + "()");
     }
 }

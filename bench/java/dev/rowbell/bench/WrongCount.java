@@ -1,6 +1,6 @@
 package dev.rowbell.bench;
 
-/** What came out is not what went in: no figure is worth anything then. */
+/** Other alerts came out than went in, so no figure means anything. */
 final class WrongCount extends RuntimeException {
 
     private static final long serialVersionUID = 1L;

@@ -16,7 +16,7 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The program. It reads {@code application.properties}, {@code rules.yaml} and {@code routes/} of the current directory, or else those in
- * the jar. With arguments it runs one command. Exit code 2: a setting is wrong, and one line says which.
+ * the jar. With arguments it runs one command. Exit code 2: a setting is wrong, and one line names it.
  */
 public final class Main {
 

@@ -4,8 +4,8 @@ import java.time.Duration;
 import java.util.concurrent.ThreadLocalRandom;
 
 /**
- * The wait between tries: twice as long after each, never longer than {@code most}, and up to a fifth more or less so that what failed
- * together does not come back together.
+ * The wait before another attempt: it doubles after each failure up to {@code most}, and varies by a fifth so that things that failed
+ * together are not retried together.
  */
 public record Backoff(Duration first, Duration most) {
 

@@ -8,13 +8,13 @@ import java.util.function.Function;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
-/** How often each rule was hit since the database was told last. Kept in memory: a crash loses a second of it. Safe for many threads. */
+/** How often each rule fired since the counts were last written to the database. A crash loses the counts of a second. Safe for many threads. */
 public final class Hits {
 
-    /** What the name of a rule can be; an alert from elsewhere may say anything. */
+    /** The possible names of rules. An alert from elsewhere may name anything. */
     private static final Pattern NAME = Pattern.compile("[^\\p{Cntrl}\\p{Cs}]{1,200}");
 
-    /** Of an alert from elsewhere any name is to be expected, and the database may be away for long. */
+    /** Bounds the memory: alerts from elsewhere may have any number of names while the database is away. */
     private static final int MOST = 10_000;
 
     private Map<String, Long> counts = new HashMap<>();

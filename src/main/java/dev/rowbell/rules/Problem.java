@@ -1,13 +1,13 @@
 package dev.rowbell.rules;
 
 /**
- * Something that is wrong with the rules, in one line when written out: {@code rules.yaml:12: rule "c2-overflow": condition: … (hint)}.
+ * A problem of the rules, as one line: {@code rules.yaml:12: rule "c2-overflow": condition: … (hint)}.
  *
  * @param file as people write it
- * @param line from 1; 0 where it is about no line
- * @param rule the rule's name; null where it has none, or where it is about the file
- * @param field the key of the rule; null where it is about the whole of it
- * @param hint what to change; empty where there is nothing to add
+ * @param line from 1; 0 if it concerns no line
+ * @param rule the rule's name; null if it has none, or if the problem concerns the file
+ * @param field the key of the rule; null if the problem concerns the whole rule
+ * @param hint the change that fixes it; empty if there is nothing to add
  */
 public record Problem(String file, int line, String rule, String field, String text, String hint) {
 

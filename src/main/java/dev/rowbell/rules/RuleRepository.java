@@ -151,7 +151,7 @@ public final class RuleRepository {
         });
     }
 
-    /** Compares the triggers with the feeds as they are now, and returns what an operator should know. */
+    /** Compares the triggers with the feeds as they are now, and returns the events for the operator. */
     List<String> refresh() {
         return jdbc.sql("select feed, event from rowbell.refresh()")
                 .query((row, number) -> "feed %s %s".formatted(row.getString(1), row.getString(2)))

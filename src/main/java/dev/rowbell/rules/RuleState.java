@@ -1,11 +1,11 @@
 package dev.rowbell.rules;
 
 /**
- * A rule and what became of it.
+ * A rule with its state.
  *
- * @param broken why it is left out at the moment; null where it is not
- * @param lastHit in the time zone of this machine, as {@code 2026-11-23 08:00:00}; null where there was none, as {@code failed}
- * @param failure null where it never failed
+ * @param broken why it is left out of the triggers now; null if it is not
+ * @param lastHit in the time zone of this machine, as {@code 2026-11-23 08:00:00}; null if it never fired; {@code failed} likewise
+ * @param failure null if it never failed
  */
 public record RuleState(
         String name,

@@ -113,7 +113,7 @@ public final class Settings {
         flag("rowbell.mail.starttls");
         number("rowbell.mail.port", 1);
         if (isSet("rowbell.mail.host") && !isSet("rowbell.mail.to")) {
-            throw new SettingsException("rowbell.mail.to: rowbell.mail.host is set, say who gets the mail");
+            throw new SettingsException("rowbell.mail.to is empty and rowbell.mail.host is set: give the recipients");
         }
         if (isSet("rowbell.http.url") && !text("rowbell.http.url").matches("https?://[^/?#@]+([/?#].*)?")) {
             throw new SettingsException("rowbell.http.url: write it as https://host/path, without a login");
