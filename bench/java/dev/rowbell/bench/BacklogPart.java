@@ -155,7 +155,7 @@ final class BacklogPart {
         try (Connection connection = db.connect();
                 Statement statement = connection.createStatement();
                 ResultSet row = statement.executeQuery(
-                        "select (pg_total_relation_size('rowbell.feedback') + pg_total_relation_size('rowbell.delivery') + pg_total_relation_size('rowbell.bundle')) / 1048576.0")) {
+                        "select (pg_total_relation_size('rowbell.feedback') + pg_total_relation_size('rowbell.delivery')) / 1048576.0")) {
             row.next();
             return row.getDouble(1);
         }

@@ -2,7 +2,7 @@ package dev.rowbell;
 
 import dev.rowbell.database.Database;
 import dev.rowbell.error.Errors;
-import dev.rowbell.outbox.OutboxComponent;
+import dev.rowbell.outbox.SinkSwitches;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -41,7 +41,7 @@ final class Banner {
         }
         Map<String, String> sinks = new TreeMap<>();
         for (RouteDefinition route : ((ModelCamelContext) context).getRouteDefinitions()) {
-            String sink = OutboxComponent.sinkOf(context, route);
+            String sink = SinkSwitches.sinkOf(context, route);
             if (sink != null) {
                 sinks.put(sink, state(context, route));
             }
@@ -60,7 +60,7 @@ final class Banner {
     private static String state(CamelContext context, RouteDefinition route) {
         Matcher key = SWITCH.matcher(String.valueOf(route.getAutoStartup()));
         boolean named = key.matches();
-        if (!OutboxComponent.isOn(context, route)) {
+        if (!SinkSwitches.isOn(context, route)) {
             return named ? "off: set " + key.group(1) : "off: autoStartup is false";
         }
         return named

@@ -151,7 +151,6 @@ public final class Rowbell extends ServiceSupport {
     /** A connection was lost, so the idle ones may be too. Opens no database. */
     void invalidateConnections() {
         doorbell.reset();
-        outbox().ifPresent(OutboxComponent::distrust);
         Database opened = database.ifOpen();
         if (opened != null) {
             opened.invalidateConnections();
@@ -173,7 +172,6 @@ public final class Rowbell extends ServiceSupport {
     /** Work that alerts would wait for, done while there are none. */
     void whenIdle() {
         silences.refreshWhenIdle();
-        outbox().ifPresent(OutboxComponent::prepare);
     }
 
     /** Counts a batch of alerts that was committed. */

@@ -56,7 +56,7 @@ public final class Compaction {
         try (Statement statement = connection.createStatement();
                 ResultSet rows = statement.executeQuery("""
                 select name
-                from unnest(array['rowbell.feedback', 'rowbell.delivery', 'rowbell.bundle']) name
+                from unnest(array['rowbell.feedback', 'rowbell.delivery']) name
                 where pg_total_relation_size(name::regclass) > %d
                   and has_table_privilege(name, 'truncate')
                 """.formatted(LARGE))) {

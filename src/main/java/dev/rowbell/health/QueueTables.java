@@ -12,7 +12,7 @@ import javax.sql.DataSource;
 /** Looks at the queues in the database, at a cost that does not grow with them. Safe for many threads. */
 final class QueueTables {
 
-    /** Rows are counted up to this number, of each queue. */
+    /** Rows are counted up to this number, of each queue; of a row of the outbox, its alerts. */
     static final int COUNTED = 100_000;
 
     /** For a table so bloated that even this takes long. */
@@ -44,13 +44,12 @@ final class QueueTables {
                       (select min(sink) as name from rowbell.delivery)
                       union all
                       select (select min(d.sink) from rowbell.delivery d where d.sink > sink.name) from sink where sink.name is not null)
-                    select 'outbox:' || name, waiting.many + handed.many, extract(epoch from clock_timestamp() - least(waiting.oldest, handed.oldest))
-                    from (select name from sink where name is not null union select sink from rowbell.bundle) names
+                    select 'outbox:' || name, waiting.alerts, extract(epoch from clock_timestamp() - waiting.oldest)
+                    from sink
                     cross join lateral (
-                      select count(*) as many, min(filed) as oldest
-                      from (select d.filed from rowbell.delivery d where d.sink = name order by d.due limit %d) _) waiting
-                    cross join lateral (
-                      select coalesce(sum(b.deliveries), 0) as many, min(b.filed) as oldest from rowbell.bundle b where b.sink = name) handed
+                      select coalesce(sum(d.alerts), 0) as alerts, min(d.filed) as oldest
+                      from (select d.alerts, d.filed from rowbell.delivery d where d.sink = name order by d.due limit %d) d) waiting
+                    where name is not null
                     """.formatted(COUNTED), queues);
             read(statement, """
                     select 'dead_letter', count(*), extract(epoch from clock_timestamp() - min(died))

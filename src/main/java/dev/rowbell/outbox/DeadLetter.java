@@ -22,8 +22,8 @@ public final class DeadLetter {
                 component.alerts().fromBody(origin == null ? exchange.getIn().getBody() : origin, null);
         String id = (String) alert.get("id");
         LOG.error("alert {} of rule {} could not be routed and is a dead letter: {}", id, alert.get("rule"), error);
-        Filing.withdraw(component, origin);
-        Filing.file(component, new Filed(null, id, text(id, alert), null, error, origin));
+        String document = text(id, alert);
+        component.file(transaction -> transaction.addDeadLetter(id, document, error, origin));
     }
 
     /** Also where a route put something into the alert that JSON cannot say. */

@@ -4,6 +4,7 @@ import java.sql.Types;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 import javax.sql.DataSource;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.simple.JdbcClient;
@@ -113,6 +114,45 @@ public final class DeadLetterRepository {
                           limit ?
                           for update skip locked))
                         """).param(interval(age)).param(most).update();
+    }
+
+    /** Stores alerts that could not be routed. */
+    void insert(List<NewDeadLetter> letters) {
+        jdbc.sql("""
+                        insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
+                        select sink, alert_id, alert::json, 0, clock_timestamp(), error
+                        from unnest(:sinks::text[], :alertIds::text[], :alerts::text[], :errors::text[]) as letter (sink, alert_id, alert, error)
+                        """)
+                .param("sinks", texts(letters, NewDeadLetter::sink))
+                .param("alertIds", texts(letters, NewDeadLetter::alertId))
+                .param("alerts", texts(letters, NewDeadLetter::alert))
+                .param("errors", texts(letters, NewDeadLetter::error))
+                .update();
+    }
+
+    /** Puts the alerts of deliveries that are given up in the place of these, except for those whose lease is none of these. */
+    void replace(String[] leases, List<NewDeadLetter> letters) {
+        jdbc.sql("""
+                        with dead as (
+                          delete from rowbell.delivery
+                          where id = any(:deliveries::uuid[])
+                            and locked_by = any(:leases::uuid[])
+                          returning id, sink, attempts, filed)
+                        insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
+                        select dead.sink, alert_id, alert::json, dead.attempts + 1, dead.filed, error
+                        from unnest(:deliveries::uuid[], :alertIds::text[], :alerts::text[], :errors::text[]) as letter (id, alert_id, alert, error)
+                        join dead using (id)
+                        """)
+                .param("leases", leases)
+                .param("deliveries", texts(letters, letter -> letter.delivery().toString()))
+                .param("alertIds", texts(letters, NewDeadLetter::alertId))
+                .param("alerts", texts(letters, NewDeadLetter::alert))
+                .param("errors", texts(letters, NewDeadLetter::error))
+                .update();
+    }
+
+    private static String[] texts(List<NewDeadLetter> letters, Function<NewDeadLetter, String> text) {
+        return letters.stream().map(text).toArray(String[]::new);
     }
 
     private StatementSpec filtered(String sql, Filter filter) {

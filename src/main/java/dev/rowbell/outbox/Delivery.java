@@ -1,18 +1,36 @@
 package dev.rowbell.outbox;
 
+import dev.rowbell.alert.AlertReader;
+import java.util.List;
+import java.util.UUID;
+
 /**
- * One alert on its way to one sink.
+ * A row of {@code rowbell.delivery} that this process has leased: a batch of alerts on their way to one sink.
  *
- * @param id the row in {@code rowbell.delivery}; 0 while it is in a bundle
- * @param bundle the row in {@code rowbell.bundle} that it shares with others; 0 where it has one of its own
- * @param alertId the {@code id} of the alert, the same on every try
- * @param alert the alert document as JSON
- * @param time the {@code time} of the alert; null where nobody has looked yet
+ * @param documents the alerts as JSON, at least one
  * @param attempts tries that failed so far
  */
-record Delivery(long id, long bundle, String alertId, String alert, String time, int attempts) {
+record Delivery(UUID id, List<String> documents, int attempts, Lease lease) {
 
-    boolean isBundled() {
-        return bundle != 0;
+    Delivery with(Lease renewed) {
+        return new Delivery(id, documents, attempts, renewed);
+    }
+
+    /** How many alerts. */
+    int size() {
+        return documents.size();
+    }
+
+    static int alerts(List<Delivery> deliveries) {
+        return deliveries.stream().mapToInt(Delivery::size).sum();
+    }
+
+    /** The id of the alert; empty where the document cannot be read. */
+    static String alertId(String document) {
+        try {
+            return String.valueOf(AlertReader.parse(document).get("id"));
+        } catch (IllegalArgumentException e) {
+            return "";
+        }
     }
 }

@@ -6,30 +6,30 @@ import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.settings.Settings;
 import java.sql.SQLException;
 import java.time.Duration;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import javax.sql.DataSource;
-import org.apache.camel.CamelContext;
 import org.apache.camel.Endpoint;
-import org.apache.camel.model.FromDefinition;
-import org.apache.camel.model.ModelCamelContext;
-import org.apache.camel.model.RouteDefinition;
 import org.apache.camel.spi.annotations.Component;
 import org.apache.camel.support.DefaultComponent;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessException;
+import org.springframework.jdbc.datasource.DataSourceTransactionManager;
+import org.springframework.transaction.TransactionDefinition;
+import org.springframework.transaction.support.TransactionSynchronizationManager;
+import org.springframework.transaction.support.TransactionTemplate;
 
 /**
- * {@code outbox:NAME}: as a producer it files a delivery for the sink NAME in the current transaction; as a consumer it delivers what is
- * due. The table between the two is {@code rowbell.delivery}.
+ * {@code outbox:NAME}: as a producer it files an alert for the sink NAME in the current transaction; as a consumer it delivers what is due. The
+ * table between the two is {@code rowbell.delivery}.
  */
 @Component("outbox")
 public class OutboxComponent extends DefaultComponent {
@@ -37,17 +37,35 @@ public class OutboxComponent extends DefaultComponent {
     private static final Logger LOG = LoggerFactory.getLogger(OutboxComponent.class);
 
     private static final Duration KEEP = Duration.ofSeconds(10);
-    private static final Duration LOOK_AGAIN = Duration.ofSeconds(1);
 
-    private record Switch(boolean off, long seenAt) {}
+    /** Classes of SQLSTATE that blame the data: data exception, integrity constraint, program limit (appendix A of PostgreSQL's manual). */
+    private static final List<String> REFUSALS = List.of("22", "23", "54");
 
-    /** Consumers of this process by sink, woken when something is filed for them. */
+    /** The database, once it is open. */
+    private record Tables(
+            DeliveryRepository deliveries,
+            DeadLetterRepository deadLetters,
+            SinkRepository sinks,
+            TransactionTemplate transaction,
+            TransactionTemplate savepoint) {
+
+        static Tables of(DataSource dataSource) {
+            DataSourceTransactionManager manager = new DataSourceTransactionManager(dataSource);
+            TransactionTemplate savepoint = new TransactionTemplate(manager);
+            savepoint.setPropagationBehavior(TransactionDefinition.PROPAGATION_NESTED);
+            DeadLetterRepository deadLetters = new DeadLetterRepository(dataSource);
+            return new Tables(
+                    new DeliveryRepository(dataSource, deadLetters),
+                    deadLetters,
+                    new SinkRepository(dataSource),
+                    new TransactionTemplate(manager),
+                    savepoint);
+        }
+    }
+
+    /** By sink, those of this process. */
     private final Map<String, OutboxConsumer> consumers = new ConcurrentHashMap<>();
-
-    private final Map<String, Switch> switches = new ConcurrentHashMap<>();
-    /** Sinks of which it has been said that they have no route here. */
-    private final Set<String> routeless = ConcurrentHashMap.newKeySet();
-    /** By which the others know this process. */
+    /** By which other processes know this one. */
     private final UUID process = UUID.randomUUID();
 
     private final AlertReader alerts;
@@ -55,7 +73,10 @@ public class OutboxComponent extends DefaultComponent {
     private final Housekeeping housekeeping;
     private final Supplier<DataSource> dataSource;
     private final BooleanSupplier connected;
-    private DeliveryTable table;
+    private Tables tables;
+    private SinkSwitches switches;
+    /** PostgreSQL has refused one of several alerts: the next transaction files each by itself. */
+    private volatile boolean careful;
 
     /**
      * @param dataSource opens the database and brings its schema up to date, when the first route needs it
@@ -98,18 +119,88 @@ public class OutboxComponent extends DefaultComponent {
         return endpoint;
     }
 
-    synchronized DeliveryTable table() {
-        if (table == null) {
-            table = new DeliveryTable(dataSource.get());
+    private synchronized Tables tables() {
+        if (tables == null) {
+            tables = Tables.of(dataSource.get());
         }
-        return table;
+        return tables;
+    }
+
+    DeliveryRepository deliveries() {
+        return tables().deliveries();
+    }
+
+    DeadLetterRepository deadLetters() {
+        return tables().deadLetters();
+    }
+
+    /** Files something in the transaction of the thread; where it has none, in one of its own. */
+    void file(Consumer<OutboxTransaction> work) {
+        if (TransactionSynchronizationManager.isSynchronizationActive()) {
+            work.accept(OutboxTransaction.current(this));
+            return;
+        }
+        try {
+            tables().transaction().executeWithoutResult(status -> work.accept(OutboxTransaction.current(this)));
+        } catch (DataAccessException e) {
+            if (!isRefusal(e)) {
+                throw e;
+            }
+            // carefully now
+            tables().transaction().executeWithoutResult(status -> work.accept(OutboxTransaction.current(this)));
+        }
+    }
+
+    /** Where the work fails, the transaction of the thread is as it was before. */
+    void withSavepoint(Runnable work) {
+        tables().savepoint().executeWithoutResult(status -> work.run());
+    }
+
+    /** Whether PostgreSQL refuses the data, so that another try is of no use. */
+    static boolean isRefusal(DataAccessException failure) {
+        return failure.getCause() instanceof SQLException sql
+                && sql.getSQLState() != null
+                && REFUSALS.stream().anyMatch(sql.getSQLState()::startsWith);
+    }
+
+    /** A savepoint for each alert costs a round trip, so there are none until PostgreSQL refuses one. */
+    void setCareful(boolean careful) {
+        this.careful = careful;
+    }
+
+    boolean isCareful() {
+        return careful;
+    }
+
+    boolean isOff(String sink) {
+        synchronized (this) {
+            if (switches == null) {
+                switches = new SinkSwitches(getCamelContext(), this::isElsewhere);
+            }
+        }
+        return switches.isOff(sink);
+    }
+
+    private boolean isElsewhere(String sink) {
+        try {
+            return tables().sinks().isElsewhere(process, sink);
+        } catch (DataAccessException e) {
+            // the connection of the alert's transaction will fail as well
+            LOG.debug("other processes of sink {} are not known", sink, e);
+            return false;
+        }
+    }
+
+    /** The consumer of a sink in this process; null where it has none. */
+    OutboxConsumer consumer(String sink) {
+        return consumers.get(sink);
     }
 
     void started(OutboxConsumer consumer) {
         consumers.put(consumer.getEndpoint().getSink(), consumer);
         try {
             announce();
-        } catch (SQLException e) {
+        } catch (DataAccessException e) {
             LOG.debug("announced later", e);
         }
     }
@@ -127,66 +218,26 @@ public class OutboxComponent extends DefaultComponent {
 
     @Override
     protected void doStop() throws Exception {
-        if (table != null && connected.getAsBoolean()) {
+        if (tables != null && connected.getAsBoolean()) {
             try {
-                table.announce(process, List.of());
-            } catch (SQLException e) {
-                // forgotten by itself, a little later
-                LOG.debug("not retracted", e);
+                tables.sinks().announce(process, List.of());
+            } catch (DataAccessException e) {
+                LOG.debug("not retracted, it is forgotten after a minute", e);
             }
         }
         super.doStop();
     }
 
     /** Tells the other processes which sinks this one delivers for. */
-    private void announce() throws SQLException {
-        table().announce(process, consumers.keySet());
+    private void announce() {
+        tables().sinks().announce(process, consumers.keySet());
     }
 
-    /** To be called when there is nothing to do. */
-    public void prepare() {
-        table().reserve();
-    }
-
-    /** A connection was lost: who answers from now on may know less than who did. */
-    public void distrust() {
-        DeliveryTable known;
-        synchronized (this) {
-            known = table;
-        }
-        if (known != null) {
-            known.distrust();
-        }
-    }
-
-    void wake(String sink) {
-        OutboxConsumer consumer = consumers.get(sink);
-        if (consumer != null) {
-            consumer.wake();
-        }
-    }
-
-    /**
-     * Asks the sinks of this process whether they take by hand what is about to be filed; who says yes is to be given it, or released.
-     *
-     * @param sizes by sink, how many it will be
-     */
-    Map<String, OutboxConsumer> promise(Map<String, Integer> sizes) {
-        Map<String, OutboxConsumer> takers = new HashMap<>();
-        sizes.forEach((sink, size) -> {
-            OutboxConsumer consumer = consumers.get(sink);
-            if (consumer != null && consumer.promise(size)) {
-                takers.put(sink, consumer);
-            }
-        });
-        return takers;
-    }
-
-    /** Makes due what the database's clock, when it was set back, left due long after any retry would be. */
-    private void repairClockSkew() throws SQLException {
+    /** Makes due the deliveries that the database's clock, when it was set back, left due long after any retry would be. */
+    private void repairClockSkew() {
         for (OutboxConsumer consumer : consumers.values()) {
             OutboxEndpoint endpoint = consumer.getEndpoint();
-            int waiting = table().makeDue(endpoint.getSink(), Duration.ofMillis(endpoint.getMaxBackoff()));
+            int waiting = deliveries().makeDue(endpoint.getSink(), Duration.ofMillis(endpoint.getMaxBackoff()));
             if (waiting > 0) {
                 LOG.warn(
                         "{} deliveries of sink {} were due long after any retry would be: was the clock set back? They are due now",
@@ -202,63 +253,5 @@ public class OutboxComponent extends DefaultComponent {
         Map<String, Optional<String>> circuits = new TreeMap<>();
         consumers.forEach((sink, consumer) -> circuits.put(sink, consumer.openedBy()));
         return circuits;
-    }
-
-    /**
-     * Whether a sink is off: its route is here and says {@code autoStartup: false}, and no other process has it on. A sink without a route here
-     * may be another process's, so it is not off and its deliveries wait. What was reloaded, or is new elsewhere, counts a second later.
-     */
-    boolean isOff(String sink) {
-        Switch known = switches.get(sink);
-        if (known == null || System.nanoTime() - known.seenAt() > LOOK_AGAIN.toNanos()) {
-            known = new Switch(isSwitchedOff(sink), System.nanoTime());
-            switches.put(sink, known);
-        }
-        return known.off();
-    }
-
-    private boolean isSwitchedOff(String sink) {
-        List<RouteDefinition> routes = ((ModelCamelContext) getCamelContext())
-                .getRouteDefinitions().stream()
-                        .filter(route -> sink.equals(sinkOf(getCamelContext(), route)))
-                        .toList();
-        if (routes.isEmpty() && routeless.add(sink)) {
-            LOG.warn(
-                    "alerts are sent to outbox:{}, and no route here is from outbox:{}: they wait until a process has one",
-                    sink,
-                    sink);
-        }
-        return routes.stream().anyMatch(route -> !isOn(getCamelContext(), route)) && !isElsewhere(sink);
-    }
-
-    private boolean isElsewhere(String sink) {
-        try {
-            return table().isElsewhere(process, sink);
-        } catch (SQLException e) {
-            // by another connection than the alert's: that one will fail as well, or nobody else has told
-            LOG.debug("not known who else has {}", sink, e);
-            return false;
-        }
-    }
-
-    /** Whether a route starts by itself. */
-    public static boolean isOn(CamelContext context, RouteDefinition route) {
-        return route.getAutoStartup() == null
-                || !"false".equals(context.resolvePropertyPlaceholders(route.getAutoStartup()));
-    }
-
-    /** The sink whose route this is; null where it is none. */
-    public static String sinkOf(CamelContext context, RouteDefinition route) {
-        FromDefinition input = route.getInput();
-        if (input == null) {
-            return null;
-        }
-        String uri = context.resolvePropertyPlaceholders(input.getEndpointUri());
-        if (!uri.startsWith("outbox:")) {
-            return null;
-        }
-        String path = uri.substring("outbox:".length()).replaceFirst("^//", "");
-        int query = path.indexOf('?');
-        return query < 0 ? path : path.substring(0, query);
     }
 }

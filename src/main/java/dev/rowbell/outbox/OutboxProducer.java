@@ -27,14 +27,8 @@ final class OutboxProducer extends DefaultProducer {
         }
         Object origin = OriginalAlert.of(exchange);
         Map<String, Object> alert = component.alerts().fromBody(exchange.getIn().getBody(), origin);
-        Filing.file(
-                component,
-                new Filed(
-                        sink,
-                        (String) alert.get("id"),
-                        AlertReader.write(alert),
-                        alert.get("time") instanceof String time ? time : null,
-                        null,
-                        origin));
+        String id = (String) alert.get("id");
+        String document = AlertReader.write(alert);
+        component.file(transaction -> transaction.add(sink, id, document, origin));
     }
 }

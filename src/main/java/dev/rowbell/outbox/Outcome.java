@@ -3,7 +3,7 @@ package dev.rowbell.outbox;
 import java.time.Duration;
 
 /**
- * What became of one try to deliver.
+ * The result of one try to deliver.
  *
  * @param error null where it succeeded
  * @param retryIn how long to wait before the next try; null where there will be none
@@ -14,11 +14,19 @@ record Outcome(Delivery delivery, String error, Duration retryIn) {
         return new Outcome(delivery, null, null);
     }
 
+    static Outcome dead(Delivery delivery, String error) {
+        return new Outcome(delivery, error, null);
+    }
+
     boolean isDelivered() {
         return error == null;
     }
 
     boolean isDead() {
         return error != null && retryIn == null;
+    }
+
+    boolean isRetried() {
+        return retryIn != null;
     }
 }

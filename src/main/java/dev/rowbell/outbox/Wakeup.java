@@ -17,15 +17,20 @@ final class Wakeup {
         return calls;
     }
 
-    /** Returns when called since {@code seen} was read, at once if that has already happened, or when the time is over. */
-    synchronized void sleep(long seen, Duration most) throws InterruptedException {
+    /** Returns when called since {@code seen} was read, at once if that has already happened, when the time is over, or when interrupted, which the thread stays. */
+    synchronized void sleep(long seen, Duration most) {
         long end = System.nanoTime() + most.toNanos();
         while (calls == seen) {
             long left = (end - System.nanoTime()) / 1_000_000;
             if (left <= 0) {
                 return;
             }
-            wait(left);
+            try {
+                wait(left);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return;
+            }
         }
     }
 }

@@ -81,7 +81,8 @@ final class SilenceRepository {
      * @param time the alert's, in the form of ISO 8601; null: now
      */
     boolean passesCooldown(String rule, String status, String key, String time, Duration cooldown) {
-        return jdbc.sql("select rowbell.rings(?, ?, ?, coalesce(?::timestamptz, clock_timestamp()), ?::interval)")
+        return jdbc.sql(
+                        "select rowbell.passes_cooldown(?, ?, ?, coalesce(?::timestamptz, clock_timestamp()), ?::interval)")
                 .param(rule)
                 .param(status)
                 .param(key)

@@ -16,7 +16,7 @@ begin
   elsif dead.sink is null then
     insert into rowbell.feedback (alert) values (dead.alert);
   else
-    insert into rowbell.delivery (sink, alert_id, alert) values (dead.sink, dead.alert_id, dead.alert);
+    insert into rowbell.delivery (sink, documents) values (dead.sink, array[dead.alert::text]);
   end if;
   return true;
 end

@@ -26,7 +26,7 @@ begin
     grant usage on schema rowbell to rowbell_admin;
     grant select, insert, update, delete on rowbell.rule, rowbell.silence to rowbell_admin;
     grant select, update on rowbell.rule_state to rowbell_admin;
-    grant select on rowbell.feed, rowbell.row_feed to rowbell_admin;
+    grant select on rowbell.feed, rowbell.row_feed, rowbell.waiting to rowbell_admin;
     grant execute on function rowbell.check_rule(json), rowbell.problems(rowbell.rule), rowbell.rule_of(json),
       rowbell.apply_rules(text, json, text[]), rowbell.lock_compiler(), rowbell.refresh(), rowbell.test_rule(text, int),
       rowbell.find_feed(text), rowbell.sql_name(oid), rowbell.tables_of(oid), rowbell.missing_triggers(rowbell.feed, text[]),
@@ -36,16 +36,16 @@ begin
   -- no right to write rules
   if exists (select from pg_roles where rolname = 'rowbell_consumer') then
     grant usage on schema rowbell to rowbell_consumer;
-    grant select, insert, update, delete on rowbell.feedback, rowbell.delivery, rowbell.bundle, rowbell.dead_letter, rowbell.cooldown,
+    grant select, insert, update, delete on rowbell.feedback, rowbell.delivery, rowbell.dead_letter, rowbell.cooldown,
       rowbell.sink to rowbell_consumer;
     -- a queue that is empty gives its room back
-    grant truncate on rowbell.feedback, rowbell.delivery, rowbell.bundle to rowbell_consumer;
+    grant truncate on rowbell.feedback, rowbell.delivery to rowbell_consumer;
     grant select, insert, update on rowbell.doorbell_lease to rowbell_consumer;
+    grant select on rowbell.waiting to rowbell_consumer;
     grant select on rowbell.rule, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
     grant update (silenced) on rowbell.silence to rowbell_consumer;
     grant select, update on rowbell.rule_state to rowbell_consumer;
-    grant execute on function rowbell.refresh(), rowbell.rings(text, text, text, timestamptz, interval) to rowbell_consumer;
-    execute format('grant usage on sequence %s to rowbell_consumer', pg_get_serial_sequence('rowbell.delivery', 'id'));
+    grant execute on function rowbell.refresh(), rowbell.passes_cooldown(text, text, text, timestamptz, interval) to rowbell_consumer;
   end if;
 end
 $do$;

@@ -8,38 +8,40 @@ create table rowbell.feedback (
 create index feedback_crt_time on rowbell.feedback (crt_time);
 comment on table rowbell.feedback is 'Durable alerts, written by triggers, emptied by delete-returning';
 
--- Deliveries that wait for their sink: one row per alert and sink.
+-- Deliveries on their way to their sink: each row is a batch of alerts. One that is locked belongs to a process until its lease ends. A batch in which
+-- one alert may be at fault is split into rows of one alert each.
 create table rowbell.delivery (
-  id bigint generated always as identity primary key,
+  -- random, so that none is given twice: a crash or a standby can make a sequence give a number again, while its delivery is under way
+  id uuid primary key default gen_random_uuid(),
   sink text not null,
-  alert_id text not null,
-  alert json not null,
+  -- the alerts as JSON; text, so that a document of any content, size and depth is passed on as it is
+  documents text[] not null,
+  alerts int not null generated always as (cardinality(documents)) stored check (alerts > 0),
   attempts int not null default 0,
   filed timestamptz not null default clock_timestamp(),
   due timestamptz not null default clock_timestamp(),
-  -- kept out of the index: taking a delivery then writes no index entry
-  taken_until timestamptz not null default '-infinity',
-  taken_by uuid,
+  -- the lease and its end; not in the index, so that leasing a row writes no index entry
+  locked_by uuid,
+  locked_until timestamptz not null default '-infinity',
   last_error text
 );
-create index delivery_due on rowbell.delivery (sink, due, id);
-comment on table rowbell.delivery is 'The outbox: one row per alert and sink, deleted when delivered';
+-- most rows live for milliseconds: to compress one takes longer than to write it
+alter table rowbell.delivery alter column documents set storage external;
+create index delivery_due on rowbell.delivery (sink, due);
+comment on table rowbell.delivery is 'The outbox: batches of alerts for a sink, deleted when delivered; rowbell.waiting counts the alerts';
 
--- What one transaction filed for a sink that takes batches, and handed to it after the commit: one row is proof of all of them. It is deleted when
--- the sink has all of it. Where that fails, or whoever took it dies, its lines become rows of rowbell.delivery, each with its own retries.
-create table rowbell.bundle (
-  id bigint generated always as identity primary key,
-  sink text not null,
-  deliveries int not null,
-  -- a document a line, as in the file of the file sink
-  alerts text not null,
-  filed timestamptz not null default clock_timestamp(),
-  taken_until timestamptz not null,
-  taken_by uuid not null
-);
--- lives for milliseconds: to compress it takes longer than to write it
-alter table rowbell.bundle alter column alerts set storage external;
-comment on table rowbell.bundle is 'The outbox, in flight: deliveries that were handed to their sink together; those that wait are in rowbell.delivery';
+-- What waits, for people.
+create view rowbell.waiting as
+  select
+    sink,
+    sum(alerts) as alerts,
+    coalesce(sum(alerts) filter (where attempts > 0), 0) as retrying,
+    min(filed) as oldest,
+    min(due) as next_due,
+    (array_agg(last_error order by due desc) filter (where last_error is not null))[1] as last_error
+  from rowbell.delivery
+  group by sink;
+comment on view rowbell.waiting is 'By sink, how many alerts wait, how many of them failed before, since when the oldest waits, and the last error';
 
 -- Deliveries that were given up, and alerts that could not be routed (sink is null).
 create table rowbell.dead_letter (

@@ -119,10 +119,10 @@ class QueueTest {
         settings.put("rowbell.file.dir", "");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             database.execute(
-                    "alter table rowbell.delivery set (autovacuum_enabled = false), alter column alert set storage external",
-                    "insert into rowbell.delivery (sink, alert_id, alert) select 'nobody', 'x', to_json(repeat('x', 1200)) from generate_series(1, 45000)");
+                    "alter table rowbell.delivery set (autovacuum_enabled = false), alter column documents set storage external",
+                    "insert into rowbell.delivery (sink, documents) select 'nobody', array[repeat('x', 1200)] from generate_series(1, 45000)");
         }
-        database.execute("delete from rowbell.delivery where id > (select min(id) from rowbell.delivery)");
+        database.execute("delete from rowbell.delivery where ctid > (select min(ctid) from rowbell.delivery)");
         long before = size();
         assertTrue(before > 32 << 20, "too small to prove anything: " + before);
         Compaction compaction = new Compaction(dataSource());
@@ -132,7 +132,7 @@ class QueueTest {
         try (Connection writing = database.connect();
                 Statement statement = writing.createStatement()) {
             writing.setAutoCommit(false);
-            statement.execute("insert into rowbell.delivery (sink, alert_id, alert) values ('nobody', 'y', '{}')");
+            statement.execute("insert into rowbell.delivery (sink, documents) values ('nobody', '{y}')");
             compaction.run();
             assertEquals(before, size());
             writing.rollback();

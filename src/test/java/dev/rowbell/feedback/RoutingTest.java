@@ -91,7 +91,7 @@ class RoutingTest {
                     compiled("changed", 1, 2));
             await().until(() -> filed().equals(List.of("info", "other", "bare", "changed"))
                     && posted().equals(List.of("other", "bare", "changed")));
-            await().until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
+            await().until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
             assertEquals(0, database.count("rowbell.dead_letter"));
         }
     }

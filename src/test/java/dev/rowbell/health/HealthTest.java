@@ -116,7 +116,7 @@ class HealthTest {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             awaitReady();
             database.execute(
-                    "insert into rowbell.delivery (sink, alert_id, alert, filed) values ('nobody', 'a', '{}', now() - interval '301 s')");
+                    "insert into rowbell.delivery (sink, documents, filed) values ('nobody', '{a}', now() - interval '301 s')");
             awaitDown("outbox:nobody: the oldest of 1 has been waiting for 3\\d\\d s");
             database.execute("delete from rowbell.delivery");
             awaitReady();
@@ -159,7 +159,7 @@ class HealthTest {
         web.answer(request -> web.requests().size() <= 3 ? 500 : 200);
         database.execute(
                 "insert into rowbell.silence (rule, until, why) values ('quiet', now() + interval '1 h', 'a test')",
-                "insert into rowbell.delivery (sink, alert_id, alert, due) select 'nobody', i::text, '{}', now() + interval '1 h' from generate_series(1, 7) i");
+                "insert into rowbell.delivery (sink, documents, due) values ('nobody', '{a,b,c,d,e}', now() + interval '1 h'), ('nobody', '{f,g}', now() + interval '1 h')");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             awaitReady();
             database.awaitListener("channel_1");

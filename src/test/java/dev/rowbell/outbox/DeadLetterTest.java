@@ -59,7 +59,7 @@ class DeadLetterTest {
 
     private List<String> waiting() {
         return database.query(
-                "select alert_id || ' ' || sink from rowbell.delivery union all select alert->>'id' || ' routing' from rowbell.feedback order by 1");
+                "select (documents[1]::json ->> 'id') || ' ' || sink from rowbell.delivery union all select alert->>'id' || ' routing' from rowbell.feedback order by 1");
     }
 
     private List<String> dead() {

@@ -160,8 +160,8 @@ class OutboxTest {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             // as a process leaves it that took it for two seconds and died
             database.execute("""
-                    insert into rowbell.delivery (sink, alert_id, alert, taken_until)
-                    values ('file', 'a1', '{"id": "a1", "rule": "r"}', clock_timestamp() + interval '2 s')""");
+                    insert into rowbell.delivery (sink, documents, locked_by, locked_until)
+                    values ('file', array['{"id": "a1", "rule": "r"}'], gen_random_uuid(), clock_timestamp() + interval '2 s')""");
             raise(2, 2);
             await().until(() -> filed().equals(List.of("a2")));
             await().atMost(Duration.ofSeconds(10)).until(() -> filed().equals(List.of("a2", "a1")));
@@ -169,31 +169,51 @@ class OutboxTest {
     }
 
     @Test
-    void aBundleOfAProcessThatDiedIsDeliveredByAnother() {
+    void aBatchOfAProcessThatDiedIsDeliveredByAnotherAndItsBadAlertHoldsUpNoOther() {
         settings.put("rowbell.feedback.poll", "50ms");
+        settings.put("rowbell.outbox.max-attempts", "2");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
-            // as a process leaves it that took it for a second and died; and PostgreSQL takes one of it no more
-            database.execute("alter table rowbell.delivery add constraint picky check (alert_id <> 'a2')", """
-                    insert into rowbell.bundle (sink, deliveries, alerts, taken_by, taken_until)
-                    select 'file', 3, string_agg('{"id": "a' || i || '", "rule": "r"}', e'\\n'), gen_random_uuid(), clock_timestamp() + interval '1 s'
-                    from generate_series(1, 3) i""");
-            await().atMost(Duration.ofSeconds(10)).until(() -> new HashSet<>(filed()).equals(Set.of("a1", "a3")));
+            // as a process leaves it that leased it for a second and died; no sink can read one of it
+            database.execute("""
+                    insert into rowbell.delivery (sink, documents, locked_by, locked_until)
+                    values ('http', array['{"id": "a1", "rule": "r"}', '{"id": "a2"', '{"id": "a3", "rule": "r"}'], gen_random_uuid(),
+                      clock_timestamp() + interval '1 s')""");
+            await().until(() -> new HashSet<>(posted()).equals(Set.of("a1", "a3")));
             await().until(database::isDelivered);
-            assertEquals(List.of("file a2"), database.query("select sink || ' ' || alert_id from rowbell.dead_letter"));
+            assertEquals(
+                    List.of("http 2 {\"id\": \"a2\""),
+                    database.query(
+                            "select concat_ws(' ', sink, attempts, alert ->> 'payload') from rowbell.dead_letter"));
         }
     }
 
     @Test
-    void aBundleThatFailsIsTriedAgainAsDeliveriesOfTheirOwn() throws IOException {
+    void aBatchWhoseLeaseEndedIsSplitSoThatEachAlertHasItsOwnRetries() {
+        web.answer(request -> 503);
+        settings.put("rowbell.outbox.backoff", "1h");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            database.execute("""
+                    insert into rowbell.delivery (sink, documents, locked_by, locked_until, filed)
+                    select 'http', array_agg(json_build_object('id', 'a' || i, 'rule', 'r')::text), gen_random_uuid(), '-infinity', now() - interval '1 h'
+                    from generate_series(1, 3) i""");
+            await().until(() -> database.count("rowbell.delivery where alerts = 1 and attempts = 1") == 3);
+            assertEquals(
+                    List.of("http 3 3 t t"),
+                    database.query(
+                            "select concat_ws(' ', sink, alerts, retrying, oldest < now() - interval '1 h', last_error like '%503%')"
+                                    + " from rowbell.waiting"));
+        }
+    }
+
+    @Test
+    void aBatchThatFailsIsTriedAgainAndNoAlertOfItIsLostOrRepeated() throws IOException {
         Files.createFile(dir.resolve("alerts"));
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(1, 100);
-            await().until(() -> database.count(
-                            "rowbell.delivery where sink = 'file' and attempts > 0 and last_error like '%rowbell.file.dir%'")
-                    == 100);
-            assertEquals(0, database.count("rowbell.bundle"));
+            await().until(() ->
+                    database.alerts("sink = 'file' and attempts > 0 and last_error like '%rowbell.file.dir%'") == 100);
             Files.delete(dir.resolve("alerts"));
-            await().atMost(Duration.ofSeconds(20)).until(() -> database.isDelivered());
+            await().until(() -> database.isDelivered());
             assertEquals(100, new HashSet<>(filed()).size());
             assertEquals(100, filed().size());
         }
@@ -225,7 +245,7 @@ class OutboxTest {
         String routes = "file:routes/sources.camel.yaml,file:" + dir + "/*.camel.yaml";
         try (RunningRowbell rowbell = RunningRowbell.start(settings, routes)) {
             raise(1, 5);
-            await().until(() -> database.count("rowbell.delivery where sink = 'pager'") == 5);
+            await().until(() -> database.alerts("sink = 'pager'") == 5);
         }
         Files.writeString(
                 dir.resolve("pager.camel.yaml"),
@@ -297,10 +317,10 @@ class OutboxTest {
         }
         int before = posted().size();
         assertTrue(before < 2000, "the stop came too late to prove anything");
-        assertEquals(0, database.count("rowbell.delivery where taken_until > clock_timestamp()"));
+        assertEquals(0, database.count("rowbell.delivery where locked_until > clock_timestamp()"));
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             await().atMost(Duration.ofSeconds(30))
-                    .until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
+                    .until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
             assertEquals(2000, new HashSet<>(posted()).size());
             assertEquals(2000, posted().size());
             assertEquals(2000, filed().size());
@@ -373,7 +393,7 @@ class OutboxTest {
                 RunningRowbell two = RunningRowbell.start(settings, routes)) {
             raise(1, 20);
             await().atMost(Duration.ofSeconds(30))
-                    .until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
+                    .until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
             assertEquals(20, posted().size());
             assertEquals(20, new HashSet<>(posted()).size());
         }
@@ -418,8 +438,8 @@ class OutboxTest {
             // an hour back: seen from there, all that is stored lies an hour ahead
             database.execute(
                     """
-                    insert into rowbell.delivery (sink, alert_id, alert, due, filed, taken_until, taken_by)
-                    select case when i < 6 then 'http' else 'file' end, 'a' || i, json_build_object('id', 'a' || i, 'rule', 'r'),
+                    insert into rowbell.delivery (sink, documents, due, filed, locked_until, locked_by)
+                    select case when i < 6 then 'http' else 'file' end, array[json_build_object('id', 'a' || i, 'rule', 'r')::text],
                       clock_timestamp() + case when i % 2 = 0 then interval '1 h' else '0' end, clock_timestamp() + interval '1 h',
                       case when i % 2 = 0 then '-infinity' else clock_timestamp() + interval '1 h' end, gen_random_uuid()
                     from generate_series(2, 9) i
@@ -428,7 +448,7 @@ class OutboxTest {
                     "update rowbell.doorbell_lease set suppressed_until = clock_timestamp() + interval '1 h'",
                     "update rowbell.delivery set due = due + interval '1 h'");
             await().atMost(Duration.ofSeconds(30))
-                    .until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
+                    .until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
             assertEquals(Set.of("a1", "a2", "a3", "a4", "a5", "a10"), new HashSet<>(posted()));
             assertEquals(Set.of("a1", "a6", "a7", "a8", "a9", "a10"), new HashSet<>(filed()));
             assertEquals(0, database.count("rowbell.dead_letter"));

@@ -75,7 +75,7 @@ class SinkFaultTest {
 
     private void awaitDelivered() {
         await().atMost(Duration.ofSeconds(30))
-                .until(() -> database.isDelivered() && database.count("rowbell.feedback") == 0);
+                .until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
         assertEquals(0, database.count("rowbell.dead_letter"));
     }
 
@@ -130,7 +130,7 @@ class SinkFaultTest {
                 await().atMost(Duration.ofSeconds(20))
                         .until(() -> server.requests().size() >= 4);
                 await().until(() -> filed().size() == ALERTS);
-                assertEquals(ALERTS, database.count("rowbell.delivery where sink = 'http'"));
+                assertEquals(ALERTS, database.alerts("sink = 'http'"));
                 int before = server.requests().size();
                 server.answer(BadServer.ok());
                 awaitDelivered();
@@ -391,8 +391,8 @@ class SinkFaultTest {
             latency(30);
             double before = latency(40);
             database.execute("""
-                    insert into rowbell.delivery (sink, alert_id, alert)
-                    select 'http', 'dead-' || i, json_build_object('id', 'dead-' || i, 'rule', 'r') from generate_series(1, %d) i
+                    insert into rowbell.delivery (sink, documents)
+                    select 'http', array[json_build_object('id', 'dead-' || i, 'rule', 'r')::text] from generate_series(1, %d) i
                     """.formatted(waiting), "analyze rowbell.delivery");
             rowbell.close();
             settings.put("rowbell.http.url", "http://127.0.0.1:1/");

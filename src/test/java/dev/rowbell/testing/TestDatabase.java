@@ -193,9 +193,19 @@ public final class TestDatabase {
 
     /** Whether no alert waits to be routed or delivered. One statement, since a commit moves alerts from table to table. */
     public boolean isDelivered() {
-        return query("select (select count(*) from rowbell.feedback) + (select count(*) from rowbell.delivery)"
-                        + " + (select count(*) from rowbell.bundle)")
+        return query("select (select count(*) from rowbell.feedback) + (select count(*) from rowbell.delivery)")
                 .equals(List.of("0"));
+    }
+
+    /** How many alerts of the outbox are in rows for which the condition is true. */
+    public long alerts(String condition) {
+        return Long.parseLong(query("select coalesce(sum(alerts), 0) from rowbell.delivery where " + condition)
+                .get(0));
+    }
+
+    /** The ids of all alerts in the outbox. */
+    public List<String> alertIds() {
+        return query("select document::json ->> 'id' from rowbell.delivery, unnest(documents) as document");
     }
 
     /** Somebody who starts listens a moment later; a notification sent before that is nobody's. */

@@ -1,0 +1,255 @@
+package dev.rowbell.outbox;
+
+import dev.rowbell.error.Backoff;
+import dev.rowbell.error.Errors;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessException;
+
+/**
+ * One thread of a sink. It takes leased deliveries, runs the route with no transaction and no connection held, and acknowledges them. A crash
+ * between the last two repeats the deliveries in flight after their lease.
+ */
+final class OutboxWorker implements Runnable {
+
+    private static final Logger LOG = LoggerFactory.getLogger(OutboxWorker.class);
+
+    private final OutboxConsumer consumer;
+    private final OutboxEndpoint endpoint;
+    private final String sink;
+    private final Circuit circuit;
+    private final Backoff database = new Backoff(Duration.ofMillis(200), Duration.ofSeconds(10));
+
+    OutboxWorker(OutboxConsumer consumer) {
+        this.consumer = consumer;
+        endpoint = consumer.getEndpoint();
+        sink = endpoint.getSink();
+        circuit = consumer.circuit;
+    }
+
+    @Override
+    public void run() {
+        int failures = 0;
+        while (isRunning()) {
+            try {
+                step();
+                if (failures > 0) {
+                    LOG.info("outbox:{} reaches the database again", sink);
+                    failures = 0;
+                }
+            } catch (DataAccessException e) {
+                consumer.fetcher.lookSoon();
+                if (++failures == 1 && isRunning()) {
+                    LOG.warn("outbox:{} waits for the database: {}", sink, Errors.inWords(e));
+                }
+                sleep(database.after(failures));
+            } catch (Throwable e) {
+                // without this thread the sink would stand still, and no check would say so
+                LOG.error("outbox:{}: unexpected error in worker, continuing", sink, e);
+                sleep(database.after(1));
+            }
+        }
+    }
+
+    private void step() {
+        long calls = consumer.wakeup.calls();
+        consumer.acknowledgements.flush(consumer.queue.isEmpty() || consumer.isResting());
+        if (!consumer.pause().isZero()) {
+            sleep(consumer.pause());
+        } else if (circuit.isOpen()) {
+            consumer.release(consumer.queue.takeAll());
+            probe();
+        } else {
+            consumer.fetcher.fetchIfDue();
+            List<Delivery> batch = consumer.queue.take(endpoint.getBatch());
+            if (batch.isEmpty()) {
+                consumer.wakeup.sleep(calls, consumer.fetcher.untilNextFetch());
+            } else {
+                deliver(batch);
+            }
+        }
+    }
+
+    /** Tries one delivery while the circuit is open, if it is time and no other thread does. */
+    private void probe() {
+        Duration away = circuit.away(System.nanoTime());
+        if (!away.isZero()) {
+            sleep(away);
+            return;
+        }
+        try {
+            List<Delivery> probe = consumer.fetcher.fetchOne();
+            if (probe.isEmpty()) {
+                sleep(Duration.ofMillis(endpoint.getPoll()));
+            } else {
+                deliver(probe);
+            }
+        } finally {
+            circuit.probed();
+        }
+    }
+
+    /**
+     * Tries each delivery once. Where a batch fails though the sink is there, one of its alerts may be at fault: it is split and tried in halves, so
+     * that the others go on. What is left when the consumer stops, or when the circuit opens, is released.
+     */
+    private void deliver(List<Delivery> batch) {
+        Deque<List<Delivery>> untried = new ArrayDeque<>(List.of(batch));
+        boolean probe = circuit.isOpen();
+        try {
+            while (!untried.isEmpty() && consumer.isRunning() && (probe || !circuit.isOpen())) {
+                if (untried.stream()
+                        .flatMap(List::stream)
+                        .anyMatch(d -> d.lease().isHalfOver())) {
+                    untried = renewed(untried);
+                    if (untried.isEmpty()) {
+                        return;
+                    }
+                }
+                List<Delivery> next = untried.peek();
+                Throwable thrown = consumer.route(next);
+                if (consumer.isAborted()) {
+                    // the interrupt has done its work, and would keep the pool from lending a connection
+                    Thread.interrupted();
+                    return;
+                }
+                untried.pop();
+                if (thrown == null) {
+                    succeeded();
+                    consumer.acknowledgements.add(
+                            next.stream().map(Outcome::delivered).toList());
+                } else {
+                    failed(next, Failure.of(thrown, Clock.systemUTC()), untried);
+                }
+                consumer.acknowledgements.flush(false);
+            }
+        } finally {
+            consumer.release(untried.stream().flatMap(List::stream).toList());
+        }
+    }
+
+    private Deque<List<Delivery>> renewed(Deque<List<Delivery>> untried) {
+        Deque<List<Delivery>> renewed = new ArrayDeque<>();
+        for (List<Delivery> batch : untried) {
+            List<Delivery> own = consumer.repository.renew(batch);
+            if (!own.isEmpty()) {
+                renewed.add(own);
+            }
+        }
+        return renewed;
+    }
+
+    private void succeeded() {
+        if (circuit.succeeded()) {
+            LOG.info("sink {} delivers again", sink);
+        }
+    }
+
+    private void failed(List<Delivery> deliveries, Failure failure, Deque<List<Delivery>> untried) {
+        if (Delivery.alerts(deliveries) > 1 && endpoint.isSplit() && !failure.aboutSink()) {
+            List<Delivery> single = split(deliveries);
+            int half = single.size() / 2;
+            push(single.subList(half, single.size()), untried);
+            push(single.subList(0, half), untried);
+        } else if (failure.refused()) {
+            // a receiver that refuses is there
+            succeeded();
+            consumer.figures().failed(sink, true, Delivery.alerts(deliveries));
+            LOG.error("sink {} refused {}, a dead letter now: {}", sink, shown(deliveries), failure.error());
+            consumer.acknowledgements.add(deliveries.stream()
+                    .map(delivery -> Outcome.dead(delivery, failure.error()))
+                    .toList());
+        } else {
+            retry(deliveries, failure);
+        }
+    }
+
+    private static void push(List<Delivery> deliveries, Deque<List<Delivery>> untried) {
+        if (!deliveries.isEmpty()) {
+            untried.push(deliveries);
+        }
+    }
+
+    /** The same alerts, each with a delivery of its own. */
+    private List<Delivery> split(List<Delivery> deliveries) {
+        List<Delivery> single = new ArrayList<>();
+        List<Delivery> several = new ArrayList<>();
+        deliveries.forEach(delivery -> (delivery.size() == 1 ? single : several).add(delivery));
+        single.addAll(consumer.repository.split(several));
+        return single;
+    }
+
+    private void retry(List<Delivery> deliveries, Failure failure) {
+        int failuresInARow =
+                circuit.failed(System.nanoTime(), consumer.retryPolicy.limited(failure.notBefore()), failure.error());
+        if (failuresInARow == endpoint.getCircuit()) {
+            LOG.warn(
+                    "sink {} failed {} times in a row: its queue waits, and one delivery is tried now and then: {}",
+                    sink,
+                    failuresInARow,
+                    failure.error());
+        }
+        List<Delivery> dead = new ArrayList<>();
+        List<Delivery> waiting = new ArrayList<>();
+        deliveries.forEach(d -> (consumer.retryPolicy.isLast(d) ? dead : waiting).add(d));
+        if (!dead.isEmpty()) {
+            consumer.figures().failed(sink, true, Delivery.alerts(dead));
+            LOG.error(
+                    "sink {} gave up {} after {} attempts, a dead letter now: {}",
+                    sink,
+                    shown(dead),
+                    endpoint.getMaxAttempts(),
+                    failure.error());
+            consumer.acknowledgements.add(dead.stream()
+                    .map(delivery -> Outcome.dead(delivery, failure.error()))
+                    .toList());
+        }
+        if (!waiting.isEmpty()) {
+            consumer.figures().failed(sink, false, Delivery.alerts(waiting));
+            int attempts = waiting.get(0).attempts() + 1;
+            // deliveries that failed together come again together
+            Duration wait = consumer.retryPolicy.waitAfter(attempts, failure.notBefore());
+            if (failuresInARow == 1) {
+                LOG.warn(
+                        "sink {} fails, {} waits {} ms for attempt {} of {}: {}",
+                        sink,
+                        shown(waiting),
+                        wait.toMillis(),
+                        attempts + 1,
+                        endpoint.getMaxAttempts(),
+                        failure.error());
+            } else {
+                LOG.debug("sink {} failed {}, attempt {}: {}", sink, shown(waiting), attempts, failure.error());
+            }
+            consumer.acknowledgements.add(waiting.stream()
+                    .map(delivery -> new Outcome(delivery, failure.error(), wait))
+                    .toList());
+        }
+    }
+
+    private static String shown(List<Delivery> deliveries) {
+        String first = "alert " + Delivery.alertId(deliveries.get(0).documents().get(0));
+        int alerts = Delivery.alerts(deliveries);
+        return alerts == 1 ? first : "%s and %d more".formatted(first, alerts - 1);
+    }
+
+    private boolean isRunning() {
+        return consumer.isRunning() && !Thread.currentThread().isInterrupted();
+    }
+
+    /** A new delivery does not end it, a stop does. */
+    private void sleep(Duration time) {
+        long end = System.nanoTime() + time.toNanos();
+        long calls = consumer.wakeup.calls();
+        while (isRunning() && System.nanoTime() < end) {
+            consumer.wakeup.sleep(calls, Duration.ofNanos(end - System.nanoTime()));
+            calls = consumer.wakeup.calls();
+        }
+    }
+}

@@ -1,0 +1,84 @@
+package dev.rowbell.outbox;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Predicate;
+import org.apache.camel.CamelContext;
+import org.apache.camel.model.FromDefinition;
+import org.apache.camel.model.ModelCamelContext;
+import org.apache.camel.model.RouteDefinition;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Which sinks are off, by the routes of a context. Safe for many threads. */
+public final class SinkSwitches {
+
+    private static final Logger LOG = LoggerFactory.getLogger(SinkSwitches.class);
+
+    private static final Duration FRESH = Duration.ofSeconds(1);
+
+    private record Switch(boolean off, long seenAt) {}
+
+    private final CamelContext context;
+    private final Predicate<String> isElsewhere;
+    private final Map<String, Switch> switches = new ConcurrentHashMap<>();
+    /** Sinks for which the missing route was logged. */
+    private final Set<String> routeless = ConcurrentHashMap.newKeySet();
+
+    /** @param isElsewhere whether another process delivers for a sink */
+    SinkSwitches(CamelContext context, Predicate<String> isElsewhere) {
+        this.context = context;
+        this.isElsewhere = isElsewhere;
+    }
+
+    /**
+     * Whether a sink is off: its route is here and says {@code autoStartup: false}, and no other process has it on. A sink without a route here may
+     * be another process's, so it is not off and its deliveries wait. A change takes effect within a second.
+     */
+    boolean isOff(String sink) {
+        Switch known = switches.get(sink);
+        if (known == null || System.nanoTime() - known.seenAt() > FRESH.toNanos()) {
+            known = new Switch(isSwitchedOff(sink), System.nanoTime());
+            switches.put(sink, known);
+        }
+        return known.off();
+    }
+
+    private boolean isSwitchedOff(String sink) {
+        List<RouteDefinition> routes = ((ModelCamelContext) context)
+                .getRouteDefinitions().stream()
+                        .filter(route -> sink.equals(sinkOf(context, route)))
+                        .toList();
+        if (routes.isEmpty() && routeless.add(sink)) {
+            LOG.warn(
+                    "alerts are sent to outbox:{}, and no route here is from outbox:{}: they wait until a process has one",
+                    sink,
+                    sink);
+        }
+        return routes.stream().anyMatch(route -> !isOn(context, route)) && !isElsewhere.test(sink);
+    }
+
+    /** Whether a route starts by itself. */
+    public static boolean isOn(CamelContext context, RouteDefinition route) {
+        return route.getAutoStartup() == null
+                || !"false".equals(context.resolvePropertyPlaceholders(route.getAutoStartup()));
+    }
+
+    /** The sink whose route this is; null where it is none. */
+    public static String sinkOf(CamelContext context, RouteDefinition route) {
+        FromDefinition input = route.getInput();
+        if (input == null) {
+            return null;
+        }
+        String uri = context.resolvePropertyPlaceholders(input.getEndpointUri());
+        if (!uri.startsWith("outbox:")) {
+            return null;
+        }
+        String path = uri.substring("outbox:".length()).replaceFirst("^//", "");
+        int query = path.indexOf('?');
+        return query < 0 ? path : path.substring(0, query);
+    }
+}
