@@ -125,9 +125,9 @@ class DigestTest {
             long before = System.nanoTime();
             raise("r", "warning", 1, 1);
             await().until(() -> mail.getReceivedMessages().length == 1);
-            raise("r", "warning", 2, 2);
-            raise("r", "warning", 3, 3);
-            await().atMost(Duration.ofSeconds(10)).until(() -> mail.getReceivedMessages().length == 2);
+            // in one transaction: on a busy machine the digest might come between two
+            raise("r", "warning", 2, 3);
+            await().until(() -> mail.getReceivedMessages().length == 2);
             assertTrue(System.nanoTime() - before >= Duration.ofSeconds(4).toNanos(), "the digest came too soon");
             assertEquals("[warning] r: public.feed id=1", mail.getReceivedMessages()[0].getSubject());
             assertEquals("[warning] 2 alerts: r (2)", mail.getReceivedMessages()[1].getSubject());
@@ -161,8 +161,7 @@ class DigestTest {
         web.answer(request -> request.body().contains("\"r-77\"") ? 422 : 200);
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise("r", "warning", 1, 500);
-            await().atMost(Duration.ofSeconds(20))
-                    .until(() -> database.isDelivered() && database.count("rowbell.dead_letter") == 1);
+            await().until(() -> database.isDelivered() && database.count("rowbell.dead_letter") == 1);
         }
         assertEquals(List.of("r-77"), database.query("select alert_id from rowbell.dead_letter"));
         Set<String> delivered = new HashSet<>();

@@ -42,7 +42,7 @@ class StormTest {
         settings.put("rowbell.file.dir", dir.resolve("alerts").toString());
         settings.put("rowbell.console", "OFF");
         // a test that needed it would not end in time
-        settings.put("rowbell.feedback.poll", "60s");
+        settings.put("rowbell.feedback.poll", "1h");
         ExecutorService writers = Executors.newFixedThreadPool(WRITERS);
         try (RunningRowbell rowbell = RunningRowbell.start(settings);
                 Connection listener = database.connect();
@@ -70,10 +70,10 @@ class StormTest {
                 }));
             }
             for (Future<?> one : writing) {
-                one.get(60, TimeUnit.SECONDS);
+                one.get(2, TimeUnit.MINUTES);
             }
-            await().atMost(Duration.ofSeconds(30)).until(() -> database.count("rowbell.feedback") == 0);
-            await().atMost(Duration.ofSeconds(60)).until(() -> database.isDelivered());
+            await().until(() -> database.count("rowbell.feedback") == 0);
+            await().until(() -> database.isDelivered());
             assertEquals(3000 + alerts.get(), ids().size());
             assertEquals(3000 + alerts.get(), ids().stream().distinct().count());
             listen.execute("select");
@@ -87,7 +87,8 @@ class StormTest {
                 database.execute(
                         "insert into rowbell.feedback (alert) values ('{\"id\": \"late" + i + "\", \"rule\": \"r\"}')");
                 String late = "late" + i;
-                await().atMost(Duration.ofSeconds(5)).until(() -> ids().contains(late));
+                // nothing but the doorbell is as soon
+                await().atMost(Duration.ofSeconds(20)).until(() -> ids().contains(late));
             }
         } finally {
             writers.shutdownNow();
