@@ -1,6 +1,5 @@
 package dev.rowbell;
 
-import dev.rowbell.alert.AlertLanguage;
 import dev.rowbell.alert.AlertText;
 import dev.rowbell.alert.Digest;
 import dev.rowbell.feedback.AlertRows;
@@ -79,8 +78,6 @@ public final class RowbellPlugin implements ContextServicePlugin {
                 "pgevent",
                 new ListenComponent(
                         rowbell.listeners(), rowbell.figures(), rowbell.doorbell(), rowbell::invalidateConnections));
-        // where Camel looks before it makes its own; what it does not know it leaves to that
-        bind(registry, "bean-language", new AlertLanguage());
         bind(registry, "rowbellDoorbell", rowbell.doorbell());
         bind(registry, "rowbellAlerts", rowbell.alerts());
         bind(registry, "rowbellText", new AlertText());

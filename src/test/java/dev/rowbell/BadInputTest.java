@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.icegreen.greenmail.util.GreenMail;
 import com.icegreen.greenmail.util.ServerSetup;
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
@@ -121,7 +121,7 @@ class BadInputTest {
                             .get("big")
                             .toString()
                             .length());
-            assertEquals(filed().get(0), AlertReader.parse(web.requests().get(0).body()));
+            assertEquals(filed().get(0), AlertJson.parse(web.requests().get(0).body()));
             int size = mail.getReceivedMessages()[0].getSize();
             assertTrue(size < 1_000_000, "a mail of " + size + " bytes");
         }

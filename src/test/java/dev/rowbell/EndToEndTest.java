@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import com.icegreen.greenmail.util.GreenMail;
 import com.icegreen.greenmail.util.GreenMailUtil;
 import com.icegreen.greenmail.util.ServerSetup;
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
@@ -98,7 +98,7 @@ class EndToEndTest {
                 assertEquals(
                         expected,
                         web.requests().stream()
-                                .map(r -> inShort(AlertReader.parse(r.body())))
+                                .map(r -> inShort(AlertJson.parse(r.body())))
                                 .sorted()
                                 .toList());
                 List<Object> ids = filed.stream().map(alert -> alert.get("id")).toList();
@@ -106,7 +106,7 @@ class EndToEndTest {
                 assertEquals(
                         new TreeSet<>(ids),
                         new TreeSet<>(web.requests().stream()
-                                .map(r -> AlertReader.parse(r.body()).get("id"))
+                                .map(r -> AlertJson.parse(r.body()).get("id"))
                                 .toList()));
                 assertEquals(
                         new TreeSet<>(

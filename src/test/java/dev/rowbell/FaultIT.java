@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import dev.rowbell.testing.OwnPostgres;
 import dev.rowbell.testing.Program;
 import dev.rowbell.testing.TestDatabase;
@@ -220,8 +220,7 @@ class FaultIT {
         for (Path file : files()) {
             String text = Files.readString(file);
             assertTrue(text.endsWith("\n"), file + " ends in a torn line");
-            text.lines()
-                    .forEach(line -> ids.add((String) AlertReader.parse(line).get("id")));
+            text.lines().forEach(line -> ids.add((String) AlertJson.parse(line).get("id")));
         }
         return ids;
     }
@@ -364,7 +363,7 @@ class FaultIT {
                     writer,
                     web.requests().stream()
                             .map(request ->
-                                    (String) AlertReader.parse(request.body()).get("id"))
+                                    (String) AlertJson.parse(request.body()).get("id"))
                             .toList(),
                     parallel);
         }
@@ -500,7 +499,7 @@ class FaultIT {
             assertEquals(
                     1,
                     web.requests().stream()
-                            .map(request -> AlertReader.parse(request.body()).get("id"))
+                            .map(request -> AlertJson.parse(request.body()).get("id"))
                             .distinct()
                             .count());
         });

@@ -199,7 +199,7 @@ public final class AlertText {
         if (value == null) {
             return "NULL";
         }
-        return value instanceof Map || value instanceof List ? AlertReader.write(value) : value.toString();
+        return value instanceof Map || value instanceof List ? AlertJson.write(value) : value.toString();
     }
 
     /** As much of a value as a mail shows. */

@@ -1,6 +1,6 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import dev.rowbell.alert.OriginalAlert;
 import dev.rowbell.error.Errors;
 import java.util.Map;
@@ -29,9 +29,9 @@ public final class DeadLetter {
     /** Also where a route put something into the alert that JSON cannot say. */
     private static String text(String id, Map<String, Object> alert) {
         try {
-            return AlertReader.write(alert);
+            return AlertJson.write(alert);
         } catch (IllegalArgumentException e) {
-            return AlertReader.write(Map.of("id", id, "payload", alert.toString()));
+            return AlertJson.write(Map.of("id", id, "payload", alert.toString()));
         }
     }
 }

@@ -1,6 +1,6 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import java.util.List;
 import java.util.UUID;
 
@@ -28,7 +28,7 @@ record Delivery(UUID id, List<String> documents, int attempts, Lease lease) {
     /** The id of the alert; empty where the document cannot be read. */
     static String alertId(String document) {
         try {
-            return String.valueOf(AlertReader.parse(document).get("id"));
+            return String.valueOf(AlertJson.parse(document).get("id"));
         } catch (IllegalArgumentException e) {
             return "";
         }

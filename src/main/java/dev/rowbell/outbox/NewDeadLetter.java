@@ -1,6 +1,6 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import java.util.Map;
 import java.util.UUID;
 
@@ -15,10 +15,6 @@ record NewDeadLetter(UUID delivery, String sink, String alertId, String alert, S
     static NewDeadLetter of(Delivery delivery, String document, String error) {
         String id = Delivery.alertId(document);
         return new NewDeadLetter(
-                delivery.id(),
-                null,
-                id,
-                id.isEmpty() ? AlertReader.write(Map.of("payload", document)) : document,
-                error);
+                delivery.id(), null, id, id.isEmpty() ? AlertJson.write(Map.of("payload", document)) : document, error);
     }
 }

@@ -1,6 +1,6 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import dev.rowbell.error.Backoff;
 import dev.rowbell.error.Errors;
 import dev.rowbell.health.Figures;
@@ -140,7 +140,7 @@ final class OutboxConsumer extends DefaultConsumer {
         try {
             List<Map<String, Object>> alerts = deliveries.stream()
                     .flatMap(delivery -> delivery.documents().stream())
-                    .map(AlertReader::unread)
+                    .map(AlertJson::parseLazily)
                     .toList();
             exchange.getIn().setBody(batch() == 1 ? alerts.get(0) : alerts);
             getProcessor().process(exchange);

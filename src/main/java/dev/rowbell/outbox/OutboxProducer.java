@@ -1,6 +1,6 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import dev.rowbell.alert.OriginalAlert;
 import java.util.Map;
 import org.apache.camel.Exchange;
@@ -28,7 +28,7 @@ final class OutboxProducer extends DefaultProducer {
         Object origin = OriginalAlert.of(exchange);
         Map<String, Object> alert = component.alerts().fromBody(exchange.getIn().getBody(), origin);
         String id = (String) alert.get("id");
-        String document = AlertReader.write(alert);
+        String document = AlertJson.write(alert);
         component.file(transaction -> transaction.add(sink, id, document, origin));
     }
 }

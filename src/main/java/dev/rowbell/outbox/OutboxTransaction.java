@@ -1,6 +1,6 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import dev.rowbell.error.Errors;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -133,7 +133,7 @@ final class OutboxTransaction implements TransactionSynchronization {
                         null,
                         alert.sink(),
                         alert.id(),
-                        AlertReader.write(Map.of("payload", text)),
+                        AlertJson.write(Map.of("payload", text)),
                         "PostgreSQL refused the document"));
             }
         }

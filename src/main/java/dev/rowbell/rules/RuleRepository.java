@@ -1,6 +1,6 @@
 package dev.rowbell.rules;
 
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -78,7 +78,7 @@ public final class RuleRepository {
     }
 
     private static String json(RulesFile file) {
-        return AlertReader.write(file.rules().stream().map(FileRule::values).toList());
+        return AlertJson.write(file.rules().stream().map(FileRule::values).toList());
     }
 
     private static List<Problem> problems(RulesFile file, JdbcClient.StatementSpec statement) {

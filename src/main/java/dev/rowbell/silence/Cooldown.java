@@ -1,6 +1,6 @@
 package dev.rowbell.silence;
 
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -17,7 +17,7 @@ record Cooldown(Duration time, List<String> key) {
         Map<?, ?> row = alert.get("new") instanceof Map<?, ?> now && !now.isEmpty()
                 ? now
                 : alert.get("old") instanceof Map<?, ?> old ? old : Map.of();
-        return AlertReader.write(key.stream()
+        return AlertJson.write(key.stream()
                 .map(column -> row.containsKey(column) ? row.get(column) : "")
                 .toList());
     }

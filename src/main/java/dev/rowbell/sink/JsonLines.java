@@ -1,6 +1,6 @@
 package dev.rowbell.sink;
 
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import dev.rowbell.settings.SettingsException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -63,7 +63,7 @@ public final class JsonLines {
     public void append(@Body Object alerts) {
         StringBuilder lines = new StringBuilder();
         for (Object alert : alerts instanceof List<?> list ? list : List.of(alerts)) {
-            lines.append(AlertReader.write(alert)).append('\n');
+            lines.append(AlertJson.write(alert)).append('\n');
         }
         Path file = Path.of(dir.get(), "alerts-" + LocalDate.now(clock) + ".jsonl");
         try {

@@ -1,6 +1,6 @@
 package dev.rowbell.sink;
 
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import dev.rowbell.alert.Digest;
 import dev.rowbell.settings.SettingsException;
 import java.nio.charset.StandardCharsets;
@@ -117,7 +117,7 @@ public final class Webhook {
     public void sign(Exchange exchange) throws GeneralSecurityException {
         Message message = exchange.getMessage();
         byte[] body = message.getBody() instanceof Map || message.getBody() instanceof List
-                ? AlertReader.write(message.getBody()).getBytes(StandardCharsets.UTF_8)
+                ? AlertJson.write(message.getBody()).getBytes(StandardCharsets.UTF_8)
                 : message.getBody(byte[].class);
         message.setBody(body);
         List<byte[]> keys = keys(secrets.get());

@@ -169,7 +169,7 @@ class DigestTest {
             assertEquals("application/cloudevents-batch+json", request.headers().getFirst("Content-Type"));
             assertFalse(request.headers().getFirst("webhook-id").isEmpty());
             List<Map<String, Object>> events = (List<Map<String, Object>>)
-                    AlertReader.parse("{\"events\": " + request.body() + "}").get("events");
+                    AlertJson.parse("{\"events\": " + request.body() + "}").get("events");
             if (!request.body().contains("\"r-77\"")) {
                 for (Map<String, Object> event : events) {
                     assertEquals("1.0", event.get("specversion"));

@@ -4,7 +4,7 @@ import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
@@ -60,7 +60,7 @@ class RoutingTest {
 
     private List<Object> posted() {
         return web.requests().stream()
-                .map(request -> AlertReader.parse(request.body()).get("id"))
+                .map(request -> AlertJson.parse(request.body()).get("id"))
                 .toList();
     }
 
@@ -154,7 +154,7 @@ class RoutingTest {
             await().until(() -> posted().equals(List.of("kept")));
             assertEquals(
                     "only r matters",
-                    AlertReader.parse(web.requests().get(0).body()).get("payload"));
+                    AlertJson.parse(web.requests().get(0).body()).get("payload"));
         }
     }
 

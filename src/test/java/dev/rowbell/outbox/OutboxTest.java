@@ -4,7 +4,7 @@ import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
@@ -62,7 +62,7 @@ class OutboxTest {
 
     private List<Object> posted() {
         return web.requests().stream()
-                .map(request -> AlertReader.parse(request.body()).get("id"))
+                .map(request -> AlertJson.parse(request.body()).get("id"))
                 .toList();
     }
 

@@ -9,7 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.icegreen.greenmail.util.GreenMail;
 import com.icegreen.greenmail.util.ServerSetup;
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.StartTlsServer;
@@ -207,9 +207,8 @@ class SinkTest {
             assertEquals("/hook?key=s3cret", request.uri());
             assertEquals("application/json", request.headers().getFirst("Content-Type"));
             await().until(() -> AlertFiles.read(dir).size() == 1);
-            assertEquals(AlertFiles.read(dir).get(0), AlertReader.parse(request.body()));
-            assertEquals(
-                    List.of("c2", "note"), AlertReader.parse(request.body()).get("changed"));
+            assertEquals(AlertFiles.read(dir).get(0), AlertJson.parse(request.body()));
+            assertEquals(List.of("c2", "note"), AlertJson.parse(request.body()).get("changed"));
         }
     }
 

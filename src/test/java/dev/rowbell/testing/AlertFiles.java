@@ -1,6 +1,6 @@
 package dev.rowbell.testing;
 
-import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.AlertJson;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -23,7 +23,7 @@ public final class AlertFiles {
             return files.filter(file -> file.getFileName().toString().matches("alerts-\\d{4}-\\d{2}-\\d{2}\\.jsonl"))
                     .sorted()
                     .flatMap(AlertFiles::lines)
-                    .map(AlertReader::parse)
+                    .map(AlertJson::parse)
                     .toList();
         } catch (IOException e) {
             throw new UncheckedIOException(e);

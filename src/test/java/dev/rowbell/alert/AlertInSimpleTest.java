@@ -9,13 +9,14 @@ import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
 import org.apache.camel.Predicate;
 import org.apache.camel.impl.DefaultCamelContext;
+import org.apache.camel.language.bean.BeanLanguage;
 import org.apache.camel.support.DefaultExchange;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Simple says of an alert what it says of any Map. */
-class AlertLanguageTest {
+class AlertInSimpleTest {
 
     private static final String DOCUMENT = """
             {"id":"019","rule":"r","severity":"info","status":"firing","source":"db","table":"t","operation":"UPDATE","time":"2026",\
@@ -78,9 +79,9 @@ class AlertLanguageTest {
     void anAlertIsAskedAsAnyMap(String simple) throws Exception {
         try (CamelContext context = new DefaultCamelContext()) {
             Map<String, Object> alert = reader.fromNotification(DOCUMENT, null, null);
-            assertInstanceOf(UnreadAlert.class, alert);
+            assertInstanceOf(LazyAlert.class, alert);
             assertEquals(
-                    evaluated(context, simple, AlertReader.parse(AlertReader.write(alert))),
+                    evaluated(context, simple, AlertJson.parse(AlertJson.write(alert))),
                     evaluated(context, simple, alert));
         }
     }
@@ -104,7 +105,7 @@ class AlertLanguageTest {
             Predicate condition = context.resolveLanguage("simple").createPredicate(simple);
             condition.init(context);
             assertEquals(
-                    condition.matches(exchange(context, AlertReader.parse(AlertReader.write(alert)))),
+                    condition.matches(exchange(context, AlertJson.parse(AlertJson.write(alert)))),
                     condition.matches(exchange(context, alert)));
         }
     }
@@ -121,9 +122,9 @@ class AlertLanguageTest {
     }
 
     @Test
-    void camelAsksThisLanguageWhereverTheJarIs() throws Exception {
+    void theBeanLanguageIsCamelsOwn() throws Exception {
         try (CamelContext context = new DefaultCamelContext()) {
-            assertInstanceOf(AlertLanguage.class, context.resolveLanguage("bean"));
+            assertEquals(BeanLanguage.class, context.resolveLanguage("bean").getClass());
         }
     }
 }

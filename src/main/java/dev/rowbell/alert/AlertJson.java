@@ -1,0 +1,81 @@
+package dev.rowbell.alert;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.json.JsonWriteFeature;
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** Alerts as JSON text. Numbers keep every digit. Safe for many threads. */
+public final class AlertJson {
+
+    private static final JsonMapper MAPPER = JsonMapper.builder()
+            .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+            .build();
+
+    private static final TypeReference<LinkedHashMap<String, Object>> DOCUMENT = new TypeReference<>() {};
+
+    private AlertJson() {}
+
+    /** @throws IllegalArgumentException where the text is no JSON object */
+    public static Map<String, Object> parse(String alert) {
+        try {
+            return MAPPER.readValue(alert, DOCUMENT);
+        } catch (JsonProcessingException | NumberFormatException e) {
+            throw new IllegalArgumentException("not an alert document", e);
+        }
+    }
+
+    /** As {@link #parse}, but not before the alert is asked for a value: an alert that is only passed on is not parsed. */
+    public static Map<String, Object> parseLazily(String alert) {
+        return new LazyAlert(alert, Map.of());
+    }
+
+    /** Null where it is the JSON null. */
+    static Object value(String json) throws JsonProcessingException {
+        return MAPPER.readValue(json, Object.class);
+    }
+
+    /** The value; the text itself where it is null, no JSON, or JSON with a number too large for the JSON library. */
+    static Object valueOrText(String text) {
+        try {
+            Object value = value(text);
+            return value == null ? text : value;
+        } catch (JsonProcessingException | NumberFormatException e) {
+            return text;
+        }
+    }
+
+    /**
+     * JSON text on one line, which UTF-8 can encode. A lazily parsed alert that is unchanged is written as the text that it came as.
+     *
+     * @throws IllegalArgumentException where a value cannot be written as JSON
+     */
+    public static String write(Object alert) {
+        String unchanged = alert instanceof LazyAlert lazy ? lazy.unchangedText() : null;
+        if (unchanged != null) {
+            return unchanged;
+        }
+        try {
+            String text = MAPPER.writeValueAsString(alert);
+            // UTF-8 cannot encode half a surrogate pair, which JSON can escape
+            return hasLoneSurrogate(text)
+                    ? MAPPER.writer().with(JsonWriteFeature.ESCAPE_NON_ASCII).writeValueAsString(alert)
+                    : text;
+        } catch (JsonProcessingException e) {
+            throw new IllegalArgumentException(
+                    "the alert has a value that JSON cannot hold: " + e.getOriginalMessage(), e);
+        }
+    }
+
+    private static boolean hasLoneSurrogate(String text) {
+        return text.codePoints().anyMatch(AlertJson::isSurrogate);
+    }
+
+    static boolean isSurrogate(int codePoint) {
+        return codePoint >= Character.MIN_SURROGATE && codePoint <= Character.MAX_SURROGATE;
+    }
+}

@@ -1,0 +1,69 @@
+package dev.rowbell.alert;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/** The keys of the alert document, and which values they may have. */
+final class AlertKeys {
+
+    private static final int LONGEST_ID = 200;
+    private static final Set<String> SEVERITIES = Set.of("info", "warning", "critical");
+    private static final Set<String> STATUSES = Set.of("firing", "resolved");
+
+    /** A foreign JSON object with one of these is read as an alert; {@code id} or {@code status} alone are common words. */
+    private static final List<String> SIGNS = List.of("rule", "reason", "old", "new");
+
+    private AlertKeys() {}
+
+    /** Whether the value may stand under this key. Null suits every key of the document. */
+    static boolean suits(String key, Object value) {
+        return switch (key) {
+            case "id" -> value == null || isId(value);
+            case "rule", "reason", "source", "table", "operation", "time", "channel", "partition" ->
+                value == null || value instanceof String;
+            case "severity" -> value == null || SEVERITIES.contains(value);
+            case "status" -> value == null || STATUSES.contains(value);
+            case "old", "new" -> value == null || value instanceof Map;
+            case "changed" -> value == null || value instanceof List;
+            case "truncated" -> value == null || value instanceof Boolean;
+            case "payload" -> true;
+            default -> false;
+        };
+    }
+
+    /** Whether the value can be a key of a table and part of a header: 1 to 200 characters, no control character, no lone surrogate. */
+    static boolean isId(Object value) {
+        if (!(value instanceof String text)) {
+            return false;
+        }
+        int characters = 0;
+        for (int at = 0; at < text.length(); characters++) {
+            int c = text.codePointAt(at);
+            if (c < ' ' || c == 0x7F || AlertJson.isSurrogate(c)) {
+                return false;
+            }
+            at += Character.charCount(c);
+        }
+        return characters >= 1 && characters <= LONGEST_ID;
+    }
+
+    static boolean looksLikeAlert(Map<?, ?> document) {
+        return SIGNS.stream().anyMatch(key -> document.get(key) != null && suits(key, document.get(key)));
+    }
+
+    /** The entries that suit their key; all others stand in {@code payload}. */
+    static Map<String, Object> admit(Map<?, ?> document) {
+        Map<String, Object> alert = new LinkedHashMap<>();
+        Map<String, Object> rest = new LinkedHashMap<>();
+        document.forEach((key, value) -> (suits((String) key, value) ? alert : rest).put((String) key, value));
+        if (!rest.isEmpty()) {
+            if (alert.containsKey("payload")) {
+                rest.put("payload", alert.get("payload"));
+            }
+            alert.put("payload", rest);
+        }
+        return alert;
+    }
+}
