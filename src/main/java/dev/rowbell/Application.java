@@ -9,8 +9,6 @@ public final class Application extends Main {
     public Application() {
         setPropertyPlaceholderLocations(
                 "file:application.properties;optional=true,classpath:dev/rowbell/application.properties");
-        bind("rowbellHealthLast", new HealthLast());
-        bind("rowbellMetrics", new HealthLast.Metrics());
     }
 
     @Override

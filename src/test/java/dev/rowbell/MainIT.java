@@ -222,7 +222,6 @@ class MainIT {
                             .equals(List.of("from-the-environment")));
             await(rowbell, "(?m)^my own warning r$");
             await(rowbell, "health +http://127.0.0.1:" + port + "/observe/health");
-            // by now it is there, though it starts after the routes
             HttpClient client = HttpClient.newHttpClient();
             for (String path : List.of("health/ready", "metrics")) {
                 URI uri = URI.create("http://127.0.0.1:" + port + "/observe/" + path);
@@ -235,7 +234,6 @@ class MainIT {
         }
     }
 
-    /** It starts after the routes, but for one that is served by it. */
     @Test
     @Tag("long")
     void aRouteMayBeServedBesideHealth() throws Exception {
