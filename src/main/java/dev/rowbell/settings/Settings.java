@@ -6,15 +6,13 @@ import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
-import java.util.TreeSet;
-import java.util.function.Function;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Ordered;
 import org.apache.camel.spi.PropertiesComponent;
@@ -91,32 +89,37 @@ public final class Settings {
      */
     public void check() {
         refuseRenamed();
-        number("rowbell.feedback.batch", 1);
-        duration("rowbell.feedback.poll");
-        duration("rowbell.listen.heartbeat");
-        duration("rowbell.dead-letter.keep");
-        duration("rowbell.health.max-age");
-        duration("rowbell.jdbc.wait");
-        if (!Set.of("INFO", "OFF").contains(text("rowbell.console"))) {
-            throw new SettingsException("rowbell.console=%s: give INFO or OFF".formatted(text("rowbell.console")));
-        }
-        if (text("rowbell.rules.file").matches("(?!file:|classpath:)[a-z]{2,}:.*|(file|classpath):")) {
-            throw new SettingsException("rowbell.rules.file=%s: give the path of a file, such as rules.yaml"
-                    .formatted(text("rowbell.rules.file")));
-        }
-        flag("rowbell.rules.reload");
-        flag("rowbell.health.enabled");
-        number("rowbell.health.port", 1);
-        number("rowbell.http.batch", 1);
-        duration("rowbell.mail.digest");
-        duration("rowbell.mail.timeout");
-        flag("rowbell.mail.starttls");
-        number("rowbell.mail.port", 1);
-        if (isSet("rowbell.mail.host") && !isSet("rowbell.mail.to")) {
-            throw new SettingsException("rowbell.mail.to is empty and rowbell.mail.host is set: give the recipients");
-        }
-        if (isSet("rowbell.http.url") && !text("rowbell.http.url").matches("https?://[^/?#@]+([/?#].*)?")) {
-            throw new SettingsException("rowbell.http.url: write it as https://host/path, without a login");
+        Stream.of(
+                        "rowbell.feedback.poll",
+                        "rowbell.listen.heartbeat",
+                        "rowbell.dead-letter.keep",
+                        "rowbell.health.max-age",
+                        "rowbell.jdbc.wait",
+                        "rowbell.mail.digest",
+                        "rowbell.mail.timeout")
+                .forEach(this::duration);
+        Stream.of("rowbell.feedback.batch", "rowbell.health.port", "rowbell.http.batch", "rowbell.mail.port")
+                .forEach(key -> number(key, 1));
+        Stream.of("rowbell.rules.reload", "rowbell.health.enabled", "rowbell.mail.starttls")
+                .forEach(this::flag);
+        String console = text("rowbell.console");
+        require(console.matches("INFO|OFF"), "rowbell.console=%s: give INFO or OFF".formatted(console));
+        String rules = text("rowbell.rules.file");
+        require(
+                !rules.matches("(?!file:|classpath:)[a-z]{2,}:.*|(file|classpath):"),
+                "rowbell.rules.file=%s: give the path of a file, such as rules.yaml".formatted(rules));
+        require(
+                !isSet("rowbell.mail.host") || isSet("rowbell.mail.to"),
+                "rowbell.mail.to is empty and rowbell.mail.host is set: give the recipients");
+        // the URL may be a secret, so the message does not contain it
+        require(
+                text("rowbell.http.url").matches("(https?://[^/?#@]+([/?#].*)?)?"),
+                "rowbell.http.url: write it as https://host/path, without a login");
+    }
+
+    private static void require(boolean usable, String problem) {
+        if (!usable) {
+            throw new SettingsException(problem);
         }
     }
 
@@ -137,29 +140,27 @@ public final class Settings {
      * @param environment by name, as {@link System#getenv()} has it
      */
     public List<String> misspelled(Map<String, String> environment) {
+        Set<String> given =
+                properties.loadProperties(name -> name.startsWith(PREFIX)).stringPropertyNames();
+        Set<String> givenNames = environment.keySet().stream()
+                .filter(name -> name.startsWith(inEnvironment(PREFIX)))
+                .collect(Collectors.toSet());
         Set<String> known = shipped().stringPropertyNames().stream()
                 .filter(key -> key.startsWith(PREFIX))
                 .collect(Collectors.toSet());
-        Map<String, String> knownInEnvironment =
-                known.stream().collect(Collectors.toMap(Settings::inEnvironment, Function.identity()));
-        List<String> words = new ArrayList<>();
-        for (String key : new TreeSet<>(
-                properties.loadProperties(name -> name.startsWith(PREFIX)).stringPropertyNames())) {
-            if (!known.contains(key)) {
-                new Misspelled(key)
-                        .nearest(known, MOST_TYPOS)
-                        .ifPresent(meant -> words.add("%s is no setting: did you mean %s?".formatted(key, meant)));
-            }
-        }
-        for (String name : new TreeSet<>(environment.keySet())) {
-            if (name.startsWith(inEnvironment(PREFIX)) && !knownInEnvironment.containsKey(name)) {
-                new Misspelled(name)
-                        .nearest(knownInEnvironment.keySet(), MOST_TYPOS)
-                        .ifPresent(meant -> words.add(
-                                "%s in the environment is no setting: did you mean %s?".formatted(name, meant)));
-            }
-        }
-        return words;
+        Set<String> knownNames = known.stream().map(Settings::inEnvironment).collect(Collectors.toSet());
+        return Stream.concat(
+                        misspelled(given, known, "%s is no setting: did you mean %s?"),
+                        misspelled(givenNames, knownNames, "%s in the environment is no setting: did you mean %s?"))
+                .toList();
+    }
+
+    private static Stream<String> misspelled(Set<String> given, Set<String> known, String sentence) {
+        return given.stream()
+                .filter(name -> !known.contains(name))
+                .sorted()
+                .flatMap(name -> new Misspelled(name)
+                        .nearest(known, MOST_TYPOS).map(meant -> sentence.formatted(name, meant)).stream());
     }
 
     /** The name of the environment variable that sets this key. */
