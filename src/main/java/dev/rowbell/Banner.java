@@ -34,10 +34,10 @@ final class Banner {
         if (demo) {
             lines.add("  demo       orders are written to public.feed; rowbell.demo=false stops that");
         }
-        lines.add("  rules      " + rowbell.rules().summary());
-        lines.add("  durable    " + rowbell.settings().text("rowbell.feedback.table"));
-        if (rowbell.settings().isSet("rowbell.channels")) {
-            lines.add("  notify     " + rowbell.settings().text("rowbell.channels"));
+        lines.add("  rules      " + rowbell.rules.summary());
+        lines.add("  durable    " + rowbell.settings.text("rowbell.feedback.table"));
+        if (rowbell.settings.isSet("rowbell.channels")) {
+            lines.add("  notify     " + rowbell.settings.text("rowbell.channels"));
         }
         Map<String, String> sinks = new TreeMap<>();
         for (RouteDefinition route : ((ModelCamelContext) context).getRouteDefinitions()) {
@@ -47,11 +47,11 @@ final class Banner {
             }
         }
         sinks.forEach((sink, state) -> lines.add("  %-10s %s".formatted(sink, state)));
-        if (rowbell.settings().flag("rowbell.health.enabled")) {
+        if (rowbell.settings.flag("rowbell.health.enabled")) {
             lines.add("  health     http://%s:%s/observe/health"
                     .formatted(
-                            rowbell.settings().text("rowbell.health.host"),
-                            rowbell.settings().text("rowbell.health.port")));
+                            rowbell.settings.text("rowbell.health.host"),
+                            rowbell.settings.text("rowbell.health.port")));
         }
         lines.add("");
         return String.join(System.lineSeparator(), lines);

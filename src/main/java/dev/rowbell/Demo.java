@@ -28,7 +28,7 @@ final class Demo {
     static void addTo(CamelContext context) throws Exception {
         Rowbell rowbell = Rowbell.of(context);
         rowbell.prepare(Demo::createFeed);
-        rowbell.rules().fallBackTo("classpath:dev/rowbell/rules.yaml");
+        rowbell.rules.fallBackTo("classpath:dev/rowbell/rules.yaml");
         PluginHelper.getRoutesLoader(context)
                 .loadRoutes(
                         ResourceHelper.resolveMandatoryResource(context, "classpath:dev/rowbell/demo/demo.camel.yaml"));

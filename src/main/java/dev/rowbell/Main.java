@@ -66,19 +66,19 @@ public final class Main {
         camel.init();
         CamelContext context = camel.getCamelContext();
         Rowbell rowbell = Rowbell.of(context);
-        if (rowbell.settings().isSet("rowbell.file.dir")) {
+        if (rowbell.settings.isSet("rowbell.file.dir")) {
             context.getRegistry()
                     .lookupByNameAndType("rowbellFile", JsonLines.class)
                     .check();
         }
-        boolean demo = Demo.isWanted(rowbell.settings());
+        boolean demo = Demo.isWanted(rowbell.settings);
         if (demo) {
             Demo.addTo(context);
         }
         // before Camel starts, which would report a wrong setting in many lines instead of one
         rowbell.database();
-        if (rowbell.settings().flag("rowbell.health.enabled")) {
-            requireFreePort(rowbell.settings());
+        if (rowbell.settings.flag("rowbell.health.enabled")) {
+            requireFreePort(rowbell.settings);
         }
         camel.start();
         System.out.println(Banner.of(context, demo));

@@ -5,6 +5,7 @@ import dev.rowbell.database.Compaction;
 import dev.rowbell.database.Database;
 import dev.rowbell.feedback.Batch;
 import dev.rowbell.feedback.Doorbell;
+import dev.rowbell.feedback.FeedbackTransaction;
 import dev.rowbell.health.Figures;
 import dev.rowbell.health.Lookout;
 import dev.rowbell.housekeeping.Housekeeping;
@@ -45,14 +46,14 @@ public final class Rowbell extends ServiceSupport {
     private static final Duration INTERVAL = Duration.ofSeconds(10);
 
     private final CamelContext context;
-    private final Settings settings;
-    private final Doorbell doorbell = new Doorbell();
-    private final AlertReader alerts;
-    private final Rules rules;
-    private final Housekeeping housekeeping = new Housekeeping();
-    private final Silences silences = new Silences();
-    private final Listeners listeners = new Listeners();
-    private final Figures figures;
+    final Settings settings;
+    final Doorbell doorbell = new Doorbell();
+    final AlertReader alerts;
+    final Rules rules;
+    final Housekeeping housekeeping = new Housekeeping();
+    final Silences silences = new Silences();
+    final Listeners listeners = new Listeners();
+    final Figures figures;
     private final LazyDatabase database;
     private volatile Consumer<Database> preparation = opened -> {};
     private volatile String source;
@@ -71,36 +72,8 @@ public final class Rowbell extends ServiceSupport {
         return context.getCamelContextExtension().getContextPlugin(Rowbell.class);
     }
 
-    public Settings settings() {
-        return settings;
-    }
-
-    public AlertReader alerts() {
-        return alerts;
-    }
-
-    public Doorbell doorbell() {
-        return doorbell;
-    }
-
     public Rules rules() {
         return rules;
-    }
-
-    public Silences silences() {
-        return silences;
-    }
-
-    Housekeeping housekeeping() {
-        return housekeeping;
-    }
-
-    public Listeners listeners() {
-        return listeners;
-    }
-
-    public Figures figures() {
-        return figures;
     }
 
     /** Runs in the database when it was opened, before the rules are applied. */
@@ -169,13 +142,20 @@ public final class Rowbell extends ServiceSupport {
                 "measure the queues", INTERVAL, () -> figures.seen(looking.look(), circuits(), listeners.state()));
     }
 
-    /** Work that alerts would wait for, done while there are none. */
-    void whenIdle() {
-        silences.refreshWhenIdle();
+    FeedbackTransaction feedbackTransaction() {
+        DataSource dataSource = dataSource();
+        silences.start(dataSource, housekeeping);
+        return new FeedbackTransaction(
+                dataSource,
+                doorbell,
+                settings.text("rowbell.feedback.table"),
+                settings.number("rowbell.feedback.batch", 1),
+                this::count,
+                silences::refreshWhenIdle);
     }
 
     /** Counts a batch of alerts that was committed. */
-    void count(String path, Batch batch) {
+    private void count(String path, Batch batch) {
         rules.hits().count(batch.alerts());
         silences.count(batch.silences());
         figures.routed(path, batch.alerts());

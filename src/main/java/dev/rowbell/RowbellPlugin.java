@@ -15,13 +15,18 @@ import dev.rowbell.sink.JsonLines;
 import dev.rowbell.sink.MailLogin;
 import dev.rowbell.sink.Webhook;
 import java.time.Clock;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.RuntimeCamelException;
 import org.apache.camel.spi.ContextServicePlugin;
 import org.apache.camel.spi.PropertiesComponent;
+import org.apache.camel.spi.PropertiesFunction;
 import org.apache.camel.spi.Registry;
-import org.apache.camel.support.CamelContextHelper;
 import org.apache.camel.util.function.Suppliers;
 
 /**
@@ -39,13 +44,19 @@ public final class RowbellPlugin implements ContextServicePlugin {
         context.getCamelContextExtension().addContextPlugin(Rowbell.class, rowbell);
         PropertiesComponent properties = context.getPropertiesComponent();
         properties.addPropertiesSource(Settings.defaults());
-        addFunctions(properties, rowbell.settings());
+        addFunctions(properties, rowbell.settings);
         try {
             context.addService(rowbell);
         } catch (Exception e) {
             throw RuntimeCamelException.wrapRuntimeCamelException(e);
         }
-        bind(context, rowbell);
+        Registry registry = context.getRegistry();
+        beans(context, rowbell).forEach((name, bean) -> {
+            if (registry.lookupByName(name) == null) {
+                registry.bind(name, bean);
+            }
+        });
+        bindLazily(registry, rowbell);
     }
 
     private static void addFunctions(PropertiesComponent properties, Settings settings) {
@@ -54,56 +65,64 @@ public final class RowbellPlugin implements ContextServicePlugin {
         // for endpoint options that accept milliseconds only
         properties.addPropertiesFunction(new SettingFunction(
                 "millis", key -> String.valueOf(settings.duration(key).toMillis())));
-        // of a row "taken" of this table, in the query of the route feedback: of Rowbell's own its column, of any other
-        // the whole row, whatever its
-        // columns are. To make JSON of each row of the first as well takes the query a fifth longer
+        // the alert of a row "taken" in the query of the route feedback: a column of Rowbell's own table, and the whole
+        // row of any other.
+        // The whole row of Rowbell's own takes the query a fifth longer
         properties.addPropertiesFunction(new SettingFunction(
                 "document",
                 key -> settings.text(key).equals("rowbell.feedback") ? "alert" : "row_to_json(taken) as feedback"));
     }
 
-    private static void bind(CamelContext context, Rowbell rowbell) {
-        Registry registry = context.getRegistry();
-        bind(
-                registry,
+    /** {@code {{NAME:KEY}}} in a route; the value is a function of the key. */
+    private record SettingFunction(String name, UnaryOperator<String> value) implements PropertiesFunction {
+
+        @Override
+        public String getName() {
+            return name;
+        }
+
+        @Override
+        public String apply(String key) {
+            return value.apply(key);
+        }
+    }
+
+    private static Map<String, Object> beans(CamelContext context, Rowbell rowbell) {
+        Settings settings = rowbell.settings;
+        Routing routing = new Routing(rowbell.silences, new DeadLetter());
+        routing.setCamelContext(context);
+        Map<String, Object> beans = new HashMap<>();
+        beans.put(
                 "outbox",
                 new OutboxComponent(
-                        rowbell.alerts(),
-                        rowbell.figures(),
-                        rowbell.housekeeping(),
+                        rowbell.alerts,
+                        rowbell.figures,
+                        rowbell.housekeeping,
                         rowbell::dataSource,
                         rowbell::isConnected));
-        bind(
-                registry,
+        beans.put(
                 "pgevent",
                 new ListenComponent(
-                        rowbell.listeners(), rowbell.figures(), rowbell.doorbell(), rowbell::invalidateConnections));
-        bind(registry, "rowbellDoorbell", rowbell.doorbell());
-        bind(registry, "rowbellAlerts", rowbell.alerts());
-        bind(registry, "rowbellText", new AlertText());
-        bind(registry, "rowbellDigest", new Digest());
-        Routing routing = new Routing(rowbell.silences(), new DeadLetter());
-        routing.setCamelContext(context);
-        bind(registry, "rowbellRouting", routing);
-        bind(registry, "rowbellPollErrors", new PollErrors());
-        // properties may still be added, so not now; and once, since to resolve one for each delivery takes a tenth of
-        // the CPU of its route
-        bind(
-                registry,
-                "rowbellFile",
-                new JsonLines(
-                        Suppliers.memorize(() -> rowbell.settings().text("rowbell.file.dir")),
-                        Clock.systemDefaultZone()));
-        bind(registry, "rowbellMailLogin", new MailLogin(rowbell.settings()));
-        bind(
-                registry,
-                "rowbellHttpDeadline",
-                new Deadline(Suppliers.memorize(() -> rowbell.settings().duration("rowbell.http.response-timeout"))));
-        bind(
-                registry,
-                "rowbellWebhook",
-                new Webhook(
-                        Suppliers.memorize(() -> rowbell.settings().text("rowbell.http.secret")), Clock.systemUTC()));
+                        rowbell.listeners, rowbell.figures, rowbell.doorbell, rowbell::invalidateConnections));
+        beans.put("rowbellDoorbell", rowbell.doorbell);
+        beans.put("rowbellAlerts", rowbell.alerts);
+        beans.put("rowbellText", new AlertText());
+        beans.put("rowbellDigest", new Digest());
+        beans.put("rowbellRouting", routing);
+        beans.put("rowbellPollErrors", new PollErrors());
+        beans.put("rowbellMailLogin", new MailLogin(settings));
+        // read later, since properties may still be added, and once, since that takes a tenth of the CPU of a delivery
+        Supplier<String> directory = Suppliers.memorize(() -> settings.text("rowbell.file.dir"));
+        Supplier<Duration> timeout = Suppliers.memorize(() -> settings.duration("rowbell.http.response-timeout"));
+        Supplier<String> secret = Suppliers.memorize(() -> settings.text("rowbell.http.secret"));
+        beans.put("rowbellFile", new JsonLines(directory, Clock.systemDefaultZone()));
+        beans.put("rowbellHttpDeadline", new Deadline(timeout));
+        beans.put("rowbellWebhook", new Webhook(secret, Clock.systemUTC()));
+        return beans;
+    }
+
+    /** The beans that open the database, made when a route uses them. */
+    private static void bindLazily(Registry registry, Rowbell rowbell) {
         if (registry.lookupByName(Rowbell.DATA_SOURCE) == null) {
             registry.bind(
                     Rowbell.DATA_SOURCE,
@@ -112,28 +131,11 @@ public final class RowbellPlugin implements ContextServicePlugin {
         }
         registry.bind(
                 "rowbellListen", DataSource.class, () -> rowbell.database().listening());
-        registry.bind("rowbellTransaction", FeedbackTransaction.class, () -> {
-            DataSource dataSource = rowbell.dataSource();
-            rowbell.silences().start(dataSource, rowbell.housekeeping());
-            return new FeedbackTransaction(
-                    dataSource,
-                    rowbell.doorbell(),
-                    rowbell.settings().text("rowbell.feedback.table"),
-                    rowbell.settings().number("rowbell.feedback.batch", 1),
-                    rowbell::count,
-                    rowbell::whenIdle);
-        });
+        registry.bind("rowbellTransaction", FeedbackTransaction.class, rowbell::feedbackTransaction);
         registry.bind(
                 "rowbellRows",
                 AlertRows.class,
                 () -> new AlertRows(
-                        rowbell.alerts(),
-                        CamelContextHelper.mandatoryLookup(context, "rowbellTransaction", FeedbackTransaction.class)));
-    }
-
-    private static void bind(Registry registry, String name, Object bean) {
-        if (registry.lookupByName(name) == null) {
-            registry.bind(name, bean);
-        }
+                        rowbell.alerts, registry.lookupByNameAndType("rowbellTransaction", FeedbackTransaction.class)));
     }
 }
