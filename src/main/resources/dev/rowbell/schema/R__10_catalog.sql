@@ -1,6 +1,6 @@
--- Tables by name and by number: what the functions of rules and triggers look up in the catalog.
+-- Tables by name and by number, and functions: what rules and triggers ask the catalog.
 
--- The table that a rule means: written as in SQL, without the quotes that SQL would want, or without its schema where that is clear.
+-- The table that a rule means: written as in SQL, without the quotes that SQL would want, or without its schema where one table alone has the name.
 create or replace function rowbell.find_feed(feed text) returns oid
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -23,14 +23,15 @@ begin
     select min(c.oid::bigint)::oid into relation
     from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
-    where c.relname = feed and c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'rowbell')
+    where c.relname = feed and c.relkind in ('r', 'p')
+      and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'rowbell')
     having count(*) = 1;
   end if;
   return relation;
 end
 $fn$;
 
--- Schema and name as SQL writes them; null where there is no such table any more.
+-- Schema and name as SQL writes them; null where the table is gone.
 create or replace function rowbell.sql_name(relation oid) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -80,15 +81,8 @@ as $fn$
   where c.relkind in ('r', 'p') and c.relpersistence <> 't'
 $fn$;
 
--- The table of a feed, by its number.
-create or replace function rowbell.relation_of(feed_id int) returns regclass
-language sql stable
-set search_path = pg_catalog, pg_temp
-as $fn$
-  select f.relation from rowbell.feed f where f.id = feed_id
-$fn$;
-
-create or replace function rowbell.is_judged_by_row(feed_id int) returns boolean
+-- Whether row triggers judge the feed. A table that was made again as a partitioned one has statement triggers in any case.
+create or replace function rowbell.has_row_triggers(feed_id int) returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
@@ -96,31 +90,25 @@ as $fn$
     select from rowbell.row_feed r
     join rowbell.feed f on f.id = r.feed
     join pg_class c on c.oid = f.relation
-    -- one that was made again as a partitioned table is none any more
     where r.feed = feed_id and c.relkind <> 'p')
 $fn$;
 
--- The part of an alert that names the partition or child which was written to. Null where that has partitions or children of its own: then
--- each row has another.
-create or replace function rowbell.place(feed_id int, written oid) returns text
-language plpgsql stable
+-- Whether PostgreSQL has this function, with this body, these settings and this owner.
+create or replace function rowbell.function_is(signature text, body text, settings text[], owner text) returns boolean
+language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
-declare
-  place text;
-begin
-  select case
-    when exists (select from pg_inherits i where i.inhparent = written) then null
-    when f.relation <> written then (
-      select ',"partition":' || to_json(n.nspname || '.' || c.relname)
-      from pg_class c
-      join pg_namespace n on n.oid = c.relnamespace
-      where c.oid = written)
-    else ''
-  end
-  into place
-  from rowbell.feed f
-  where f.id = feed_id;
-  return place;
-end
+  select exists (
+    select from pg_proc p
+    where p.oid = to_regprocedure(signature) and p.prosrc = body and coalesce(p.proconfig, '{}') = settings
+      and p.proowner = (select r.oid from pg_roles r where r.rolname = owner))
+$fn$;
+
+-- A template with each {{name}} replaced by its value. One pass: a value that looks like a placeholder stays as it is.
+create or replace function rowbell.fill(template text, placeholders jsonb) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select string_agg(m[1] || coalesce(placeholders ->> m[2], ''), '' order by n)
+  from regexp_matches(template, '((?:(?!\{\{).)*)(?:\{\{(\w+)\}\})?', 'g') with ordinality as pieces (m, n)
 $fn$;

@@ -1,7 +1,7 @@
 -- The alert document.
 
--- An id for an alert: a UUID of version 7, by the clock. A row trigger asks for it under the search_path of the writer, so that each name and operator
--- says its schema now.
+-- An id for an alert: a UUID of version 7 (RFC 9562), unique everywhere and in the order of time. PostgreSQL has its own only since 18. Triggers call it
+-- under the search_path of the writer, so each name and operator says its schema.
 create or replace function rowbell.new_id() returns uuid
 language sql volatile parallel safe
 as $fn$
@@ -46,40 +46,9 @@ as $fn$
     'channel', $9)
 $fn$;
 
--- The call that makes an id for an alert: PostgreSQL's own where it has one (18), which takes 3 µs less of a transaction that has just begun.
-create or replace function rowbell.id_sql() returns text
-language sql stable
-set search_path = pg_catalog, pg_temp
-as $fn$
-  select case when to_regprocedure('pg_catalog.uuidv7()') is null then 'rowbell.new_id()' else 'pg_catalog.uuidv7()' end
-$fn$;
-
--- As it was in V13, but for a feed that has a column named new or old, which is now called as it is in queries too.
-create or replace function rowbell.document_sql(operation text, head text, tail text, place text, at text) returns text
-language sql stable
-set search_path = pg_catalog, pg_temp
-as $fn$
-  select format('pg_catalog.format(%L, %s, %s, %s%s)',
-    '{"id":"%s' || replace(head, '%', '%%') || '%s,"operation":"' || operation || '","time":"%s"'
-      || case when operation <> 'INSERT' then ',"old":%s' else '' end
-      || case when operation <> 'DELETE' then ',"new":%s' else '' end
-      || replace(tail, '%', '%%'),
-    rowbell.id_sql(), place, at,
-    case when operation <> 'INSERT' then ', pg_catalog.row_to_json(old.*)' else '' end
-      || case when operation <> 'DELETE' then ', pg_catalog.row_to_json(new.*)' else '' end)
-$fn$;
-
--- Some columns of a row; null where there are none.
-create or replace function rowbell.key_values(key text[], changed_row json) returns json
-language sql immutable
-set search_path = pg_catalog, pg_temp
-as $fn$
-  select json_object_agg(k, changed_row -> k) from unnest(key) k
-$fn$;
-
--- Cuts an alert that NOTIFY would refuse down to less than 8000 bytes: OLD goes first, then wide values, then all but the key. What is
--- left out is a loss that the document owns up to: "truncated": true. The names of the changed columns stay for as long as they fit.
-create or replace function rowbell.fit(doc text, key text[]) returns text
+-- Cuts an alert that NOTIFY would refuse to less than 8000 bytes: OLD goes first, then wide values, then all but the key. The document admits the
+-- loss: "truncated": true. The names of the changed columns stay for as long as they fit.
+create or replace function rowbell.truncate_to_notify_limit(doc text, key text[]) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
@@ -111,5 +80,143 @@ begin
     end if;
   end loop;
   return cut - 'changed';
+end
+$fn$;
+
+-- Whether the server's queue of notifications has room and the transaction lets Rowbell notify. In plpgsql, which keeps its plan: a function in SQL that is
+-- not inlined is planned at each call.
+create or replace function rowbell.may_notify() returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  return current_setting('rowbell.notify', true) is distinct from 'off' and pg_notification_queue_usage() < 0.95;
+end
+$fn$;
+
+-- Sends alerts as notifications. Sends none while the server's queue of notifications is nearly full: a full one fails the commit of the notifier. Nor where
+-- the transaction said rowbell.notify = off, as one must that will be prepared for two-phase commit.
+create or replace function rowbell.send(docs text[], channels text[], key text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  if rowbell.may_notify() then
+    for i in 1 .. cardinality(docs) loop
+      perform pg_notify(channels[i], rowbell.truncate_to_notify_limit(docs[i], key));
+    end loop;
+  else
+    raise warning 'rowbell: % notifications were not sent', cardinality(docs);
+  end if;
+end
+$fn$;
+
+-- The part of an alert that names the partition or child which was written to; nothing for the feed itself.
+create or replace function rowbell.partition_part(feed_id int, written oid) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  return (
+    select case when f.relation <> written then ',"partition":' || to_json(rowbell.shown_name(written)) else '' end
+    from rowbell.feed f
+    where f.id = feed_id);
+end
+$fn$;
+
+-- Says that a rule could not be judged: by an alert, at most one a minute for each rule. Waits for no lock and never fails its caller.
+create or replace function rowbell.rule_failed(failed_rule text, error text, state text, feed text, operation text, key json) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  perform from rowbell.rule_state s
+  where s.rule = failed_rule
+    and (s.reported is null or clock_timestamp() not between s.reported and s.reported + interval '1 minute')
+  for update skip locked;
+  if found then
+    update rowbell.rule_state s
+    set failure = error, failed = clock_timestamp(), reported = clock_timestamp()
+    where s.rule = failed_rule;
+    insert into rowbell.feedback (alert) values (json_build_object(
+      'id', rowbell.new_id(),
+      'rule', 'rowbell-rule-failed',
+      'reason', format('rule %s failed: %s', failed_rule, error),
+      'severity', 'critical',
+      'status', 'firing',
+      'table', feed,
+      'time', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      'payload', json_strip_nulls(json_build_object(
+        'rule', failed_rule, 'error', error, 'sqlstate', state, 'operation', operation, 'key', key))));
+  end if;
+exception when others or assert_failure then
+  raise warning 'rowbell: rule % failed: %; and that could not be reported: %', failed_rule, error, sqlerrm;
+end
+$fn$;
+
+-- Makes the alerts of what a trigger function found, and stores or sends them. Called by raise_N alone, with the rights of the owner of the schema: it is
+-- handed JSON that is made already, so it calls no function of a stranger. Only storing an alert may fail the writer. Arrays go by hits; heads, tails and
+-- channels by their codes, where channels is null or says null for a durable rule. Runs under the search_path of the writer: each name says its schema. Returns how many it stored.
+create or replace function rowbell.raise_alerts(feed_id int, feed oid, feed_name text, operation text, relation oid,
+  codes int[], olds json[], news json[], partitions text[], failures jsonb, heads text[], tails text[], channels text[], key text[]) returns int
+language plpgsql
+as $fn$
+#variable_conflict use_variable
+declare
+  document constant pg_catalog.text := '{"id":"%s",%s%s,"operation":"%s","time":"%s"%s%s%s}';
+  place pg_catalog.text;
+  at pg_catalog.text;
+  docs pg_catalog.text[];
+  sent_to pg_catalog.text[];
+  may_store pg_catalog.bool;
+begin
+  if failures is not null then
+    begin
+      perform rowbell.rule_failed(failure.value operator(pg_catalog.->>) 'rule', failure.value operator(pg_catalog.->>) 'error',
+        failure.value operator(pg_catalog.->>) 'sqlstate', feed_name, operation, (failure.value operator(pg_catalog.->) 'key')::pg_catalog.json)
+      from pg_catalog.jsonb_array_elements(failures) as failure;
+    exception when others or assert_failure then
+      raise warning 'rowbell: failures of rules of % were not reported: %', feed_name, sqlerrm;
+    end;
+  end if;
+  -- none fired, or the only one asked did not
+  if codes[1] is null then
+    return 0;
+  end if;
+  at := pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+  if feed operator(pg_catalog.<>) relation then
+    place := rowbell.partition_part(feed_id, relation);
+  end if;
+  may_store := pg_catalog.has_table_privilege('rowbell.feedback'::pg_catalog.regclass, 'insert');
+  if codes[2] is null and channels is null and partitions is null and may_store then
+    -- most statements raise one alert, for which a query over arrays takes half as long again
+    insert into rowbell.feedback (alert) values (pg_catalog.format(document, rowbell.new_id(), heads[codes[1]], place, operation, at,
+      ',"old":' operator(pg_catalog.||) olds[1]::pg_catalog.text, ',"new":' operator(pg_catalog.||) news[1]::pg_catalog.text,
+      tails[codes[1]])::pg_catalog.json);
+    return 1;
+  end if;
+  select pg_catalog.array_agg(pg_catalog.format(document, rowbell.new_id(), heads[hit.code],
+      coalesce(',"partition":' operator(pg_catalog.||) pg_catalog.to_json(
+        case when pg_catalog.cardinality(partitions) operator(pg_catalog.=) 1 then partitions[1] else hit.partition end)::pg_catalog.text, place),
+      operation, at,
+      ',"old":' operator(pg_catalog.||) coalesce(hit.old, olds[1])::pg_catalog.text,
+      ',"new":' operator(pg_catalog.||) coalesce(hit.new, news[1])::pg_catalog.text, tails[hit.code]) order by hit.n),
+    pg_catalog.array_agg(channels[hit.code] order by hit.n)
+  into docs, sent_to
+  from unnest(codes, olds, news, partitions) with ordinality as hit (code, old, new, partition, n)
+  where hit.code is not null;
+  perform rowbell.send(pg_catalog.array_agg(doc.text), pg_catalog.array_agg(doc.channel), key)
+  from unnest(docs, sent_to) as doc (text, channel)
+  where doc.channel is not null
+  having pg_catalog.count(*) operator(pg_catalog.>) 0;
+  if may_store then
+    insert into rowbell.feedback (alert)
+    select doc.text::pg_catalog.json
+    from unnest(docs, sent_to) as doc (text, channel)
+    where doc.channel is null;
+  else
+    raise warning 'rowbell: the alerts of % were not stored: % may not insert into rowbell.feedback', feed_name, current_user;
+  end if;
+  return pg_catalog.cardinality(docs);
 end
 $fn$;

@@ -2,6 +2,9 @@
 -- not make roles, the owner of the schema does both until a DBA makes them and runs this file again.
 
 revoke all on all functions in schema rowbell from public;
+revoke all on schema rowbell_alert from public;
+revoke all on all functions in schema rowbell_alert from public;
+grant execute on function rowbell_alert.judge_each(jsonb, anyarray, anyarray) to public;
 grant execute on function rowbell.new_id(), rowbell.alert(text, text, regclass, text, json, json, text, text, text), rowbell.ring(),
   rowbell.replay(bigint) to public;
 
@@ -27,7 +30,7 @@ begin
     grant select, insert, update, delete on rowbell.rule, rowbell.silence to rowbell_admin;
     grant select, update on rowbell.rule_state to rowbell_admin;
     grant select on rowbell.feed, rowbell.row_feed, rowbell.waiting to rowbell_admin;
-    grant execute on function rowbell.check_rule(json), rowbell.problems(rowbell.rule), rowbell.rule_of(json),
+    grant execute on function rowbell.check_rule(json), rowbell.validate_rule(rowbell.rule, int), rowbell.rule_of(json),
       rowbell.apply_rules(text, json, text[]), rowbell.lock_compiler(), rowbell.refresh(), rowbell.test_rule(text, int),
       rowbell.find_feed(text), rowbell.sql_name(oid), rowbell.tables_of(oid), rowbell.missing_triggers(rowbell.feed, text[]),
       rowbell.unwatch(text), rowbell.for_each(text, text) to rowbell_admin;
@@ -49,3 +52,6 @@ begin
   end if;
 end
 $do$;
+
+-- The role that checks conditions before there is a feed.
+select rowbell.make_role(0);

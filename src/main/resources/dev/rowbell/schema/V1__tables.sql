@@ -154,3 +154,7 @@ comment on table rowbell.silence is 'Alerts that are counted and not delivered: 
 comment on column rowbell.silence.silenced is 'How many alerts it kept from being delivered';
 
 comment on schema rowbell is 'Rowbell: alerts on their way from tables to people';
+
+-- All that the roles of feeds may use: see R__30_roles.sql.
+create schema rowbell_alert;
+comment on schema rowbell_alert is 'Functions by which conditions raise alerts of their feed';

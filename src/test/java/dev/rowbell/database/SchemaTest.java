@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 
 class SchemaTest {
 
-    private static final String FUNCTION = "select prosrc from pg_proc where proname = 'judge_1'";
+    private static final String FUNCTION = "select prosrc from pg_proc where proname = 'on_statement_1'";
 
     private final TestDatabase database = TestDatabase.createWithSchema();
     private final Map<String, String> settings = database.settings();
@@ -103,7 +103,7 @@ class SchemaTest {
                 "insert into feed values (1, 10)");
         String compiled = database.query(FUNCTION).get(0);
         database.execute(
-                "create or replace function rowbell.judge_1() returns trigger language plpgsql as 'begin return null; end'");
+                "create or replace function rowbell.on_statement_1() returns trigger language plpgsql as 'begin return null; end'");
         try (Connection busy = database.connect();
                 Statement writing = busy.createStatement()) {
             busy.setAutoCommit(false);

@@ -136,13 +136,13 @@ class RowTriggerTest {
         database.execute("insert into feed (id, c2) values (2, 10)");
         assertEquals(List.of("1", "2"), takeAlerts("alert->'new'->>'id'"));
         database.execute("drop table feed", "select rowbell.refresh()");
-        assertEquals(0, database.count("pg_proc where proname in ('judge_1', 'each_1')"));
+        assertEquals(0, database.count("pg_proc where proname in ('on_statement_1', 'on_row_1')"));
     }
 
     @Test
     void aColumnThatChangesItsTypeIsJudgedByItAgain() throws SQLException {
         database.execute(RULE);
-        String function = "select prosrc from pg_proc where proname = 'each_1'";
+        String function = "select prosrc from pg_proc where proname = 'on_row_1'";
         try (Connection connection = database.connect();
                 Statement statement = connection.createStatement()) {
             statement.execute("insert into feed (id, c2) values (1, 10)");
@@ -167,10 +167,10 @@ class RowTriggerTest {
             statement.execute("set track_functions = 'all'");
             statement.execute("insert into feed (id, c2) values (1, 10)");
             try (ResultSet called = statement.executeQuery(
-                    "select array_agg(funcname::text) filter (where funcname in ('each_1', 'moment_sql'))"
+                    "select array_agg(funcname::text) filter (where funcname in ('on_row_1', 'judge_each'))"
                             + " from pg_stat_xact_user_functions")) {
                 called.next();
-                assertEquals("{each_1}", called.getString(1));
+                assertEquals("{on_row_1}", called.getString(1));
             }
             connection.commit();
         }

@@ -9,7 +9,7 @@ class RuleByRowTest extends RuleTest {
 
     @Override
     String function() {
-        return "each_1";
+        return "on_row_1";
     }
 
     @Override

@@ -34,7 +34,7 @@ class RuleTest {
 
     /** That of the triggers on the feed. */
     String function() {
-        return "judge_1";
+        return "on_statement_1";
     }
 
     @BeforeEach
@@ -322,10 +322,10 @@ class RuleTest {
     void alertsGoOnWhereTheFunctionKnowsTheFeedByAnotherNumber() {
         rule("name, feed, condition", "'a', 'public.feed', 'NEW.c2 > 9'");
         // as in a database that was restored from a dump
-        String number = "'(tg_relid operator\\(pg_catalog[.](?:=|<>)\\) )' || 'feed'::regclass::oid";
-        database.execute("do $do$ begin execute regexp_replace(pg_get_functiondef('rowbell." + function()
-                + "'::regproc), " + number + ", '\\11', 'g'); end $do$");
-        String knows = "pg_proc where proname = '" + function() + "' and prosrc ~ (" + number + ")";
+        String number = "'raise_alerts\\(1, ' || 'feed'::regclass::oid";
+        database.execute("do $do$ begin execute regexp_replace(pg_get_functiondef('rowbell_alert.raise_1'::regproc), "
+                + number + ", 'raise_alerts(1, 1', 'g'); end $do$");
+        String knows = "pg_proc where proname = 'raise_1' and prosrc ~ (" + number + ")";
         assertEquals(0, database.count(knows));
         database.execute(
                 "insert into feed (id, c2) values (1, 10)", "insert into feed (id, c2) values (2, 10), (3, 10)");
@@ -456,7 +456,7 @@ class RuleTest {
         assertEquals(List.of("was dropped: rule \"a\" is disabled"), refresh());
         assertEquals(List.of("f"), database.query("select enabled from rowbell.rule"));
         assertEquals(List.of("rule a failed: the feed public.\"Feed 2\" was dropped"), takeAlerts("alert->>'reason'"));
-        assertEquals(0, database.count("pg_proc where proname like 'judge%'"));
+        assertEquals(0, database.count("pg_proc where proname ~ '^(on_row|on_statement|raise|again|run)_1$'"));
     }
 
     @Test
@@ -485,23 +485,30 @@ class RuleTest {
         try (Connection connection = database.connect();
                 Statement statement = connection.createStatement()) {
             rule("name, feed, condition", "'a', 'public.feed', 'NEW.c1 > 5'");
-            for (String f : List.of(function() + "()", "place_1(json)", "row_1(text, text, json, json)")) {
-                statement.execute("alter function rowbell." + f + " owner to " + owner);
-            }
+            statement.execute("alter function rowbell." + function() + "() owner to " + owner);
             statement.execute("insert into feed (id, c1) values (1, 10)");
             assertTrue(
-                    statement.getWarnings().getMessage().contains("not all rules of public.feed were judged"),
+                    statement.getWarnings().getMessage().contains("the rules of public.feed were not judged"),
                     statement.getWarnings().getMessage());
             statement.clearWarnings();
-            statement.execute("grant usage on schema rowbell to " + owner);
-            statement.execute("grant execute on all functions in schema rowbell to " + owner);
-            statement.execute("grant select on rowbell.feed, rowbell.rule_state to " + owner);
+            statement.execute("grant usage on schema rowbell, rowbell_alert to " + owner);
             statement.execute("insert into feed (id, c1) values (2, 10)");
+            assertTrue(
+                    statement.getWarnings().getMessage().contains("the rules of public.feed were not judged"),
+                    statement.getWarnings().getMessage());
+            statement.clearWarnings();
+            statement.execute("grant execute on all functions in schema rowbell, rowbell_alert to " + owner);
+            statement.execute("grant select on rowbell.feed, rowbell.rule_state to " + owner);
+            String raise = database.query(
+                            "select 'raise_1'::text || '(' || oidvectortypes(proargtypes) || ')' from pg_proc where proname = 'raise_1'")
+                    .get(0);
+            statement.execute("alter function rowbell_alert." + raise + " owner to " + owner);
+            statement.execute("insert into feed (id, c1) values (3, 10)");
             assertTrue(
                     statement.getWarnings().getMessage().contains("may not insert into rowbell.feedback"),
                     statement.getWarnings().getMessage());
         }
-        assertEquals(2, database.count("feed"));
+        assertEquals(3, database.count("feed"));
     }
 
     // --- notifications ---

@@ -1,5 +1,13 @@
 -- Triggers of feeds: made, changed, taken off.
 
+-- One compiler at a time, until the end of the transaction: two would overwrite each other's functions.
+create or replace function rowbell.lock_compiler() returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select pg_advisory_xact_lock(hashtext('rowbell'), hashtext('compiler'))
+$fn$;
+
 -- The triggers that a feed and its children are to have for these operations and have not.
 create or replace function rowbell.missing_triggers(feed rowbell.feed, operations text[]) returns table (relid oid, operation text, name text)
 language sql stable
@@ -22,7 +30,7 @@ set lock_timeout = '20ms'
 as $fn$
 declare
   give_up constant timestamptz := clock_timestamp() + patience;
-  by_row constant boolean := rowbell.is_judged_by_row(feed.id);
+  by_row constant boolean := rowbell.has_row_triggers(feed.id);
   missing record;
 begin
   loop
@@ -36,7 +44,7 @@ begin
             when missing.operation = 'update' then 'referencing old table as old_rows new table as new_rows for each statement'
             else 'referencing old table as old_rows for each statement'
           end,
-          format(case when by_row then 'each_%s' else 'judge_%s' end, feed.id));
+          format(case when by_row then 'on_row_%s' else 'on_statement_%s' end, feed.id));
       end loop;
       return;
     exception when lock_not_available or deadlock_detected then
@@ -68,7 +76,7 @@ begin
         from pg_trigger g
         join pg_proc p on p.oid = g.tgfoid
         join pg_namespace n on n.oid = p.pronamespace
-        where n.nspname = 'rowbell' and p.proname in (format('judge_%s', feed.id), format('each_%s', feed.id)) and g.tgparentid = 0
+        where n.nspname = 'rowbell' and p.proname in (format('on_statement_%s', feed.id), format('on_row_%s', feed.id)) and g.tgparentid = 0
       loop
         if not pg_has_role((select c.relowner from pg_class c where c.oid = gone.tgrelid), 'usage') then
           raise exception '% has not the role of the owner of %, whose triggers are to be dropped', current_user, rowbell.shown_name(gone.tgrelid)
@@ -101,7 +109,7 @@ begin
     from pg_trigger g
     join pg_proc p on p.oid = g.tgfoid
     join pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'rowbell' and p.proname in (format('judge_%s', feed.id), format('each_%s', feed.id))
+    where n.nspname = 'rowbell' and p.proname in (format('on_statement_%s', feed.id), format('on_row_%s', feed.id))
       and g.tgrelid not in (select t.relid from rowbell.tables_of(feed.relation) t)
       and pg_has_role((select c.relowner from pg_class c where c.oid = g.tgrelid), 'usage')
   loop
@@ -110,41 +118,35 @@ begin
 end
 $fn$;
 
--- Compiles all rules of a feed. Replacing functions takes no lock on the feed. Does nothing where nothing differs.
--- Where rowbell.triggers = later, triggers that cannot be made soon are left to refresh(), which tries again.
+-- Compiles all rules of a feed and gives it the triggers that they need. Where rowbell.triggers = later, triggers that cannot be made soon are left to
+-- refresh(), which tries again.
 create or replace function rowbell.compile(feed_name text, patience interval default '10 s') returns void
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $fn$
+<<compile>>
 declare
   later constant boolean := coalesce(current_setting('rowbell.triggers', true) = 'later', false);
   feed rowbell.feed;
-  rules jsonb;
-  key text[];
 begin
   perform rowbell.lock_compiler();
   select f.* into feed from rowbell.feed f where f.name = feed_name;
   if not found or rowbell.sql_name(feed.relation) is null then
     return;
   end if;
-  rules := rowbell.rules_of(feed);
-  key := rowbell.key_of(feed.relation);
-  perform rowbell.compile_place(feed, key);
-  perform rowbell.compile_row(feed, rules);
-  if rowbell.is_judged_by_row(feed.id) then
-    perform rowbell.compile_judge(feed, '[]', key);
-    perform rowbell.compile_each(feed, rules, key);
-  else
-    perform rowbell.compile_judge(feed, rules, key);
-    if to_regproc(format('rowbell.each_%s', feed.id)) is not null then
-      perform rowbell.compile_each(feed, '[]', key);
-    end if;
+  if not rowbell.has_role(feed.id) then
+    -- a database that was restored has none of its roles
+    perform rowbell.make_role(feed.id);
+    perform rowbell.grant_reads(compile.feed, r.condition) from rowbell.rule r where r.feed = feed_name and r.enabled;
   end if;
+  perform rowbell.compile_functions(feed);
   perform rowbell.attach(feed, array(
     select distinct operation
-    from jsonb_array_elements(rules) r
-    cross join jsonb_array_elements_text(r -> 'operations') operation
+    from rowbell.rule r
+    join rowbell.rule_state s on s.rule = r.name
+    cross join unnest(r.operations) operation
+    where r.feed = feed_name and r.enabled and s.broken is null
     order by operation), case when later then '300 ms' else patience end);
 exception when sqlstate 'RB003' then
   if not later then
@@ -176,7 +178,7 @@ begin
       select from pg_class c
       join pg_namespace n on n.oid = c.relnamespace
       where c.oid = feed_relation and c.relkind in ('r', 'p') and c.relpersistence <> 't'
-        and n.nspname not in ('pg_catalog', 'information_schema', 'rowbell')) then
+        and n.nspname not in ('pg_catalog', 'information_schema', 'rowbell', 'rowbell_alert')) then
     raise exception 'for_each: there is no table % to watch', feed using errcode = 'RB001';
   elsif what = 'row' and (select c.relkind = 'p' or c.relispartition from pg_class c where c.oid = feed_relation) then
     raise exception 'for_each: the table % is partitioned, or a partition', feed
@@ -227,6 +229,24 @@ begin
 end
 $fn$;
 
+-- The functions and the role of a feed that is gone.
+create or replace function rowbell.forget(feed_id int) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  execute format('drop function if exists rowbell.on_statement_%1$s, rowbell.on_row_%1$s, rowbell.run_%1$s, rowbell_alert.raise_%1$s,'
+    ' rowbell_alert.again_%1$s', feed_id);
+  if rowbell.has_role(feed_id) then
+    execute format('drop owned by %I', rowbell.role_of(feed_id));
+    execute format('drop role %I', rowbell.role_of(feed_id));
+  end if;
+exception when dependent_objects_still_exist or insufficient_privilege then
+  -- a trigger that the owner of a table gave another name; functions without rules do nothing
+  raise notice 'rowbell: %', sqlerrm;
+end
+$fn$;
+
 -- Sees what changed outside of rules: children that came or went, tables renamed, dropped or made again, rules that broke or work again.
 -- To be called every few seconds; one caller at a time, another gets no rows. Each row is for an operator to read.
 create or replace function rowbell.refresh() returns table (feed text, event text)
@@ -261,7 +281,7 @@ begin
             perform rowbell.rule_failed(rule.name, format('the feed %s was dropped', watched.name), '42P01', watched.name, null, null);
             return query select watched.name, format('was dropped: rule "%s" is disabled', rule.name);
           end loop;
-          execute format('drop function if exists rowbell.judge_%1$s, rowbell.row_%1$s, rowbell.place_%1$s', watched.id);
+          perform rowbell.forget(watched.id);
           delete from rowbell.feed f where f.id = watched.id;
           continue;
         end if;
@@ -275,7 +295,7 @@ begin
         select r.name, s.broken, p.problem
         from rowbell.rule r
         join rowbell.rule_state s on s.rule = r.name
-        left join lateral (select format('%s: %s', p.field, p.problem) as problem from rowbell.problems(r) p limit 1) p on true
+        left join lateral (select format('%s: %s', p.field, p.problem) as problem from rowbell.validate_rule(r, watched.id) p limit 1) p on true
         where r.feed = watched.name and r.enabled and s.broken is distinct from p.problem
       loop
         update rowbell.rule_state s set broken = rule.problem where s.rule = rule.name;
@@ -299,162 +319,6 @@ begin
 end
 $fn$;
 
--- Makes the rules of one origin what a JSON array says: adds, changes, removes. Those named in keep stay as they are. A rule that is wrong
--- is returned and not applied; what it was before stays. Touches nothing that does not differ. Where a feed is so busy that its triggers
--- cannot be made at once, its rules are returned too, and refresh() makes them.
-create or replace function rowbell.apply_rules(origin text, rules json, keep text[] default '{}')
-returns table (rule text, field text, problem text, hint text)
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $fn$
-#variable_conflict use_column
-declare
-  given rowbell.rule;
-  wrong record;
-  good rowbell.rule[] := '{}';
-  names text[] := keep;
-  fault text;
-begin
-  perform rowbell.lock_compiler();
-  perform set_config('rowbell.triggers', 'later', true);
-  for given in select (rowbell.rule_of(r)).* from json_array_elements(rules) r loop
-    names := names || given.name;
-    given.origin := apply_rules.origin;
-    given.columns := coalesce(given.columns, '{}');
-    given.reason := coalesce(given.reason, given.name);
-    if exists (select from rowbell.rule r where r.name = given.name and r.origin is distinct from apply_rules.origin) then
-      return query select given.name, 'name',
-        (select coalesce('there is a rule of this name from ' || r.origin, 'there is a rule of this name that was made by SQL')
-         from rowbell.rule r where r.name = given.name),
-        'give one of them another name, or delete it from rowbell.rule';
-      continue;
-    end if;
-    fault := null;
-    for wrong in select * from rowbell.problems(given) loop
-      fault := wrong.field;
-      return query select given.name, wrong.field, wrong.problem, wrong.hint;
-    end loop;
-    if fault is null then
-      good := good || given;
-    end if;
-  end loop;
-  -- all by one statement, which compiles each feed once
-  insert into rowbell.rule as r select (g).* from unnest(good) g
-  on conflict (name) do update set
-    feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
-    columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
-    operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown
-  where r is distinct from excluded;
-  return query
-  select r.name, 'feed', 'transactions write to it all the time, so its triggers are still to be made', 'Rowbell tries again every 10 seconds'
-  from rowbell.feed f
-  join rowbell.rule r on r.feed = f.name
-  where r.name = any (select (g).name from unnest(good) g) and r.enabled and exists (select from rowbell.missing_triggers(f, r.operations));
-  delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names);
-  perform set_config('rowbell.triggers', '', true);
-end
-$fn$;
-
--- The rows of the feed as it is now that meet a rule's condition, with OLD being NULL. Needs the right to read the feed.
-create or replace function rowbell.test_rule(rule text, max_rows int default 100) returns setof json
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $fn$
-declare
-  tested rowbell.rule;
-  relation oid;
-begin
-  select r.* into tested from rowbell.rule r where r.name = test_rule.rule;
-  if not found then
-    raise exception 'there is no rule "%"', test_rule.rule using errcode = 'RB001', column = 'name';
-  end if;
-  relation := rowbell.find_feed(tested.feed);
-  if relation is null then
-    raise exception 'rule "%": feed: there is no table %', tested.name, tested.feed using errcode = 'RB001', column = 'feed';
-  end if;
-  return query execute format(E'select row_to_json(new.*) from %1$s as new left join %1$s as old on false where (%2$s\n) limit %3$s',
-    rowbell.sql_name(relation), tested.condition, max_rows);
-end
-$fn$;
-
--- Before rules are changed: one at a time, and with the rules of others in sight.
-create or replace function rowbell.rule_changing() returns trigger
-language plpgsql
-security definer
-set search_path = pg_catalog, pg_temp
-as $fn$
-begin
-  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
-    raise exception 'rules are changed in transactions of isolation level read committed'
-      using errcode = 'RB002', hint = 'Another level would compile a feed without the rules that others have committed since.';
-  end if;
-  perform rowbell.lock_compiler();
-  return null;
-end
-$fn$;
-
--- Refuses a rule that is wrong, and writes its feed as SQL does.
-create or replace function rowbell.rule_checked() returns trigger
-language plpgsql
-security definer
-set search_path = pg_catalog, pg_temp
-as $fn$
-declare
-  wrong record;
-begin
-  new.columns := coalesce(new.columns, '{}');
-  new.reason := coalesce(new.reason, new.name);
-  for wrong in select * from rowbell.problems(new) loop
-    if wrong.hint = '' then
-      raise exception 'rule "%": %: %', new.name, wrong.field, wrong.problem
-        using errcode = 'RB001', schema = 'rowbell', table = 'rule', column = wrong.field;
-    end if;
-    raise exception 'rule "%": %: %', new.name, wrong.field, wrong.problem
-      using errcode = 'RB001', hint = wrong.hint, schema = 'rowbell', table = 'rule', column = wrong.field;
-  end loop;
-  if new.enabled then
-    new.feed := rowbell.sql_name(rowbell.find_feed(new.feed));
-    insert into rowbell.feed (name, relation)
-    values (new.feed, new.feed::regclass)
-    on conflict do nothing;
-    -- a table that was dropped and made again, or renamed, and that nobody has noticed yet
-    update rowbell.feed f set relation = new.feed::regclass
-    where f.name = new.feed and f.relation <> new.feed::regclass
-      and not exists (select from rowbell.feed other where other.relation = new.feed::regclass);
-  end if;
-  return new;
-end
-$fn$;
-
--- After rules were changed: compiles their feeds.
-create or replace function rowbell.rule_changed() returns trigger
-language plpgsql
-security definer
-set search_path = pg_catalog, pg_temp
-as $fn$
-declare
-  changed text[];
-begin
-  if tg_op = 'INSERT' then
-    changed := array(select feed from new_rules);
-  elsif tg_op = 'UPDATE' then
-    changed := array(select feed from new_rules union all select feed from old_rules);
-  elsif tg_op = 'DELETE' then
-    changed := array(select feed from old_rules);
-  else
-    changed := array(select name from rowbell.feed);
-  end if;
-  if tg_op in ('INSERT', 'UPDATE') then
-    insert into rowbell.rule_state as s (rule)
-    select n.name from new_rules n
-    on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null
-    where s.broken is not null or s.failure is not null;
-  end if;
-  perform rowbell.compile(f) from (select distinct unnest(changed) as f) feeds;
-  return null;
-end
-$fn$;
-
 -- A feed that is not judged by rows any more, or is gone: so is its function, unless somebody gave it a trigger of another name.
 create or replace function rowbell.row_feed_gone() returns trigger
 language plpgsql
@@ -462,32 +326,16 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $fn$
 begin
-  execute format('drop function if exists rowbell.each_%s()', old.feed);
+  execute format('drop function if exists rowbell.on_row_%s()', old.feed);
   return null;
 exception when dependent_objects_still_exist then
   return null;
 end
 $fn$;
 
--- The triggers of the tables rule and row_feed. PostgreSQL 13 has no "create or replace trigger".
 do $do$
 begin
-  if not exists (select from pg_trigger t where t.tgrelid = 'rowbell.rule'::regclass and t.tgname = 'changing') then
-    create trigger changing before insert or update or delete or truncate on rowbell.rule
-      for each statement execute function rowbell.rule_changing();
-    create trigger checked before insert or update on rowbell.rule
-      for each row execute function rowbell.rule_checked();
-    create trigger inserted after insert on rowbell.rule
-      referencing new table as new_rules
-      for each statement execute function rowbell.rule_changed();
-    create trigger updated after update on rowbell.rule
-      referencing old table as old_rules new table as new_rules
-      for each statement execute function rowbell.rule_changed();
-    create trigger deleted after delete on rowbell.rule
-      referencing old table as old_rules
-      for each statement execute function rowbell.rule_changed();
-    create trigger truncated after truncate on rowbell.rule
-      for each statement execute function rowbell.rule_changed();
+  if not exists (select from pg_trigger t where t.tgrelid = 'rowbell.row_feed'::regclass and t.tgname = 'gone') then
     create trigger gone after delete on rowbell.row_feed
       for each row execute function rowbell.row_feed_gone();
   end if;

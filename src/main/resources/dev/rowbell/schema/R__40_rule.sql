@@ -1,14 +1,14 @@
--- A rule: read, checked, applied, tested.
+-- A rule: read and checked.
 
--- Why PostgreSQL would refuse a condition, as {message, hint}; null where it is right. Plans it, and never runs it.
--- A condition that is right as an element of a list and right in parentheses is one expression: nothing can be smuggled past its end.
--- columns: which of the feed's columns there are, as SQL.
-create or replace function rowbell.condition_error(condition text, relation oid, with_new boolean, with_old boolean, columns text default '*') returns text[]
+-- Why PostgreSQL would refuse a condition, as {message, hint}; null where it is right. Plans it, and never runs it; as the role of this feed, because planning
+-- may call functions of strangers. A condition that is right as an element of a list and right in parentheses is one expression: nothing can be smuggled past
+-- its end. columns: the columns of the feed, as SQL. A right that the role lacks is an error for a feed alone: 0 stands for a feed that is not known yet.
+create or replace function rowbell.condition_error(
+  condition text, relation oid, with_new boolean, with_old boolean, columns text default '*', feed_id int default 0) returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
-  feed text := rowbell.sql_name(relation);
   rows_of text;
   message text;
   hint text;
@@ -16,20 +16,23 @@ declare
 begin
   -- offset 0: what is known to be NULL would be worked out while planning
   rows_of := concat_ws(', ',
-    case when with_new then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as new', feed, columns) end,
-    case when with_old then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as old', feed, columns) end);
-  execute format(E'select from %s where array[%s\n] is not null limit 0', rows_of, condition);
-  execute format(E'select from %s where (%s\n) limit 0', rows_of, condition);
+    case when with_new then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as new', rowbell.sql_name(relation), columns) end,
+    case when with_old then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as old', rowbell.sql_name(relation), columns) end);
+  execute format('select rowbell.run_%s($1)', feed_id) using format(E'select from %s where array[%s\n] is not null limit 0', rows_of, condition);
+  execute format('select rowbell.run_%s($1)', feed_id) using format(E'select from %s where (%s\n) limit 0', rows_of, condition);
   return null;
 exception when others or assert_failure then
   get stacked diagnostics message = message_text, hint = pg_exception_hint, state = returned_sqlstate;
   if state = '55P03' then
     raise;
+  elsif state = '42501' and feed_id = 0 then
+    return null;
   end if;
   return array[
     case when message = 'argument of WHERE must be type boolean, not type record' then 'is more than one expression'
       else replace(replace(message, 'argument of WHERE must be type', 'must be of type'), 'at or near "]"', 'at its end') end,
     case
+      when state = '42501' then format('grant it to %I, which judges this feed; or to %I with grant option', rowbell.role_of(feed_id), current_user)
       when state = '42702' then 'write NEW. or OLD. before the names of columns'
       when state in ('42883', '42P01', '42704', '3F000') and coalesce(hint, '') !~ 'NEW|OLD'
         then 'names outside of pg_catalog are written with their schema: public.is_bad(NEW.c2), operator(public.=)'
@@ -49,8 +52,9 @@ as $fn$
     rule) r
 $fn$;
 
--- All that is wrong with a rule; no rows where it is right. Of one that is not enabled only what no later change can put right.
-create or replace function rowbell.problems(rule rowbell.rule) returns table (field text, problem text, hint text)
+-- All that is wrong with a rule; no rows where it is right. Of one that is not enabled only what no later change can put right. feed_id: of the feed whose
+-- role judges the rule, where it is to have all rights that the condition takes.
+create or replace function rowbell.validate_rule(rule rowbell.rule, feed_id int default 0) returns table (field text, problem text, hint text)
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
@@ -112,7 +116,7 @@ begin
   elsif persistence = 't' then
     return query select 'feed', format('%s is a temporary table', rule.feed), '';
     return;
-  elsif rowbell.shown_name(relation) ~ '^(rowbell|pg_catalog|information_schema|pg_toast)\.' then
+  elsif rowbell.shown_name(relation) ~ '^(rowbell|rowbell_alert|pg_catalog|information_schema|pg_toast)\.' then
     return query select 'feed', format('%s belongs to Rowbell or to PostgreSQL', rule.feed), '';
     return;
   elsif not has_table_privilege(relation, 'trigger') then
@@ -130,7 +134,7 @@ begin
     return query select 'columns', format('%s has no column %s', rule.feed, wrong), '';
   end if;
 
-  error := rowbell.condition_error(rule.condition, relation, true, true);
+  error := rowbell.condition_error(rule.condition, relation, true, true, feed_id => feed_id);
   if error is not null then
     return query select 'condition', error[1], error[2];
     return;
@@ -161,5 +165,5 @@ create or replace function rowbell.check_rule(rule json) returns table (field te
 language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
-  select p.* from rowbell.problems(rowbell.rule_of(rule)) p
+  select p.* from rowbell.validate_rule(rowbell.rule_of(rule)) p
 $fn$;

@@ -1,0 +1,161 @@
+-- Roles that evaluate. Conditions, casts and output functions may be written by strangers, so they run as a role that owns nothing of value: one for
+-- each feed. It may call two functions of the schema rowbell_alert, which raise alerts of this feed, and read what conditions of this feed name. It has
+-- no right on the schema rowbell, where its own functions are, so it cannot alter them. docs/security.md says more.
+
+-- The role of a feed; 0: the role that checks conditions before there is a feed. Roles belong to all databases of a server, so the name has the database.
+create or replace function rowbell.role_of(feed_id int) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select format('rowbell_%s_%s', case when octet_length(d.datname) > 40 then d.oid::text else d.datname end, feed_id)
+  from pg_database d
+  where d.datname = current_database()
+$fn$;
+
+-- Whether functions can be given to the role of a feed: it exists, has no right beside its own, and the owner of the schema is a member.
+create or replace function rowbell.has_role(feed_id int) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select exists (
+    select from pg_roles r
+    where r.rolname = rowbell.role_of(feed_id) and not (r.rolsuper or r.rolcreaterole or r.rolcanlogin or r.rolbypassrls)
+      and not exists (select from pg_auth_members m where m.member = r.oid)
+      and pg_has_role(r.oid, 'usage'))
+$fn$;
+
+-- The owner of the functions that evaluate for a feed: its role, or the owner of the schema where that may make no roles.
+create or replace function rowbell.evaluator_of(feed_id int) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select case when rowbell.has_role(feed_id) then rowbell.role_of(feed_id) else current_user::text end
+$fn$;
+
+-- Makes a function or changes it, for this owner alone to call; leaves one alone that is as it should be.
+create or replace function rowbell.make_function(signature text, kind text, settings text[], body text, owner text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  -- what functions are told apart by: the name and the types of the parameters
+  called constant text := regexp_replace(signature, '(\(|, )\w+ ', '\1', 'g');
+  schema_name constant text := split_part(signature, '.', 1);
+  setting text;
+begin
+  if rowbell.function_is(called, body, settings, owner) then
+    return;
+  end if;
+  execute format('create or replace function %s %s language plpgsql security definer as %L', signature, kind, body);
+  execute format('revoke all on function %s from public', called);
+  execute format('alter function %s reset all', called);
+  foreach setting in array settings loop
+    execute format('alter function %s set %I = %s', called, split_part(setting, '=', 1), case split_part(setting, '=', 1)
+      when 'search_path' then substr(setting, 13) else quote_literal(substr(setting, strpos(setting, '=') + 1)) end);
+  end loop;
+  if owner <> current_user then
+    -- an owner needs it for this moment alone, and no other transaction sees it
+    execute format('grant create on schema %I to %I', schema_name, owner);
+    execute format('alter function %s owner to %I', called, owner);
+    execute format('revoke create on schema %I from %I', schema_name, owner);
+  end if;
+end
+$fn$;
+
+-- Makes the role of a feed, and run_N, which runs a query as this role. Without the right to make roles it warns, and the functions of the feed run with the
+-- rights of the owner of the schema.
+create or replace function rowbell.make_role(feed_id int) returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  role_name constant text := rowbell.role_of(feed_id);
+begin
+  if not rowbell.has_role(feed_id) then
+    begin
+      if not exists (select from pg_roles r where r.rolname = role_name) then
+        execute format('create role %I nologin', role_name);
+      end if;
+      execute format('grant %I to %I %s', role_name, current_user,
+        case when current_setting('server_version_num')::int >= 160000 then 'with inherit true, set true' end);
+    exception when insufficient_privilege or duplicate_object or unique_violation or invalid_grant_operation then
+      raise warning 'rowbell: conditions run with the rights of %, who may not make the role %: %', current_user, role_name, sqlerrm
+        using hint = format('create role %I nologin; grant %1$I to %I;', role_name, current_user);
+    end;
+  end if;
+  if rowbell.has_role(feed_id) then
+    execute format('grant usage on schema rowbell_alert to %I', role_name);
+  end if;
+  perform rowbell.make_function(format('rowbell.run_%s(query text)', feed_id), 'returns void', rowbell.all_settings(),
+    'begin execute query; end', rowbell.evaluator_of(feed_id));
+end
+$fn$;
+
+-- Every setting that can change what a condition or a document means, each with the value that Rowbell judges by. What depends on the place, as money does,
+-- has the value of the database.
+create or replace function rowbell.all_settings() returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select array['search_path=pg_catalog, pg_temp', 'DateStyle=ISO, MDY', 'IntervalStyle=postgres', 'TimeZone=UTC', 'array_nulls=on',
+      'backslash_quote=safe_encoding', 'bytea_output=hex', 'extra_float_digits=1', 'quote_all_identifiers=off', 'standard_conforming_strings=on',
+      'transform_null_equals=off', 'xmlbinary=base64', 'xmloption=content']
+    || array(
+      select format('%s=%s', s.name, s.reset_val)
+      from pg_settings s
+      where s.name in ('default_text_search_config', 'lc_monetary', 'lc_numeric', 'lc_time')
+      order by s.name)
+$fn$;
+
+-- Lets the role of a feed read what a condition names: tables, and the schemas of tables, functions, operators and types. What a function reads in turn is
+-- not seen; it has to be granted by hand. Does what it may: a right that is missing is found when the condition is checked as this role.
+create or replace function rowbell.grant_reads(feed rowbell.feed, condition text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  role_name constant text := rowbell.role_of(feed.id);
+  rights text[];
+  right_name text;
+begin
+  if not rowbell.has_role(feed.id) then
+    return;
+  end if;
+  begin
+    -- PostgreSQL notes for a view all that it names
+    execute format(E'create view rowbell.named as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
+      rowbell.sql_name(feed.relation), condition);
+    with objects (class, id, schema) as (
+      select d.refclassid, d.refobjid, coalesce(c.relnamespace, p.pronamespace, o.oprnamespace, t.typnamespace)
+      from pg_rewrite r
+      join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid and d.refobjid <> r.ev_class
+      left join pg_class c on d.refclassid = 'pg_class'::regclass and c.oid = d.refobjid
+      left join pg_proc p on d.refclassid = 'pg_proc'::regclass and p.oid = d.refobjid
+      left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
+      left join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
+      where r.ev_class = 'rowbell.named'::regclass
+      union
+      select 'pg_class'::regclass, c.oid, c.relnamespace from pg_class c where c.oid = feed.relation)
+    select array_agg(r.name) into rights
+    from (
+      select format('usage on schema %I', n.nspname) as name from objects o join pg_namespace n on n.oid = o.schema
+      union
+      -- not the feed, which is in there as a type
+      select 'select on ' || rowbell.sql_name(o.id) from objects o
+      where o.class = 'pg_class'::regclass and o.id <> feed.relation) r
+    where r.name is not null;
+    raise exception using errcode = 'RB004';
+  exception when others then
+    -- the view is gone, and so are the locks that it took; a condition that makes no view has no rights, and fails as itself where it needs them
+    null;
+  end;
+  foreach right_name in array coalesce(rights, '{}') loop
+    begin
+      execute format('grant %s to %I', right_name, role_name);
+    exception when insufficient_privilege then
+      null;
+    end;
+  end loop;
+end
+$fn$;

@@ -1,0 +1,168 @@
+-- From a rule to SQL: when it fires and when it has ended.
+
+-- The settings that documents of a table depend on; null where it has a column of a type that is not on this list. No function of a stranger makes the
+-- JSON of these types (json.c of PostgreSQL asks for casts of types outside of pg_catalog alone), and no other setting changes it.
+create or replace function rowbell.document_settings(relation oid) returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select case when bool_and(known.type is not null) then coalesce(array_agg(distinct known.setting) filter (where known.setting <> ''), '{}') end
+  from pg_attribute a
+  join pg_type t on t.oid = a.atttypid
+  left join (
+    select type, ''
+    from unnest('{bool,"char",name,text,varchar,bpchar,int2,int4,int8,numeric,oid,uuid,json,jsonb,date,time,timestamp,inet,cidr,macaddr,bit,varbit}'::text[]) type
+    union all
+    values ('timestamptz', 'TimeZone=UTC'), ('float4', 'extra_float_digits=1'), ('float8', 'extra_float_digits=1'), ('bytea', 'bytea_output=hex'),
+      ('interval', 'IntervalStyle=postgres')) known (type, setting)
+    on t.typnamespace = 'pg_catalog'::regnamespace and (t.typname = known.type or t.typname = '_' || known.type)
+  where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+$fn$;
+
+-- A condition that no setting and no search_path can change, with its operators written with their schema; null for any other. It consists of comparisons
+-- of columns with numbers, plain text, true and false, or columns of the same kind, joined by and, or, not, is null. The list is short on purpose: ADR 0007.
+-- PostgreSQL has accepted the condition before, so that its syntax need not be checked here. as_old: the same condition about the row as it was.
+create or replace function rowbell.plain_condition(condition text, relation oid, as_old boolean default false) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  token_pattern constant text := $re$\s+|(?:new|old)\s*\.\s*(?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")|-?\d+(?:\.\d+)?(?![\w.])|'(?:[^'\\]|'')*'|[<>!]=|<>|[<>=]|[()]|\m(?:and|or|not|true|false|is(?:\s+not)?\s+(?:null|true|false))\M$re$;
+  token text;
+  kind text;
+  kinds text := '';
+  sql text := '';
+begin
+  if regexp_replace(condition, token_pattern, '', 'gi') <> '' then
+    return null;
+  end if;
+  for token in select m[1] from regexp_matches(condition, '(' || token_pattern || ')', 'gi') m loop
+    kind := case
+      when token ~ '^\s' then ' '
+      when token ~* '^(new|old)\s*\.' then coalesce((
+        select case
+            when t.typname in ('int2', 'int4', 'int8', 'numeric', 'float4', 'float8') then 'N'
+            when t.typname in ('text', 'varchar') then 'T'
+            when t.typname = 'bool' then 'B'
+          end
+        from pg_attribute a
+        join pg_type t on t.oid = a.atttypid and t.typnamespace = 'pg_catalog'::regnamespace
+        where a.attrelid = relation and a.attname = (parse_ident(regexp_replace(token, '^\w+\s*\.\s*', '')))[1] and not a.attisdropped
+          and a.attgenerated <> 'v'), '?')
+      when token ~ '^-?\d' then 'n'
+      when token ~ '^''' then 't'
+      when token ~* '^(true|false)$' then 'b'
+      when token ~ '^[<>=!]' then 'o'
+      when token ~* '^is' then 'i'
+      when token ~* '^not$' then '!'
+      when token ~* '^(and|or)$' then '&'
+      else token
+    end;
+    if as_old and kind in ('N', 'T', 'B') then
+      token := regexp_replace(token, '^new', 'old', 'i');
+    end if;
+    kinds := kinds || replace(kind, ' ', '');
+    sql := sql || case kind
+      -- a number in parentheses is a constant with its sign; without them the minus is an operator
+      when 'n' then '(' || token || ')'
+      when 'o' then format('operator(pg_catalog.%s)', replace(token, '!=', '<>'))
+      else case when kind in ('N', 'T', 'B') then lower(left(token, 3)) || substr(token, 4) else token end
+    end;
+  end loop;
+  -- comparisons of one kind; then a column is an operand of "is" or a boolean by itself
+  kinds := regexp_replace(regexp_replace(kinds, '[Nn]o[Nn]|[Tt]o[Tt]|[Bb]o[Bb]', 'C', 'g'), '[NTB]i|Ci|B|b', 'C', 'g');
+  return case when kinds ~ '^[C!&()]+$' and kinds !~ 'CC|C\(|\)C' then '(' || sql || ')' end;
+end
+$fn$;
+
+-- Whether one of the columns changed, as SQL. Types without an equality, as json, are compared as text. plain: of types whose operators PostgreSQL owns.
+create or replace function rowbell.changed_sql(relation oid, columns text[], plain boolean) returns jsonb
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  name text;
+  as_text text;
+  updated text[] := '{}';
+  inserted text[] := '{}';
+  deleted text[] := '{}';
+begin
+  foreach name in array columns loop
+    as_text := '';
+    if rowbell.condition_error(format('NEW.%1$I is distinct from OLD.%1$I', name), relation, true, true) is not null
+        or exists (
+          select from pg_attribute a
+          join pg_type t on t.oid = a.atttypid
+          where a.attrelid = relation and a.attname = name and (t.typtype not in ('b', 'e', 'r') or t.typcategory = 'A')) then
+      as_text := '::text';
+    end if;
+    updated := updated || format(case when plain and as_text = ''
+        -- "is distinct from" looks its operator up by the search_path
+        then '((new.%1$I operator(pg_catalog.=) old.%1$I) is not true and (new.%1$I is not null or old.%1$I is not null))'
+        else 'new.%1$I%2$s is distinct from old.%1$I%2$s' end, name, as_text);
+    inserted := inserted || format('new.%I is not null', name);
+    deleted := deleted || format('old.%I is not null', name);
+  end loop;
+  return jsonb_build_object(
+    'INSERT', array_to_string(inserted, ' or '),
+    'UPDATE', array_to_string(updated, ' or '),
+    'DELETE', array_to_string(deleted, ' or '));
+end
+$fn$;
+
+-- When the rules of a feed fire and when they end: one row for each operation and status. code numbers rule and status; condition is SQL over the rows new
+-- and old; asks says which of them a look before needs, and prefilter is that look. plain: whether no setting can change any of it.
+create or replace function rowbell.transitions_of(feed rowbell.feed, out code int, out operation text, out rule rowbell.rule, out status text,
+  out asks text, out prefilter text, out condition text, out plain boolean) returns setof record
+language sql
+set search_path = pg_catalog, pg_temp
+as $fn$
+  with rules as (
+    select r, r.name, r.fires, r.resolved, r.operations,
+      rowbell.condition_error(r.condition, feed.relation, true, false) is not null as compares,
+      rowbell.plain_condition(r.condition, feed.relation) as plain_new,
+      rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
+      -- a comment ends with its line
+      '(' || r.condition || case when strpos(r.condition, '--') > 0 then E'\n' else '' end || ')' as written
+    from rowbell.rule r
+    join rowbell.rule_state s on s.rule = r.name
+    where r.feed = feed.name and r.enabled and s.broken is null),
+  plainness (all_plain) as (
+    select bool_and(plain_new is not null) and rowbell.document_settings(feed.relation) is not null
+      -- these are compared as text
+      and not exists (
+        select from rules
+        join pg_attribute a on rules.fires = 'changed' and a.attrelid = feed.relation and a.attname = any ((rules.r).columns)
+        join pg_type t on t.oid = a.atttypid
+        where t.typname = 'json' or t.typcategory = 'A')
+    from rules),
+  phrased as (
+    select rules.*, all_plain,
+      case when all_plain then plain_new else written end as met,
+      case when all_plain then plain_old else '(select ' || written || ' from (select old.*) as new)' end as met_before,
+      case when fires = 'changed' then rowbell.changed_sql(feed.relation, (r).columns, all_plain) end as changed
+    from rules
+    cross join plainness),
+  statuses as (
+    select p.*, o.operation, s.status,
+      case s.status
+        -- on delete there is OLD alone
+        when 'firing' then case when o.operation <> 'DELETE' or compares then
+          met
+          || case when fires = 'changed' then ' and (' || (changed ->> o.operation) || ')' else '' end
+          || case when fires = 'once' and o.operation = 'UPDATE' and not compares then ' and ' || met_before || ' is not true' else '' end end
+        else case when resolved and o.operation <> 'INSERT' then
+          met_before || case when o.operation = 'UPDATE' then ' and ' || met || ' is not true' else '' end end
+      end as condition
+    from phrased p
+    cross join unnest(array['INSERT', 'UPDATE', 'DELETE']) with ordinality as o (operation, place)
+    cross join unnest(array['firing', 'resolved']) as s (status)
+    where lower(o.operation) = any (p.operations))
+  select dense_rank() over (order by s.name collate "C", s.status)::int, s.operation, s.r, s.status,
+    case when s.status = 'resolved' then 'old' when s.compares then 'both' else 'new' end,
+    case when s.status = 'resolved' then s.met_before else s.met end,
+    s.condition, s.all_plain
+  from statuses s
+  where s.condition is not null
+  order by 1
+$fn$;

@@ -1,0 +1,305 @@
+-- From the rules of a feed to its functions: the trigger function on_statement_N or on_row_N, which judges as the role of the feed, and raise_N and again_N
+-- of the schema rowbell_alert, which it calls. Two parts are generated, conditions and documents; all else is the text of the templates below.
+-- docs/trigger.md shows the result line by line.
+
+-- The rows new and old of a statement. PostgreSQL adds OLD and NEW of each change to both transition tables at the same time, so the n-th belong
+-- together: without a key, with a changed key, and where one upsert inserts some rows and updates others.
+create or replace function rowbell.rows_sql(operation text, with_both boolean) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select case operation
+    when 'INSERT' then 'new_rows as new' || case when with_both then ' left join new_rows as old on false' else '' end
+    when 'DELETE' then 'old_rows as old' || case when with_both then ' left join old_rows as new on false' else '' end
+    -- Selected rows, because the rows of a transition table still have the places of dropped columns (seen with 15 and 18). A cast keeps a row whole that
+    -- a select list takes apart, also where a column is named _n.
+    else $rows$(
+          select _new.r as new_row, _old.r as old_row
+          from (select pg_catalog.row_number() over () as n, (_n.*)::pg_catalog.record as r from (select * from new_rows) as _n) as _new
+          join (select pg_catalog.row_number() over () as n, (_o.*)::pg_catalog.record as r from (select * from old_rows) as _o) as _old
+            on _old.n operator(pg_catalog.=) _new.n
+          order by _new.n) as _pair
+        cross join lateral (select (_pair.new_row).*) as new
+        cross join lateral (select (_pair.old_row).*) as old$rows$
+  end
+$fn$;
+
+-- Conditions joined by or, as one. Within case where a condition is not plain: PostgreSQL tries the cheapest part of a where first, so that a condition which
+-- guards itself, as public.is_number(NEW.note) and NEW.note::int > 5, would fail.
+create or replace function rowbell.any_sql(conditions text[], plain boolean) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select case
+    when plain then array_to_string(conditions, E'\n      or ')
+    when cardinality(conditions) > 0 then 'case when ' || array_to_string(conditions, E'\n      or ') || ' then true end'
+  end
+$fn$;
+
+-- The codes that one change meets, as SQL for an array without NULL: of one code, its element is NULL where it is not met.
+create or replace function rowbell.codes_sql(codes text[]) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select format(case when cardinality(codes) = 1 then 'array[%s]' else E'pg_catalog.array_remove(array[\n        %s], null)' end,
+    array_to_string(codes, E',\n        '))
+$fn$;
+
+-- The partition or child that a row is in, as SQL over the row named by row_name: of a partitioned table by the bounds of its partitions; of a table with
+-- children by the key of the row, where it has one and is still there. Null where the table has neither.
+create or replace function rowbell.partition_sql(relation oid, row_name text) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  key constant text[] := rowbell.key_of(relation);
+begin
+  if (select c.relkind = 'p' from pg_class c where c.oid = relation) then
+    return (
+      select format('(select case%s end from (select %s.*) as _row)',
+        string_agg(format(' when %s then %L', pg_get_partition_constraintdef(t.relid), rowbell.shown_name(t.relid)), '' order by t.relid), row_name)
+      from rowbell.tables_of(relation) t
+      join pg_class c on c.oid = t.relid
+      where c.relkind = 'r' and pg_get_partition_constraintdef(t.relid) is not null);
+  elsif cardinality(key) > 0 and exists (select from pg_inherits i where i.inhparent = relation) then
+    -- keys are unique in each of the tables alone: where two have it, the row cannot be told
+    return format(
+      '(select case when count(*) = 1 then nullif(min(n.nspname || ''.'' || c.relname), %L) end from %s _f'
+        ' join pg_class c on c.oid = _f.tableoid join pg_namespace n on n.oid = c.relnamespace where %s)',
+      rowbell.shown_name(relation), rowbell.sql_name(relation),
+      (select string_agg(format('_f.%1$I = %2$s.%1$I', k, row_name), ' and ') from unnest(key) k));
+  end if;
+  return null;
+end
+$fn$;
+
+-- The statement trigger function. Asks first whether any rule is met by any row, all in one pass; a statement without a hit costs no more.
+create or replace function rowbell.on_statement_sql(feed rowbell.feed) returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  partitioned constant boolean := (select c.relkind = 'p' from pg_class c where c.oid = feed.relation);
+  parts text := '';
+  part record;
+begin
+  for part in
+    select t.operation, bool_and(t.plain) as plain, bool_or(t.asks = 'both') as compares, bool_and(t.asks = 'new') as asks_new,
+      array_agg(distinct t.prefilter) filter (where t.asks = 'new') as new_filters,
+      array_agg(distinct t.prefilter) filter (where t.asks = 'old') as old_filters,
+      array_agg(distinct t.prefilter) filter (where t.asks = 'both') as both_filters,
+      array_agg(format('case when %s then %s end', t.condition, t.code) order by t.code) as codes
+    from rowbell.transitions_of(feed) t
+    group by t.operation
+    order by t.operation desc
+  loop
+    parts := parts || rowbell.fill($part$
+    {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then{{look}}
+        return null;
+      end if;{{pairs}}{{single}}
+        select pg_catalog.array_agg(fired.code) as codes, {{olds}} as olds, {{news}} as news,
+          {{partitions}} as partitions, null::pg_catalog.jsonb as failures
+        into hits from {{rows}}
+        cross join lateral pg_catalog.unnest(array[
+          {{codes}}]) as fired (code)
+        where fired.code is not null;{{end_single}}$part$, jsonb_build_object(
+      'if', case when parts = '' then 'if' else 'elsif' end,
+      'operation', part.operation,
+      'look', case when part.asks_new
+        then format(E'\n      perform from new_rows as new where %s limit 1;\n      if not found then', rowbell.any_sql(part.new_filters, part.plain))
+        else format(E'\n      if not (%s) then', concat_ws(E'\n        or ',
+          'exists (select from new_rows as new where ' || rowbell.any_sql(part.new_filters, part.plain) || ')',
+          'exists (select from old_rows as old where ' || rowbell.any_sql(part.old_filters, part.plain) || ')',
+          'exists (select from ' || rowbell.rows_sql(part.operation, true) || ' where ' || rowbell.any_sql(part.both_filters, part.plain) || ')')) end,
+      -- a row that moves to another partition and is refused there leaves an OLD without a NEW
+      'pairs', case when partitioned and part.operation = 'UPDATE' then $part$
+      if (select pg_catalog.count(*) from new_rows) operator(pg_catalog.<>) (select pg_catalog.count(*) from old_rows) then
+        raise exception 'OLD and NEW are no pairs';
+      end if;$part$ end,
+      -- most statements write one row, which pairs with itself
+      'single', case when part.operation <> 'DELETE' and not part.compares then rowbell.fill($part$
+      select {{codes}} as codes, {{olds}} as olds, array[pg_catalog.row_to_json(new.*)] as news,
+        {{partitions}} as partitions, null::pg_catalog.jsonb as failures
+      into hits from {{rows}} where not exists (select from new_rows offset 1);
+      if not found then$part$, jsonb_build_object(
+          'codes', rowbell.codes_sql(part.codes),
+          'olds', case when part.operation = 'UPDATE' then 'array[pg_catalog.row_to_json(old.*)]' else 'null::pg_catalog.json[]' end,
+          'partitions', coalesce('array[' || rowbell.partition_sql(feed.relation, 'new') || ']', 'null::pg_catalog.text[]'),
+          'rows', case when part.operation = 'UPDATE' then 'new_rows as new cross join old_rows as old' else 'new_rows as new' end)) end,
+      'end_single', case when part.operation <> 'DELETE' and not part.compares then E'\n      end if;' end,
+      'olds', case when part.operation = 'INSERT' then 'null::pg_catalog.json[]' else 'pg_catalog.array_agg(pg_catalog.row_to_json(old.*))' end,
+      'news', case when part.operation = 'DELETE' then 'null::pg_catalog.json[]' else 'pg_catalog.array_agg(pg_catalog.row_to_json(new.*))' end,
+      'partitions', coalesce('pg_catalog.array_agg(' || rowbell.partition_sql(feed.relation, case when part.operation = 'DELETE' then 'old' else 'new' end)
+        || ')', 'null::pg_catalog.text[]'),
+      'rows', rowbell.rows_sql(part.operation, part.compares),
+      'codes', array_to_string(part.codes, E',\n          ')));
+  end loop;
+  return case when parts = '' then $body$
+begin
+  return null;
+end
+$body$ else rowbell.fill($body$
+#variable_conflict use_column
+declare
+  hits pg_catalog.record;
+  raised pg_catalog.int4;
+begin
+  begin{{parts}}
+    else
+      return null;
+    end if;
+    if pg_catalog.has_function_privilege('rowbell_alert.raise_{{feed}}'::pg_catalog.regproc, 'execute') is not true then
+      raise exception 'no right to raise alerts';
+    end if;
+  exception when others or assert_failure then
+    begin
+      execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into hits;
+    exception when others or assert_failure then
+      raise warning 'rowbell: the rules of {{name}} were not judged: %', sqlerrm;
+      return null;
+    end;
+  end;
+  raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, hits.codes, hits.olds, hits.news, hits.partitions, hits.failures);
+  return null;
+end
+$body$, jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(replace(feed.name, '''', ''''''), '%', '%%'))) end;
+end
+$fn$;
+
+-- The row trigger function: the same for one row, without a query. settings: those that the function sets.
+create or replace function rowbell.on_row_sql(feed rowbell.feed, settings text[]) returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  parts text := '';
+  part record;
+begin
+  for part in
+    select t.operation, bool_and(t.plain) as plain, array_agg(distinct t.prefilter) as filters,
+      array_agg(format('case when %s then %s end', t.condition, t.code) order by t.code) as codes
+    from rowbell.transitions_of(feed) t
+    group by t.operation
+    order by t.operation desc
+  loop
+    parts := parts || rowbell.fill($part$
+    {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then
+      if ({{any}}) is not true then
+        return null;
+      end if;
+      codes := {{codes}};{{olds}}{{news}}$part$, jsonb_build_object(
+      'if', case when parts = '' then 'if' else 'elsif' end,
+      'operation', part.operation,
+      'any', rowbell.any_sql(part.filters, part.plain),
+      'codes', rowbell.codes_sql(part.codes),
+      'olds', case when part.operation <> 'INSERT' then E'\n      olds := array[pg_catalog.row_to_json(old.*)];' end,
+      'news', case when part.operation <> 'DELETE' then E'\n      news := array[pg_catalog.row_to_json(new.*)];' end));
+  end loop;
+  return case when parts = '' then $body$
+begin
+  return null;
+end
+$body$ else rowbell.fill($body$
+#variable_conflict use_column
+-- columns: {{columns}}; a session that has known them by other types is to make its plans anew
+declare
+  codes pg_catalog.int4[];
+  olds pg_catalog.json[];
+  news pg_catalog.json[];
+  partitions pg_catalog.text[];
+  failures pg_catalog.jsonb;
+  raised pg_catalog.int4;
+begin
+  begin{{guard}}{{parts}}
+    else
+      return null;
+    end if;
+    if pg_catalog.has_function_privilege('rowbell_alert.raise_{{feed}}'::pg_catalog.regproc, 'execute') is not true then
+      raise exception 'no right to raise alerts';
+    end if;
+  exception when others or assert_failure then
+    begin
+      execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into codes, olds, news, partitions, failures using old, new;
+    exception when others or assert_failure then
+      raise warning 'rowbell: the rules of {{name}} were not judged: %', sqlerrm;
+      return null;
+    end;
+  end;
+  raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, codes, olds, news, partitions, failures);
+  return null;
+end
+$body$, jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(replace(feed.name, '''', ''''''), '%', '%%'),
+    'columns', (select string_agg(format('%s/%s', a.atttypid::oid, a.atttypmod), ' ' order by a.attnum)
+      from pg_attribute a where a.attrelid = feed.relation and a.attnum > 0 and not a.attisdropped),
+    -- where rules change within a statement, its other rows meet the new function and the settings of the old one
+    'guard', case when settings && array['search_path=pg_catalog, pg_temp'] then $part$
+    if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) 'pg_catalog, pg_temp' then
+      raise exception 'the rules have changed';
+    end if;$part$ end)) end;
+end
+$fn$;
+
+-- raise_N: what the trigger function may call to raise alerts of this feed, and of this feed alone. The constants are by code, see transitions_of.
+create or replace function rowbell.raise_sql(feed rowbell.feed) returns text
+language sql
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select rowbell.fill($body$
+begin
+  -- no perform, which is a query
+  return rowbell.raise_alerts({{feed}}, {{relation}}, {{name}}, operation, relation, codes, olds, news, partitions, failures,
+    {{heads}},
+    {{tails}}, {{channels}}, {{key}});
+end
+$body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'name', quote_literal(rowbell.shown_name(feed.relation)),
+    'heads', coalesce(format(E'array[%s]', string_agg(quote_literal(format('"rule":%s,"reason":%s,"severity":"%s","status":"%s","table":%s',
+      to_json((rule).name), to_json(coalesce((rule).reason, (rule).name)), (rule).severity, status,
+      to_json(rowbell.shown_name(feed.relation)))), E',\n      ' order by code)), '''{}'''),
+    'tails', coalesce(format('array[%s]', string_agg(quote_literal(',"channel":' || to_json((rule).channel)), ', ' order by code)), '''{}'''),
+    'channels', coalesce(quote_literal(nullif(array_agg(case when (rule).delivery = 'notify' then (rule).channel end order by code),
+      array_agg(null::text))), 'null'),
+    'key', quote_literal(rowbell.key_of(feed.relation))))
+  from (select distinct on (code) code, rule, status from rowbell.transitions_of(feed)) t
+$fn$;
+
+-- Gives functions and rights to a feed. Replacing functions takes no lock on the feed. Does nothing where nothing differs.
+create or replace function rowbell.compile_functions(feed rowbell.feed) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  by_row constant boolean := rowbell.has_row_triggers(feed.id);
+  has_children constant boolean := exists (select from pg_inherits i where i.inhparent = feed.relation);
+  evaluator constant text := rowbell.evaluator_of(feed.id);
+  raise_function constant text := format('rowbell_alert.raise_%s(operation text, relation oid, codes int[], olds json[], news json[], partitions text[], failures jsonb)', feed.id);
+  again_function constant text := format('rowbell_alert.again_%s(operation text, relation oid)', feed.id);
+  settings text[];
+begin
+  settings := case
+    when (select bool_and(t.plain) from rowbell.transitions_of(feed) t) is not true then rowbell.all_settings()
+    -- the bounds of partitions are written by PostgreSQL, without schemas
+    when has_children then array['search_path=pg_catalog, pg_temp'] || rowbell.document_settings(feed.relation)
+    else rowbell.document_settings(feed.relation)
+  end;
+  perform rowbell.make_function(raise_function, 'returns int', '{}', rowbell.raise_sql(feed), current_user);
+  perform rowbell.make_function(again_function, 'returns text', array['search_path=pg_catalog, pg_temp'],
+    format(E'\nbegin\n  return rowbell.one_by_one_sql(%s, operation, relation, %L);\nend\n', feed.id, rowbell.rules_one_by_one(feed)), current_user);
+  if by_row or to_regproc(format('rowbell.on_row_%s', feed.id)) is not null then
+    perform rowbell.make_function(format('rowbell.on_row_%s()', feed.id), 'returns trigger', case when by_row then settings else '{}' end,
+      case when by_row then rowbell.on_row_sql(feed, settings) else E'\nbegin\n  return null;\nend\n' end, evaluator);
+  end if;
+  perform rowbell.make_function(format('rowbell.on_statement_%s()', feed.id), 'returns trigger', case when by_row then '{}' else settings end,
+    case when by_row then E'\nbegin\n  return null;\nend\n' else rowbell.on_statement_sql(feed) end, evaluator);
+  if rowbell.has_role(feed.id) then
+    execute format('grant execute on function rowbell_alert.raise_%s, rowbell_alert.again_%1$s to %I', feed.id, rowbell.role_of(feed.id));
+    if has_children and cardinality(rowbell.key_of(feed.relation)) > 0 then
+      begin
+        execute format('grant select (%s, tableoid) on %s to %I', (select string_agg(quote_ident(k), ', ') from unnest(rowbell.key_of(feed.relation)) k),
+          rowbell.sql_name(feed.relation), rowbell.role_of(feed.id));
+      exception when insufficient_privilege then
+        null;
+      end;
+    end if;
+  end if;
+end
+$fn$;

@@ -1,0 +1,110 @@
+-- Where judging a statement fails, each rule judges each row by itself, so that a row which a rule cannot judge hides neither other rows nor other rules.
+
+-- Each rule of a feed as a query that judges one change, handed as the rows $1 (OLD) and $2 (NEW), and one that names its key. offset 0: PostgreSQL works
+-- out while planning what it knows to be constant, also what the condition guards itself against.
+create or replace function rowbell.rules_one_by_one(feed rowbell.feed) returns jsonb
+language sql
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select coalesce(jsonb_agg(jsonb_build_object('rule', rule, 'operation', operation,
+    'judge', format($query$select judged.code, %s as old, %s as new, %s as partition
+from (select ($1).* offset 0) as old
+cross join (select ($2).* offset 0) as new
+cross join lateral (select case%s end) as judged (code)
+where judged.code is not null$query$,
+      case when operation = 'INSERT' then 'null::json' else 'row_to_json(old.*)' end,
+      case when operation = 'DELETE' then 'null::json' else 'row_to_json(new.*)' end,
+      coalesce(rowbell.partition_sql(feed.relation, case operation when 'DELETE' then 'old' else 'new' end), 'null'), cases),
+    'key', format('select row_to_json(k.*) from (select %s) as k',
+      (select string_agg(format('(%s).%I', case operation when 'DELETE' then '$1' else '$2' end, k), ', ') from unnest(rowbell.key_of(feed.relation)) k))))
+    , '[]')
+  from (
+    select (t.rule).name as rule, t.operation, string_agg(format(' when %s then %s', t.condition, t.code), '' order by t.code) as cases
+    from rowbell.transitions_of(feed) t
+    group by (t.rule).name, t.operation
+    order by (t.rule).name collate "C") r
+$fn$;
+
+-- The query that hands the rows of a statement, or of a row trigger, to judge_each. Run by the trigger function, which alone sees them.
+create or replace function rowbell.one_by_one_sql(feed_id int, operation text, relation oid, rules jsonb) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  table_name constant text := rowbell.sql_name(relation);
+  key constant text[] := rowbell.key_of(relation);
+  columns text;
+  old_rows text;
+  new_rows text;
+begin
+  if rowbell.has_row_triggers(feed_id) then
+    -- what is not there has no type: the other row gives it
+    old_rows := case operation when 'INSERT' then '(array[$2])[2:1]' else 'array[$1]' end;
+    new_rows := case operation when 'DELETE' then '(array[$1])[2:1]' else 'array[$2]' end;
+  else
+    select string_agg(format('_r.%I', a.attname), ', ' order by a.attnum) into columns
+    from pg_attribute a
+    where a.attrelid = relation and a.attnum > 0 and not a.attisdropped;
+    old_rows := format('array(select row(%s)::%s from old_rows as _r)', columns, table_name);
+    new_rows := format('array(select row(%s)::%s from new_rows as _r)', columns, table_name);
+    if operation = 'INSERT' then
+      old_rows := format('null::%s[]', table_name);
+    elsif operation = 'DELETE' then
+      new_rows := format('null::%s[]', table_name);
+    else
+      -- an OLD without a NEW: the others are found by their key
+      old_rows := format(
+        'case when (select count(*) from new_rows) = (select count(*) from old_rows) then %s'
+          ' else array(select (select row(%s)::%s from old_rows as _r where %s limit 1) from new_rows as _n) end',
+        old_rows, columns, table_name,
+        coalesce((select string_agg(format('_r.%1$I = _n.%1$I', k), ' and ') from unnest(key) k), 'false'));
+    end if;
+  end if;
+  return format('select * from rowbell_alert.judge_each(%L, %s, %s)',
+    (select jsonb_agg(r) from jsonb_array_elements(rules) r where r ->> 'operation' = operation), old_rows, new_rows);
+end
+$fn$;
+
+-- Judges each row by each rule. Runs with the rights of its caller, the role of a feed. What a rule cannot judge is a failure: the first of each rule.
+create or replace function rowbell_alert.judge_each(rules jsonb, old_rows anyarray, new_rows anyarray,
+  out codes int[], out olds json[], out news json[], out partitions text[], out failures jsonb)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  rule jsonb;
+  hit record;
+  message text;
+  state text;
+  failed_key json;
+begin
+  for rule in select value from jsonb_array_elements(rules) loop
+    message := null;
+    for i in 1 .. greatest(cardinality(old_rows), cardinality(new_rows)) loop
+      begin
+        for hit in execute rule ->> 'judge' using old_rows[i], new_rows[i] loop
+          codes := codes || hit.code;
+          olds := olds || hit.old;
+          news := news || hit.new;
+          partitions := partitions || hit.partition;
+        end loop;
+      exception when others or assert_failure then
+        if message is null then
+          get stacked diagnostics message = message_text, state = returned_sqlstate;
+          -- as the rule was written: "operator does not exist: text > integer"
+          message := replace(message, ' pg_catalog.', ' ');
+          begin
+            execute rule ->> 'key' into failed_key using old_rows[i], new_rows[i];
+          exception when others or assert_failure then
+            failed_key := '{}';
+          end;
+        end if;
+      end;
+    end loop;
+    if message is not null then
+      failures := coalesce(failures, '[]')
+        || jsonb_build_object('rule', rule ->> 'rule', 'error', message, 'sqlstate', state, 'key', failed_key);
+    end if;
+  end loop;
+end
+$fn$;

@@ -1,0 +1,191 @@
+-- Rules: changed, applied from a file, tested.
+
+-- Before rules are changed: one at a time, and with the rules of others in sight.
+create or replace function rowbell.rule_changing() returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    raise exception 'rules are changed in transactions of isolation level read committed'
+      using errcode = 'RB002', hint = 'Another level would compile a feed without the rules that others have committed since.';
+  end if;
+  perform rowbell.lock_compiler();
+  return null;
+end
+$fn$;
+
+-- Refuses a rule that is wrong, and writes its feed as SQL does.
+create or replace function rowbell.rule_checked() returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  wrong record;
+  feed rowbell.feed;
+  error text[];
+begin
+  new.columns := coalesce(new.columns, '{}');
+  new.reason := coalesce(new.reason, new.name);
+  for wrong in select * from rowbell.validate_rule(new) loop
+    if wrong.hint = '' then
+      raise exception 'rule "%": %: %', new.name, wrong.field, wrong.problem
+        using errcode = 'RB001', schema = 'rowbell', table = 'rule', column = wrong.field;
+    end if;
+    raise exception 'rule "%": %: %', new.name, wrong.field, wrong.problem
+      using errcode = 'RB001', hint = wrong.hint, schema = 'rowbell', table = 'rule', column = wrong.field;
+  end loop;
+  if new.enabled then
+    new.feed := rowbell.sql_name(rowbell.find_feed(new.feed));
+    insert into rowbell.feed (name, relation)
+    values (new.feed, new.feed::regclass)
+    on conflict do nothing;
+    -- a table that was dropped and made again, or renamed, and that nobody has noticed yet
+    update rowbell.feed f set relation = new.feed::regclass
+    where f.name = new.feed and f.relation <> new.feed::regclass
+      and not exists (select from rowbell.feed other where other.relation = new.feed::regclass);
+    select f.* into feed from rowbell.feed f where f.name = new.feed;
+    if to_regproc(format('rowbell.run_%s', feed.id)) is null or not rowbell.has_role(feed.id) then
+      perform rowbell.make_role(feed.id);
+    end if;
+    perform rowbell.grant_reads(feed, new.condition);
+    error := rowbell.condition_error(new.condition, feed.relation, true, true, feed_id => feed.id);
+    if error is not null then
+      raise warning 'rule "%": condition: %', new.name, error[1] using hint = error[2];
+    end if;
+  end if;
+  return new;
+end
+$fn$;
+
+-- After rules were changed: compiles their feeds.
+create or replace function rowbell.rule_changed() returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  changed text[];
+begin
+  if tg_op = 'INSERT' then
+    changed := array(select feed from new_rules);
+  elsif tg_op = 'UPDATE' then
+    changed := array(select feed from new_rules union all select feed from old_rules);
+  elsif tg_op = 'DELETE' then
+    changed := array(select feed from old_rules);
+  else
+    changed := array(select name from rowbell.feed);
+  end if;
+  if tg_op in ('INSERT', 'UPDATE') then
+    insert into rowbell.rule_state as s (rule)
+    select n.name from new_rules n
+    on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null
+    where s.broken is not null or s.failure is not null;
+  end if;
+  perform rowbell.compile(f) from (select distinct unnest(changed) as f) feeds;
+  return null;
+end
+$fn$;
+
+-- Makes the rules of one origin what a JSON array says: adds, changes, removes. Those named in keep stay as they are. A rule that is wrong
+-- is returned and not applied; what it was before stays. Touches nothing that does not differ. Where a feed is so busy that its triggers
+-- cannot be made at once, its rules are returned too, and refresh() makes them.
+create or replace function rowbell.apply_rules(origin text, rules json, keep text[] default '{}')
+returns table (rule text, field text, problem text, hint text)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+#variable_conflict use_column
+declare
+  given rowbell.rule;
+  wrong record;
+  good rowbell.rule[] := '{}';
+  names text[] := keep;
+  fault text;
+begin
+  perform rowbell.lock_compiler();
+  perform set_config('rowbell.triggers', 'later', true);
+  for given in select (rowbell.rule_of(r)).* from json_array_elements(rules) r loop
+    names := names || given.name;
+    given.origin := apply_rules.origin;
+    given.columns := coalesce(given.columns, '{}');
+    given.reason := coalesce(given.reason, given.name);
+    if exists (select from rowbell.rule r where r.name = given.name and r.origin is distinct from apply_rules.origin) then
+      return query select given.name, 'name',
+        (select coalesce('there is a rule of this name from ' || r.origin, 'there is a rule of this name that was made by SQL')
+         from rowbell.rule r where r.name = given.name),
+        'give one of them another name, or delete it from rowbell.rule';
+      continue;
+    end if;
+    fault := null;
+    for wrong in select * from rowbell.validate_rule(given) loop
+      fault := wrong.field;
+      return query select given.name, wrong.field, wrong.problem, wrong.hint;
+    end loop;
+    if fault is null then
+      good := good || given;
+    end if;
+  end loop;
+  -- all by one statement, which compiles each feed once
+  insert into rowbell.rule as r select (g).* from unnest(good) g
+  on conflict (name) do update set
+    feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
+    columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
+    operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown
+  where r is distinct from excluded;
+  return query
+  select r.name, 'feed', 'transactions write to it all the time, so its triggers are still to be made', 'Rowbell tries again every 10 seconds'
+  from rowbell.feed f
+  join rowbell.rule r on r.feed = f.name
+  where r.name = any (select (g).name from unnest(good) g) and r.enabled and exists (select from rowbell.missing_triggers(f, r.operations));
+  delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names);
+  perform set_config('rowbell.triggers', '', true);
+end
+$fn$;
+
+-- The rows of the feed as it is now that meet a rule's condition, with OLD being NULL. Needs the right to read the feed.
+create or replace function rowbell.test_rule(rule text, max_rows int default 100) returns setof json
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  tested rowbell.rule;
+  relation oid;
+begin
+  select r.* into tested from rowbell.rule r where r.name = test_rule.rule;
+  if not found then
+    raise exception 'there is no rule "%"', test_rule.rule using errcode = 'RB001', column = 'name';
+  end if;
+  relation := rowbell.find_feed(tested.feed);
+  if relation is null then
+    raise exception 'rule "%": feed: there is no table %', tested.name, tested.feed using errcode = 'RB001', column = 'feed';
+  end if;
+  return query execute format(E'select row_to_json(new.*) from %1$s as new left join %1$s as old on false where (%2$s\n) limit %3$s',
+    rowbell.sql_name(relation), tested.condition, max_rows);
+end
+$fn$;
+
+-- The triggers of the table rule. PostgreSQL 13 has no "create or replace trigger".
+do $do$
+begin
+  if not exists (select from pg_trigger t where t.tgrelid = 'rowbell.rule'::regclass and t.tgname = 'changing') then
+    create trigger changing before insert or update or delete or truncate on rowbell.rule
+      for each statement execute function rowbell.rule_changing();
+    create trigger checked before insert or update on rowbell.rule
+      for each row execute function rowbell.rule_checked();
+    create trigger inserted after insert on rowbell.rule
+      referencing new table as new_rules
+      for each statement execute function rowbell.rule_changed();
+    create trigger updated after update on rowbell.rule
+      referencing old table as old_rules new table as new_rules
+      for each statement execute function rowbell.rule_changed();
+    create trigger deleted after delete on rowbell.rule
+      referencing old table as old_rules
+      for each statement execute function rowbell.rule_changed();
+    create trigger truncated after truncate on rowbell.rule
+      for each statement execute function rowbell.rule_changed();
+  end if;
+end
+$do$;

@@ -1,0 +1,57 @@
+package dev.rowbell.rules;
+
+import dev.rowbell.testing.Golden;
+import dev.rowbell.testing.TestDatabase;
+import java.io.IOException;
+import java.util.List;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** What the compiler makes of rules, in files that are checked in. */
+class GoldenTriggerTest {
+
+    private final TestDatabase database = TestDatabase.createWithSchema();
+
+    /** name | what is before the rules | columns of the rules | values of each rule, with semicolons between them. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "threshold   |                                                | name, feed, condition                  | 'order-too-large', 'public.orders', 'NEW.amount > 10000'",
+                "compare     |                                                | name, feed, condition                  | 'doubled', 'public.orders', 'NEW.amount > 2 * OLD.amount'",
+                "changed     |                                                | name, feed, condition, fires, columns  | 'moved', 'public.orders', 'NEW.amount > 100', 'changed', '{state}'",
+                "resolved    |                                                | name, feed, condition, resolved, operations | 'stuck', 'public.orders', 'NEW.state = ''stuck''', true, '{insert,update,delete}'",
+                "notify      |                                                | name, feed, condition, delivery        | 'seen', 'public.orders', 'NEW.amount > 10000', 'notify'",
+                "function    |                                                | name, feed, condition                  | 'odd-note', 'public.orders', 'length(NEW.state) > 5 -- no plain condition'",
+                "by-row      | select rowbell.for_each('public.orders', 'row')| name, feed, condition, resolved        | 'order-too-large', 'public.orders', 'NEW.amount > 10000', true",
+                "several     |                                                | name, feed, condition, delivery        | 'a', 'public.orders', 'NEW.amount > 10', 'durable'; 'b', 'public.orders', 'NEW.amount > 20', 'notify'; 'c', 'public.orders', 'NEW.state is null', 'durable'",
+                "partitioned |                                                | name, feed, condition                  | 'p', 'public.parts', 'NEW.amount > 10'",
+                "types       |                                                | name, feed, condition                  | 't', 'public.types', 'NEW.amount > 10'"
+            })
+    void theFunctionsOfAFeedAreThoseThatAreCheckedIn(String name, String before, String columns, String rules)
+            throws IOException {
+        database.execute(
+                "create table orders (id int primary key, amount int, state text)",
+                "create table parts (id int, amount int) partition by list (id)",
+                "create table parts_1 partition of parts for values in (1)",
+                "create table parts_2 partition of parts for values in (2, 3)",
+                "create table types (id int primary key, amount numeric, at timestamptz, ratio float8)");
+        if (before != null) {
+            database.execute(before);
+        }
+        for (String values : rules.split("; ")) {
+            database.execute("insert into rowbell.rule (" + columns + ") values (" + values + ")");
+        }
+        List<String> functions = database.query("""
+                select pg_get_functiondef(p.oid)
+                from pg_proc p
+                where p.proname ~ '^(on_row|on_statement|again|raise)_[1-9]'
+                order by array_position('{on_row,on_statement,raise,again}', regexp_replace(p.proname, '_\\d+$', '')), p.proname
+                """);
+        Golden.compare(
+                "rules/" + name + ".sql",
+                String.join("\n", functions)
+                        .replaceAll("raise_alerts\\(1, \\d+", "raise_alerts(1, RELATION")
+                        .replaceAll("( SET (lc_\\w+|default_text_search_config) TO ).*", "$1…"));
+    }
+}

@@ -1,0 +1,1987 @@
+-- The migrated schema, by SchemaSnapshotTest. Not to be edited.
+
+-- tables
+
+table rowbell.cooldown (
+  rule text not null,
+  status text not null,
+  key text not null,
+  last timestamp with time zone not null,
+  silenced bigint not null default 0
+);
+table rowbell.dead_letter (
+  id bigint not null identity,
+  sink text,
+  alert_id text not null,
+  alert json not null,
+  attempts integer not null,
+  filed timestamp with time zone not null,
+  died timestamp with time zone not null default clock_timestamp(),
+  last_error text not null
+);
+table rowbell.delivery (
+  id uuid not null default gen_random_uuid(),
+  sink text not null,
+  documents text[] not null storage e,
+  alerts integer not null default cardinality(documents),
+  attempts integer not null default 0,
+  filed timestamp with time zone not null default clock_timestamp(),
+  due timestamp with time zone not null default clock_timestamp(),
+  locked_by uuid,
+  locked_until timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  last_error text
+);
+unlogged table rowbell.doorbell_lease (
+  relation oid not null,
+  suppressed_until timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  listening_until timestamp with time zone not null default '-infinity'::timestamp with time zone
+);
+table rowbell.feed (
+  id integer not null identity,
+  name text not null,
+  relation regclass not null
+);
+table rowbell.feedback (
+  crt_time timestamp with time zone not null default clock_timestamp(),
+  alert json not null
+);
+table rowbell.row_feed (
+  feed integer not null
+);
+table rowbell.rule (
+  name text not null,
+  feed text not null,
+  condition text not null,
+  reason text,
+  severity text not null default 'warning'::text,
+  fires text not null default 'once'::text,
+  columns text[] not null default '{}'::text[],
+  delivery text not null default 'durable'::text,
+  channel text not null default 'channel_1'::text,
+  resolved boolean not null default false,
+  operations text[] not null default '{insert,update}'::text[],
+  enabled boolean not null default true,
+  origin text,
+  cooldown interval not null default '00:00:00'::interval
+);
+table rowbell.rule_state (
+  rule text not null,
+  hits bigint not null default 0,
+  last_hit timestamp with time zone,
+  failure text,
+  failed timestamp with time zone,
+  reported timestamp with time zone,
+  broken text
+);
+table rowbell.silence (
+  id bigint not null identity,
+  rule text,
+  feed text,
+  key text,
+  until timestamp with time zone not null,
+  who text not null default CURRENT_USER,
+  why text not null,
+  since timestamp with time zone not null default clock_timestamp(),
+  silenced bigint not null default 0
+);
+table rowbell.sink (
+  process uuid not null,
+  name text not null,
+  seen timestamp with time zone not null
+);
+
+-- views
+
+view rowbell.waiting as
+ SELECT sink,
+    sum(alerts) AS alerts,
+    COALESCE(sum(alerts) FILTER (WHERE (attempts > 0)), (0)::bigint) AS retrying,
+    min(filed) AS oldest,
+    min(due) AS next_due,
+    (array_agg(last_error ORDER BY due DESC) FILTER (WHERE (last_error IS NOT NULL)))[1] AS last_error
+   FROM rowbell.delivery
+  GROUP BY sink;
+
+-- constraints, indexes, triggers
+
+CREATE INDEX cooldown_last ON rowbell.cooldown USING btree (last)
+CREATE INDEX dead_letter_died ON rowbell.dead_letter USING btree (died)
+CREATE INDEX delivery_due ON rowbell.delivery USING btree (sink, due)
+CREATE INDEX feedback_crt_time ON rowbell.feedback USING btree (crt_time)
+CREATE TRIGGER changing BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON rowbell.rule FOR EACH STATEMENT EXECUTE FUNCTION rowbell.rule_changing()
+CREATE TRIGGER checked BEFORE INSERT OR UPDATE ON rowbell.rule FOR EACH ROW EXECUTE FUNCTION rowbell.rule_checked()
+CREATE TRIGGER deleted AFTER DELETE ON rowbell.rule REFERENCING OLD TABLE AS old_rules FOR EACH STATEMENT EXECUTE FUNCTION rowbell.rule_changed()
+CREATE TRIGGER gone AFTER DELETE ON rowbell.row_feed FOR EACH ROW EXECUTE FUNCTION rowbell.row_feed_gone()
+CREATE TRIGGER inserted AFTER INSERT ON rowbell.rule REFERENCING NEW TABLE AS new_rules FOR EACH STATEMENT EXECUTE FUNCTION rowbell.rule_changed()
+CREATE TRIGGER ring AFTER INSERT ON rowbell.feedback FOR EACH STATEMENT EXECUTE FUNCTION rowbell.ring()
+CREATE TRIGGER truncated AFTER TRUNCATE ON rowbell.rule FOR EACH STATEMENT EXECUTE FUNCTION rowbell.rule_changed()
+CREATE TRIGGER updated AFTER UPDATE ON rowbell.rule REFERENCING OLD TABLE AS old_rules NEW TABLE AS new_rules FOR EACH STATEMENT EXECUTE FUNCTION rowbell.rule_changed()
+CREATE UNIQUE INDEX cooldown_pkey ON rowbell.cooldown USING btree (rule, status, key)
+CREATE UNIQUE INDEX dead_letter_pkey ON rowbell.dead_letter USING btree (id)
+CREATE UNIQUE INDEX delivery_pkey ON rowbell.delivery USING btree (id)
+CREATE UNIQUE INDEX doorbell_lease_pkey ON rowbell.doorbell_lease USING btree (relation)
+CREATE UNIQUE INDEX feed_name_key ON rowbell.feed USING btree (name)
+CREATE UNIQUE INDEX feed_pkey ON rowbell.feed USING btree (id)
+CREATE UNIQUE INDEX feed_relation_key ON rowbell.feed USING btree (relation)
+CREATE UNIQUE INDEX row_feed_pkey ON rowbell.row_feed USING btree (feed)
+CREATE UNIQUE INDEX rule_pkey ON rowbell.rule USING btree (name)
+CREATE UNIQUE INDEX rule_state_pkey ON rowbell.rule_state USING btree (rule)
+CREATE UNIQUE INDEX silence_pkey ON rowbell.silence USING btree (id)
+CREATE UNIQUE INDEX sink_pkey ON rowbell.sink USING btree (process, name)
+rowbell.cooldown: cooldown_pkey PRIMARY KEY (rule, status, key)
+rowbell.cooldown: cooldown_rule_fkey FOREIGN KEY (rule) REFERENCES rowbell.rule(name) ON UPDATE CASCADE ON DELETE CASCADE
+rowbell.dead_letter: dead_letter_pkey PRIMARY KEY (id)
+rowbell.delivery: delivery_alerts_check CHECK ((alerts > 0))
+rowbell.delivery: delivery_pkey PRIMARY KEY (id)
+rowbell.doorbell_lease: doorbell_lease_pkey PRIMARY KEY (relation)
+rowbell.feed: feed_name_key UNIQUE (name)
+rowbell.feed: feed_pkey PRIMARY KEY (id)
+rowbell.feed: feed_relation_key UNIQUE (relation)
+rowbell.row_feed: row_feed_feed_fkey FOREIGN KEY (feed) REFERENCES rowbell.feed(id) ON DELETE CASCADE
+rowbell.row_feed: row_feed_pkey PRIMARY KEY (feed)
+rowbell.rule: rule_cooldown CHECK ((cooldown >= '00:00:00'::interval))
+rowbell.rule: rule_pkey PRIMARY KEY (name)
+rowbell.rule_state: rule_state_pkey PRIMARY KEY (rule)
+rowbell.rule_state: rule_state_rule_fkey FOREIGN KEY (rule) REFERENCES rowbell.rule(name) ON UPDATE CASCADE ON DELETE CASCADE
+rowbell.silence: silence_pkey PRIMARY KEY (id)
+rowbell.silence: silence_why_check CHECK ((why <> ''::text))
+rowbell.sink: sink_pkey PRIMARY KEY (process, name)
+
+-- rights
+
+rowbell: usage to rowbell_admin
+rowbell: usage to rowbell_consumer
+rowbell.alert(text,text,regclass,text,json,json,text,text,text): execute to -
+rowbell.apply_rules(text,json,text[]): execute to rowbell_admin
+rowbell.check_rule(json): execute to rowbell_admin
+rowbell.cooldown: delete, insert, select, update to rowbell_consumer
+rowbell.dead_letter: delete, insert, select, update to rowbell_consumer
+rowbell.delivery: delete, insert, select, truncate, update to rowbell_consumer
+rowbell.doorbell_lease: insert, select, update to rowbell_consumer
+rowbell.feed: select to rowbell_admin
+rowbell.feed: select to rowbell_consumer
+rowbell.feedback: delete, insert, select, truncate, update to rowbell_consumer
+rowbell.find_feed(text): execute to rowbell_admin
+rowbell.flyway_schema_history: select to rowbell_consumer
+rowbell.for_each(text,text): execute to rowbell_admin
+rowbell.lock_compiler(): execute to rowbell_admin
+rowbell.missing_triggers(rowbell.feed,text[]): execute to rowbell_admin
+rowbell.new_id(): execute to -
+rowbell.passes_cooldown(text,text,text,timestamp with time zone,interval): execute to rowbell_consumer
+rowbell.refresh(): execute to rowbell_admin
+rowbell.refresh(): execute to rowbell_consumer
+rowbell.replay(bigint): execute to -
+rowbell.ring(): execute to -
+rowbell.row_feed: select to rowbell_admin
+rowbell.rule: delete, insert, select, update to rowbell_admin
+rowbell.rule: select to rowbell_consumer
+rowbell.rule_of(json): execute to rowbell_admin
+rowbell.rule_state: select, update to rowbell_admin
+rowbell.rule_state: select, update to rowbell_consumer
+rowbell.silence: delete, insert, select, update to rowbell_admin
+rowbell.silence: select to rowbell_consumer
+rowbell.silence.silenced: update to rowbell_consumer
+rowbell.sink: delete, insert, select, update to rowbell_consumer
+rowbell.sql_name(oid): execute to rowbell_admin
+rowbell.tables_of(oid): execute to rowbell_admin
+rowbell.test_rule(text,integer): execute to rowbell_admin
+rowbell.unwatch(text): execute to rowbell_admin
+rowbell.validate_rule(rowbell.rule,integer): execute to rowbell_admin
+rowbell.waiting: select to rowbell_admin
+rowbell.waiting: select to rowbell_consumer
+rowbell_alert: usage to rowbell_DATABASE_0
+rowbell_alert.judge_each(jsonb,anyarray,anyarray): execute to -
+
+-- comments
+
+rowbell.cooldown: When each rule that has a cooldown fired last, for each row
+rowbell.dead_letter: Deliveries that were given up, with the last error; select rowbell.replay(id) sends one again
+rowbell.delivery: The outbox: batches of alerts for a sink, deleted when delivered; rowbell.waiting counts the alerts
+rowbell.doorbell_lease: Until when the doorbell of a feedback table is listened to, and until when it is suppressed
+rowbell.feed: The watched tables, and the numbers that name their functions
+rowbell.feedback: Durable alerts, written by triggers, emptied by delete-returning
+rowbell.row_feed: The feeds that are judged by triggers for each row, chosen by rowbell.for_each(); all others by triggers for each statement
+rowbell.rule.cooldown: After an alert about a row, those about the same row are counted and not delivered for so long
+rowbell.rule.origin: The file that owns the rule, which is to be changed there; null where it was made by SQL
+rowbell.rule: The rules: what is wrong with a row. A change takes effect in its own transaction
+rowbell.rule_state: What became of each rule: hits, last failure, why it is left out
+rowbell.silence.silenced: How many alerts it kept from being delivered
+rowbell.silence: Alerts that are counted and not delivered: rule, feed and key with * for anything, until when, who and why
+rowbell.sink: Which process delivers for which sinks, and when it said so last
+rowbell.waiting: By sink, how many alerts wait, how many of them failed before, since when the oldest waits, and the last error
+
+-- functions
+
+CREATE OR REPLACE FUNCTION rowbell.alert(rule text, reason text, feed regclass, operation text, old json DEFAULT NULL::json, new json DEFAULT NULL::json, severity text DEFAULT 'warning'::text, status text DEFAULT 'firing'::text, channel text DEFAULT NULL::text)
+ RETURNS json
+ LANGUAGE sql
+AS $function$
+  select json_build_object(
+    'id', rowbell.new_id(),
+    'rule', $1,
+    'reason', $2,
+    'severity', $7,
+    'status', $8,
+    'table', (select n.nspname || '.' || c.relname
+              from pg_catalog.pg_class c
+              join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+              where c.oid = $3),
+    'operation', $4,
+    'time', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'old', $5,
+    'new', $6,
+    'channel', $9)
+$function$
+CREATE OR REPLACE FUNCTION rowbell.all_settings()
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select array['search_path=pg_catalog, pg_temp', 'DateStyle=ISO, MDY', 'IntervalStyle=postgres', 'TimeZone=UTC', 'array_nulls=on',
+      'backslash_quote=safe_encoding', 'bytea_output=hex', 'extra_float_digits=1', 'quote_all_identifiers=off', 'standard_conforming_strings=on',
+      'transform_null_equals=off', 'xmlbinary=base64', 'xmloption=content']
+    || array(
+      select format('%s=%s', s.name, s.reset_val)
+      from pg_settings s
+      where s.name in ('default_text_search_config', 'lc_monetary', 'lc_numeric', 'lc_time')
+      order by s.name)
+$function$
+CREATE OR REPLACE FUNCTION rowbell.any_sql(conditions text[], plain boolean)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case
+    when plain then array_to_string(conditions, E'\n      or ')
+    when cardinality(conditions) > 0 then 'case when ' || array_to_string(conditions, E'\n      or ') || ' then true end'
+  end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.apply_rules(origin text, rules json, keep text[] DEFAULT '{}'::text[])
+ RETURNS TABLE(rule text, field text, problem text, hint text)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  given rowbell.rule;
+  wrong record;
+  good rowbell.rule[] := '{}';
+  names text[] := keep;
+  fault text;
+begin
+  perform rowbell.lock_compiler();
+  perform set_config('rowbell.triggers', 'later', true);
+  for given in select (rowbell.rule_of(r)).* from json_array_elements(rules) r loop
+    names := names || given.name;
+    given.origin := apply_rules.origin;
+    given.columns := coalesce(given.columns, '{}');
+    given.reason := coalesce(given.reason, given.name);
+    if exists (select from rowbell.rule r where r.name = given.name and r.origin is distinct from apply_rules.origin) then
+      return query select given.name, 'name',
+        (select coalesce('there is a rule of this name from ' || r.origin, 'there is a rule of this name that was made by SQL')
+         from rowbell.rule r where r.name = given.name),
+        'give one of them another name, or delete it from rowbell.rule';
+      continue;
+    end if;
+    fault := null;
+    for wrong in select * from rowbell.validate_rule(given) loop
+      fault := wrong.field;
+      return query select given.name, wrong.field, wrong.problem, wrong.hint;
+    end loop;
+    if fault is null then
+      good := good || given;
+    end if;
+  end loop;
+  -- all by one statement, which compiles each feed once
+  insert into rowbell.rule as r select (g).* from unnest(good) g
+  on conflict (name) do update set
+    feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
+    columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
+    operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown
+  where r is distinct from excluded;
+  return query
+  select r.name, 'feed', 'transactions write to it all the time, so its triggers are still to be made', 'Rowbell tries again every 10 seconds'
+  from rowbell.feed f
+  join rowbell.rule r on r.feed = f.name
+  where r.name = any (select (g).name from unnest(good) g) and r.enabled and exists (select from rowbell.missing_triggers(f, r.operations));
+  delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names);
+  perform set_config('rowbell.triggers', '', true);
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.attach(feed rowbell.feed, operations text[], patience interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '20ms'
+AS $function$
+declare
+  give_up constant timestamptz := clock_timestamp() + patience;
+  by_row constant boolean := rowbell.has_row_triggers(feed.id);
+  missing record;
+begin
+  loop
+    begin
+      for missing in select m.* from rowbell.missing_triggers(feed, operations) m loop
+        execute format('create trigger %I after %s on %s %s execute function rowbell.%I()',
+          missing.name, missing.operation, rowbell.sql_name(missing.relid),
+          case
+            when by_row then 'for each row'
+            when missing.operation = 'insert' then 'referencing new table as new_rows for each statement'
+            when missing.operation = 'update' then 'referencing old table as old_rows new table as new_rows for each statement'
+            else 'referencing old table as old_rows for each statement'
+          end,
+          format(case when by_row then 'on_row_%s' else 'on_statement_%s' end, feed.id));
+      end loop;
+      return;
+    exception when lock_not_available or deadlock_detected then
+      if clock_timestamp() > give_up then
+        raise exception 'feed %: its triggers could not be made, transactions are writing to it all the time', feed.name
+          using errcode = 'RB003', hint = 'Try again when no long transaction is writing to it. Nothing was changed.';
+      end if;
+    end;
+    perform pg_sleep(0.05 + random() * 0.1);
+  end loop;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.changed_sql(relation oid, columns text[], plain boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  name text;
+  as_text text;
+  updated text[] := '{}';
+  inserted text[] := '{}';
+  deleted text[] := '{}';
+begin
+  foreach name in array columns loop
+    as_text := '';
+    if rowbell.condition_error(format('NEW.%1$I is distinct from OLD.%1$I', name), relation, true, true) is not null
+        or exists (
+          select from pg_attribute a
+          join pg_type t on t.oid = a.atttypid
+          where a.attrelid = relation and a.attname = name and (t.typtype not in ('b', 'e', 'r') or t.typcategory = 'A')) then
+      as_text := '::text';
+    end if;
+    updated := updated || format(case when plain and as_text = ''
+        -- "is distinct from" looks its operator up by the search_path
+        then '((new.%1$I operator(pg_catalog.=) old.%1$I) is not true and (new.%1$I is not null or old.%1$I is not null))'
+        else 'new.%1$I%2$s is distinct from old.%1$I%2$s' end, name, as_text);
+    inserted := inserted || format('new.%I is not null', name);
+    deleted := deleted || format('old.%I is not null', name);
+  end loop;
+  return jsonb_build_object(
+    'INSERT', array_to_string(inserted, ' or '),
+    'UPDATE', array_to_string(updated, ' or '),
+    'DELETE', array_to_string(deleted, ' or '));
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.check_rule(rule json)
+ RETURNS TABLE(field text, problem text, hint text)
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select p.* from rowbell.validate_rule(rowbell.rule_of(rule)) p
+$function$
+CREATE OR REPLACE FUNCTION rowbell.codes_sql(codes text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select format(case when cardinality(codes) = 1 then 'array[%s]' else E'pg_catalog.array_remove(array[\n        %s], null)' end,
+    array_to_string(codes, E',\n        '))
+$function$
+CREATE OR REPLACE FUNCTION rowbell.compile(feed_name text, patience interval DEFAULT '00:00:10'::interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+<<compile>>
+declare
+  later constant boolean := coalesce(current_setting('rowbell.triggers', true) = 'later', false);
+  feed rowbell.feed;
+begin
+  perform rowbell.lock_compiler();
+  select f.* into feed from rowbell.feed f where f.name = feed_name;
+  if not found or rowbell.sql_name(feed.relation) is null then
+    return;
+  end if;
+  if not rowbell.has_role(feed.id) then
+    -- a database that was restored has none of its roles
+    perform rowbell.make_role(feed.id);
+    perform rowbell.grant_reads(compile.feed, r.condition) from rowbell.rule r where r.feed = feed_name and r.enabled;
+  end if;
+  perform rowbell.compile_functions(feed);
+  perform rowbell.attach(feed, array(
+    select distinct operation
+    from rowbell.rule r
+    join rowbell.rule_state s on s.rule = r.name
+    cross join unnest(r.operations) operation
+    where r.feed = feed_name and r.enabled and s.broken is null
+    order by operation), case when later then '300 ms' else patience end);
+exception when sqlstate 'RB003' then
+  if not later then
+    raise;
+  end if;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.compile_functions(feed rowbell.feed)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  by_row constant boolean := rowbell.has_row_triggers(feed.id);
+  has_children constant boolean := exists (select from pg_inherits i where i.inhparent = feed.relation);
+  evaluator constant text := rowbell.evaluator_of(feed.id);
+  raise_function constant text := format('rowbell_alert.raise_%s(operation text, relation oid, codes int[], olds json[], news json[], partitions text[], failures jsonb)', feed.id);
+  again_function constant text := format('rowbell_alert.again_%s(operation text, relation oid)', feed.id);
+  settings text[];
+begin
+  settings := case
+    when (select bool_and(t.plain) from rowbell.transitions_of(feed) t) is not true then rowbell.all_settings()
+    -- the bounds of partitions are written by PostgreSQL, without schemas
+    when has_children then array['search_path=pg_catalog, pg_temp'] || rowbell.document_settings(feed.relation)
+    else rowbell.document_settings(feed.relation)
+  end;
+  perform rowbell.make_function(raise_function, 'returns int', '{}', rowbell.raise_sql(feed), current_user);
+  perform rowbell.make_function(again_function, 'returns text', array['search_path=pg_catalog, pg_temp'],
+    format(E'\nbegin\n  return rowbell.one_by_one_sql(%s, operation, relation, %L);\nend\n', feed.id, rowbell.rules_one_by_one(feed)), current_user);
+  if by_row or to_regproc(format('rowbell.on_row_%s', feed.id)) is not null then
+    perform rowbell.make_function(format('rowbell.on_row_%s()', feed.id), 'returns trigger', case when by_row then settings else '{}' end,
+      case when by_row then rowbell.on_row_sql(feed, settings) else E'\nbegin\n  return null;\nend\n' end, evaluator);
+  end if;
+  perform rowbell.make_function(format('rowbell.on_statement_%s()', feed.id), 'returns trigger', case when by_row then '{}' else settings end,
+    case when by_row then E'\nbegin\n  return null;\nend\n' else rowbell.on_statement_sql(feed) end, evaluator);
+  if rowbell.has_role(feed.id) then
+    execute format('grant execute on function rowbell_alert.raise_%s, rowbell_alert.again_%1$s to %I', feed.id, rowbell.role_of(feed.id));
+    if has_children and cardinality(rowbell.key_of(feed.relation)) > 0 then
+      begin
+        execute format('grant select (%s, tableoid) on %s to %I', (select string_agg(quote_ident(k), ', ') from unnest(rowbell.key_of(feed.relation)) k),
+          rowbell.sql_name(feed.relation), rowbell.role_of(feed.id));
+      exception when insufficient_privilege then
+        null;
+      end;
+    end if;
+  end if;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.condition_error(condition text, relation oid, with_new boolean, with_old boolean, columns text DEFAULT '*'::text, feed_id integer DEFAULT 0)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  rows_of text;
+  message text;
+  hint text;
+  state text;
+begin
+  -- offset 0: what is known to be NULL would be worked out while planning
+  rows_of := concat_ws(', ',
+    case when with_new then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as new', rowbell.sql_name(relation), columns) end,
+    case when with_old then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as old', rowbell.sql_name(relation), columns) end);
+  execute format('select rowbell.run_%s($1)', feed_id) using format(E'select from %s where array[%s\n] is not null limit 0', rows_of, condition);
+  execute format('select rowbell.run_%s($1)', feed_id) using format(E'select from %s where (%s\n) limit 0', rows_of, condition);
+  return null;
+exception when others or assert_failure then
+  get stacked diagnostics message = message_text, hint = pg_exception_hint, state = returned_sqlstate;
+  if state = '55P03' then
+    raise;
+  elsif state = '42501' and feed_id = 0 then
+    return null;
+  end if;
+  return array[
+    case when message = 'argument of WHERE must be type boolean, not type record' then 'is more than one expression'
+      else replace(replace(message, 'argument of WHERE must be type', 'must be of type'), 'at or near "]"', 'at its end') end,
+    case
+      when state = '42501' then format('grant it to %I, which judges this feed; or to %I with grant option', rowbell.role_of(feed_id), current_user)
+      when state = '42702' then 'write NEW. or OLD. before the names of columns'
+      when state in ('42883', '42P01', '42704', '3F000') and coalesce(hint, '') !~ 'NEW|OLD'
+        then 'names outside of pg_catalog are written with their schema: public.is_bad(NEW.c2), operator(public.=)'
+      else coalesce(hint, '')
+    end];
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.dead_letters(sink text DEFAULT NULL::text, rule text DEFAULT NULL::text, older_than interval DEFAULT NULL::interval)
+ RETURNS SETOF rowbell.dead_letter
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select d.*
+  from rowbell.dead_letter d
+  where ($1 is null or d.sink = $1)
+    and ($2 is null or d.alert ->> 'rule' = $2)
+    and ($3 is null or d.died <= clock_timestamp() - $3)
+  order by d.died, d.id
+$function$
+CREATE OR REPLACE FUNCTION rowbell.detach(feed rowbell.feed, patience interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '20ms'
+AS $function$
+declare
+  give_up constant timestamptz := clock_timestamp() + patience;
+  gone record;
+begin
+  loop
+    begin
+      for gone in
+        -- whatever they are called by now
+        select g.tgname, g.tgrelid
+        from pg_trigger g
+        join pg_proc p on p.oid = g.tgfoid
+        join pg_namespace n on n.oid = p.pronamespace
+        where n.nspname = 'rowbell' and p.proname in (format('on_statement_%s', feed.id), format('on_row_%s', feed.id)) and g.tgparentid = 0
+      loop
+        if not pg_has_role((select c.relowner from pg_class c where c.oid = gone.tgrelid), 'usage') then
+          raise exception '% has not the role of the owner of %, whose triggers are to be dropped', current_user, rowbell.shown_name(gone.tgrelid)
+            using errcode = 'RB001', hint = 'Choose before the first rule, or disable the rules and have the owner call rowbell.unwatch() first.';
+        end if;
+        execute format('drop trigger %I on %s', gone.tgname, rowbell.sql_name(gone.tgrelid));
+      end loop;
+      return;
+    exception when lock_not_available or deadlock_detected then
+      if clock_timestamp() > give_up then
+        raise exception 'feed %: its triggers could not be changed, transactions are using it all the time', feed.name
+          using errcode = 'RB003', hint = 'Try again when no long transaction is using it. Nothing was changed.';
+      end if;
+    end;
+    perform pg_sleep(0.05 + random() * 0.1);
+  end loop;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.detach_strangers(feed rowbell.feed)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  stranger record;
+begin
+  for stranger in
+    select g.tgrelid, g.tgname
+    from pg_trigger g
+    join pg_proc p on p.oid = g.tgfoid
+    join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'rowbell' and p.proname in (format('on_statement_%s', feed.id), format('on_row_%s', feed.id))
+      and g.tgrelid not in (select t.relid from rowbell.tables_of(feed.relation) t)
+      and pg_has_role((select c.relowner from pg_class c where c.oid = g.tgrelid), 'usage')
+  loop
+    execute format('drop trigger %I on %s', stranger.tgname, rowbell.sql_name(stranger.tgrelid));
+  end loop;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.discard(sink text DEFAULT NULL::text, rule text DEFAULT NULL::text, older_than interval DEFAULT NULL::interval)
+ RETURNS bigint
+ LANGUAGE sql
+AS $function$
+  with gone as (
+    delete from rowbell.dead_letter where id in (select d.id from rowbell.dead_letters($1, $2, $3) d) returning 1)
+  select count(*) from gone
+$function$
+CREATE OR REPLACE FUNCTION rowbell.document_settings(relation oid)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case when bool_and(known.type is not null) then coalesce(array_agg(distinct known.setting) filter (where known.setting <> ''), '{}') end
+  from pg_attribute a
+  join pg_type t on t.oid = a.atttypid
+  left join (
+    select type, ''
+    from unnest('{bool,"char",name,text,varchar,bpchar,int2,int4,int8,numeric,oid,uuid,json,jsonb,date,time,timestamp,inet,cidr,macaddr,bit,varbit}'::text[]) type
+    union all
+    values ('timestamptz', 'TimeZone=UTC'), ('float4', 'extra_float_digits=1'), ('float8', 'extra_float_digits=1'), ('bytea', 'bytea_output=hex'),
+      ('interval', 'IntervalStyle=postgres')) known (type, setting)
+    on t.typnamespace = 'pg_catalog'::regnamespace and (t.typname = known.type or t.typname = '_' || known.type)
+  where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+$function$
+CREATE OR REPLACE FUNCTION rowbell.evaluator_of(feed_id integer)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case when rowbell.has_role(feed_id) then rowbell.role_of(feed_id) else current_user::text end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.fill(template text, placeholders jsonb)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select string_agg(m[1] || coalesce(placeholders ->> m[2], ''), '' order by n)
+  from regexp_matches(template, '((?:(?!\{\{).)*)(?:\{\{(\w+)\}\})?', 'g') with ordinality as pieces (m, n)
+$function$
+CREATE OR REPLACE FUNCTION rowbell.find_feed(feed text)
+ RETURNS oid
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  relation oid;
+begin
+  begin
+    relation := to_regclass(feed);
+  exception when others then
+    relation := null;
+  end;
+  if relation is null then
+    select c.oid into relation
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname || '.' || c.relname = feed and c.relkind not in ('i', 'I', 't');
+  end if;
+  if relation is null then
+    select min(c.oid::bigint)::oid into relation
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    where c.relname = feed and c.relkind in ('r', 'p')
+      and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'rowbell')
+    having count(*) = 1;
+  end if;
+  return relation;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.for_each(feed text, what text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  feed_relation constant oid := rowbell.find_feed(feed);
+  feed_name constant text := rowbell.sql_name(feed_relation);
+  watched rowbell.feed;
+begin
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    raise exception 'triggers are changed in transactions of isolation level read committed'
+      using errcode = 'RB002', hint = 'Another level would compile a feed without the rules that others have committed since.';
+  end if;
+  perform rowbell.lock_compiler();
+  if what in ('row', 'statement') is not true then
+    raise exception 'for_each: %', format('%L is neither row nor statement', what) using errcode = 'RB001';
+  elsif feed_relation is null or not exists (
+      select from pg_class c
+      join pg_namespace n on n.oid = c.relnamespace
+      where c.oid = feed_relation and c.relkind in ('r', 'p') and c.relpersistence <> 't'
+        and n.nspname not in ('pg_catalog', 'information_schema', 'rowbell', 'rowbell_alert')) then
+    raise exception 'for_each: there is no table % to watch', feed using errcode = 'RB001';
+  elsif what = 'row' and (select c.relkind = 'p' or c.relispartition from pg_class c where c.oid = feed_relation) then
+    raise exception 'for_each: the table % is partitioned, or a partition', feed
+      using errcode = 'RB001', hint = 'For a row trigger, a row that moves to another partition is deleted in one and inserted into the other.';
+  end if;
+  insert into rowbell.feed (name, relation) values (feed_name, feed_relation) on conflict do nothing;
+  -- a table that was dropped and made again, or renamed, and that nobody has noticed yet
+  update rowbell.feed f set relation = feed_relation
+  where f.name = feed_name and f.relation <> feed_relation and not exists (select from rowbell.feed other where other.relation = feed_relation);
+  select f.* into strict watched from rowbell.feed f where f.relation = feed_relation;
+  if exists (select from rowbell.row_feed r where r.feed = watched.id) = (what = 'row') then
+    return;
+  end if;
+  perform rowbell.detach(watched, '10 s');
+  if what = 'row' then
+    insert into rowbell.row_feed (feed) values (watched.id);
+  else
+    delete from rowbell.row_feed r where r.feed = watched.id;
+  end if;
+  -- the feed is locked by now, so that nothing but a child that is new may have to be waited for
+  perform rowbell.compile(watched.name, '1 s');
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.forget(feed_id integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  execute format('drop function if exists rowbell.on_statement_%1$s, rowbell.on_row_%1$s, rowbell.run_%1$s, rowbell_alert.raise_%1$s,'
+    ' rowbell_alert.again_%1$s', feed_id);
+  if rowbell.has_role(feed_id) then
+    execute format('drop owned by %I', rowbell.role_of(feed_id));
+    execute format('drop role %I', rowbell.role_of(feed_id));
+  end if;
+exception when dependent_objects_still_exist or insufficient_privilege then
+  -- a trigger that the owner of a table gave another name; functions without rules do nothing
+  raise notice 'rowbell: %', sqlerrm;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.function_is(signature text, body text, settings text[], owner text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select exists (
+    select from pg_proc p
+    where p.oid = to_regprocedure(signature) and p.prosrc = body and coalesce(p.proconfig, '{}') = settings
+      and p.proowner = (select r.oid from pg_roles r where r.rolname = owner))
+$function$
+CREATE OR REPLACE FUNCTION rowbell.grant_reads(feed rowbell.feed, condition text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  role_name constant text := rowbell.role_of(feed.id);
+  rights text[];
+  right_name text;
+begin
+  if not rowbell.has_role(feed.id) then
+    return;
+  end if;
+  begin
+    -- PostgreSQL notes for a view all that it names
+    execute format(E'create view rowbell.named as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
+      rowbell.sql_name(feed.relation), condition);
+    with objects (class, id, schema) as (
+      select d.refclassid, d.refobjid, coalesce(c.relnamespace, p.pronamespace, o.oprnamespace, t.typnamespace)
+      from pg_rewrite r
+      join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid and d.refobjid <> r.ev_class
+      left join pg_class c on d.refclassid = 'pg_class'::regclass and c.oid = d.refobjid
+      left join pg_proc p on d.refclassid = 'pg_proc'::regclass and p.oid = d.refobjid
+      left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
+      left join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
+      where r.ev_class = 'rowbell.named'::regclass
+      union
+      select 'pg_class'::regclass, c.oid, c.relnamespace from pg_class c where c.oid = feed.relation)
+    select array_agg(r.name) into rights
+    from (
+      select format('usage on schema %I', n.nspname) as name from objects o join pg_namespace n on n.oid = o.schema
+      union
+      -- not the feed, which is in there as a type
+      select 'select on ' || rowbell.sql_name(o.id) from objects o
+      where o.class = 'pg_class'::regclass and o.id <> feed.relation) r
+    where r.name is not null;
+    raise exception using errcode = 'RB004';
+  exception when others then
+    -- the view is gone, and so are the locks that it took; a condition that makes no view has no rights, and fails as itself where it needs them
+    null;
+  end;
+  foreach right_name in array coalesce(rights, '{}') loop
+    begin
+      execute format('grant %s to %I', right_name, role_name);
+    exception when insufficient_privilege then
+      null;
+    end;
+  end loop;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.has_role(feed_id integer)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select exists (
+    select from pg_roles r
+    where r.rolname = rowbell.role_of(feed_id) and not (r.rolsuper or r.rolcreaterole or r.rolcanlogin or r.rolbypassrls)
+      and not exists (select from pg_auth_members m where m.member = r.oid)
+      and pg_has_role(r.oid, 'usage'))
+$function$
+CREATE OR REPLACE FUNCTION rowbell.has_row_triggers(feed_id integer)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select exists (
+    select from rowbell.row_feed r
+    join rowbell.feed f on f.id = r.feed
+    join pg_class c on c.oid = f.relation
+    where r.feed = feed_id and c.relkind <> 'p')
+$function$
+CREATE OR REPLACE FUNCTION rowbell.key_of(relation oid)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select coalesce(array_agg(a.attname::text order by a.attnum), '{}')
+  from pg_index i
+  join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
+  where i.indrelid = relation and i.indisprimary
+$function$
+CREATE OR REPLACE FUNCTION rowbell.lock_compiler()
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select pg_advisory_xact_lock(hashtext('rowbell'), hashtext('compiler'))
+$function$
+CREATE OR REPLACE FUNCTION rowbell.make_function(signature text, kind text, settings text[], body text, owner text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  -- what functions are told apart by: the name and the types of the parameters
+  called constant text := regexp_replace(signature, '(\(|, )\w+ ', '\1', 'g');
+  schema_name constant text := split_part(signature, '.', 1);
+  setting text;
+begin
+  if rowbell.function_is(called, body, settings, owner) then
+    return;
+  end if;
+  execute format('create or replace function %s %s language plpgsql security definer as %L', signature, kind, body);
+  execute format('revoke all on function %s from public', called);
+  execute format('alter function %s reset all', called);
+  foreach setting in array settings loop
+    execute format('alter function %s set %I = %s', called, split_part(setting, '=', 1), case split_part(setting, '=', 1)
+      when 'search_path' then substr(setting, 13) else quote_literal(substr(setting, strpos(setting, '=') + 1)) end);
+  end loop;
+  if owner <> current_user then
+    -- an owner needs it for this moment alone, and no other transaction sees it
+    execute format('grant create on schema %I to %I', schema_name, owner);
+    execute format('alter function %s owner to %I', called, owner);
+    execute format('revoke create on schema %I from %I', schema_name, owner);
+  end if;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.make_role(feed_id integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  role_name constant text := rowbell.role_of(feed_id);
+begin
+  if not rowbell.has_role(feed_id) then
+    begin
+      if not exists (select from pg_roles r where r.rolname = role_name) then
+        execute format('create role %I nologin', role_name);
+      end if;
+      execute format('grant %I to %I %s', role_name, current_user,
+        case when current_setting('server_version_num')::int >= 160000 then 'with inherit true, set true' end);
+    exception when insufficient_privilege or duplicate_object or unique_violation or invalid_grant_operation then
+      raise warning 'rowbell: conditions run with the rights of %, who may not make the role %: %', current_user, role_name, sqlerrm
+        using hint = format('create role %I nologin; grant %1$I to %I;', role_name, current_user);
+    end;
+  end if;
+  if rowbell.has_role(feed_id) then
+    execute format('grant usage on schema rowbell_alert to %I', role_name);
+  end if;
+  perform rowbell.make_function(format('rowbell.run_%s(query text)', feed_id), 'returns void', rowbell.all_settings(),
+    'begin execute query; end', rowbell.evaluator_of(feed_id));
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.may_notify()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return current_setting('rowbell.notify', true) is distinct from 'off' and pg_notification_queue_usage() < 0.95;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.missing_triggers(feed rowbell.feed, operations text[])
+ RETURNS TABLE(relid oid, operation text, name text)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select t.relid, o.operation, n.name
+  from rowbell.tables_of(feed.relation) t
+  cross join unnest(operations) o(operation)
+  cross join lateral (select format('rowbell_%s_%s', feed.id, o.operation)) n(name)
+  where not exists (select from pg_trigger g where g.tgrelid = t.relid and g.tgname = n.name)
+  order by t.relid
+$function$
+CREATE OR REPLACE FUNCTION rowbell.new_id()
+ RETURNS uuid
+ LANGUAGE sql
+ PARALLEL SAFE
+AS $function$
+  select pg_catalog.encode(
+    pg_catalog.set_bit(pg_catalog.set_bit(
+      pg_catalog.overlay(pg_catalog.uuid_send(pg_catalog.gen_random_uuid()),
+        pg_catalog.substring(
+          pg_catalog.int8send((pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) operator(pg_catalog.*) 1000)::pg_catalog.int8), 3),
+        1, 6),
+      52, 1), 53, 1),
+    'hex')::pg_catalog.uuid
+$function$
+CREATE OR REPLACE FUNCTION rowbell.on_row_sql(feed rowbell.feed, settings text[])
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  parts text := '';
+  part record;
+begin
+  for part in
+    select t.operation, bool_and(t.plain) as plain, array_agg(distinct t.prefilter) as filters,
+      array_agg(format('case when %s then %s end', t.condition, t.code) order by t.code) as codes
+    from rowbell.transitions_of(feed) t
+    group by t.operation
+    order by t.operation desc
+  loop
+    parts := parts || rowbell.fill($part$
+    {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then
+      if ({{any}}) is not true then
+        return null;
+      end if;
+      codes := {{codes}};{{olds}}{{news}}$part$, jsonb_build_object(
+      'if', case when parts = '' then 'if' else 'elsif' end,
+      'operation', part.operation,
+      'any', rowbell.any_sql(part.filters, part.plain),
+      'codes', rowbell.codes_sql(part.codes),
+      'olds', case when part.operation <> 'INSERT' then E'\n      olds := array[pg_catalog.row_to_json(old.*)];' end,
+      'news', case when part.operation <> 'DELETE' then E'\n      news := array[pg_catalog.row_to_json(new.*)];' end));
+  end loop;
+  return case when parts = '' then $body$
+begin
+  return null;
+end
+$body$ else rowbell.fill($body$
+#variable_conflict use_column
+-- columns: {{columns}}; a session that has known them by other types is to make its plans anew
+declare
+  codes pg_catalog.int4[];
+  olds pg_catalog.json[];
+  news pg_catalog.json[];
+  partitions pg_catalog.text[];
+  failures pg_catalog.jsonb;
+  raised pg_catalog.int4;
+begin
+  begin{{guard}}{{parts}}
+    else
+      return null;
+    end if;
+    if pg_catalog.has_function_privilege('rowbell_alert.raise_{{feed}}'::pg_catalog.regproc, 'execute') is not true then
+      raise exception 'no right to raise alerts';
+    end if;
+  exception when others or assert_failure then
+    begin
+      execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into codes, olds, news, partitions, failures using old, new;
+    exception when others or assert_failure then
+      raise warning 'rowbell: the rules of {{name}} were not judged: %', sqlerrm;
+      return null;
+    end;
+  end;
+  raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, codes, olds, news, partitions, failures);
+  return null;
+end
+$body$, jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(replace(feed.name, '''', ''''''), '%', '%%'),
+    'columns', (select string_agg(format('%s/%s', a.atttypid::oid, a.atttypmod), ' ' order by a.attnum)
+      from pg_attribute a where a.attrelid = feed.relation and a.attnum > 0 and not a.attisdropped),
+    -- where rules change within a statement, its other rows meet the new function and the settings of the old one
+    'guard', case when settings && array['search_path=pg_catalog, pg_temp'] then $part$
+    if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) 'pg_catalog, pg_temp' then
+      raise exception 'the rules have changed';
+    end if;$part$ end)) end;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.on_statement_sql(feed rowbell.feed)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  partitioned constant boolean := (select c.relkind = 'p' from pg_class c where c.oid = feed.relation);
+  parts text := '';
+  part record;
+begin
+  for part in
+    select t.operation, bool_and(t.plain) as plain, bool_or(t.asks = 'both') as compares, bool_and(t.asks = 'new') as asks_new,
+      array_agg(distinct t.prefilter) filter (where t.asks = 'new') as new_filters,
+      array_agg(distinct t.prefilter) filter (where t.asks = 'old') as old_filters,
+      array_agg(distinct t.prefilter) filter (where t.asks = 'both') as both_filters,
+      array_agg(format('case when %s then %s end', t.condition, t.code) order by t.code) as codes
+    from rowbell.transitions_of(feed) t
+    group by t.operation
+    order by t.operation desc
+  loop
+    parts := parts || rowbell.fill($part$
+    {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then{{look}}
+        return null;
+      end if;{{pairs}}{{single}}
+        select pg_catalog.array_agg(fired.code) as codes, {{olds}} as olds, {{news}} as news,
+          {{partitions}} as partitions, null::pg_catalog.jsonb as failures
+        into hits from {{rows}}
+        cross join lateral pg_catalog.unnest(array[
+          {{codes}}]) as fired (code)
+        where fired.code is not null;{{end_single}}$part$, jsonb_build_object(
+      'if', case when parts = '' then 'if' else 'elsif' end,
+      'operation', part.operation,
+      'look', case when part.asks_new
+        then format(E'\n      perform from new_rows as new where %s limit 1;\n      if not found then', rowbell.any_sql(part.new_filters, part.plain))
+        else format(E'\n      if not (%s) then', concat_ws(E'\n        or ',
+          'exists (select from new_rows as new where ' || rowbell.any_sql(part.new_filters, part.plain) || ')',
+          'exists (select from old_rows as old where ' || rowbell.any_sql(part.old_filters, part.plain) || ')',
+          'exists (select from ' || rowbell.rows_sql(part.operation, true) || ' where ' || rowbell.any_sql(part.both_filters, part.plain) || ')')) end,
+      -- a row that moves to another partition and is refused there leaves an OLD without a NEW
+      'pairs', case when partitioned and part.operation = 'UPDATE' then $part$
+      if (select pg_catalog.count(*) from new_rows) operator(pg_catalog.<>) (select pg_catalog.count(*) from old_rows) then
+        raise exception 'OLD and NEW are no pairs';
+      end if;$part$ end,
+      -- most statements write one row, which pairs with itself
+      'single', case when part.operation <> 'DELETE' and not part.compares then rowbell.fill($part$
+      select {{codes}} as codes, {{olds}} as olds, array[pg_catalog.row_to_json(new.*)] as news,
+        {{partitions}} as partitions, null::pg_catalog.jsonb as failures
+      into hits from {{rows}} where not exists (select from new_rows offset 1);
+      if not found then$part$, jsonb_build_object(
+          'codes', rowbell.codes_sql(part.codes),
+          'olds', case when part.operation = 'UPDATE' then 'array[pg_catalog.row_to_json(old.*)]' else 'null::pg_catalog.json[]' end,
+          'partitions', coalesce('array[' || rowbell.partition_sql(feed.relation, 'new') || ']', 'null::pg_catalog.text[]'),
+          'rows', case when part.operation = 'UPDATE' then 'new_rows as new cross join old_rows as old' else 'new_rows as new' end)) end,
+      'end_single', case when part.operation <> 'DELETE' and not part.compares then E'\n      end if;' end,
+      'olds', case when part.operation = 'INSERT' then 'null::pg_catalog.json[]' else 'pg_catalog.array_agg(pg_catalog.row_to_json(old.*))' end,
+      'news', case when part.operation = 'DELETE' then 'null::pg_catalog.json[]' else 'pg_catalog.array_agg(pg_catalog.row_to_json(new.*))' end,
+      'partitions', coalesce('pg_catalog.array_agg(' || rowbell.partition_sql(feed.relation, case when part.operation = 'DELETE' then 'old' else 'new' end)
+        || ')', 'null::pg_catalog.text[]'),
+      'rows', rowbell.rows_sql(part.operation, part.compares),
+      'codes', array_to_string(part.codes, E',\n          ')));
+  end loop;
+  return case when parts = '' then $body$
+begin
+  return null;
+end
+$body$ else rowbell.fill($body$
+#variable_conflict use_column
+declare
+  hits pg_catalog.record;
+  raised pg_catalog.int4;
+begin
+  begin{{parts}}
+    else
+      return null;
+    end if;
+    if pg_catalog.has_function_privilege('rowbell_alert.raise_{{feed}}'::pg_catalog.regproc, 'execute') is not true then
+      raise exception 'no right to raise alerts';
+    end if;
+  exception when others or assert_failure then
+    begin
+      execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into hits;
+    exception when others or assert_failure then
+      raise warning 'rowbell: the rules of {{name}} were not judged: %', sqlerrm;
+      return null;
+    end;
+  end;
+  raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, hits.codes, hits.olds, hits.news, hits.partitions, hits.failures);
+  return null;
+end
+$body$, jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(replace(feed.name, '''', ''''''), '%', '%%'))) end;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.one_by_one_sql(feed_id integer, operation text, relation oid, rules jsonb)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  table_name constant text := rowbell.sql_name(relation);
+  key constant text[] := rowbell.key_of(relation);
+  columns text;
+  old_rows text;
+  new_rows text;
+begin
+  if rowbell.has_row_triggers(feed_id) then
+    -- what is not there has no type: the other row gives it
+    old_rows := case operation when 'INSERT' then '(array[$2])[2:1]' else 'array[$1]' end;
+    new_rows := case operation when 'DELETE' then '(array[$1])[2:1]' else 'array[$2]' end;
+  else
+    select string_agg(format('_r.%I', a.attname), ', ' order by a.attnum) into columns
+    from pg_attribute a
+    where a.attrelid = relation and a.attnum > 0 and not a.attisdropped;
+    old_rows := format('array(select row(%s)::%s from old_rows as _r)', columns, table_name);
+    new_rows := format('array(select row(%s)::%s from new_rows as _r)', columns, table_name);
+    if operation = 'INSERT' then
+      old_rows := format('null::%s[]', table_name);
+    elsif operation = 'DELETE' then
+      new_rows := format('null::%s[]', table_name);
+    else
+      -- an OLD without a NEW: the others are found by their key
+      old_rows := format(
+        'case when (select count(*) from new_rows) = (select count(*) from old_rows) then %s'
+          ' else array(select (select row(%s)::%s from old_rows as _r where %s limit 1) from new_rows as _n) end',
+        old_rows, columns, table_name,
+        coalesce((select string_agg(format('_r.%1$I = _n.%1$I', k), ' and ') from unnest(key) k), 'false'));
+    end if;
+  end if;
+  return format('select * from rowbell_alert.judge_each(%L, %s, %s)',
+    (select jsonb_agg(r) from jsonb_array_elements(rules) r where r ->> 'operation' = operation), old_rows, new_rows);
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.partition_part(feed_id integer, written oid)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return (
+    select case when f.relation <> written then ',"partition":' || to_json(rowbell.shown_name(written)) else '' end
+    from rowbell.feed f
+    where f.id = feed_id);
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.partition_sql(relation oid, row_name text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  key constant text[] := rowbell.key_of(relation);
+begin
+  if (select c.relkind = 'p' from pg_class c where c.oid = relation) then
+    return (
+      select format('(select case%s end from (select %s.*) as _row)',
+        string_agg(format(' when %s then %L', pg_get_partition_constraintdef(t.relid), rowbell.shown_name(t.relid)), '' order by t.relid), row_name)
+      from rowbell.tables_of(relation) t
+      join pg_class c on c.oid = t.relid
+      where c.relkind = 'r' and pg_get_partition_constraintdef(t.relid) is not null);
+  elsif cardinality(key) > 0 and exists (select from pg_inherits i where i.inhparent = relation) then
+    -- keys are unique in each of the tables alone: where two have it, the row cannot be told
+    return format(
+      '(select case when count(*) = 1 then nullif(min(n.nspname || ''.'' || c.relname), %L) end from %s _f'
+        ' join pg_class c on c.oid = _f.tableoid join pg_namespace n on n.oid = c.relnamespace where %s)',
+      rowbell.shown_name(relation), rowbell.sql_name(relation),
+      (select string_agg(format('_f.%1$I = %2$s.%1$I', k, row_name), ' and ') from unnest(key) k));
+  end if;
+  return null;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.passes_cooldown(rule text, status text, key text, at timestamp with time zone, rule_cooldown interval)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into rowbell.cooldown as c (rule, status, key, last)
+  values (passes_cooldown.rule, passes_cooldown.status, passes_cooldown.key, passes_cooldown.at)
+  on conflict on constraint cooldown_pkey do update set last = excluded.last, silenced = 0
+  where excluded.last not between c.last - passes_cooldown.rule_cooldown and c.last + passes_cooldown.rule_cooldown
+    or excluded.last = c.last + passes_cooldown.rule_cooldown;
+  if found then
+    return true;
+  end if;
+  update rowbell.cooldown c set silenced = c.silenced + 1
+  where c.rule = passes_cooldown.rule and c.status = passes_cooldown.status and c.key = passes_cooldown.key;
+  return false;
+exception when foreign_key_violation then
+  -- the rule was removed since
+  return true;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.plain_condition(condition text, relation oid, as_old boolean DEFAULT false)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  token_pattern constant text := $re$\s+|(?:new|old)\s*\.\s*(?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")|-?\d+(?:\.\d+)?(?![\w.])|'(?:[^'\\]|'')*'|[<>!]=|<>|[<>=]|[()]|\m(?:and|or|not|true|false|is(?:\s+not)?\s+(?:null|true|false))\M$re$;
+  token text;
+  kind text;
+  kinds text := '';
+  sql text := '';
+begin
+  if regexp_replace(condition, token_pattern, '', 'gi') <> '' then
+    return null;
+  end if;
+  for token in select m[1] from regexp_matches(condition, '(' || token_pattern || ')', 'gi') m loop
+    kind := case
+      when token ~ '^\s' then ' '
+      when token ~* '^(new|old)\s*\.' then coalesce((
+        select case
+            when t.typname in ('int2', 'int4', 'int8', 'numeric', 'float4', 'float8') then 'N'
+            when t.typname in ('text', 'varchar') then 'T'
+            when t.typname = 'bool' then 'B'
+          end
+        from pg_attribute a
+        join pg_type t on t.oid = a.atttypid and t.typnamespace = 'pg_catalog'::regnamespace
+        where a.attrelid = relation and a.attname = (parse_ident(regexp_replace(token, '^\w+\s*\.\s*', '')))[1] and not a.attisdropped
+          and a.attgenerated <> 'v'), '?')
+      when token ~ '^-?\d' then 'n'
+      when token ~ '^''' then 't'
+      when token ~* '^(true|false)$' then 'b'
+      when token ~ '^[<>=!]' then 'o'
+      when token ~* '^is' then 'i'
+      when token ~* '^not$' then '!'
+      when token ~* '^(and|or)$' then '&'
+      else token
+    end;
+    if as_old and kind in ('N', 'T', 'B') then
+      token := regexp_replace(token, '^new', 'old', 'i');
+    end if;
+    kinds := kinds || replace(kind, ' ', '');
+    sql := sql || case kind
+      -- a number in parentheses is a constant with its sign; without them the minus is an operator
+      when 'n' then '(' || token || ')'
+      when 'o' then format('operator(pg_catalog.%s)', replace(token, '!=', '<>'))
+      else case when kind in ('N', 'T', 'B') then lower(left(token, 3)) || substr(token, 4) else token end
+    end;
+  end loop;
+  -- comparisons of one kind; then a column is an operand of "is" or a boolean by itself
+  kinds := regexp_replace(regexp_replace(kinds, '[Nn]o[Nn]|[Tt]o[Tt]|[Bb]o[Bb]', 'C', 'g'), '[NTB]i|Ci|B|b', 'C', 'g');
+  return case when kinds ~ '^[C!&()]+$' and kinds !~ 'CC|C\(|\)C' then '(' || sql || ')' end;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.raise_alerts(feed_id integer, feed oid, feed_name text, operation text, relation oid, codes integer[], olds json[], news json[], partitions text[], failures jsonb, heads text[], tails text[], channels text[], key text[])
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+#variable_conflict use_variable
+declare
+  document constant pg_catalog.text := '{"id":"%s",%s%s,"operation":"%s","time":"%s"%s%s%s}';
+  place pg_catalog.text;
+  at pg_catalog.text;
+  docs pg_catalog.text[];
+  sent_to pg_catalog.text[];
+  may_store pg_catalog.bool;
+begin
+  if failures is not null then
+    begin
+      perform rowbell.rule_failed(failure.value operator(pg_catalog.->>) 'rule', failure.value operator(pg_catalog.->>) 'error',
+        failure.value operator(pg_catalog.->>) 'sqlstate', feed_name, operation, (failure.value operator(pg_catalog.->) 'key')::pg_catalog.json)
+      from pg_catalog.jsonb_array_elements(failures) as failure;
+    exception when others or assert_failure then
+      raise warning 'rowbell: failures of rules of % were not reported: %', feed_name, sqlerrm;
+    end;
+  end if;
+  -- none fired, or the only one asked did not
+  if codes[1] is null then
+    return 0;
+  end if;
+  at := pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+  if feed operator(pg_catalog.<>) relation then
+    place := rowbell.partition_part(feed_id, relation);
+  end if;
+  may_store := pg_catalog.has_table_privilege('rowbell.feedback'::pg_catalog.regclass, 'insert');
+  if codes[2] is null and channels is null and partitions is null and may_store then
+    -- most statements raise one alert, for which a query over arrays takes half as long again
+    insert into rowbell.feedback (alert) values (pg_catalog.format(document, rowbell.new_id(), heads[codes[1]], place, operation, at,
+      ',"old":' operator(pg_catalog.||) olds[1]::pg_catalog.text, ',"new":' operator(pg_catalog.||) news[1]::pg_catalog.text,
+      tails[codes[1]])::pg_catalog.json);
+    return 1;
+  end if;
+  select pg_catalog.array_agg(pg_catalog.format(document, rowbell.new_id(), heads[hit.code],
+      coalesce(',"partition":' operator(pg_catalog.||) pg_catalog.to_json(
+        case when pg_catalog.cardinality(partitions) operator(pg_catalog.=) 1 then partitions[1] else hit.partition end)::pg_catalog.text, place),
+      operation, at,
+      ',"old":' operator(pg_catalog.||) coalesce(hit.old, olds[1])::pg_catalog.text,
+      ',"new":' operator(pg_catalog.||) coalesce(hit.new, news[1])::pg_catalog.text, tails[hit.code]) order by hit.n),
+    pg_catalog.array_agg(channels[hit.code] order by hit.n)
+  into docs, sent_to
+  from unnest(codes, olds, news, partitions) with ordinality as hit (code, old, new, partition, n)
+  where hit.code is not null;
+  perform rowbell.send(pg_catalog.array_agg(doc.text), pg_catalog.array_agg(doc.channel), key)
+  from unnest(docs, sent_to) as doc (text, channel)
+  where doc.channel is not null
+  having pg_catalog.count(*) operator(pg_catalog.>) 0;
+  if may_store then
+    insert into rowbell.feedback (alert)
+    select doc.text::pg_catalog.json
+    from unnest(docs, sent_to) as doc (text, channel)
+    where doc.channel is null;
+  else
+    raise warning 'rowbell: the alerts of % were not stored: % may not insert into rowbell.feedback', feed_name, current_user;
+  end if;
+  return pg_catalog.cardinality(docs);
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.raise_sql(feed rowbell.feed)
+ RETURNS text
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select rowbell.fill($body$
+begin
+  -- no perform, which is a query
+  return rowbell.raise_alerts({{feed}}, {{relation}}, {{name}}, operation, relation, codes, olds, news, partitions, failures,
+    {{heads}},
+    {{tails}}, {{channels}}, {{key}});
+end
+$body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'name', quote_literal(rowbell.shown_name(feed.relation)),
+    'heads', coalesce(format(E'array[%s]', string_agg(quote_literal(format('"rule":%s,"reason":%s,"severity":"%s","status":"%s","table":%s',
+      to_json((rule).name), to_json(coalesce((rule).reason, (rule).name)), (rule).severity, status,
+      to_json(rowbell.shown_name(feed.relation)))), E',\n      ' order by code)), '''{}'''),
+    'tails', coalesce(format('array[%s]', string_agg(quote_literal(',"channel":' || to_json((rule).channel)), ', ' order by code)), '''{}'''),
+    'channels', coalesce(quote_literal(nullif(array_agg(case when (rule).delivery = 'notify' then (rule).channel end order by code),
+      array_agg(null::text))), 'null'),
+    'key', quote_literal(rowbell.key_of(feed.relation))))
+  from (select distinct on (code) code, rule, status from rowbell.transitions_of(feed)) t
+$function$
+CREATE OR REPLACE FUNCTION rowbell.refresh()
+ RETURNS TABLE(feed text, event text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '100ms'
+AS $function$
+#variable_conflict use_column
+declare
+  watched rowbell.feed;
+  found_relation oid;
+  present_name text;
+  rule record;
+begin
+  if not pg_try_advisory_xact_lock(hashtext('rowbell'), hashtext('compiler')) then
+    return;
+  end if;
+  for watched in select * from rowbell.feed f order by f.id loop
+    begin
+      present_name := rowbell.sql_name(watched.relation);
+      if present_name is null then
+        found_relation := rowbell.find_feed(watched.name);
+        if found_relation is not null and rowbell.sql_name(found_relation) = watched.name
+            and not exists (select from rowbell.feed f where f.relation = found_relation) then
+          update rowbell.feed f set relation = found_relation where f.id = watched.id;
+          return query select watched.name, 'was dropped and made again: it is watched again';
+        else
+          for rule in
+            update rowbell.rule r set enabled = false where r.feed = watched.name and r.enabled returning r.name
+          loop
+            perform rowbell.rule_failed(rule.name, format('the feed %s was dropped', watched.name), '42P01', watched.name, null, null);
+            return query select watched.name, format('was dropped: rule "%s" is disabled', rule.name);
+          end loop;
+          perform rowbell.forget(watched.id);
+          delete from rowbell.feed f where f.id = watched.id;
+          continue;
+        end if;
+      elsif present_name <> watched.name then
+        update rowbell.feed f set name = present_name where f.id = watched.id;
+        update rowbell.rule r set feed = present_name where r.feed = watched.name;
+        return query select watched.name, format('was renamed: its rules follow it to %s', present_name);
+        watched.name := present_name;
+      end if;
+      for rule in
+        select r.name, s.broken, p.problem
+        from rowbell.rule r
+        join rowbell.rule_state s on s.rule = r.name
+        left join lateral (select format('%s: %s', p.field, p.problem) as problem from rowbell.validate_rule(r, watched.id) p limit 1) p on true
+        where r.feed = watched.name and r.enabled and s.broken is distinct from p.problem
+      loop
+        update rowbell.rule_state s set broken = rule.problem where s.rule = rule.name;
+        if rule.problem is null then
+          return query select watched.name, format('rule "%s" works again', rule.name);
+        else
+          perform rowbell.rule_failed(rule.name, rule.problem, 'RB001', watched.name, null, null);
+          return query select watched.name, format('rule "%s" is broken and is left out: %s', rule.name, rule.problem);
+        end if;
+      end loop;
+      perform rowbell.detach_strangers(watched);
+      perform rowbell.compile(watched.name, '0 s');
+    exception
+      when lock_not_available or deadlock_detected or sqlstate 'RB003' then
+        -- somebody is at work on it: the next time will do
+        null;
+      when others then
+        return query select watched.name, format('could not be looked at: %s', sqlerrm);
+    end;
+  end loop;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.replay(dead_letter bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+declare
+  dead rowbell.dead_letter;
+begin
+  delete from rowbell.dead_letter d
+  where d.id = dead_letter
+  returning d.* into dead;
+  if not found then
+    return false;
+  elsif dead.sink is null then
+    insert into rowbell.feedback (alert) values (dead.alert);
+  else
+    insert into rowbell.delivery (sink, documents) values (dead.sink, array[dead.alert::text]);
+  end if;
+  return true;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.retry(sink text DEFAULT NULL::text, rule text DEFAULT NULL::text, older_than interval DEFAULT NULL::interval)
+ RETURNS bigint
+ LANGUAGE sql
+AS $function$
+  select count(*) filter (where rowbell.replay(d.id)) from rowbell.dead_letters($1, $2, $3) d
+$function$
+CREATE OR REPLACE FUNCTION rowbell.ring()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+AS $function$
+begin
+  perform from rowbell.doorbell_lease a
+  where a.relation operator(pg_catalog.=) tg_relid
+    and a.listening_until operator(pg_catalog.>) pg_catalog.clock_timestamp()
+    and (a.suppressed_until operator(pg_catalog.<) pg_catalog.clock_timestamp()
+      or a.suppressed_until operator(pg_catalog.>) (pg_catalog.clock_timestamp() operator(pg_catalog.+) interval '5 s'));
+  if found then
+    if rowbell.may_notify() then
+      perform pg_catalog.pg_notify('rowbell_doorbell', '');
+    end if;
+  end if;
+  -- new is null in a trigger for statements; the word null would be an expression to set up
+  return new;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.role_of(feed_id integer)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select format('rowbell_%s_%s', case when octet_length(d.datname) > 40 then d.oid::text else d.datname end, feed_id)
+  from pg_database d
+  where d.datname = current_database()
+$function$
+CREATE OR REPLACE FUNCTION rowbell.row_feed_gone()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  execute format('drop function if exists rowbell.on_row_%s()', old.feed);
+  return null;
+exception when dependent_objects_still_exist then
+  return null;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.rows_sql(operation text, with_both boolean)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case operation
+    when 'INSERT' then 'new_rows as new' || case when with_both then ' left join new_rows as old on false' else '' end
+    when 'DELETE' then 'old_rows as old' || case when with_both then ' left join old_rows as new on false' else '' end
+    -- Selected rows, because the rows of a transition table still have the places of dropped columns (seen with 15 and 18). A cast keeps a row whole that
+    -- a select list takes apart, also where a column is named _n.
+    else $rows$(
+          select _new.r as new_row, _old.r as old_row
+          from (select pg_catalog.row_number() over () as n, (_n.*)::pg_catalog.record as r from (select * from new_rows) as _n) as _new
+          join (select pg_catalog.row_number() over () as n, (_o.*)::pg_catalog.record as r from (select * from old_rows) as _o) as _old
+            on _old.n operator(pg_catalog.=) _new.n
+          order by _new.n) as _pair
+        cross join lateral (select (_pair.new_row).*) as new
+        cross join lateral (select (_pair.old_row).*) as old$rows$
+  end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.rule_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  changed text[];
+begin
+  if tg_op = 'INSERT' then
+    changed := array(select feed from new_rules);
+  elsif tg_op = 'UPDATE' then
+    changed := array(select feed from new_rules union all select feed from old_rules);
+  elsif tg_op = 'DELETE' then
+    changed := array(select feed from old_rules);
+  else
+    changed := array(select name from rowbell.feed);
+  end if;
+  if tg_op in ('INSERT', 'UPDATE') then
+    insert into rowbell.rule_state as s (rule)
+    select n.name from new_rules n
+    on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null
+    where s.broken is not null or s.failure is not null;
+  end if;
+  perform rowbell.compile(f) from (select distinct unnest(changed) as f) feeds;
+  return null;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.rule_changing()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    raise exception 'rules are changed in transactions of isolation level read committed'
+      using errcode = 'RB002', hint = 'Another level would compile a feed without the rules that others have committed since.';
+  end if;
+  perform rowbell.lock_compiler();
+  return null;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.rule_checked()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  wrong record;
+  feed rowbell.feed;
+  error text[];
+begin
+  new.columns := coalesce(new.columns, '{}');
+  new.reason := coalesce(new.reason, new.name);
+  for wrong in select * from rowbell.validate_rule(new) loop
+    if wrong.hint = '' then
+      raise exception 'rule "%": %: %', new.name, wrong.field, wrong.problem
+        using errcode = 'RB001', schema = 'rowbell', table = 'rule', column = wrong.field;
+    end if;
+    raise exception 'rule "%": %: %', new.name, wrong.field, wrong.problem
+      using errcode = 'RB001', hint = wrong.hint, schema = 'rowbell', table = 'rule', column = wrong.field;
+  end loop;
+  if new.enabled then
+    new.feed := rowbell.sql_name(rowbell.find_feed(new.feed));
+    insert into rowbell.feed (name, relation)
+    values (new.feed, new.feed::regclass)
+    on conflict do nothing;
+    -- a table that was dropped and made again, or renamed, and that nobody has noticed yet
+    update rowbell.feed f set relation = new.feed::regclass
+    where f.name = new.feed and f.relation <> new.feed::regclass
+      and not exists (select from rowbell.feed other where other.relation = new.feed::regclass);
+    select f.* into feed from rowbell.feed f where f.name = new.feed;
+    if to_regproc(format('rowbell.run_%s', feed.id)) is null or not rowbell.has_role(feed.id) then
+      perform rowbell.make_role(feed.id);
+    end if;
+    perform rowbell.grant_reads(feed, new.condition);
+    error := rowbell.condition_error(new.condition, feed.relation, true, true, feed_id => feed.id);
+    if error is not null then
+      raise warning 'rule "%": condition: %', new.name, error[1] using hint = error[2];
+    end if;
+  end if;
+  return new;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.rule_failed(failed_rule text, error text, state text, feed text, operation text, key json)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform from rowbell.rule_state s
+  where s.rule = failed_rule
+    and (s.reported is null or clock_timestamp() not between s.reported and s.reported + interval '1 minute')
+  for update skip locked;
+  if found then
+    update rowbell.rule_state s
+    set failure = error, failed = clock_timestamp(), reported = clock_timestamp()
+    where s.rule = failed_rule;
+    insert into rowbell.feedback (alert) values (json_build_object(
+      'id', rowbell.new_id(),
+      'rule', 'rowbell-rule-failed',
+      'reason', format('rule %s failed: %s', failed_rule, error),
+      'severity', 'critical',
+      'status', 'firing',
+      'table', feed,
+      'time', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      'payload', json_strip_nulls(json_build_object(
+        'rule', failed_rule, 'error', error, 'sqlstate', state, 'operation', operation, 'key', key))));
+  end if;
+exception when others or assert_failure then
+  raise warning 'rowbell: rule % failed: %; and that could not be reported: %', failed_rule, error, sqlerrm;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.rule_of(rule json)
+ RETURNS rowbell.rule
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select r
+  from json_populate_record(
+    row(null, '', '', null, 'warning', 'once', '{}', 'durable', 'channel_1', false, '{insert,update}', true, null, '0')::rowbell.rule,
+    rule) r
+$function$
+CREATE OR REPLACE FUNCTION rowbell.rules_one_by_one(feed rowbell.feed)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select coalesce(jsonb_agg(jsonb_build_object('rule', rule, 'operation', operation,
+    'judge', format($query$select judged.code, %s as old, %s as new, %s as partition
+from (select ($1).* offset 0) as old
+cross join (select ($2).* offset 0) as new
+cross join lateral (select case%s end) as judged (code)
+where judged.code is not null$query$,
+      case when operation = 'INSERT' then 'null::json' else 'row_to_json(old.*)' end,
+      case when operation = 'DELETE' then 'null::json' else 'row_to_json(new.*)' end,
+      coalesce(rowbell.partition_sql(feed.relation, case operation when 'DELETE' then 'old' else 'new' end), 'null'), cases),
+    'key', format('select row_to_json(k.*) from (select %s) as k',
+      (select string_agg(format('(%s).%I', case operation when 'DELETE' then '$1' else '$2' end, k), ', ') from unnest(rowbell.key_of(feed.relation)) k))))
+    , '[]')
+  from (
+    select (t.rule).name as rule, t.operation, string_agg(format(' when %s then %s', t.condition, t.code), '' order by t.code) as cases
+    from rowbell.transitions_of(feed) t
+    group by (t.rule).name, t.operation
+    order by (t.rule).name collate "C") r
+$function$
+CREATE OR REPLACE FUNCTION rowbell.run_0(query text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, MDY'
+ SET "IntervalStyle" TO 'postgres'
+ SET "TimeZone" TO 'UTC'
+ SET array_nulls TO 'on'
+ SET backslash_quote TO 'safe_encoding'
+ SET bytea_output TO 'hex'
+ SET extra_float_digits TO '1'
+ SET quote_all_identifiers TO 'off'
+ SET standard_conforming_strings TO 'on'
+ SET transform_null_equals TO 'off'
+ SET xmlbinary TO 'base64'
+ SET xmloption TO 'content'
+ SET default_text_search_config TO …
+ SET lc_monetary TO …
+ SET lc_numeric TO …
+ SET lc_time TO …
+AS $function$begin execute query; end$function$
+CREATE OR REPLACE FUNCTION rowbell.send(docs text[], channels text[], key text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if rowbell.may_notify() then
+    for i in 1 .. cardinality(docs) loop
+      perform pg_notify(channels[i], rowbell.truncate_to_notify_limit(docs[i], key));
+    end loop;
+  else
+    raise warning 'rowbell: % notifications were not sent', cardinality(docs);
+  end if;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.shown_name(relation oid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select n.nspname || '.' || c.relname
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  where c.oid = relation
+$function$
+CREATE OR REPLACE FUNCTION rowbell.sql_name(relation oid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select format('%I.%I', n.nspname, c.relname)
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  where c.oid = relation
+$function$
+CREATE OR REPLACE FUNCTION rowbell.tables_of(relation oid)
+ RETURNS TABLE(relid oid)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with recursive tree (relid) as (
+    select relation
+    union
+    select i.inhrelid
+    from tree t
+    join pg_inherits i on i.inhparent = t.relid)
+  select t.relid
+  from tree t
+  join pg_class c on c.oid = t.relid
+  where c.relkind in ('r', 'p') and c.relpersistence <> 't'
+$function$
+CREATE OR REPLACE FUNCTION rowbell.test_rule(rule text, max_rows integer DEFAULT 100)
+ RETURNS SETOF json
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  tested rowbell.rule;
+  relation oid;
+begin
+  select r.* into tested from rowbell.rule r where r.name = test_rule.rule;
+  if not found then
+    raise exception 'there is no rule "%"', test_rule.rule using errcode = 'RB001', column = 'name';
+  end if;
+  relation := rowbell.find_feed(tested.feed);
+  if relation is null then
+    raise exception 'rule "%": feed: there is no table %', tested.name, tested.feed using errcode = 'RB001', column = 'feed';
+  end if;
+  return query execute format(E'select row_to_json(new.*) from %1$s as new left join %1$s as old on false where (%2$s\n) limit %3$s',
+    rowbell.sql_name(relation), tested.condition, max_rows);
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.transitions_of(feed rowbell.feed, OUT code integer, OUT operation text, OUT rule rowbell.rule, OUT status text, OUT asks text, OUT prefilter text, OUT condition text, OUT plain boolean)
+ RETURNS SETOF record
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with rules as (
+    select r, r.name, r.fires, r.resolved, r.operations,
+      rowbell.condition_error(r.condition, feed.relation, true, false) is not null as compares,
+      rowbell.plain_condition(r.condition, feed.relation) as plain_new,
+      rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
+      -- a comment ends with its line
+      '(' || r.condition || case when strpos(r.condition, '--') > 0 then E'\n' else '' end || ')' as written
+    from rowbell.rule r
+    join rowbell.rule_state s on s.rule = r.name
+    where r.feed = feed.name and r.enabled and s.broken is null),
+  plainness (all_plain) as (
+    select bool_and(plain_new is not null) and rowbell.document_settings(feed.relation) is not null
+      -- these are compared as text
+      and not exists (
+        select from rules
+        join pg_attribute a on rules.fires = 'changed' and a.attrelid = feed.relation and a.attname = any ((rules.r).columns)
+        join pg_type t on t.oid = a.atttypid
+        where t.typname = 'json' or t.typcategory = 'A')
+    from rules),
+  phrased as (
+    select rules.*, all_plain,
+      case when all_plain then plain_new else written end as met,
+      case when all_plain then plain_old else '(select ' || written || ' from (select old.*) as new)' end as met_before,
+      case when fires = 'changed' then rowbell.changed_sql(feed.relation, (r).columns, all_plain) end as changed
+    from rules
+    cross join plainness),
+  statuses as (
+    select p.*, o.operation, s.status,
+      case s.status
+        -- on delete there is OLD alone
+        when 'firing' then case when o.operation <> 'DELETE' or compares then
+          met
+          || case when fires = 'changed' then ' and (' || (changed ->> o.operation) || ')' else '' end
+          || case when fires = 'once' and o.operation = 'UPDATE' and not compares then ' and ' || met_before || ' is not true' else '' end end
+        else case when resolved and o.operation <> 'INSERT' then
+          met_before || case when o.operation = 'UPDATE' then ' and ' || met || ' is not true' else '' end end
+      end as condition
+    from phrased p
+    cross join unnest(array['INSERT', 'UPDATE', 'DELETE']) with ordinality as o (operation, place)
+    cross join unnest(array['firing', 'resolved']) as s (status)
+    where lower(o.operation) = any (p.operations))
+  select dense_rank() over (order by s.name collate "C", s.status)::int, s.operation, s.r, s.status,
+    case when s.status = 'resolved' then 'old' when s.compares then 'both' else 'new' end,
+    case when s.status = 'resolved' then s.met_before else s.met end,
+    s.condition, s.all_plain
+  from statuses s
+  where s.condition is not null
+  order by 1
+$function$
+CREATE OR REPLACE FUNCTION rowbell.truncate_to_notify_limit(doc text, key text[])
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  most constant int := 7999;
+  wide constant int := 256;
+  alert jsonb;
+  now jsonb;
+  cut jsonb;
+begin
+  if octet_length(doc) <= most then
+    return doc;
+  end if;
+  alert := doc::jsonb;
+  now := coalesce(alert -> 'new', alert -> 'old');
+  cut := alert - 'old' - 'new' || jsonb_build_object('truncated', true, 'changed', (
+    select coalesce(jsonb_agg(k), '[]')
+    from jsonb_object_keys(now) k
+    where coalesce(alert -> 'old' -> k, 'null') <> coalesce(alert -> 'new' -> k, 'null')));
+  foreach now in array array[
+    now,
+    (select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(now) e(k, v) where octet_length(v::text) <= wide or k = any (key)),
+    (select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(now) e(k, v) where k = any (key)),
+    (select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(now) e(k, v) where k = any (key) and octet_length(v::text) <= wide)]
+  loop
+    doc := cut || jsonb_build_object(case when alert ? 'new' then 'new' else 'old' end, now);
+    if octet_length(doc) <= most then
+      return doc;
+    end if;
+  end loop;
+  return cut - 'changed';
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.unwatch(feed text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  relation constant oid := rowbell.find_feed(feed);
+  gone record;
+  n int := 0;
+begin
+  if exists (select from rowbell.rule r where r.feed = rowbell.sql_name(relation) and r.enabled) then
+    raise exception 'feed % has rules', feed using errcode = 'RB001', hint = 'delete or disable them first';
+  end if;
+  for gone in
+    select g.tgrelid, g.tgname
+    from rowbell.feed f
+    join pg_trigger g on g.tgname in (format('rowbell_%s_insert', f.id), format('rowbell_%s_update', f.id), format('rowbell_%s_delete', f.id))
+    where f.relation = relation
+  loop
+    execute format('drop trigger %I on %s', gone.tgname, rowbell.sql_name(gone.tgrelid));
+    n := n + 1;
+  end loop;
+  return n;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.validate_rule(rule rowbell.rule, feed_id integer DEFAULT 0)
+ RETURNS TABLE(field text, problem text, hint text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+  relation oid;
+  kind "char";
+  persistence "char";
+  error text[];
+  wrong text;
+begin
+  if coalesce(rule.name, '') = '' or length(rule.name) > 200 or rule.name ~ '[[:cntrl:]]' then
+    return query select 'name', 'give it a name of 1 to 200 characters, without control characters', '';
+  elsif rule.name like 'rowbell-%' then
+    return query select 'name', 'names that start with rowbell- are Rowbell''s own', '';
+  end if;
+  if length(rule.reason) > 500 or rule.reason ~ '[[:cntrl:]]' then
+    return query select 'reason', 'one line of at most 500 characters', '';
+  end if;
+  if rule.severity not in ('info', 'warning', 'critical') or rule.severity is null then
+    return query select 'severity', format('%s is none of info, warning, critical', quote_nullable(rule.severity)), '';
+  end if;
+  if rule.fires not in ('once', 'every', 'changed') or rule.fires is null then
+    return query select 'fires', format('%s is none of once, every, changed', quote_nullable(rule.fires)), '';
+  elsif rule.fires = 'changed' and cardinality(rule.columns) = 0 then
+    return query select 'columns', 'fires: changed needs the columns to look at', '';
+  end if;
+  if rule.delivery not in ('durable', 'notify') or rule.delivery is null then
+    return query select 'delivery', format('%s is none of durable, notify', quote_nullable(rule.delivery)), '';
+  end if;
+  if coalesce(octet_length(rule.channel), 0) not between 1 and 63 then
+    return query select 'channel', 'give a name of 1 to 63 bytes', '';
+  end if;
+  select string_agg(quote_nullable(o), ', ') into wrong
+  from unnest(rule.operations) o
+  where o is null or o not in ('insert', 'update', 'delete');
+  if wrong is not null then
+    return query select 'operations', format('%s is none of insert, update, delete', wrong), '';
+  elsif coalesce(cardinality(rule.operations), 0) = 0 then
+    return query select 'operations', 'give at least one of insert, update, delete', '';
+  end if;
+  if rule.enabled is null or rule.resolved is null then
+    return query select case when rule.enabled is null then 'enabled' else 'resolved' end, 'give true or false', '';
+  end if;
+  if rule.enabled is not true then
+    return;
+  end if;
+
+  relation := rowbell.find_feed(rule.feed);
+  if relation is null then
+    return query select 'feed', format('there is no table %s', rule.feed), 'write it as schema.table';
+    return;
+  end if;
+  select c.relkind, c.relpersistence into kind, persistence from pg_class c where c.oid = relation;
+  if kind not in ('r', 'p') then
+    return query select 'feed', format('%s is no table', rule.feed), 'a view or a foreign table cannot be watched; name the table behind it';
+    return;
+  elsif persistence = 't' then
+    return query select 'feed', format('%s is a temporary table', rule.feed), '';
+    return;
+  elsif rowbell.shown_name(relation) ~ '^(rowbell|rowbell_alert|pg_catalog|information_schema|pg_toast)\.' then
+    return query select 'feed', format('%s belongs to Rowbell or to PostgreSQL', rule.feed), '';
+    return;
+  elsif not has_table_privilege(relation, 'trigger') then
+    return query select 'feed', format('%s may not make triggers on %s', current_user, rule.feed),
+      format('grant trigger on %s to %I', rowbell.sql_name(relation), current_user);
+    return;
+  end if;
+
+  select string_agg(c, ', ') into wrong
+  from unnest(rule.columns) c
+  where not exists (
+    select from pg_attribute a
+    where a.attrelid = relation and a.attname = c and a.attnum > 0 and not a.attisdropped);
+  if wrong is not null then
+    return query select 'columns', format('%s has no column %s', rule.feed, wrong), '';
+  end if;
+
+  error := rowbell.condition_error(rule.condition, relation, true, true, feed_id => feed_id);
+  if error is not null then
+    return query select 'condition', error[1], error[2];
+    return;
+  end if;
+  -- PostgreSQL 18 works these out when they are read, and has nothing for them in what a trigger sees
+  select string_agg(format('%I', a.attname), ', ') filter (where a.attgenerated <> 'v') into wrong
+  from pg_attribute a
+  where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+  having bool_or(a.attgenerated = 'v');
+  if wrong is not null and rowbell.condition_error(rule.condition, relation, true, true, wrong) is not null then
+    return query select 'condition', 'uses a virtual generated column, which a trigger sees as NULL',
+      'write its expression instead, or have it stored';
+  end if;
+  if rowbell.condition_error(rule.condition, relation, true, false) is not null then
+    if rule.resolved then
+      return query select 'resolved', 'the condition compares with OLD, so it never ends', 'a condition over NEW alone has an end';
+    end if;
+  end if;
+  if rule.operations = '{delete}' and not rule.resolved
+      and rowbell.condition_error(rule.condition, relation, false, true) is not null then
+    return query select 'condition', 'on delete there is OLD alone', 'write OLD. before the names of columns';
+  end if;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell_alert.judge_each(rules jsonb, old_rows anyarray, new_rows anyarray, OUT codes integer[], OUT olds json[], OUT news json[], OUT partitions text[], OUT failures jsonb)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  rule jsonb;
+  hit record;
+  message text;
+  state text;
+  failed_key json;
+begin
+  for rule in select value from jsonb_array_elements(rules) loop
+    message := null;
+    for i in 1 .. greatest(cardinality(old_rows), cardinality(new_rows)) loop
+      begin
+        for hit in execute rule ->> 'judge' using old_rows[i], new_rows[i] loop
+          codes := codes || hit.code;
+          olds := olds || hit.old;
+          news := news || hit.new;
+          partitions := partitions || hit.partition;
+        end loop;
+      exception when others or assert_failure then
+        if message is null then
+          get stacked diagnostics message = message_text, state = returned_sqlstate;
+          -- as the rule was written: "operator does not exist: text > integer"
+          message := replace(message, ' pg_catalog.', ' ');
+          begin
+            execute rule ->> 'key' into failed_key using old_rows[i], new_rows[i];
+          exception when others or assert_failure then
+            failed_key := '{}';
+          end;
+        end if;
+      end;
+    end loop;
+    if message is not null then
+      failures := coalesce(failures, '[]')
+        || jsonb_build_object('rule', rule ->> 'rule', 'error', message, 'sqlstate', state, 'key', failed_key);
+    end if;
+  end loop;
+end
+$function$

@@ -1,0 +1,85 @@
+CREATE OR REPLACE FUNCTION rowbell.on_row_1()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+AS $function$
+#variable_conflict use_column
+-- columns: 23/-1 23/-1 25/-1; a session that has known them by other types is to make its plans anew
+declare
+  codes pg_catalog.int4[];
+  olds pg_catalog.json[];
+  news pg_catalog.json[];
+  partitions pg_catalog.text[];
+  failures pg_catalog.jsonb;
+  raised pg_catalog.int4;
+begin
+  begin
+    if tg_op operator(pg_catalog.=) 'UPDATE' then
+      if ((new.amount operator(pg_catalog.>) (10000))
+      or (old.amount operator(pg_catalog.>) (10000))) is not true then
+        return null;
+      end if;
+      codes := pg_catalog.array_remove(array[
+        case when (new.amount operator(pg_catalog.>) (10000)) and (old.amount operator(pg_catalog.>) (10000)) is not true then 1 end,
+        case when (old.amount operator(pg_catalog.>) (10000)) and (new.amount operator(pg_catalog.>) (10000)) is not true then 2 end], null);
+      olds := array[pg_catalog.row_to_json(old.*)];
+      news := array[pg_catalog.row_to_json(new.*)];
+    elsif tg_op operator(pg_catalog.=) 'INSERT' then
+      if ((new.amount operator(pg_catalog.>) (10000))) is not true then
+        return null;
+      end if;
+      codes := array[case when (new.amount operator(pg_catalog.>) (10000)) then 1 end];
+      news := array[pg_catalog.row_to_json(new.*)];
+    else
+      return null;
+    end if;
+    if pg_catalog.has_function_privilege('rowbell_alert.raise_1'::pg_catalog.regproc, 'execute') is not true then
+      raise exception 'no right to raise alerts';
+    end if;
+  exception when others or assert_failure then
+    begin
+      execute rowbell_alert.again_1(tg_op, tg_relid) into codes, olds, news, partitions, failures using old, new;
+    exception when others or assert_failure then
+      raise warning 'rowbell: the rules of public.orders were not judged: %', sqlerrm;
+      return null;
+    end;
+  end;
+  raised := rowbell_alert.raise_1(tg_op, tg_relid, codes, olds, news, partitions, failures);
+  return null;
+end
+$function$
+
+CREATE OR REPLACE FUNCTION rowbell.on_statement_1()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+AS $function$
+begin
+  return null;
+end
+$function$
+
+CREATE OR REPLACE FUNCTION rowbell_alert.raise_1(operation text, relation oid, codes integer[], olds json[], news json[], partitions text[], failures jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+AS $function$
+begin
+  -- no perform, which is a query
+  return rowbell.raise_alerts(1, RELATION, 'public.orders', operation, relation, codes, olds, news, partitions, failures,
+    array['"rule":"order-too-large","reason":"order-too-large","severity":"warning","status":"firing","table":"public.orders"',
+      '"rule":"order-too-large","reason":"order-too-large","severity":"warning","status":"resolved","table":"public.orders"'],
+    array[',"channel":"channel_1"', ',"channel":"channel_1"'], null, '{id}');
+end
+$function$
+
+CREATE OR REPLACE FUNCTION rowbell_alert.again_1(operation text, relation oid)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return rowbell.one_by_one_sql(1, operation, relation, E'[{"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "order-too-large", "judge": "select judged.code, null::json as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.amount operator(pg_catalog.>) (10000)) then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "INSERT"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "order-too-large", "judge": "select judged.code, row_to_json(old.*) as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.amount operator(pg_catalog.>) (10000)) and (old.amount operator(pg_catalog.>) (10000)) is not true then 1 when (old.amount operator(pg_catalog.>) (10000)) and (new.amount operator(pg_catalog.>) (10000)) is not true then 2 end) as judged (code)\\nwhere judged.code is not null", "operation": "UPDATE"}]');
+end
+$function$

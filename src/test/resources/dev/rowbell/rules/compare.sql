@@ -1,0 +1,104 @@
+CREATE OR REPLACE FUNCTION rowbell.on_statement_1()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, MDY'
+ SET "IntervalStyle" TO 'postgres'
+ SET "TimeZone" TO 'UTC'
+ SET array_nulls TO 'on'
+ SET backslash_quote TO 'safe_encoding'
+ SET bytea_output TO 'hex'
+ SET extra_float_digits TO '1'
+ SET quote_all_identifiers TO 'off'
+ SET standard_conforming_strings TO 'on'
+ SET transform_null_equals TO 'off'
+ SET xmlbinary TO 'base64'
+ SET xmloption TO 'content'
+ SET default_text_search_config TO …
+ SET lc_monetary TO …
+ SET lc_numeric TO …
+ SET lc_time TO …
+AS $function$
+#variable_conflict use_column
+declare
+  hits pg_catalog.record;
+  raised pg_catalog.int4;
+begin
+  begin
+    if tg_op operator(pg_catalog.=) 'UPDATE' then
+      if not (exists (select from (
+          select _new.r as new_row, _old.r as old_row
+          from (select pg_catalog.row_number() over () as n, (_n.*)::pg_catalog.record as r from (select * from new_rows) as _n) as _new
+          join (select pg_catalog.row_number() over () as n, (_o.*)::pg_catalog.record as r from (select * from old_rows) as _o) as _old
+            on _old.n operator(pg_catalog.=) _new.n
+          order by _new.n) as _pair
+        cross join lateral (select (_pair.new_row).*) as new
+        cross join lateral (select (_pair.old_row).*) as old where case when (NEW.amount > 2 * OLD.amount) then true end)) then
+        return null;
+      end if;
+        select pg_catalog.array_agg(fired.code) as codes, pg_catalog.array_agg(pg_catalog.row_to_json(old.*)) as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
+          null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+        into hits from (
+          select _new.r as new_row, _old.r as old_row
+          from (select pg_catalog.row_number() over () as n, (_n.*)::pg_catalog.record as r from (select * from new_rows) as _n) as _new
+          join (select pg_catalog.row_number() over () as n, (_o.*)::pg_catalog.record as r from (select * from old_rows) as _o) as _old
+            on _old.n operator(pg_catalog.=) _new.n
+          order by _new.n) as _pair
+        cross join lateral (select (_pair.new_row).*) as new
+        cross join lateral (select (_pair.old_row).*) as old
+        cross join lateral pg_catalog.unnest(array[
+          case when (NEW.amount > 2 * OLD.amount) then 1 end]) as fired (code)
+        where fired.code is not null;
+    elsif tg_op operator(pg_catalog.=) 'INSERT' then
+      if not (exists (select from new_rows as new left join new_rows as old on false where case when (NEW.amount > 2 * OLD.amount) then true end)) then
+        return null;
+      end if;
+        select pg_catalog.array_agg(fired.code) as codes, null::pg_catalog.json[] as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
+          null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+        into hits from new_rows as new left join new_rows as old on false
+        cross join lateral pg_catalog.unnest(array[
+          case when (NEW.amount > 2 * OLD.amount) then 1 end]) as fired (code)
+        where fired.code is not null;
+    else
+      return null;
+    end if;
+    if pg_catalog.has_function_privilege('rowbell_alert.raise_1'::pg_catalog.regproc, 'execute') is not true then
+      raise exception 'no right to raise alerts';
+    end if;
+  exception when others or assert_failure then
+    begin
+      execute rowbell_alert.again_1(tg_op, tg_relid) into hits;
+    exception when others or assert_failure then
+      raise warning 'rowbell: the rules of public.orders were not judged: %', sqlerrm;
+      return null;
+    end;
+  end;
+  raised := rowbell_alert.raise_1(tg_op, tg_relid, hits.codes, hits.olds, hits.news, hits.partitions, hits.failures);
+  return null;
+end
+$function$
+
+CREATE OR REPLACE FUNCTION rowbell_alert.raise_1(operation text, relation oid, codes integer[], olds json[], news json[], partitions text[], failures jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+AS $function$
+begin
+  -- no perform, which is a query
+  return rowbell.raise_alerts(1, RELATION, 'public.orders', operation, relation, codes, olds, news, partitions, failures,
+    array['"rule":"doubled","reason":"doubled","severity":"warning","status":"firing","table":"public.orders"'],
+    array[',"channel":"channel_1"'], null, '{id}');
+end
+$function$
+
+CREATE OR REPLACE FUNCTION rowbell_alert.again_1(operation text, relation oid)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return rowbell.one_by_one_sql(1, operation, relation, E'[{"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "doubled", "judge": "select judged.code, null::json as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (NEW.amount > 2 * OLD.amount) then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "INSERT"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "doubled", "judge": "select judged.code, row_to_json(old.*) as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (NEW.amount > 2 * OLD.amount) then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "UPDATE"}]');
+end
+$function$

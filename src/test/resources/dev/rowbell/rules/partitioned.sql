@@ -1,0 +1,96 @@
+CREATE OR REPLACE FUNCTION rowbell.on_statement_1()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  hits pg_catalog.record;
+  raised pg_catalog.int4;
+begin
+  begin
+    if tg_op operator(pg_catalog.=) 'UPDATE' then
+      perform from new_rows as new where (new.amount operator(pg_catalog.>) (10)) limit 1;
+      if not found then
+        return null;
+      end if;
+      if (select pg_catalog.count(*) from new_rows) operator(pg_catalog.<>) (select pg_catalog.count(*) from old_rows) then
+        raise exception 'OLD and NEW are no pairs';
+      end if;
+      select array[case when (new.amount operator(pg_catalog.>) (10)) and (old.amount operator(pg_catalog.>) (10)) is not true then 1 end] as codes, array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
+        array[(select case when ((id IS NOT NULL) AND (id = 1)) then 'public.parts_1' when ((id IS NOT NULL) AND (id = ANY (ARRAY[2, 3]))) then 'public.parts_2' end from (select new.*) as _row)] as partitions, null::pg_catalog.jsonb as failures
+      into hits from new_rows as new cross join old_rows as old where not exists (select from new_rows offset 1);
+      if not found then
+        select pg_catalog.array_agg(fired.code) as codes, pg_catalog.array_agg(pg_catalog.row_to_json(old.*)) as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
+          pg_catalog.array_agg((select case when ((id IS NOT NULL) AND (id = 1)) then 'public.parts_1' when ((id IS NOT NULL) AND (id = ANY (ARRAY[2, 3]))) then 'public.parts_2' end from (select new.*) as _row)) as partitions, null::pg_catalog.jsonb as failures
+        into hits from (
+          select _new.r as new_row, _old.r as old_row
+          from (select pg_catalog.row_number() over () as n, (_n.*)::pg_catalog.record as r from (select * from new_rows) as _n) as _new
+          join (select pg_catalog.row_number() over () as n, (_o.*)::pg_catalog.record as r from (select * from old_rows) as _o) as _old
+            on _old.n operator(pg_catalog.=) _new.n
+          order by _new.n) as _pair
+        cross join lateral (select (_pair.new_row).*) as new
+        cross join lateral (select (_pair.old_row).*) as old
+        cross join lateral pg_catalog.unnest(array[
+          case when (new.amount operator(pg_catalog.>) (10)) and (old.amount operator(pg_catalog.>) (10)) is not true then 1 end]) as fired (code)
+        where fired.code is not null;
+      end if;
+    elsif tg_op operator(pg_catalog.=) 'INSERT' then
+      perform from new_rows as new where (new.amount operator(pg_catalog.>) (10)) limit 1;
+      if not found then
+        return null;
+      end if;
+      select array[case when (new.amount operator(pg_catalog.>) (10)) then 1 end] as codes, null::pg_catalog.json[] as olds, array[pg_catalog.row_to_json(new.*)] as news,
+        array[(select case when ((id IS NOT NULL) AND (id = 1)) then 'public.parts_1' when ((id IS NOT NULL) AND (id = ANY (ARRAY[2, 3]))) then 'public.parts_2' end from (select new.*) as _row)] as partitions, null::pg_catalog.jsonb as failures
+      into hits from new_rows as new where not exists (select from new_rows offset 1);
+      if not found then
+        select pg_catalog.array_agg(fired.code) as codes, null::pg_catalog.json[] as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
+          pg_catalog.array_agg((select case when ((id IS NOT NULL) AND (id = 1)) then 'public.parts_1' when ((id IS NOT NULL) AND (id = ANY (ARRAY[2, 3]))) then 'public.parts_2' end from (select new.*) as _row)) as partitions, null::pg_catalog.jsonb as failures
+        into hits from new_rows as new
+        cross join lateral pg_catalog.unnest(array[
+          case when (new.amount operator(pg_catalog.>) (10)) then 1 end]) as fired (code)
+        where fired.code is not null;
+      end if;
+    else
+      return null;
+    end if;
+    if pg_catalog.has_function_privilege('rowbell_alert.raise_1'::pg_catalog.regproc, 'execute') is not true then
+      raise exception 'no right to raise alerts';
+    end if;
+  exception when others or assert_failure then
+    begin
+      execute rowbell_alert.again_1(tg_op, tg_relid) into hits;
+    exception when others or assert_failure then
+      raise warning 'rowbell: the rules of public.parts were not judged: %', sqlerrm;
+      return null;
+    end;
+  end;
+  raised := rowbell_alert.raise_1(tg_op, tg_relid, hits.codes, hits.olds, hits.news, hits.partitions, hits.failures);
+  return null;
+end
+$function$
+
+CREATE OR REPLACE FUNCTION rowbell_alert.raise_1(operation text, relation oid, codes integer[], olds json[], news json[], partitions text[], failures jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+AS $function$
+begin
+  -- no perform, which is a query
+  return rowbell.raise_alerts(1, RELATION, 'public.parts', operation, relation, codes, olds, news, partitions, failures,
+    array['"rule":"p","reason":"p","severity":"warning","status":"firing","table":"public.parts"'],
+    array[',"channel":"channel_1"'], null, '{}');
+end
+$function$
+
+CREATE OR REPLACE FUNCTION rowbell_alert.again_1(operation text, relation oid)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return rowbell.one_by_one_sql(1, operation, relation, E'[{"key": "select row_to_json(k.*) from (select ) as k", "rule": "p", "judge": "select judged.code, null::json as old, row_to_json(new.*) as new, (select case when ((id IS NOT NULL) AND (id = 1)) then ''public.parts_1'' when ((id IS NOT NULL) AND (id = ANY (ARRAY[2, 3]))) then ''public.parts_2'' end from (select new.*) as _row) as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.amount operator(pg_catalog.>) (10)) then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "INSERT"}, {"key": "select row_to_json(k.*) from (select ) as k", "rule": "p", "judge": "select judged.code, row_to_json(old.*) as old, row_to_json(new.*) as new, (select case when ((id IS NOT NULL) AND (id = 1)) then ''public.parts_1'' when ((id IS NOT NULL) AND (id = ANY (ARRAY[2, 3]))) then ''public.parts_2'' end from (select new.*) as _row) as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.amount operator(pg_catalog.>) (10)) and (old.amount operator(pg_catalog.>) (10)) is not true then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "UPDATE"}]');
+end
+$function$
