@@ -1,0 +1,168 @@
+package dev.rowbell.outbox;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+
+class HandoffQueueTest {
+
+    private static final Lease LEASE = Lease.start(Duration.ofMinutes(1));
+
+    private final HandoffQueue queue = new HandoffQueue(10);
+
+    private static Delivery delivery(int alerts) {
+        return new Delivery(UUID.randomUUID(), Collections.nCopies(alerts, "{}"), 0, LEASE);
+    }
+
+    private static List<Integer> sizes(List<Delivery> deliveries) {
+        return deliveries.stream().map(Delivery::size).toList();
+    }
+
+    private void handOff(int... alerts) {
+        for (int each : alerts) {
+            assertTrue(queue.reserve(each));
+            assertTrue(queue.offer(List.of(delivery(each))));
+        }
+    }
+
+    @Test
+    void nothingIsHandedOffBeforeTheTableIsKnownToHaveNothingOlder() {
+        assertFalse(queue.reserve(1));
+        queue.caughtUp(true);
+        assertTrue(queue.reserve(1));
+        queue.caughtUp(false);
+        assertFalse(queue.reserve(1));
+    }
+
+    @Test
+    void deliveriesComeOutInTheOrderInWhichTheyWereOffered() {
+        queue.caughtUp(true);
+        List<Delivery> offered =
+                Stream.of(1, 2, 3).map(HandoffQueueTest::delivery).toList();
+        assertTrue(queue.reserve(6));
+        assertTrue(queue.offer(offered));
+        assertEquals(6, queue.size());
+        assertEquals(offered, queue.takeAll());
+        assertTrue(queue.isEmpty());
+    }
+
+    @Test
+    void aFullQueueSendsAllThatComesLaterToTheTableUntilItHasCaughtUp() {
+        queue.caughtUp(true);
+        handOff(9);
+        assertFalse(queue.reserve(2));
+        // there is room for one, but an older one waits in the table
+        assertFalse(queue.reserve(1));
+        queue.takeAll();
+        assertFalse(queue.reserve(1));
+        queue.caughtUp(true);
+        assertTrue(queue.reserve(1));
+    }
+
+    @Test
+    void whatIsReservedTakesRoomUntilItIsCancelled() {
+        queue.caughtUp(true);
+        assertTrue(queue.reserve(10));
+        assertFalse(queue.reserve(1));
+        queue.cancel(10);
+        queue.caughtUp(true);
+        assertTrue(queue.reserve(10));
+    }
+
+    @Test
+    void deliveriesOfTheTableAreTakenWhateverRoomThereIs() {
+        queue.add(List.of(delivery(8), delivery(8)));
+        assertEquals(16, queue.size());
+        queue.caughtUp(true);
+        assertFalse(queue.reserve(1));
+        assertEquals(List.of(8, 8), sizes(queue.takeAll()));
+    }
+
+    @Test
+    void aWorkerTakesWholeDeliveriesUpToSoManyAlertsAndAtLeastOne() {
+        queue.caughtUp(true);
+        handOff(2, 2, 2, 4);
+        assertEquals(List.of(2, 2), sizes(queue.take(5)));
+        assertEquals(List.of(2), sizes(queue.take(1)));
+        assertEquals(List.of(4), sizes(queue.take(1)), "a delivery of more than a worker takes at a time");
+        assertEquals(List.of(), queue.take(1));
+        assertEquals(0, queue.size());
+    }
+
+    @Test
+    void aQueueThatIsClosedTakesNothingNotEvenWhatWasReserved() {
+        queue.caughtUp(true);
+        assertTrue(queue.reserve(1));
+        queue.close();
+        assertFalse(queue.offer(List.of(delivery(1))));
+        assertTrue(queue.isEmpty());
+        queue.caughtUp(true);
+        assertFalse(queue.reserve(1), "closed means closed");
+        queue.reopen();
+        assertFalse(queue.reserve(1), "nobody has looked at the table since");
+        queue.caughtUp(true);
+        assertTrue(queue.reserve(10), "what was refused takes no room");
+    }
+
+    @Test
+    void manyThreadsLoseNothingAndTakeNothingTwice() throws Exception {
+        HandoffQueue shared = new HandoffQueue(50);
+        shared.caughtUp(true);
+        ConcurrentLinkedQueue<UUID> offered = new ConcurrentLinkedQueue<>();
+        ConcurrentLinkedQueue<UUID> taken = new ConcurrentLinkedQueue<>();
+        AtomicBoolean over = new AtomicBoolean();
+        ExecutorService threads = Executors.newFixedThreadPool(8);
+        try {
+            List<Future<?>> writers = new ArrayList<>();
+            List<Future<?>> workers = new ArrayList<>();
+            for (int thread = 0; thread < 4; thread++) {
+                writers.add(threads.submit(() -> {
+                    for (int i = 0; i < 2000; i++) {
+                        Delivery delivery = delivery(1 + i % 3);
+                        if (shared.reserve(delivery.size())) {
+                            offered.add(delivery.id());
+                            shared.offer(List.of(delivery));
+                        }
+                    }
+                }));
+                workers.add(threads.submit(() -> {
+                    while (!over.get() || !shared.isEmpty()) {
+                        shared.take(5).forEach(delivery -> taken.add(delivery.id()));
+                        shared.caughtUp(true);
+                    }
+                }));
+            }
+            for (Future<?> writer : writers) {
+                writer.get(1, TimeUnit.MINUTES);
+            }
+            over.set(true);
+            for (Future<?> worker : workers) {
+                worker.get(1, TimeUnit.MINUTES);
+            }
+        } finally {
+            threads.shutdownNow();
+        }
+        Set<UUID> distinct = new HashSet<>(taken);
+        assertEquals(taken.size(), distinct.size());
+        assertEquals(new HashSet<>(offered), distinct);
+        assertEquals(0, shared.size());
+        shared.caughtUp(true);
+        assertTrue(shared.reserve(50), "every reservation was given back");
+    }
+}
