@@ -1,6 +1,8 @@
 package dev.rowbell;
 
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.fields;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noFields;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 
 import com.tngtech.archunit.core.importer.ImportOption;
@@ -27,4 +29,12 @@ class ArchitectureTest {
     @ArchTest
     static final ArchRule theProgramKnowsNothingOfItsTests =
             noClasses().should().dependOnClassesThat().resideInAPackage("dev.rowbell.testing..");
+
+    @ArchTest
+    static final ArchRule nothingStaticChanges =
+            fields().that().areStatic().should().beFinal();
+
+    @ArchTest
+    static final ArchRule noThreadCarriesStateFromOneCallToTheNext =
+            noFields().should().haveRawType(ThreadLocal.class);
 }

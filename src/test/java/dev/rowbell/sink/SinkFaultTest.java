@@ -74,8 +74,7 @@ class SinkFaultTest {
     }
 
     private void awaitDelivered() {
-        await().atMost(Duration.ofSeconds(30))
-                .until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
+        await().until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
         assertEquals(0, database.count("rowbell.dead_letter"));
     }
 
@@ -127,8 +126,7 @@ class SinkFaultTest {
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
                 raise();
                 // more than one try, so none lasts for ever
-                await().atMost(Duration.ofSeconds(20))
-                        .until(() -> server.requests().size() >= 4);
+                await().until(() -> server.requests().size() >= 4);
                 await().until(() -> filed().size() == ALERTS);
                 assertEquals(ALERTS, database.alerts("sink = 'http'"));
                 int before = server.requests().size();
@@ -261,7 +259,7 @@ class SinkFaultTest {
             server.afterData(SmtpServer.AfterData.HANG);
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
                 raise();
-                await().atMost(Duration.ofSeconds(20)).until(() -> server.taken() >= 2);
+                await().until(() -> server.taken() >= 2);
                 await().until(() -> filed().size() == ALERTS);
                 server.afterData(SmtpServer.AfterData.ANSWER);
                 awaitDelivered();
