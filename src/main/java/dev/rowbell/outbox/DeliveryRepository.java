@@ -16,6 +16,7 @@ import javax.sql.DataSource;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.jdbc.core.simple.JdbcClient;
+import org.springframework.jdbc.core.simple.JdbcClient.StatementSpec;
 
 /**
  * The table {@code rowbell.delivery}. Time is the database's, so that processes whose clocks differ agree on what is due. All methods throw a
@@ -112,7 +113,7 @@ final class DeliveryRepository {
             return List.of();
         }
         Lease lease = deliveries.get(0).lease().renewed();
-        return jdbc.sql("""
+        return sql(deliveries, """
                         with batch as (
                           delete from rowbell.delivery
                           where id = any(:ids::uuid[])
@@ -129,8 +130,6 @@ final class DeliveryRepository {
                         from single
                         order by due, id
                         """)
-                .param("ids", texts(deliveries, Delivery::id))
-                .param("leases", leases(deliveries))
                 .param("lease", lease.id())
                 .param("length", lease.length().toMillis())
                 .query((row, number) -> delivery(row, lease))
@@ -148,15 +147,13 @@ final class DeliveryRepository {
     /** Begins their leases again. Returns those that are still this process's. */
     List<Delivery> renew(List<Delivery> deliveries) {
         Lease lease = deliveries.get(0).lease();
-        Set<UUID> kept = jdbc.sql("""
+        Set<UUID> kept = sql(deliveries, """
                         update rowbell.delivery
                         set locked_until = clock_timestamp() + :length * interval '1 ms'
                         where id = any(:ids::uuid[])
                           and locked_by = any(:leases::uuid[])
                         returning id
                         """)
-                .param("ids", texts(deliveries, Delivery::id))
-                .param("leases", leases(deliveries))
                 .param("length", lease.length().toMillis())
                 .query(UUID.class)
                 .set();
@@ -168,16 +165,13 @@ final class DeliveryRepository {
 
     /** Ends their leases; no attempt was made, and they are due at once. */
     void release(List<Delivery> deliveries) {
-        jdbc.sql("""
+        sql(deliveries, """
                         update rowbell.delivery
                         set locked_by = null,
                             locked_until = '-infinity'
                         where id = any(:ids::uuid[])
                           and locked_by = any(:leases::uuid[])
-                        """)
-                .param("ids", texts(deliveries, Delivery::id))
-                .param("leases", leases(deliveries))
-                .update();
+                        """).update();
     }
 
     /**
@@ -204,7 +198,7 @@ final class DeliveryRepository {
     private void retry(List<Outcome> failed) {
         if (!failed.isEmpty()) {
             List<Delivery> deliveries = failed.stream().map(Outcome::delivery).toList();
-            jdbc.sql("""
+            sql(deliveries, """
                             update rowbell.delivery d
                             set attempts = d.attempts + 1,
                                 due = clock_timestamp() + failed.wait * interval '1 ms',
@@ -217,10 +211,8 @@ final class DeliveryRepository {
                               and d.id = any(:ids::uuid[])
                               and d.locked_by = any(:leases::uuid[])
                             """)
-                    .param("ids", texts(deliveries, Delivery::id))
                     .param("waits", texts(failed, outcome -> outcome.retryIn().toMillis()))
                     .param("errors", texts(failed, Outcome::error))
-                    .param("leases", leases(deliveries))
                     .update();
         }
     }
@@ -248,6 +240,11 @@ final class DeliveryRepository {
                         where sink = ?
                           and due > clock_timestamp() + ? * interval '2 ms'
                         """).param(sink).param(longestWait.toMillis()).update();
+    }
+
+    /** A statement about deliveries and their leases, {@code :ids} and {@code :leases}. */
+    private StatementSpec sql(List<Delivery> deliveries, String sql) {
+        return jdbc.sql(sql).param("ids", texts(deliveries, Delivery::id)).param("leases", leases(deliveries));
     }
 
     private static String[] leases(List<Delivery> deliveries) {

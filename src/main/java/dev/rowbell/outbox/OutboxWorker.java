@@ -10,6 +10,7 @@ import java.util.Deque;
 import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 import org.springframework.dao.DataAccessException;
 
 /**
@@ -160,11 +161,7 @@ final class OutboxWorker implements Runnable {
         } else if (failure.refused()) {
             // a receiver that refuses is there
             succeeded();
-            consumer.figures().failed(sink, true, Delivery.alerts(deliveries));
-            LOG.error("sink {} refused {}, a dead letter now: {}", sink, shown(deliveries), failure.error());
-            consumer.acknowledgements.add(deliveries.stream()
-                    .map(delivery -> Outcome.dead(delivery, failure.error()))
-                    .toList());
+            giveUp(deliveries, "refused", failure);
         } else {
             retry(deliveries, failure);
         }
@@ -199,38 +196,38 @@ final class OutboxWorker implements Runnable {
         List<Delivery> waiting = new ArrayList<>();
         deliveries.forEach(d -> (consumer.retryPolicy.isLast(d) ? dead : waiting).add(d));
         if (!dead.isEmpty()) {
-            consumer.figures().failed(sink, true, Delivery.alerts(dead));
-            LOG.error(
-                    "sink {} gave up {} after {} attempts, a dead letter now: {}",
-                    sink,
-                    shown(dead),
-                    endpoint.getMaxAttempts(),
-                    failure.error());
-            consumer.acknowledgements.add(dead.stream()
-                    .map(delivery -> Outcome.dead(delivery, failure.error()))
-                    .toList());
+            giveUp(dead, "failed for the last time to take", failure);
         }
         if (!waiting.isEmpty()) {
-            consumer.figures().failed(sink, false, Delivery.alerts(waiting));
-            int attempts = waiting.get(0).attempts() + 1;
-            // deliveries that failed together come again together
-            Duration wait = consumer.retryPolicy.waitAfter(attempts, failure.notBefore());
-            if (failuresInARow == 1) {
-                LOG.warn(
+            putOff(waiting, failure, failuresInARow == 1 ? Level.WARN : Level.DEBUG);
+        }
+    }
+
+    private void giveUp(List<Delivery> deliveries, String why, Failure failure) {
+        consumer.figures().failed(sink, true, Delivery.alerts(deliveries));
+        LOG.error("sink {} {} {}, a dead letter now: {}", sink, why, shown(deliveries), failure.error());
+        consumer.acknowledgements.add(deliveries.stream()
+                .map(delivery -> Outcome.dead(delivery, failure.error()))
+                .toList());
+    }
+
+    /** Deliveries that failed together come again together. */
+    private void putOff(List<Delivery> deliveries, Failure failure, Level level) {
+        consumer.figures().failed(sink, false, Delivery.alerts(deliveries));
+        int attempts = deliveries.get(0).attempts() + 1;
+        Duration wait = consumer.retryPolicy.waitAfter(attempts, failure.notBefore());
+        LOG.atLevel(level)
+                .log(
                         "sink {} fails, {} waits {} ms for attempt {} of {}: {}",
                         sink,
-                        shown(waiting),
+                        shown(deliveries),
                         wait.toMillis(),
                         attempts + 1,
                         endpoint.getMaxAttempts(),
                         failure.error());
-            } else {
-                LOG.debug("sink {} failed {}, attempt {}: {}", sink, shown(waiting), attempts, failure.error());
-            }
-            consumer.acknowledgements.add(waiting.stream()
-                    .map(delivery -> new Outcome(delivery, failure.error(), wait))
-                    .toList());
-        }
+        consumer.acknowledgements.add(deliveries.stream()
+                .map(delivery -> new Outcome(delivery, failure.error(), wait))
+                .toList());
     }
 
     private static String shown(List<Delivery> deliveries) {
