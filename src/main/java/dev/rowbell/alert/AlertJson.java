@@ -1,10 +1,14 @@
 package dev.rowbell.alert;
 
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -29,9 +33,25 @@ public final class AlertJson {
         }
     }
 
-    /** As {@link #parse}, but not before the alert is asked for a value: an alert that is only passed on is not parsed. */
+    /** As {@link #parse}, but not before the alert is asked for more than the texts that its document begins with. */
     public static Map<String, Object> parseLazily(String alert) {
-        return new LazyAlert(alert, Map.of());
+        return new LazyAlert(alert, null);
+    }
+
+    /** The values of the first keys of a document while they are text, which are all that most sinks ask for. */
+    static Map<String, Object> leadingTexts(String document) {
+        Map<String, Object> texts = new HashMap<>();
+        try (JsonParser parser = MAPPER.getFactory().createParser(document)) {
+            parser.nextToken();
+            String key = parser.nextFieldName();
+            while (key != null && parser.nextToken() == JsonToken.VALUE_STRING) {
+                texts.put(key, parser.getText());
+                key = parser.nextFieldName();
+            }
+        } catch (IOException e) {
+            // parsing the whole document says so
+        }
+        return texts;
     }
 
     /** Null where it is the JSON null. */

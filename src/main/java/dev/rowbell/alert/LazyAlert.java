@@ -15,13 +15,14 @@ final class LazyAlert extends AbstractMap<String, Object> {
     /** Null once the caller may have changed the alert. */
     private volatile String text;
 
-    private final Map<String, Object> known;
+    /** Null until a value is asked for. */
+    private volatile Map<String, Object> known;
     /** Null until the text is parsed. */
     private volatile Map<String, Object> parsed;
 
     /**
      * @param text the whole document on one line
-     * @param known some of its values, none of which can be changed
+     * @param known some of its values, none of which can be changed; null where nothing is known yet
      */
     LazyAlert(String text, Map<String, Object> known) {
         this.text = text;
@@ -31,6 +32,18 @@ final class LazyAlert extends AbstractMap<String, Object> {
     /** The document as it came; null where it may have been changed since. */
     String unchangedText() {
         return text;
+    }
+
+    /** The values that can be had without parsing; none once it is parsed. */
+    private Map<String, Object> known() {
+        String document = text;
+        if (parsed != null || document == null) {
+            return Map.of();
+        }
+        if (known == null) {
+            known = AlertJson.leadingTexts(document);
+        }
+        return known;
     }
 
     private Map<String, Object> parsed() {
@@ -54,12 +67,12 @@ final class LazyAlert extends AbstractMap<String, Object> {
 
     @Override
     public boolean containsKey(Object key) {
-        return parsed == null && known.containsKey(key) || parsed().containsKey(key);
+        return known().containsKey(key) || parsed().containsKey(key);
     }
 
     @Override
     public Object get(Object key) {
-        Object value = parsed == null ? known.get(key) : null;
+        Object value = known().get(key);
         if (value == null) {
             value = parsed().get(key);
             if (value instanceof Map || value instanceof List) {
