@@ -5,14 +5,17 @@ import dev.rowbell.settings.SettingsException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.function.Supplier;
 import org.apache.camel.impl.engine.AbstractCamelContext;
 import org.apache.camel.main.Main;
+import org.apache.camel.util.TimeUtils;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.TypeConversionException;
 
 /** The command line of the program: {@code java -jar target/rowbell.jar rules list}. */
 @Command(
@@ -47,6 +50,7 @@ public final class Commands {
      */
     public static int run(Supplier<Main> camel, String... arguments) {
         return new CommandLine(new Commands(camel))
+                .registerConverter(Duration.class, Commands::duration)
                 .setOut(utf8(System.out))
                 .setErr(utf8(System.err))
                 .setColorScheme(CommandLine.Help.defaultColorScheme(CommandLine.Help.Ansi.OFF))
@@ -60,6 +64,14 @@ public final class Commands {
 
     CommandContext open() {
         return new CommandContext(camel.get());
+    }
+
+    /** Camel reads a text that is no duration as zero, which would select all deliveries. */
+    private static Duration duration(String text) {
+        if (!text.matches("([0-9]{1,9}(ms|s|m|h|d))+")) {
+            throw new TypeConversionException("give a duration such as 30m, 12h or 7d");
+        }
+        return TimeUtils.toDuration(text);
     }
 
     /** Alerts, names and rows are in any script, whatever the locale of the terminal is. */

@@ -2,10 +2,7 @@ package dev.rowbell.command;
 
 import dev.rowbell.outbox.DeadLetterRepository;
 import java.time.Duration;
-import org.apache.camel.util.TimeUtils;
-import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.TypeConversionException;
 
 /** The options that select dead letters. */
 final class DeadLetterFilter {
@@ -19,7 +16,6 @@ final class DeadLetterFilter {
     @Option(
             names = "--older-than",
             paramLabel = "DURATION",
-            converter = Age.class,
             description = "Given up longer ago than this: 30m, 12h, 7d.")
     private Duration olderThan;
 
@@ -30,17 +26,5 @@ final class DeadLetterFilter {
     /** Whether no option is given. */
     boolean isEmpty() {
         return sink == null && rule == null && olderThan == null;
-    }
-
-    static final class Age implements ITypeConverter<Duration> {
-
-        @Override
-        public Duration convert(String value) {
-            try {
-                return TimeUtils.toDuration(value);
-            } catch (RuntimeException e) {
-                throw new TypeConversionException("give a duration such as 30m, 12h or 7d");
-            }
-        }
     }
 }

@@ -5,14 +5,19 @@ import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.settings.SettingsException;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.function.Supplier;
 import org.apache.camel.CamelContext;
+import org.apache.camel.spi.Resource;
+import org.apache.camel.support.PluginHelper;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessException;
@@ -125,12 +130,13 @@ public final class Rules {
         if (path == null && file().isEmpty()) {
             throw new SettingsException("rowbell.rules.file is empty: name the file to check");
         }
-        RulesLocation checked = new RulesLocation(context, path == null ? file() : path);
-        String text = checked.text()
-                .orElseThrow(() -> new SettingsException("%s: there is no such file".formatted(checked.shown())));
-        RulesFile content = new RulesReader(checked.shown()).read(text);
+        Content content = read(path == null ? file() : path);
+        if (content.text() == null) {
+            throw new SettingsException("%s: there is no such file".formatted(content.file()));
+        }
+        RulesFile rules = new RulesReader(content.file()).read(content.text());
         return new Checked(
-                content.rules().size(), content.problemsWith(database.get().check(file(), content)));
+                rules.rules().size(), rules.problemsWith(database.get().check(file(), rules)));
     }
 
     /** How many rules there are and where they come from, for the start. */
@@ -170,16 +176,29 @@ public final class Rules {
         return settings.text("rowbell.rules.file").replaceFirst("^file:", "");
     }
 
-    /** Null if the file cannot be read, which is then a problem. */
+    /** @throws IOException where it cannot be read, or is not UTF-8 */
+    private Content read(String path) throws IOException {
+        String file = path.replaceFirst("^file:", "");
+        Resource resource = PluginHelper.getResourceLoader(context)
+                .resolveResource(file.startsWith("classpath:") ? file : "file:" + file);
+        if (!resource.exists()) {
+            return new Content(file, null);
+        }
+        try (InputStream in = resource.getInputStream()) {
+            ByteBuffer bytes = ByteBuffer.wrap(in.readAllBytes());
+            return new Content(
+                    file, StandardCharsets.UTF_8.newDecoder().decode(bytes).toString());
+        } catch (CharacterCodingException e) {
+            throw new IOException("it is not UTF-8", e);
+        }
+    }
+
+    /** The file of the settings, or else the fallback. Null if it cannot be read, which is then a problem. */
     private Content read() {
         try {
-            RulesLocation location = new RulesLocation(context, file());
-            Optional<String> text = location.text();
-            if (text.isEmpty() && !fallback.isEmpty() && file().equals(DEFAULT_FILE)) {
-                location = new RulesLocation(context, fallback);
-                text = location.text();
-            }
-            return new Content(location.shown(), text.orElse(null));
+            Content content = read(file());
+            boolean fallsBack = content.text() == null && !fallback.isEmpty() && file().equals(DEFAULT_FILE);
+            return fallsBack ? read(fallback) : content;
         } catch (IOException e) {
             report(List.of(new Problem(file(), 0, null, null, "cannot be read: " + Errors.inWords(e), "")));
             return null;

@@ -103,6 +103,7 @@ class DeadLetterTest {
     @Test
     void whatIsThrownAwayIsSaidAndNothingGoesWithoutBeingNamed() {
         assertTrue(command(2, "deliveries", "discard").contains("say which"));
+        assertTrue(command(2, "deliveries", "discard", "--older-than", "week").contains("30m, 12h or 7d"));
         assertTrue(command(2, "deliveries", "discard", "1", "--all").contains("say which"));
         assertTrue(command(2, "deliveries", "discard", "--older-than", "soon").contains("30m, 12h or 7d"));
         assertEquals(4, dead().size());
