@@ -1,6 +1,6 @@
 package dev.rowbell;
 
-import dev.rowbell.health.Lookout;
+import dev.rowbell.health.QueueMonitor;
 import dev.rowbell.health.ReadyCheck;
 import dev.rowbell.listen.Listeners;
 import dev.rowbell.rules.Problem;
@@ -17,11 +17,14 @@ import org.apache.camel.health.HealthCheckRegistry;
 /**
  * Camel's readiness checks of Rowbell. A check is down if an operator has to act, and gives the reasons.
  *
- * @param lookout gives null while the database is closed
+ * @param monitor gives null while the database is closed
  * @param circuits the sinks of this process, each with the error that keeps its circuit open
  */
 record HealthChecks(
-        Rules rules, Listeners listeners, Supplier<Lookout> lookout, Supplier<Map<String, Optional<String>>> circuits) {
+        Rules rules,
+        Listeners listeners,
+        Supplier<QueueMonitor> monitor,
+        Supplier<Map<String, Optional<String>>> circuits) {
 
     /** A listener that is gone for less than this is connecting again. */
     private static final Duration GONE = Duration.ofSeconds(30);
@@ -29,22 +32,22 @@ record HealthChecks(
     void register(HealthCheckRegistry checks) {
         checks.register(new ReadyCheck(
                 "rowbell-database",
-                () -> whileOpen(open -> Stream.of(open.look().away())
+                () -> whileOpen(open -> Stream.of(open.snapshot().away())
                         .filter(reason -> !reason.isEmpty())
                         .toList())));
         checks.register(new ReadyCheck(
                 "rowbell-rules",
                 () -> Stream.concat(
                                 rules.problems().stream().map(Problem::toString),
-                                whileOpen(open -> open.look().brokenRules()).stream())
+                                whileOpen(open -> open.snapshot().brokenRules()).stream())
                         .toList()));
-        checks.register(new ReadyCheck("rowbell-queues", () -> whileOpen(Lookout::late)));
+        checks.register(new ReadyCheck("rowbell-queues", () -> whileOpen(QueueMonitor::late)));
         checks.register(new ReadyCheck("rowbell-listener", () -> listeners.goneLongerThan(GONE)));
         checks.register(new ReadyCheck("rowbell-sinks", this::openCircuits));
     }
 
-    private List<String> whileOpen(Function<Lookout, List<String>> reasons) {
-        Lookout open = lookout.get();
+    private List<String> whileOpen(Function<QueueMonitor, List<String>> reasons) {
+        QueueMonitor open = monitor.get();
         return open == null ? List.of() : reasons.apply(open);
     }
 

@@ -1,13 +1,12 @@
 package dev.rowbell;
 
 import dev.rowbell.alert.AlertReader;
-import dev.rowbell.database.Compaction;
 import dev.rowbell.database.Database;
 import dev.rowbell.feedback.Batch;
 import dev.rowbell.feedback.Doorbell;
 import dev.rowbell.feedback.FeedbackTransaction;
-import dev.rowbell.health.Figures;
-import dev.rowbell.health.Lookout;
+import dev.rowbell.health.Metrics;
+import dev.rowbell.health.QueueMonitor;
 import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.listen.Listeners;
 import dev.rowbell.outbox.DeadLetterRepository;
@@ -53,18 +52,18 @@ public final class Rowbell extends ServiceSupport {
     final Housekeeping housekeeping = new Housekeeping();
     final Silences silences = new Silences();
     final Listeners listeners = new Listeners();
-    final Figures figures;
+    final Metrics metrics;
     private final LazyDatabase database;
     private volatile Consumer<Database> preparation = opened -> {};
     private volatile String source;
-    private volatile Lookout lookout;
+    private volatile QueueMonitor monitor;
 
     Rowbell(CamelContext context) {
         this.context = context;
         settings = new Settings(context);
         alerts = new AlertReader(this::source, Clock.systemUTC());
         rules = new Rules(context, settings);
-        figures = new Figures(context, Clock.systemUTC());
+        metrics = new Metrics(context, Clock.systemUTC());
         database = new LazyDatabase(settings, this::checkSettings, this::opened);
     }
 
@@ -100,13 +99,13 @@ public final class Rowbell extends ServiceSupport {
 
     private void opened(Database opened) {
         preparation.accept(opened);
-        lookout = new Lookout(
+        monitor = new QueueMonitor(
                 opened.pool(),
                 settings.text("rowbell.feedback.table"),
                 rules::broken,
                 () -> settings.duration("rowbell.health.max-age"));
         rules.start(new RuleRepository(opened.pool()), housekeeping);
-        register(opened, lookout);
+        register(opened, monitor);
         housekeeping.start();
     }
 
@@ -130,16 +129,14 @@ public final class Rowbell extends ServiceSupport {
         }
     }
 
-    private void register(Database opened, Lookout looking) {
+    private void register(Database opened, QueueMonitor queues) {
         DeadLetterRepository letters = new DeadLetterRepository(opened.pool());
-        Compaction compaction = new Compaction(opened.pool());
         housekeeping.register(
                 "remove old dead letters",
                 INTERVAL,
                 () -> letters.deleteExpired(settings.duration("rowbell.dead-letter.keep"), EXPIRED_AT_ONCE));
-        housekeeping.register("make empty queues smaller", INTERVAL, compaction::run);
         housekeeping.register(
-                "measure the queues", INTERVAL, () -> figures.seen(looking.look(), circuits(), listeners.state()));
+                "measure the queues", INTERVAL, () -> metrics.seen(queues.snapshot(), circuits(), listeners.state()));
     }
 
     FeedbackTransaction feedbackTransaction() {
@@ -158,8 +155,8 @@ public final class Rowbell extends ServiceSupport {
     private void count(String path, Batch batch) {
         rules.hits().count(batch.alerts());
         silences.count(batch.silences());
-        figures.routed(path, batch.alerts());
-        figures.silenced(batch.silenced());
+        metrics.routed(path, batch.alerts());
+        metrics.silenced(batch.silenced());
     }
 
     /** By sink of this process, the error that keeps its circuit open. */
@@ -189,7 +186,7 @@ public final class Rowbell extends ServiceSupport {
         database.start();
         HealthCheckRegistry checks = HealthCheckRegistry.get(context);
         if (checks != null) {
-            new HealthChecks(rules, listeners, () -> lookout, this::circuits).register(checks);
+            new HealthChecks(rules, listeners, () -> monitor, this::circuits).register(checks);
         }
     }
 
@@ -198,7 +195,7 @@ public final class Rowbell extends ServiceSupport {
         database.stop(() -> {
             housekeeping.stop(isConnected());
             rules.stop();
-            lookout = null;
+            monitor = null;
         });
     }
 }

@@ -96,14 +96,14 @@ public final class RowbellPlugin implements ContextServicePlugin {
                 "outbox",
                 new OutboxComponent(
                         rowbell.alerts,
-                        rowbell.figures,
+                        rowbell.metrics,
                         rowbell.housekeeping,
                         rowbell::dataSource,
                         rowbell::isConnected));
         beans.put(
                 "pgevent",
                 new ListenComponent(
-                        rowbell.listeners, rowbell.figures, rowbell.doorbell, rowbell::invalidateConnections));
+                        rowbell.listeners, rowbell.metrics, rowbell.doorbell, rowbell::invalidateConnections));
         beans.put("rowbellDoorbell", rowbell.doorbell);
         beans.put("rowbellAlerts", rowbell.alerts);
         beans.put("rowbellText", new AlertText());

@@ -1,6 +1,6 @@
 package dev.rowbell.feedback;
 
-import dev.rowbell.database.LowWater;
+import dev.rowbell.database.PollCursor;
 import java.sql.Timestamp;
 import java.time.Duration;
 import java.util.function.BiConsumer;
@@ -34,7 +34,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     private final int batchSize;
     private final BiConsumer<String, Batch> committed;
     private final Runnable whenIdle;
-    private final LowWater cursor = new LowWater();
+    private final PollCursor cursor = new PollCursor();
     /** The poll before took a full batch. */
     private boolean backlog;
     /** The poll under way; null between polls. */
@@ -42,13 +42,13 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
 
     private static final class Poll {
 
-        private final LowWater.Look scan;
+        private final PollCursor.Scan scan;
         private final TransactionStatus transaction;
         private final Batch batch = new Batch();
         private Savepoints savepoints;
         private Object newest;
 
-        private Poll(LowWater.Look scan, TransactionStatus transaction) {
+        private Poll(PollCursor.Scan scan, TransactionStatus transaction) {
             this.scan = scan;
             this.transaction = transaction;
         }
@@ -163,7 +163,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     @Override
     public boolean rollback(org.apache.camel.Consumer consumer, Endpoint endpoint, int retryCounter, Exception cause) {
         rollback();
-        cursor.forget();
+        cursor.reset();
         lease.reset();
         return false;
     }
@@ -172,7 +172,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         Poll failed = poll;
         poll = null;
         if (failed != null && !failed.transaction.isCompleted()) {
-            cursor.forget();
+            cursor.reset();
             failed.endSavepoints();
             manager.rollback(failed.transaction);
         }

@@ -1,7 +1,7 @@
 package dev.rowbell.listen;
 
 import dev.rowbell.feedback.Doorbell;
-import dev.rowbell.health.Figures;
+import dev.rowbell.health.Metrics;
 import java.util.Map;
 import org.apache.camel.Endpoint;
 import org.apache.camel.component.pgevent.PgEventComponent;
@@ -13,14 +13,14 @@ import org.apache.camel.component.pgevent.PgEventComponent;
 public final class ListenComponent extends PgEventComponent {
 
     private final Listeners listeners;
-    private final Figures figures;
+    private final Metrics metrics;
     private final Doorbell doorbell;
     private final Runnable onConnectionLost;
 
     /** @param onConnectionLost called when a listener loses its connection, by the thread of the listener */
-    public ListenComponent(Listeners listeners, Figures figures, Doorbell doorbell, Runnable onConnectionLost) {
+    public ListenComponent(Listeners listeners, Metrics metrics, Doorbell doorbell, Runnable onConnectionLost) {
         this.listeners = listeners;
-        this.figures = figures;
+        this.metrics = metrics;
         this.doorbell = doorbell;
         this.onConnectionLost = onConnectionLost;
     }
@@ -29,8 +29,8 @@ public final class ListenComponent extends PgEventComponent {
         return listeners;
     }
 
-    Figures figures() {
-        return figures;
+    Metrics metrics() {
+        return metrics;
     }
 
     Doorbell doorbell() {

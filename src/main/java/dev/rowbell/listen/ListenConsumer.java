@@ -169,7 +169,7 @@ final class ListenConsumer extends DefaultConsumer {
                     "listening to {} again after a gap of {} s: notifications sent meanwhile are lost, durable alerts are not",
                     endpoint.channels(),
                     "%d.%d".formatted(gap.toSeconds(), gap.toMillisPart() / 100));
-            endpoint.component().figures().gap(gap);
+            endpoint.component().metrics().gap(gap);
             lostAt = 0;
         }
         listeners().here(channels());

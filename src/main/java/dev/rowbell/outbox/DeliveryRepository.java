@@ -1,6 +1,6 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.database.LowWater;
+import dev.rowbell.database.PollCursor;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Timestamp;
@@ -55,9 +55,9 @@ final class DeliveryRepository {
      *
      * @param cursor remembers how far the queue of the sink is taken
      */
-    List<Delivery> lease(String sink, int alerts, int batch, Lease lease, LowWater cursor) {
+    List<Delivery> lease(String sink, int alerts, int batch, Lease lease, PollCursor cursor) {
         record Row(Delivery delivery, boolean expired, Timestamp due) {}
-        LowWater.Look look = cursor.next();
+        PollCursor.Scan scan = cursor.next();
         List<Row> rows = jdbc.sql("""
                         with waiting as materialized (
                           select id, ctid, due, alerts, locked_by
@@ -85,14 +85,14 @@ final class DeliveryRepository {
                         order by due, id
                         """)
                 .param("sink", sink)
-                .param("since", look.since(), Types.TIMESTAMP)
+                .param("since", scan.since(), Types.TIMESTAMP)
                 .param("length", lease.length().toMillis())
                 .param("alerts", alerts)
                 .param("lease", lease.id())
                 .query((row, number) ->
                         new Row(delivery(row, lease), row.getBoolean("expired"), row.getTimestamp("due")))
                 .list();
-        cursor.answered(look);
+        cursor.answered(scan);
         cursor.found(rows.isEmpty() ? null : rows.get(rows.size() - 1).due(), rows.isEmpty());
         List<Delivery> split = new ArrayList<>();
         List<Delivery> whole = new ArrayList<>();

@@ -1,6 +1,6 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.database.LowWater;
+import dev.rowbell.database.PollCursor;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -22,7 +22,7 @@ final class Fetcher {
     private final DeliveryRepository repository;
     private final HandoffQueue queue;
     private final Runnable wakeWorkers;
-    private final LowWater cursor = new LowWater();
+    private final PollCursor cursor = new PollCursor();
     private final ReentrantLock lock = new ReentrantLock();
     /** The table may have deliveries for the sink. */
     private final AtomicBoolean more = new AtomicBoolean(true);
@@ -45,7 +45,7 @@ final class Fetcher {
 
     /** Deliveries were released, whatever their time. */
     void rewind() {
-        cursor.forget();
+        cursor.reset();
         more.set(true);
     }
 

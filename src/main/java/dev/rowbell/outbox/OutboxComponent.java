@@ -1,7 +1,7 @@
 package dev.rowbell.outbox;
 
 import dev.rowbell.alert.AlertReader;
-import dev.rowbell.health.Figures;
+import dev.rowbell.health.Metrics;
 import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.settings.Settings;
 import java.sql.SQLException;
@@ -69,7 +69,7 @@ public class OutboxComponent extends DefaultComponent {
     private final UUID process = UUID.randomUUID();
 
     private final AlertReader alerts;
-    private final Figures figures;
+    private final Metrics metrics;
     private final Housekeeping housekeeping;
     private final Supplier<DataSource> dataSource;
     private final BooleanSupplier connected;
@@ -84,12 +84,12 @@ public class OutboxComponent extends DefaultComponent {
      */
     public OutboxComponent(
             AlertReader alerts,
-            Figures figures,
+            Metrics metrics,
             Housekeeping housekeeping,
             Supplier<DataSource> dataSource,
             BooleanSupplier connected) {
         this.alerts = alerts;
-        this.figures = figures;
+        this.metrics = metrics;
         this.housekeeping = housekeeping;
         this.dataSource = dataSource;
         this.connected = connected;
@@ -99,8 +99,8 @@ public class OutboxComponent extends DefaultComponent {
         return alerts;
     }
 
-    Figures figures() {
-        return figures;
+    Metrics metrics() {
+        return metrics;
     }
 
     @Override

@@ -3,7 +3,7 @@ package dev.rowbell.outbox;
 import dev.rowbell.alert.AlertJson;
 import dev.rowbell.error.Backoff;
 import dev.rowbell.error.Errors;
-import dev.rowbell.health.Figures;
+import dev.rowbell.health.Metrics;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -57,8 +57,8 @@ final class OutboxConsumer extends DefaultConsumer {
         return (OutboxEndpoint) super.getEndpoint();
     }
 
-    Figures figures() {
-        return getEndpoint().getComponent().figures();
+    Metrics metrics() {
+        return getEndpoint().getComponent().metrics();
     }
 
     Optional<String> openedBy() {
@@ -150,7 +150,7 @@ final class OutboxConsumer extends DefaultConsumer {
             if (exchange.getException() == null) {
                 notBefore = System.nanoTime()
                         + Duration.ofMillis(getEndpoint().getEvery()).toNanos();
-                figures()
+                metrics()
                         .delivered(
                                 getEndpoint().getSink(),
                                 alerts.stream().map(alert -> alert.get("time")).toList());

@@ -204,7 +204,7 @@ final class OutboxWorker implements Runnable {
     }
 
     private void giveUp(List<Delivery> deliveries, String why, Failure failure) {
-        consumer.figures().failed(sink, true, Delivery.alerts(deliveries));
+        consumer.metrics().failed(sink, true, Delivery.alerts(deliveries));
         LOG.error("sink {} {} {}, a dead letter now: {}", sink, why, shown(deliveries), failure.error());
         consumer.acknowledgements.add(deliveries.stream()
                 .map(delivery -> Outcome.dead(delivery, failure.error()))
@@ -213,7 +213,7 @@ final class OutboxWorker implements Runnable {
 
     /** Deliveries that failed together come again together. */
     private void putOff(List<Delivery> deliveries, Failure failure, Level level) {
-        consumer.figures().failed(sink, false, Delivery.alerts(deliveries));
+        consumer.metrics().failed(sink, false, Delivery.alerts(deliveries));
         int attempts = deliveries.get(0).attempts() + 1;
         Duration wait = consumer.retryPolicy.waitAfter(attempts, failure.notBefore());
         LOG.atLevel(level)

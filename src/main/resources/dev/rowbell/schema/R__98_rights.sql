@@ -41,8 +41,6 @@ begin
     grant usage on schema rowbell to rowbell_consumer;
     grant select, insert, update, delete on rowbell.feedback, rowbell.delivery, rowbell.dead_letter, rowbell.cooldown,
       rowbell.sink to rowbell_consumer;
-    -- a queue that is empty gives its room back
-    grant truncate on rowbell.feedback, rowbell.delivery to rowbell_consumer;
     grant select, insert, update on rowbell.doorbell_lease to rowbell_consumer;
     grant select on rowbell.waiting to rowbell_consumer;
     grant select on rowbell.rule, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;

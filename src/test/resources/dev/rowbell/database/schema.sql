@@ -156,11 +156,11 @@ rowbell.apply_rules(text,json,text[]): execute to rowbell_admin
 rowbell.check_rule(json): execute to rowbell_admin
 rowbell.cooldown: delete, insert, select, update to rowbell_consumer
 rowbell.dead_letter: delete, insert, select, update to rowbell_consumer
-rowbell.delivery: delete, insert, select, truncate, update to rowbell_consumer
+rowbell.delivery: delete, insert, select, update to rowbell_consumer
 rowbell.doorbell_lease: insert, select, update to rowbell_consumer
 rowbell.feed: select to rowbell_admin
 rowbell.feed: select to rowbell_consumer
-rowbell.feedback: delete, insert, select, truncate, update to rowbell_consumer
+rowbell.feedback: delete, insert, select, update to rowbell_consumer
 rowbell.find_feed(text): execute to rowbell_admin
 rowbell.flyway_schema_history: select to rowbell_consumer
 rowbell.for_each(text,text): execute to rowbell_admin

@@ -1,0 +1,61 @@
+package dev.rowbell.health;
+
+import java.time.Duration;
+import java.util.List;
+import javax.sql.DataSource;
+import org.springframework.jdbc.core.JdbcTemplate;
+import org.springframework.jdbc.core.simple.JdbcClient;
+
+/** Counts the queues in the database, at a cost that does not grow with them. Safe for many threads. */
+final class QueueRepository {
+
+    /** Of each queue, so many rows are counted at most. */
+    static final int COUNTED = 100_000;
+
+    /** For a table so bloated that even this takes long. */
+    private static final Duration TIMEOUT = Duration.ofSeconds(5);
+
+    private final JdbcClient jdbc;
+    private final String feedback;
+
+    /** @param feedback the feedback table, as SQL names it */
+    QueueRepository(DataSource dataSource, String feedback) {
+        JdbcTemplate template = new JdbcTemplate(dataSource);
+        template.setQueryTimeout((int) TIMEOUT.toSeconds());
+        jdbc = JdbcClient.create(template);
+        this.feedback = feedback;
+    }
+
+    List<Queue> queues() {
+        return jdbc.sql("""
+                with recursive sink as (
+                  (select min(sink) as name from rowbell.delivery)
+                  union all
+                  select (select min(d.sink) from rowbell.delivery d where d.sink > sink.name) from sink where sink.name is not null),
+                queue as (
+                  select 'feedback' as name, count(*) as alerts, min(crt_time) as oldest
+                  from (select crt_time from %1$s order by crt_time limit %2$d) waiting
+                  union all
+                  select 'outbox:' || name, waiting.alerts, waiting.oldest
+                  from sink
+                  cross join lateral (
+                    select coalesce(sum(d.alerts), 0) as alerts, min(d.filed) as oldest
+                    from (select d.alerts, d.filed from rowbell.delivery d where d.sink = name order by d.due limit %2$d) d) waiting
+                  where name is not null
+                  union all
+                  select 'dead_letter', count(*), min(died)
+                  from (select died from rowbell.dead_letter order by died limit %2$d) waiting)
+                select name, alerts, greatest(0, extract(epoch from clock_timestamp() - oldest)) * 1000 as millis from queue
+                """.formatted(feedback, COUNTED))
+                .query((row, number) -> new Queue(
+                        row.getString("name"), row.getLong("alerts"), Duration.ofMillis(row.getLong("millis"))))
+                .list();
+    }
+
+    /** How full the server's queue of notifications is, from 0 to 1. */
+    double notificationQueue() {
+        return jdbc.sql("select pg_notification_queue_usage()")
+                .query(Double.class)
+                .single();
+    }
+}
