@@ -14,8 +14,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import org.apache.camel.CamelContext;
+import org.apache.camel.Exchange;
+import org.apache.camel.language.bean.BeanLanguage;
 import org.apache.camel.main.Main;
+import org.apache.camel.spi.Language;
 import org.apache.camel.spi.Resource;
+import org.apache.camel.support.DefaultExchange;
 import org.apache.camel.support.PluginHelper;
 import org.apache.camel.test.junit5.CamelTestSupport;
 import org.junit.jupiter.api.Test;
@@ -83,6 +87,19 @@ class EmbeddingTest extends CamelTestSupport {
         } finally {
             application.stop();
         }
+    }
+
+    @Test
+    void bodyExpressionsOfTheApplicationAreCamelsOwn() {
+        assertEquals(BeanLanguage.class, context.resolveLanguage("bean").getClass());
+        Exchange exchange = new DefaultExchange(context);
+        exchange.getIn().setBody(Map.of("order", Map.of("id", 7), "lines", List.of("a", "b")));
+        Language simple = context.resolveLanguage("simple");
+        assertEquals(
+                "7 b 2 true",
+                simple.createExpression(
+                                "${body[order][id]} ${body[lines][last]} ${body[lines].size} ${body.containsKey('order')}")
+                        .evaluate(exchange, String.class));
     }
 
     @Test

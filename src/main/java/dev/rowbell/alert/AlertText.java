@@ -7,7 +7,7 @@ import java.util.Objects;
 import java.util.StringJoiner;
 import org.apache.camel.Body;
 
-/** Says an alert in the words that people read: on the console, in the subject and the text part of a mail. Safe for many threads. */
+/** An alert as text for people: a line of the console, the subject and the parts of a mail. Safe for many threads. */
 public final class AlertText {
 
     private static final int COLUMNS_ON_A_LINE = 6;
@@ -29,29 +29,12 @@ public final class AlertText {
         return clean("[%s] %s: %s".formatted(mark(alert), title(alert), where), SUBJECT);
     }
 
-    /** One column as a mail shows it. */
-    public record Row(String name, String old, String now, boolean changed) {
-
-        public String getName() {
-            return name;
-        }
-
-        public String getOld() {
-            return old;
-        }
-
-        public String getNow() {
-            return now;
-        }
-
-        public boolean isChanged() {
-            return changed;
-        }
-    }
+    /** One column as a mail shows it. Public for the template. */
+    public record Row(String name, String old, String now, boolean changed) {}
 
     /**
-     * What a mail shows, all of it text to be escaped: {@code mark}, {@code title}, {@code where}, {@code rows} of {@link Row},
-     * {@code both} whether there are OLD and NEW, {@code payload} and {@code foot}.
+     * The content of a mail, as text that the template must escape: {@code mark}, {@code title}, {@code where}, {@code rows} of {@link Row},
+     * {@code both} (whether there are OLD and NEW), {@code payload} and {@code foot}.
      */
     public Map<String, Object> view(@Body Map<String, Object> alert) {
         StringJoiner where = new StringJoiner(" · ");
@@ -116,7 +99,7 @@ public final class AlertText {
                 : String.valueOf(row.keySet().iterator().next());
     }
 
-    /** The line without what a digest says of all alerts of a rule: {@code public.feed id=2: c2 8000 → 30001}. */
+    /** The line without severity and rule, which a digest shows once for all alerts of a rule: {@code public.feed id=2: c2 8000 → 30001}. */
     static String where(Map<String, Object> alert) {
         StringJoiner where = new StringJoiner(" ");
         add(where, orElse(alert.get("table"), alert.get("channel")));
@@ -135,7 +118,7 @@ public final class AlertText {
     }
 
     private static String what(Map<String, Object> alert) {
-        // an inserted row's key has been said, and is no news
+        // the key of an inserted row stands in the head of the line already
         String key = keyColumn(alert);
         List<?> changed = changed(alert).stream()
                 .filter(column -> hasOld(alert) || !column.equals(key))
@@ -172,7 +155,7 @@ public final class AlertText {
         return !row(alert, "old").isEmpty();
     }
 
-    /** Where the row is to be read: a deleted one has nothing but OLD. */
+    /** The side that has the row: a deleted row has only OLD. */
     private static String side(Map<String, Object> alert) {
         return row(alert, "new").isEmpty() ? "old" : "new";
     }
@@ -202,7 +185,7 @@ public final class AlertText {
         return value instanceof Map || value instanceof List ? AlertJson.write(value) : value.toString();
     }
 
-    /** As much of a value as a mail shows. */
+    /** A long value is cut for a mail. */
     private static String cut(Object value) {
         String text = show(value);
         return text.length() <= VALUE_IN_A_MAIL
@@ -218,7 +201,7 @@ public final class AlertText {
         return clean(show(value), VALUE_ON_A_LINE);
     }
 
-    /** On one line and no longer than said: a value can neither forge a log line nor a mail header. */
+    /** One line of at most {@code length} characters: a value can forge neither a log line nor a mail header. */
     static String clean(String text, int length) {
         String line = Objects.requireNonNull(text).replaceAll("[\\p{Cntrl}\\u2028\\u2029]+", " ");
         return line.codePointCount(0, line.length()) <= length

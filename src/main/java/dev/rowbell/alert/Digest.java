@@ -2,6 +2,7 @@ package dev.rowbell.alert;
 
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -9,11 +10,12 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.UUID;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.camel.Body;
 
 /**
- * Says many alerts in one mail: by rule, the gravest first, some of each shown and the rest counted. One alert alone is said as
- * {@link AlertText} says it. The body is a list of alerts, or one. Safe for many threads.
+ * Many alerts as one mail: grouped by rule, the gravest first, some of each shown and the rest counted. One alert alone looks as
+ * {@link AlertText} shows it. The body is a list of alerts, or one. Safe for many threads.
  */
 public final class Digest {
 
@@ -21,46 +23,20 @@ public final class Digest {
     private static final int SHOWN = 50;
 
     private static final int RULES_IN_SUBJECT = 3;
+    private static final int SOURCES = 3;
     private static final List<String> GRAVEST_FIRST = List.of("critical", "warning", "info", "resolved");
 
     private final AlertText text = new AlertText();
 
-    /** One alert as a digest shows it. */
-    public record Line(String time, String text) {
+    /** One alert as a digest shows it. Public for the template. */
+    public record Line(String time, String text) {}
 
-        public String getTime() {
-            return time;
-        }
-
-        public String getText() {
-            return text;
-        }
-    }
-
-    /** The alerts of one rule and severity. */
-    public record Group(String mark, String title, String count, List<Line> lines, String more) {
-
-        public String getMark() {
-            return mark;
-        }
-
-        public String getTitle() {
-            return title;
-        }
-
-        public String getCount() {
-            return count;
-        }
-
-        public List<Line> getLines() {
-            return lines;
-        }
-
-        /** Empty where all are shown. */
-        public String getMore() {
-            return more;
-        }
-    }
+    /**
+     * The alerts of one rule and severity. Public for the template.
+     *
+     * @param more how many alerts are not shown; empty where all are
+     */
+    public record Group(String mark, String title, String count, List<Line> lines, String more) {}
 
     private record Kind(String mark, String title) {}
 
@@ -83,8 +59,8 @@ public final class Digest {
     }
 
     /**
-     * What the mail shows, all of it text to be escaped: {@code template} that shows it; of one alert what {@link AlertText#view} has, of many
-     * {@code mark}, {@code title}, {@code where}, {@code groups} of {@link Group} and {@code foot}.
+     * The content of the mail, as text that the template must escape: {@code template}, the name of the template; for one alert the keys of
+     * {@link AlertText#view}, for many {@code mark}, {@code title}, {@code where}, {@code groups} of {@link Group} and {@code foot}.
      */
     public Map<String, Object> view(@Body Object body) {
         List<Map<String, Object>> alerts = alerts(body);
@@ -95,6 +71,7 @@ public final class Digest {
             return view;
         }
         Map<Kind, List<Map<String, Object>>> kinds = kinds(alerts);
+        List<String> times = values(alerts, "time").toList();
         view.put("template", "digest");
         view.put("mark", mark(kinds));
         view.put("title", title(alerts));
@@ -102,7 +79,12 @@ public final class Digest {
                 "where",
                 "from %s, %s to %s UTC"
                         .formatted(
-                                each(alerts, "source"), second(first(alerts, "time")), second(last(alerts, "time"))));
+                                values(alerts, "source")
+                                        .distinct()
+                                        .limit(SOURCES)
+                                        .collect(Collectors.joining(", ")),
+                                second(Collections.min(times)),
+                                second(Collections.max(times))));
         view.put("groups", groups(kinds));
         view.put(
                 "foot",
@@ -140,19 +122,16 @@ public final class Digest {
         return body instanceof List<?> list ? (List<Map<String, Object>>) list : List.of((Map<String, Object>) body);
     }
 
-    /** Stands for all of them: the alert's own id where it is one, else a UUID made of theirs. */
-    public static String id(List<? extends Map<String, Object>> alerts) {
+    /** The id of the alert where there is one, else a UUID made of the ids of all. */
+    public static String id(List<Map<String, Object>> alerts) {
         if (alerts.size() == 1) {
             return String.valueOf(alerts.get(0).get("id"));
         }
-        String ids = alerts.stream()
-                .map(alert -> String.valueOf(alert.get("id")))
-                .sorted()
-                .collect(Collectors.joining("\n"));
+        String ids = values(alerts, "id").sorted().collect(Collectors.joining("\n"));
         return UUID.nameUUIDFromBytes(ids.getBytes(StandardCharsets.UTF_8)).toString();
     }
 
-    /** The gravest first, and of those the most. */
+    /** The gravest first; of the same severity the largest group first. */
     private static Map<Kind, List<Map<String, Object>>> kinds(List<Map<String, Object>> alerts) {
         Map<Kind, List<Map<String, Object>>> kinds = alerts.stream()
                 .collect(Collectors.groupingBy(alert -> new Kind(AlertText.mark(alert), AlertText.title(alert))));
@@ -173,7 +152,7 @@ public final class Digest {
 
     private List<Group> groups(Map<Kind, List<Map<String, Object>>> kinds) {
         List<Group> groups = new ArrayList<>();
-        // each gets its share, and what one does not need the next has
+        // each group gets its share; lines that it does not need go to the next
         int left = SHOWN;
         int groupsLeft = kinds.size();
         for (Map.Entry<Kind, List<Map<String, Object>>> kind : kinds.entrySet()) {
@@ -201,7 +180,7 @@ public final class Digest {
         return time.length() >= 19 && time.charAt(10) == 'T' ? time.substring(11, 19) : "";
     }
 
-    /** {@code 2026-11-23T08:00:00.123456Z} without what nobody reads. */
+    /** {@code 2026-11-23 08:00:00} of {@code 2026-11-23T08:00:00.123456Z}. */
     private static String second(String time) {
         return time.length() >= 19 ? time.substring(0, 19).replace('T', ' ') : time;
     }
@@ -214,26 +193,8 @@ public final class Digest {
         return number(alerts.size()) + " alerts";
     }
 
-    private static String each(List<Map<String, Object>> alerts, String key) {
-        return alerts.stream()
-                .map(alert -> String.valueOf(alert.get(key)))
-                .distinct()
-                .limit(RULES_IN_SUBJECT)
-                .collect(Collectors.joining(", "));
-    }
-
-    private static String first(List<Map<String, Object>> alerts, String key) {
-        return alerts.stream()
-                .map(alert -> String.valueOf(alert.get(key)))
-                .min(Comparator.naturalOrder())
-                .orElse("");
-    }
-
-    private static String last(List<Map<String, Object>> alerts, String key) {
-        return alerts.stream()
-                .map(alert -> String.valueOf(alert.get(key)))
-                .max(Comparator.naturalOrder())
-                .orElse("");
+    private static Stream<String> values(List<Map<String, Object>> alerts, String key) {
+        return alerts.stream().map(alert -> String.valueOf(alert.get(key)));
     }
 
     private static String number(int count) {

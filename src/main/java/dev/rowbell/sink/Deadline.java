@@ -16,15 +16,15 @@ import org.apache.hc.core5.http.ClassicHttpResponse;
 import org.apache.hc.core5.http.HttpException;
 
 /**
- * Ends a request whose answer is not whole in time, however many bytes come meanwhile: the timeout of the HTTP client begins anew with each of
- * them. Nor does it keep cookies or unpack what nobody reads. Safe for many threads.
+ * Ends a request whose response is not complete in time. The timeout of the HTTP client is no such limit: it begins anew with each byte that
+ * arrives. Also turns off cookies and decompression, since the response is not read. Safe for many threads.
  */
 public final class Deadline implements HttpClientConfigurer {
 
     private final Supplier<Duration> time;
     private final ScheduledThreadPoolExecutor timer;
 
-    /** @param time from the request to the end of the answer; asked for each request */
+    /** @param time from the request to the end of the response; asked for each request */
     public Deadline(Supplier<Duration> time) {
         this.time = time;
         timer = new ScheduledThreadPoolExecutor(1, task -> {
@@ -33,23 +33,23 @@ public final class Deadline implements HttpClientConfigurer {
             return thread;
         });
         timer.setRemoveOnCancelPolicy(true);
-        // none while nobody asks by HTTP
+        // no thread while no request runs
         timer.setKeepAliveTime(10, TimeUnit.SECONDS);
         timer.allowCoreThreadTimeOut(true);
     }
 
     @Override
     public void configureHttpClient(HttpClientBuilder builder) {
-        // nothing of an answer is heeded but its status and when to come again
+        // of a response only the status and Retry-After are used
         builder.disableCookieManagement().disableContentCompression();
-        // after the connect, which has a timeout of its own: there is a connection to close then
+        // after the connect, which has its own timeout: from then on there is a connection to close
         builder.addExecInterceptorAfter(ChainElement.CONNECT.name(), "rowbell deadline", this::proceed);
     }
 
     private ClassicHttpResponse proceed(ClassicHttpRequest request, ExecChain.Scope scope, ExecChain chain)
             throws IOException, HttpException {
         Duration most = time.get();
-        // of an answer that has been read it closes nothing
+        // has no effect once the response has been read
         Future<?> end = timer.schedule(scope.execRuntime::discardEndpoint, most.toMillis(), TimeUnit.MILLISECONDS);
         try {
             ClassicHttpResponse response = chain.proceed(request, scope);

@@ -20,29 +20,30 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Appends alerts to {@code alerts-YYYY-MM-DD.jsonl}, the day being the clock's: JSON Lines (jsonlines.org), UTF-8. The lines of one call
- * are written and synced to disk as one: all of them or none, also for a second process that appends to the same file. A line that a crash
- * of the machine left torn is cut off by the next call; it was never acknowledged and comes again. Safe for many threads.
+ * Appends alerts to {@code alerts-YYYY-MM-DD.jsonl} of the clock's day: JSON Lines (jsonlines.org) in UTF-8. The lines of one call are
+ * written and synced to disk together: all of them or none, even if a second process appends to the same file. The next call cuts off a line
+ * that a crash of the machine left torn: its alert was never acknowledged and comes again. Safe for many threads.
  */
 public final class JsonLines {
 
     private static final Logger LOG = LoggerFactory.getLogger(JsonLines.class);
 
-    /** A file lock is the process's and no help between its threads. */
+    /** A file lock belongs to the process and does not separate its threads. */
     private static final Object IN_THIS_PROCESS = new Object();
 
     private final Supplier<String> dir;
     private final Clock clock;
 
+    /** @param dir the directory, asked for each call */
     public JsonLines(Supplier<String> dir, Clock clock) {
         this.dir = dir;
         this.clock = clock;
     }
 
     /**
-     * Makes the directory where there is none.
+     * Creates the directory if it does not exist.
      *
-     * @throws SettingsException where it cannot be written
+     * @throws SettingsException if the directory cannot be created or written
      */
     public void check() {
         Path path = Path.of(dir.get());
@@ -58,7 +59,7 @@ public final class JsonLines {
 
     /**
      * @param alerts one alert or a list of them
-     * @throws UncheckedIOException where the file cannot be written; nothing has been
+     * @throws UncheckedIOException if the file cannot be written; it is then as it was before
      */
     public void append(@Body Object alerts) {
         StringBuilder lines = new StringBuilder();
@@ -71,7 +72,7 @@ public final class JsonLines {
                 append(file, lines.toString().getBytes(StandardCharsets.UTF_8));
             }
         } catch (IOException e) {
-            // the words that people get are those of the innermost
+            // logs and dead letters show the message of the innermost exception
             throw new UncheckedIOException(new IOException("rowbell.file.dir: " + e));
         }
     }

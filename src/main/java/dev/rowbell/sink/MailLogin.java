@@ -4,7 +4,7 @@ import dev.rowbell.settings.Settings;
 import jakarta.mail.PasswordAuthentication;
 import org.apache.camel.component.mail.MailAuthenticator;
 
-/** Logs in to the mail server where a user is set. Kept out of the endpoint's URI, which Camel shows in many places. */
+/** Logs in to the mail server if a user is set. Camel shows an endpoint's URI in many places, so the password is not in it. */
 public final class MailLogin extends MailAuthenticator {
 
     private final Settings settings;

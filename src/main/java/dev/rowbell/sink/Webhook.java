@@ -12,22 +12,21 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
-import java.util.stream.Collectors;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 import org.apache.camel.Exchange;
 import org.apache.camel.Message;
 
 /**
- * The headers by which a receiver knows an alert and can trust it: those of CloudEvents 1.0 in binary mode, and of Standard Webhooks 1.0.
- * Safe for many threads.
+ * The headers by which a receiver identifies and verifies an alert: those of CloudEvents 1.0 in binary mode, and those of Standard
+ * Webhooks 1.0. Safe for many threads.
  */
 public final class Webhook {
 
     private static final String PREFIX = "whsec_";
     private static final String TYPE = "dev.rowbell.alert.";
     private static final String ALGORITHM = "HmacSHA256";
-    /** Of a key, by Standard Webhooks. */
+    /** Bytes of a key, by Standard Webhooks. */
     private static final int LEAST = 24;
 
     private static final int MOST = 64;
@@ -35,7 +34,7 @@ public final class Webhook {
     private final Supplier<String> secrets;
     private final Clock clock;
 
-    /** @param secrets rowbell.http.secret, asked for each request; empty where nothing is signed */
+    /** @param secrets rowbell.http.secret, asked for each request; empty to sign nothing */
     public Webhook(Supplier<String> secrets, Clock clock) {
         this.secrets = secrets;
         this.clock = clock;
@@ -44,7 +43,7 @@ public final class Webhook {
     /**
      * The keys of rowbell.http.secret.
      *
-     * @throws SettingsException where one is not written as {@code whsec_} and base64 of 24 to 64 bytes; it does not show it
+     * @throws SettingsException if a key is not {@code whsec_} and base64 of 24 to 64 bytes; the message does not contain the key
      */
     public static List<byte[]> keys(String secrets) {
         List<byte[]> keys = new ArrayList<>();
@@ -70,49 +69,49 @@ public final class Webhook {
         }
     }
 
-    /** The body is the alert: its ce- headers. Or a list of alerts, which becomes a batch of events in the JSON format of CloudEvents. */
+    /** Of an alert in the body: its headers. Of a list of alerts: a batch of events in the JSON format of CloudEvents. */
     @SuppressWarnings("unchecked")
     public void describe(Exchange exchange) {
         Message message = exchange.getMessage();
+        Object id;
         if (message.getBody() instanceof List<?> alerts) {
+            id = Digest.id((List<Map<String, Object>>) alerts);
             message.setBody(
                     alerts.stream().map(alert -> event((Map<?, ?>) alert)).toList());
-            String id = Digest.id((List<Map<String, Object>>) alerts);
-            header(message, "Idempotency-Key", id);
-            header(message, "webhook-id", id);
             message.setHeader(Exchange.CONTENT_TYPE, "application/cloudevents-batch+json");
-            return;
+        } else {
+            Map<?, ?> alert = message.getBody(Map.class);
+            id = alert.get("id");
+            attributes(alert).forEach((name, value) -> header(message, "ce-" + name, value));
+            message.setHeader(Exchange.CONTENT_TYPE, "application/json");
         }
-        message.setHeader(Exchange.CONTENT_TYPE, "application/json");
-        Map<?, ?> alert = message.getBody(Map.class);
-        header(message, "ce-specversion", "1.0");
-        header(message, "ce-id", alert.get("id"));
-        header(message, "ce-source", alert.get("source"));
-        header(message, "ce-type", TYPE + alert.get("status"));
-        header(message, "ce-subject", alert.get("rule"));
-        header(message, "ce-time", alert.get("time"));
-        header(message, "Idempotency-Key", alert.get("id"));
-        header(message, "webhook-id", alert.get("id"));
+        header(message, "Idempotency-Key", id);
+        header(message, "webhook-id", id);
+    }
+
+    /** The context attributes of CloudEvents 1.0, without those that the alert has no value for. */
+    private static Map<String, Object> attributes(Map<?, ?> alert) {
+        Map<String, Object> attributes = new LinkedHashMap<>();
+        attributes.put("specversion", "1.0");
+        attributes.put("id", alert.get("id"));
+        attributes.put("source", alert.get("source"));
+        attributes.put("type", TYPE + alert.get("status"));
+        attributes.put("subject", alert.get("rule"));
+        attributes.put("time", alert.get("time"));
+        attributes.values().removeIf(value -> value == null || value.equals(""));
+        return attributes;
     }
 
     /** Sections 2 and 4.3 of the JSON format of CloudEvents 1.0. */
     private static Map<String, Object> event(Map<?, ?> alert) {
-        Map<String, Object> event = new LinkedHashMap<>();
-        event.put("specversion", "1.0");
-        event.put("id", alert.get("id"));
-        event.put("source", alert.get("source"));
-        event.put("type", TYPE + alert.get("status"));
-        event.put("subject", alert.get("rule"));
-        event.put("time", alert.get("time"));
+        Map<String, Object> event = attributes(alert);
         event.put("datacontenttype", "application/json");
         event.put("data", alert);
-        event.values().removeIf(value -> value == null || value.equals(""));
         return event;
     }
 
     /**
-     * What {@link #describe} left becomes JSON, as the bytes that will be sent; what a route has made text of already stays as it is. Then the signature
-     * over it, where there is a secret.
+     * Turns the body into the bytes that will be sent, as JSON unless a route has made text of it, and signs them if there is a secret.
      */
     public void sign(Exchange exchange) throws GeneralSecurityException {
         Message message = exchange.getMessage();
@@ -144,37 +143,17 @@ public final class Webhook {
     }
 
     /**
-     * As the HTTP binding of CloudEvents 1.0 has it (section 3.1.3.2): what is not printable ASCII, the blank, the quote and the percent sign
-     * become percent and the hexadecimal of their UTF-8. So nothing that a row holds can end a header.
+     * Percent-encodes all but printable ASCII, and the blank, the quote and the percent sign, as section 3.1.3.2 of the HTTP binding of
+     * CloudEvents 1.0 wants it. So no value of a row can end a header.
      */
     private static String encoded(String value) {
-        return isPlain(value)
-                ? value
-                : value.codePoints()
-                        .mapToObj(c -> isPlain(c)
-                                ? Character.toString(c)
-                                : percent(Character.toString(c).getBytes(StandardCharsets.UTF_8)))
-                        .collect(Collectors.joining());
-    }
-
-    /** As nearly every value is. */
-    private static boolean isPlain(String value) {
-        for (int i = 0; i < value.length(); i++) {
-            if (!isPlain(value.charAt(i))) {
-                return false;
-            }
-        }
-        return true;
-    }
-
-    private static boolean isPlain(int c) {
-        return c > ' ' && c < 0x7f && c != '"' && c != '%';
-    }
-
-    private static String percent(byte[] bytes) {
         StringBuilder text = new StringBuilder();
-        for (byte b : bytes) {
-            text.append("%%%02X".formatted(b));
+        for (byte b : value.getBytes(StandardCharsets.UTF_8)) {
+            if (b > ' ' && b < 0x7f && b != '"' && b != '%') {
+                text.append((char) b);
+            } else {
+                text.append("%%%02X".formatted(b));
+            }
         }
         return text.toString();
     }
