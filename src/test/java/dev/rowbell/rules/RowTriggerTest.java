@@ -206,7 +206,7 @@ class RowTriggerTest {
                             == 1);
             change.execute("update rowbell.rule set condition = 'abs(NEW.c2) > 9'");
             change.execute("select pg_advisory_unlock(1)");
-            written.get(20, TimeUnit.SECONDS);
+            written.get(1, TimeUnit.MINUTES);
             assertEquals(List.of(), database.query("select id from evil.calls"));
             try (ResultSet path = write.executeQuery("show search_path")) {
                 path.next();

