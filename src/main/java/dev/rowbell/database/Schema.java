@@ -37,6 +37,7 @@ final class Schema {
             if (settings.flag("rowbell.migrate")) {
                 flyway.migrate();
                 compileFeeds(dataSource);
+                warnOfMissingRoles(dataSource);
             } else {
                 refuseIncomplete(
                         flyway.info(),
@@ -114,6 +115,22 @@ final class Schema {
                 ResultSet events = statement.executeQuery()) {
             while (events.next()) {
                 LOG.warn("feed {} {}", events.getString(1), events.getString(2));
+            }
+        }
+    }
+
+    private static void warnOfMissingRoles(DataSource dataSource) throws SQLException {
+        try (Connection connection = dataSource.getConnection();
+                PreparedStatement statement =
+                        connection.prepareStatement("select current_user, rowbell.role_of(0), rowbell.has_role(0)");
+                ResultSet row = statement.executeQuery()) {
+            row.next();
+            if (!row.getBoolean(3)) {
+                LOG.warn(
+                        "conditions run with the rights of {}, who may make no roles:"
+                                + " grant createrole, or make {} as docs/security.md says",
+                        row.getString(1),
+                        row.getString(2));
             }
         }
     }

@@ -135,8 +135,8 @@ begin
   if not found or rowbell.sql_name(feed.relation) is null then
     return;
   end if;
-  if not rowbell.has_role(feed.id) then
-    -- a database that was restored has none of its roles
+  if (case when rowbell.has_role(feed.id) then has_schema_privilege(rowbell.role_of(feed.id), 'rowbell_alert', 'usage') end) is not true then
+    -- a database that was restored has none of its roles; or a DBA has just made this one
     perform rowbell.make_role(feed.id);
     perform rowbell.grant_reads(compile.feed, r.condition) from rowbell.rule r where r.feed = feed_name and r.enabled;
   end if;

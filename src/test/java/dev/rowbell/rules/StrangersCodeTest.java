@@ -1,0 +1,258 @@
+package dev.rowbell.rules;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.rowbell.testing.LogLines;
+import dev.rowbell.testing.RunningRowbell;
+import dev.rowbell.testing.TestDatabase;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Code of a role that only owns a type, a function or a cast runs while a rule is judged. It can do no more than that role could do anyway, but for
+ * false alerts of this feed and for reading what the conditions of this feed may read.
+ */
+class StrangersCodeTest {
+
+    private TestDatabase database = TestDatabase.createWithSchema();
+    private String stranger;
+    private String ownRole;
+
+    @BeforeEach
+    void aStranger() {
+        stranger = database.name() + "_stranger";
+        ownRole = "rowbell_" + database.name() + "_1";
+        database.execute(
+                "create role " + stranger + " login password 'secret'",
+                "grant create on schema public to " + stranger,
+                "create table tried (who text, tries text, done text)",
+                "grant all on tried to public",
+                "create table secret (word text)",
+                "create table other (id int, c int)");
+        // each of them as the code that the stranger gets to run
+        asStranger("""
+                create function public.try_all() returns int language plpgsql as $f$
+                declare
+                  try text;
+                begin
+                  insert into public.tried values (current_user, 'is a member of the owner', pg_has_role('postgres', 'member'));
+                  foreach try in array array[
+                    'alter function rowbell.on_statement_1() security invoker',
+                    'alter function rowbell.run_1(text) security invoker',
+                    'create or replace function rowbell.on_statement_1() returns trigger language plpgsql as ''begin return null; end''',
+                    'set role postgres', 'set session authorization postgres', 'reset role', 'select set_config(''role'', ''none'', false)',
+                    'select rowbell.run_1(''select 1'')', 'select rowbell.run_0(''select 1'')',
+                    'select * from rowbell.feedback', 'insert into rowbell.feedback (alert) values (''{}'')',
+                    'insert into rowbell.rule (name, feed, condition) values (''x'', ''public.other'', ''true'')',
+                    'select rowbell.refresh()', 'select word from public.secret', 'create table public.mine (a int)',
+                    'select rowbell_alert.raise_2(''INSERT'', 1, array[1], null, array[''{}''::json], null, null)',
+                    'select rowbell_alert.again_2(''INSERT'', 1)', 'create schema mine', 'select pg_read_file(''postgresql.conf'')']
+                  loop
+                    begin
+                      execute try;
+                      insert into public.tried values (current_user, try, 'true');
+                    exception when others then
+                      insert into public.tried values (current_user, try, 'false');
+                    end;
+                  end loop;
+                  return 1;
+                end $f$
+                """);
+    }
+
+    @Test
+    void aCastOfAColumnsTypeToJsonDoesNoHarm() throws SQLException {
+        asStranger(
+                "create type public.kind as enum ('a', 'b')",
+                "create function public.kind_json(public.kind) returns json language sql as 'select to_json(public.try_all())'",
+                "create cast (public.kind as json) with function public.kind_json(public.kind)");
+        database.execute(
+                "create table feed (id int primary key, k public.kind)",
+                "grant insert on feed to " + stranger,
+                rule("feed", "NEW.id > 0"),
+                rule("other", "NEW.c > 0"),
+                "insert into feed values (1, 'a')");
+        nothingWasDone();
+        assertEquals(List.of("feed 1"), alerts());
+    }
+
+    @Test
+    void aCastThatAConditionComesByLaterDoesNoHarm() {
+        database.execute(
+                "create table feed (id int primary key, c int)", rule("feed", "NEW.c > 5"), rule("other", "NEW.c > 0"));
+        asStranger(
+                "create type public.number as (n int)",
+                "create function public.number_int(public.number) returns int language sql as 'select public.try_all() + $1.n'",
+                "create cast (public.number as int) with function public.number_int(public.number) as implicit");
+        database.execute(
+                "alter table feed alter c type public.number using row(c)::public.number",
+                "insert into feed values (1, row(10))",
+                "select * from rowbell.refresh()",
+                "truncate tried",
+                "insert into feed values (2, row(10))");
+        nothingWasDone();
+        assertTrue(alerts().contains("feed 2"), () -> alerts().toString());
+    }
+
+    @Test
+    void aDomainThatIsCheckedWhereAnotherRowFailsDoesNoHarm() {
+        asStranger(
+                "create function public.checks(int) returns boolean language sql as 'select public.try_all() > 0'",
+                "create domain public.checked as int check (public.checks(value))");
+        database.execute(
+                "create table feed (id int primary key, d public.checked, c int)",
+                rule("feed", "10 / NEW.c > 0"),
+                rule("other", "NEW.c > 0"),
+                "insert into feed values (1, null, 1)",
+                "alter table feed add e public.checked",
+                "truncate tried",
+                // the writer itself has the domain checked
+                "set session_replication_role = replica; insert into feed (id, c) values (3, 5); reset session_replication_role",
+                "insert into feed (id, c) values (4, 0), (5, 2)");
+        assertEquals(List.of(), database.query("select tries from tried where done = 'true' and who <> 'postgres'"));
+        assertEquals(List.of("feed 1", "feed 5"), alerts());
+    }
+
+    @Test
+    void aFunctionThatPostgresRunsWhileItPlansAConditionDoesNoHarm() {
+        asStranger(
+                "create function public.constant(int) returns int immutable language plpgsql as 'begin return public.try_all(); end'");
+        database.execute(
+                "create table feed (id int primary key, c int)",
+                "select * from rowbell.check_rule('{\"name\": \"a\", \"feed\": \"public.feed\", \"condition\": \"public.constant(1) > NEW.c\"}')",
+                rule("feed", "public.constant(1) > NEW.c"),
+                rule("other", "NEW.c > 0"),
+                "select * from rowbell.refresh()",
+                "insert into feed values (1, 0)");
+        assertEquals(List.of(), database.query("select tries from tried where done = 'true'"));
+        assertEquals(List.of(), database.query("select who from tried where who = 'postgres'"));
+        assertEquals(List.of("feed 1"), alerts());
+    }
+
+    @Test
+    void aConditionReadsWhatItNamesAndNothingElse() {
+        database.execute(
+                "create schema limits",
+                "create table limits.most (n int)",
+                "insert into limits.most values (5)",
+                "create table feed (id int primary key, c int)",
+                rule("feed", "NEW.c > (select max(n) from limits.most)"),
+                "insert into feed values (1, 10), (2, 1)");
+        assertEquals(List.of("feed 1"), alerts());
+        assertEquals(
+                List.of("t f"),
+                database.query("select concat(has_table_privilege('" + ownRole + "', 'limits.most', 'select'), ' ',"
+                        + " has_table_privilege('" + ownRole + "', 'secret', 'select'))"));
+    }
+
+    @Test
+    void aRightThatIsMissingIsSaidWithTheGrantThatHelps() {
+        database.execute(
+                "create function public.word() returns text language sql as 'select word from public.secret'",
+                "create table feed (id int primary key, c text)",
+                rule("feed", "NEW.c = public.word()"),
+                "insert into secret values ('x')",
+                "insert into feed values (1, 'x')");
+        assertEquals(
+                List.of("rule feed failed: permission denied for table secret"),
+                database.query("select alert->>'reason' from rowbell.feedback"));
+        database.execute("grant select on secret to " + ownRole, "insert into feed values (2, 'x')");
+        assertTrue(alerts().contains("feed 2"), () -> alerts().toString());
+    }
+
+    /** The rights of docs/schema.md and the right to make roles, which is what a managed PostgreSQL gives. */
+    @Test
+    void anOwnerWhoIsNoSuperuserGivesEachFeedItsRole() throws SQLException {
+        String owner = installedBy("createrole");
+        assertEquals(
+                List.of(ownRole),
+                database.query(
+                        "select distinct proowner::regrole::text from pg_proc where proname in ('on_statement_1', 'run_1')"));
+        assertEquals(
+                List.of(owner),
+                database.query("select proowner::regrole::text from pg_proc where proname = 'raise_1'"));
+        database.execute("drop table feed");
+        database.query("select event from rowbell.refresh()");
+        assertEquals(0, database.count("pg_roles where rolname = '" + ownRole + "'"));
+    }
+
+    @Test
+    void anOwnerWhoMayMakeNoRolesIsToldAndRulesWork() throws SQLException {
+        try (LogLines log = new LogLines("dev.rowbell.database.Schema")) {
+            String owner = installedBy("nocreaterole");
+            assertEquals(
+                    List.of(owner),
+                    database.query(
+                            "select distinct proowner::regrole::text from pg_proc where proname in ('on_statement_1', 'run_1')"));
+            String told = log.lines().get(0);
+            assertTrue(told.startsWith("WARN conditions run with the rights of " + owner), told);
+            // what a DBA does about it
+            database.execute("create role " + ownRole + " nologin", "grant " + ownRole + " to " + owner);
+            database.query("select event from rowbell.refresh()");
+            assertEquals(
+                    List.of(ownRole),
+                    database.query(
+                            "select distinct proowner::regrole::text from pg_proc where proname = 'on_statement_1'"));
+            database.execute("insert into feed values (2, 10)");
+            assertTrue(alerts().contains("feed 2"), () -> alerts().toString());
+        }
+    }
+
+    /** Starts Rowbell as a role with this right, and has a rule fire. */
+    private String installedBy(String right) throws SQLException {
+        database = TestDatabase.create();
+        ownRole = "rowbell_" + database.name() + "_1";
+        String owner = database.name() + "_owner";
+        database.execute(
+                "create role " + owner + " login password 'secret' " + right,
+                "grant create on database " + database.name() + " to " + owner,
+                "create table feed (id int, c int)",
+                "grant trigger on feed to " + owner);
+        Map<String, String> settings = database.settings();
+        settings.put("rowbell.jdbc.user", owner);
+        settings.put("rowbell.jdbc.password", "secret");
+        settings.put("rowbell.file.dir", "");
+        RunningRowbell.start(settings).close();
+        try (Connection connection = database.connectAs(owner, "secret");
+                Statement statement = connection.createStatement()) {
+            statement.execute(rule("feed", "NEW.c > 5"));
+        }
+        database.execute("insert into feed values (1, 10)");
+        assertEquals(List.of("feed 1"), alerts());
+        return owner;
+    }
+
+    private void nothingWasDone() {
+        assertFalse(database.query("select tries from tried").isEmpty());
+        assertEquals(List.of(), database.query("select concat(who, ': ', tries) from tried where done = 'true'"));
+        assertEquals(List.of(ownRole), database.query("select distinct who from tried"));
+    }
+
+    private List<String> alerts() {
+        return database.query("select concat(alert->>'rule', ' ', alert->'new'->>'id') from rowbell.feedback"
+                + " where alert->>'rule' = 'feed' order by crt_time, 1");
+    }
+
+    private static String rule(String feed, String condition) {
+        return "insert into rowbell.rule (name, feed, condition, fires) values ('%s', 'public.%1$s', '%s', 'every')"
+                .formatted(feed, condition);
+    }
+
+    private void asStranger(String... statements) {
+        try (Connection connection = database.connectAs(stranger, "secret");
+                Statement statement = connection.createStatement()) {
+            for (String sql : statements) {
+                statement.execute(sql);
+            }
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+}
