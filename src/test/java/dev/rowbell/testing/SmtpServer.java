@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** A real SMTP server on loopback that answers a recipient as it is told: GreenMail takes everybody. */
+/** A real SMTP server on loopback that answers a recipient as it is told: GreenMail accepts every recipient. */
 public final class SmtpServer implements AutoCloseable {
 
     private final ServerSocket server;

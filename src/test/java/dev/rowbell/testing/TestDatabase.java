@@ -24,7 +24,8 @@ import org.testcontainers.postgresql.PostgreSQLContainer;
 import org.testcontainers.utility.DockerImageName;
 
 /**
- * A fresh database on a real PostgreSQL: an embedded one, or the container that {@code -Drowbell.test.image} or ROWBELL_TEST_IMAGE names.
+ * A fresh database on a real PostgreSQL: an embedded one, or a container of the image that {@code -Drowbell.test.image} or
+ * ROWBELL_TEST_IMAGE names.
  * One server serves a whole test run and ends with it.
  */
 public final class TestDatabase {
@@ -95,7 +96,7 @@ public final class TestDatabase {
         }
     }
 
-    /** The template, which lets nobody connect: PostgreSQL copies no database that is in use. */
+    /** The template. It refuses connections, since PostgreSQL copies no database that is in use. */
     private static final class Migrated {
 
         static final TestDatabase INSTANCE = migrate();
@@ -140,7 +141,7 @@ public final class TestDatabase {
         return Server.INSTANCE.port;
     }
 
-    /** The settings with which Rowbell works on this database, without the rules of the demo, whose feed is not there. */
+    /** The settings with which Rowbell works on this database, without the rules of the demo, whose feed is missing here. */
     public Map<String, String> settings() {
         return new HashMap<>(Map.of(
                 "rowbell.jdbc.url",
@@ -191,7 +192,7 @@ public final class TestDatabase {
         return Long.parseLong(query("select count(*) from " + sql).get(0));
     }
 
-    /** Whether no alert waits to be routed or delivered. One statement, since a commit moves alerts from table to table. */
+    /** Whether no alert waits to be routed or delivered. One statement: a commit moves alerts between the tables. */
     public boolean isDelivered() {
         return query("select (select count(*) from rowbell.feedback) + (select count(*) from rowbell.delivery)")
                 .equals(List.of("0"));
@@ -208,7 +209,7 @@ public final class TestDatabase {
         return query("select document::json ->> 'id' from rowbell.delivery, unnest(documents) as document");
     }
 
-    /** Somebody who starts listens a moment later; a notification sent before that is nobody's. */
+    /** Returns once a connection listens: a notification that is sent before that is lost. */
     public void awaitListener(String channel) {
         Awaitility.await()
                 .until(() -> count("pg_stat_activity where datname = current_database() and query ilike 'listen%"
