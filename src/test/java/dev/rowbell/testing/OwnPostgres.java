@@ -16,8 +16,8 @@ import java.util.concurrent.TimeUnit;
 import org.awaitility.Awaitility;
 
 /**
- * A PostgreSQL of one test's own, for faults that must not reach other tests. It keeps its data and its port from one start to
- * the next.
+ * A PostgreSQL of one test's own, for faults that must not reach other tests. It keeps its data and its port
+ * from one start to the next.
  */
 public final class OwnPostgres implements AutoCloseable {
 

@@ -8,7 +8,10 @@ import java.util.Properties;
 import org.apache.camel.CamelContext;
 import org.apache.camel.main.Main;
 
-/** Rowbell in this JVM with the shipped routes, as it runs in a Camel application that has the jar on its class path. */
+/**
+ * Rowbell in this JVM with the shipped routes, as it runs in a Camel application that has the jar on its class
+ * path.
+ */
 public final class RunningRowbell implements AutoCloseable {
 
     private final Main camel = new Main();

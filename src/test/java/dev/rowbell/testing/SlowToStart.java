@@ -10,7 +10,10 @@ import org.apache.camel.support.DefaultComponent;
 import org.apache.camel.support.DefaultConsumer;
 import org.apache.camel.support.DefaultEndpoint;
 
-/** A component whose route starts slowly, as one that connects to a server: it takes as long as {@link #ON_START} runs. */
+/**
+ * A component whose route starts slowly, as one that connects to a server: it takes as long as {@link
+ * #ON_START} runs.
+ */
 public final class SlowToStart extends DefaultComponent {
 
     public static final AtomicReference<Runnable> ON_START = new AtomicReference<>();

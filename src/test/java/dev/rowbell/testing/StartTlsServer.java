@@ -23,8 +23,8 @@ import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLSocket;
 
 /**
- * An SMTP server on loopback that takes mail only after STARTTLS (RFC 3207) and AUTH PLAIN or LOGIN (RFC 4954); GreenMail has no
- * STARTTLS.
+ * An SMTP server on loopback that takes mail only after STARTTLS (RFC 3207) and AUTH PLAIN or LOGIN (RFC
+ * 4954); GreenMail has no STARTTLS.
  */
 public final class StartTlsServer implements AutoCloseable {
 

@@ -24,9 +24,8 @@ import org.testcontainers.postgresql.PostgreSQLContainer;
 import org.testcontainers.utility.DockerImageName;
 
 /**
- * A fresh database on a real PostgreSQL: an embedded one, or a container of the image that {@code -Drowbell.test.image} or
- * ROWBELL_TEST_IMAGE names.
- * One server serves a whole test run and ends with it.
+ * A fresh database on a real PostgreSQL: an embedded one, or a container of the image that {@code
+ * -Drowbell.test.image} or ROWBELL_TEST_IMAGE names. One server serves a whole test run and ends with it.
  */
 public final class TestDatabase {
 
@@ -141,7 +140,10 @@ public final class TestDatabase {
         return Server.INSTANCE.port;
     }
 
-    /** The settings with which Rowbell works on this database, without the rules of the demo, whose feed is missing here. */
+    /**
+     * The settings with which Rowbell works on this database, without the rules of the demo, whose feed is missing
+     * here.
+     */
     public Map<String, String> settings() {
         return new HashMap<>(Map.of(
                 "rowbell.jdbc.url",
