@@ -20,7 +20,7 @@ as $fn$
 $fn$;
 
 -- A condition that no setting and no search_path can change, with its operators written with their schema; null for any other. It consists of comparisons
--- of columns with numbers, plain text, true and false, or columns of the same kind, joined by and, or, not, is null. The list is short on purpose: ADR 0007.
+-- of columns with numbers, plain text, true and false, or columns of the same kind, joined by and, or, not, is null. The list is short on purpose: ADR 0004.
 -- PostgreSQL has accepted the condition before, so that its syntax need not be checked here. as_old: the same condition about the row as it was.
 create or replace function rowbell.plain_condition(condition text, relation oid, as_old boolean default false) returns text
 language plpgsql stable
