@@ -96,6 +96,7 @@ class AlertInSimpleTest {
                 "${body[missing]} != null",
                 "${body[changed]} != ${empty(list)}",
                 "${body[changed]} == ${empty(list)}",
+                "${body[changed].size} > 0",
                 "${body[changed]} contains 'c2'",
                 "${body[rule]} in 'q,r'",
             })
