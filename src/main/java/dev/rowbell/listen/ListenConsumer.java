@@ -7,14 +7,12 @@ import dev.rowbell.feedback.Batch;
 import dev.rowbell.feedback.FeedbackTransaction;
 import dev.rowbell.settings.Settings;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
 import org.apache.camel.Exchange;
@@ -26,6 +24,9 @@ import org.postgresql.PGConnection;
 import org.postgresql.PGNotification;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessException;
+import org.springframework.jdbc.core.simple.JdbcClient;
+import org.springframework.jdbc.datasource.SingleConnectionDataSource;
 
 /**
  * Listens on one connection with one thread, and connects again for ever: after 0.2 s, then ever later up to 10 s. After each connect it rings
@@ -40,14 +41,18 @@ final class ListenConsumer extends DefaultConsumer {
     /** How long one wait for notifications is, and so how soon a stop is seen. */
     private static final Duration SLICE = Duration.ofMillis(250);
 
+    private static final Duration STANDBY = Duration.ofMillis(500);
+
     /** The server notices too when this end is gone, and releases what only one process may hold. */
     private static final String KEEPALIVE =
             "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3";
 
     private final ListenEndpoint endpoint;
+    private final String channels;
     private final Backoff backoff = new Backoff(Duration.ofMillis(200), Duration.ofSeconds(10));
     private ExecutorService thread;
-    private volatile boolean running;
+    /** Down while stopped. */
+    private volatile CountDownLatch stop = new CountDownLatch(0);
     /** When the last connection was lost, by nanoTime; 0 while there has been none. */
     private long lostAt;
 
@@ -56,72 +61,61 @@ final class ListenConsumer extends DefaultConsumer {
     ListenConsumer(ListenEndpoint endpoint, Processor processor) {
         super(endpoint, processor);
         this.endpoint = endpoint;
+        channels = String.join(",", endpoint.channels());
     }
 
     @Override
     protected void doStart() throws Exception {
         super.doStart();
-        running = true;
-        listeners().gone(channels());
+        stop = new CountDownLatch(1);
+        listeners().gone(channels);
         thread = endpoint.getCamelContext()
                 .getExecutorServiceManager()
                 .newSingleThreadExecutor(this, "listen:" + endpoint.getChannel());
-        thread.execute(this::listenForEver);
+        thread.execute(this::connectForEver);
     }
 
     @Override
     protected void doStop() throws Exception {
-        running = false;
+        stop.countDown();
         if (thread != null) {
             long patience = TimeUnit.SECONDS.toMillis(
                     endpoint.getCamelContext().getShutdownStrategy().getTimeout());
             endpoint.getCamelContext().getExecutorServiceManager().shutdownGraceful(thread, patience);
         }
-        listeners().stopped(channels());
+        listeners().stopped(channels);
         super.doStop();
+    }
+
+    private boolean isRunning() {
+        return stop.getCount() > 0;
     }
 
     private Listeners listeners() {
         return endpoint.component().listeners();
     }
 
-    private String channels() {
-        return String.join(",", endpoint.channels());
-    }
-
-    private void listenForEver() {
+    private void connectForEver() {
         int failures = 0;
-        while (running) {
-            Connection connection = null;
-            try {
-                connection = endpoint.connect();
+        while (isRunning()) {
+            try (Connection connection = endpoint.connect()) {
                 // a half-open socket answers the heartbeat with silence
                 connection.setNetworkTimeout(Runnable::run, (int) heartbeat().toMillis());
-                execute(connection, KEEPALIVE);
-                if (await(connection)) {
-                    listen(connection);
+                JdbcClient jdbc = JdbcClient.create(new SingleConnectionDataSource(connection, true));
+                jdbc.sql(KEEPALIVE).update();
+                if (awaitTurn(jdbc)) {
+                    listen(jdbc);
                     failures = 0;
-                    hear(connection);
+                    receive(connection.unwrap(PGConnection.class), jdbc);
                 }
-            } catch (SQLException e) {
+            } catch (SQLException | DataAccessException e) {
                 lost(e, failures);
-                rest(backoff.after(++failures));
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                return;
+                pause(backoff.after(++failures));
             } catch (Throwable e) {
                 // without this thread the process would never listen again
-                LOG.error("listening to {} failed, trying again", endpoint.channels(), e);
-                rest(backoff.after(++failures));
-            } finally {
-                close(connection);
+                LOG.error("listening to {} failed, trying again", channels, e);
+                pause(backoff.after(++failures));
             }
-        }
-    }
-
-    private static void execute(Connection connection, String sql) throws SQLException {
-        try (Statement statement = connection.createStatement()) {
-            statement.execute(sql);
         }
     }
 
@@ -130,80 +124,66 @@ final class ListenConsumer extends DefaultConsumer {
     }
 
     /** Whether this process may listen; where only one may, waits until it is this one. False when stopped. */
-    private boolean await(Connection connection) throws SQLException, InterruptedException {
-        if (!endpoint.isExclusive()) {
-            return running;
-        }
-        boolean said = false;
-        while (running) {
-            try (PreparedStatement statement = connection.prepareStatement(
-                    "select pg_try_advisory_lock(hashtext('rowbell listen'), hashtext(?))")) {
-                statement.setString(1, endpoint.getChannel());
-                try (ResultSet row = statement.executeQuery()) {
-                    row.next();
-                    if (row.getBoolean(1)) {
-                        return true;
-                    }
-                }
+    private boolean awaitTurn(JdbcClient jdbc) {
+        boolean standsBy = false;
+        while (isRunning()) {
+            if (!endpoint.isExclusive()
+                    || jdbc.sql("select pg_try_advisory_lock(hashtext('rowbell listen'), hashtext(?))")
+                            .param(endpoint.getChannel())
+                            .query(Boolean.class)
+                            .single()) {
+                return true;
             }
-            listeners().here(channels());
-            if (!said) {
-                LOG.info("another process listens to {}, this one stands by", endpoint.channels());
-                said = true;
+            listeners().here(channels);
+            if (!standsBy) {
+                LOG.info("another process listens to {}, this one stands by", channels);
+                standsBy = true;
             }
-            TimeUnit.MILLISECONDS.sleep(SLICE.toMillis() * 2);
+            pause(STANDBY);
         }
         return false;
     }
 
-    private void listen(Connection connection) throws SQLException {
+    private void listen(JdbcClient jdbc) {
         for (String channel : endpoint.channels()) {
-            execute(connection, "listen \"" + channel.replace("\"", "\"\"") + "\"");
+            jdbc.sql("listen \"" + channel.replace("\"", "\"\"") + "\"").update();
         }
         listening = true;
         if (lostAt == 0) {
-            LOG.debug("listening to {}", endpoint.channels());
+            LOG.debug("listening to {}", channels);
         } else {
             Duration gap = Duration.ofNanos(System.nanoTime() - lostAt);
             LOG.warn(
                     "listening to {} again after a gap of {} s: notifications sent meanwhile are lost, durable alerts are not",
-                    endpoint.channels(),
+                    channels,
                     "%d.%d".formatted(gap.toSeconds(), gap.toMillisPart() / 100));
             endpoint.component().metrics().gap(gap);
             lostAt = 0;
         }
-        listeners().here(channels());
+        listeners().here(channels);
         endpoint.component().doorbell().ring();
     }
 
-    private void hear(Connection connection) throws SQLException {
-        PGConnection notified = connection.unwrap(PGConnection.class);
-        long heard = System.nanoTime();
-        while (running) {
-            PGNotification[] notifications = notified.getNotifications((int) SLICE.toMillis());
+    private void receive(PGConnection connection, JdbcClient jdbc) throws SQLException {
+        long heardAt = System.nanoTime();
+        while (isRunning()) {
+            PGNotification[] notifications = connection.getNotifications((int) SLICE.toMillis());
             if (notifications != null && notifications.length > 0) {
-                heard = System.nanoTime();
+                heardAt = System.nanoTime();
                 route(notifications);
-            } else if (System.nanoTime() - heard > heartbeat().toNanos()) {
-                if (!isRegistered(connection)) {
+            } else if (System.nanoTime() - heardAt > heartbeat().toNanos()) {
+                // also asks whether the server still answers
+                int registered = jdbc.sql("select count(*) from pg_listening_channels()")
+                        .query(Integer.class)
+                        .single();
+                if (registered < endpoint.channels().size()) {
                     // a pooler in between, or a discard all
-                    lostAt = heard;
-                    LOG.warn(
-                            "the server has forgotten that this process listens to {}, listening again",
-                            endpoint.channels());
-                    listen(connection);
+                    lostAt = heardAt;
+                    LOG.warn("the server has forgotten that this process listens to {}, listening again", channels);
+                    listen(jdbc);
                 }
-                heard = System.nanoTime();
+                heardAt = System.nanoTime();
             }
-        }
-    }
-
-    /** Also whether the server still answers. */
-    private boolean isRegistered(Connection connection) throws SQLException {
-        try (Statement statement = connection.createStatement();
-                ResultSet row = statement.executeQuery("select count(*) from pg_listening_channels()")) {
-            row.next();
-            return row.getInt(1) >= endpoint.channels().size();
         }
     }
 
@@ -223,7 +203,7 @@ final class ListenConsumer extends DefaultConsumer {
                 transaction.run(batch -> routeTogether(notifications, ids, batch));
                 return;
             } catch (RuntimeException e) {
-                if (!running) {
+                if (!isRunning()) {
                     LOG.error(
                             "{} notifications could not be routed before the stop: {}",
                             notifications.length,
@@ -236,7 +216,7 @@ final class ListenConsumer extends DefaultConsumer {
                             notifications.length,
                             Errors.inWords(e));
                 }
-                rest(backoff.after(failures));
+                pause(backoff.after(failures));
             }
         }
     }
@@ -279,42 +259,27 @@ final class ListenConsumer extends DefaultConsumer {
         return exchange;
     }
 
-    private void lost(SQLException e, int failures) {
-        if (!running) {
+    private void lost(Exception e, int failures) {
+        if (!isRunning()) {
             return;
         }
-        listeners().gone(channels());
+        listeners().gone(channels);
         if (listening) {
             lostAt = System.nanoTime();
             listening = false;
             endpoint.component().connectionLost();
         }
         if (failures == 0) {
-            LOG.warn(
-                    "the connection that listens to {} is gone, connecting again: {}",
-                    endpoint.channels(),
-                    Errors.inWords(e));
+            LOG.warn("the connection that listens to {} is gone, connecting again: {}", channels, Errors.inWords(e));
         }
     }
 
-    private void rest(Duration time) {
-        long end = System.nanoTime() + time.toNanos();
+    /** Ends early at the stop. */
+    private void pause(Duration time) {
         try {
-            while (running && System.nanoTime() < end) {
-                TimeUnit.NANOSECONDS.sleep(Math.min(SLICE.toNanos(), Math.max(1, end - System.nanoTime())));
-            }
+            stop.await(time.toNanos(), TimeUnit.NANOSECONDS);
         } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
-    private static void close(Connection connection) {
-        if (connection != null) {
-            try {
-                connection.close();
-            } catch (SQLException e) {
-                LOG.debug("closing a connection that was lost", e);
-            }
+            LOG.debug("a pause was cut short", e);
         }
     }
 }

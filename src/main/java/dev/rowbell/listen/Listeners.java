@@ -1,48 +1,49 @@
 package dev.rowbell.listen;
 
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 
-/** Which of this process's listeners have their connection, and since when the others have none. Safe for many threads. */
+/** Which listeners of this process have a connection, and since when the others have none. Safe for many threads. */
 public final class Listeners {
 
-    /** By channels: by nanoTime, since when it has no connection; empty where it has one. */
-    private final Map<String, Optional<Long>> since = new TreeMap<>();
+    /** By channels: since when the listener has no connection, by nanoTime; empty where it has one. */
+    private final Map<String, Optional<Long>> goneSince = new TreeMap<>();
 
     synchronized void gone(String channels) {
-        Optional<Long> before = since.get(channels);
-        if (before == null || before.isEmpty()) {
-            since.put(channels, Optional.of(System.nanoTime()));
-        }
+        goneSince.merge(channels, Optional.of(System.nanoTime()), (before, now) -> before.isPresent() ? before : now);
     }
 
     /** It listens, or stands by while another process does. */
     synchronized void here(String channels) {
-        since.put(channels, Optional.empty());
+        goneSince.put(channels, Optional.empty());
     }
 
     synchronized void stopped(String channels) {
-        since.remove(channels);
+        goneSince.remove(channels);
     }
 
-    /** By channels, whether it is here. */
+    /** By channels, whether the listener has a connection. */
     public synchronized Map<String, Boolean> state() {
-        Map<String, Boolean> state = new TreeMap<>();
-        since.forEach((channels, gone) -> state.put(channels, gone.isEmpty()));
-        return state;
+        return goneSince.entrySet().stream()
+                .collect(Collectors.toMap(
+                        Map.Entry::getKey, listener -> listener.getValue().isEmpty()));
     }
 
-    /** Those that have been gone for longer, in words. */
+    /** The listeners without a connection for longer than this, for a person. */
     public synchronized List<String> goneLongerThan(Duration limit) {
-        List<String> words = new ArrayList<>();
-        since.forEach((channels, gone) -> gone.map(at -> Duration.ofNanos(System.nanoTime() - at))
-                .filter(time -> time.compareTo(limit) > 0)
-                .ifPresent(
-                        time -> words.add("nobody has listened to %s for %d s".formatted(channels, time.toSeconds()))));
-        return words;
+        long now = System.nanoTime();
+        return goneSince.entrySet().stream()
+                .filter(listener -> listener.getValue().isPresent()
+                        && now - listener.getValue().get() > limit.toNanos())
+                .map(listener -> "the listener of %s has had no connection for %d s"
+                        .formatted(
+                                listener.getKey(),
+                                Duration.ofNanos(now - listener.getValue().get())
+                                        .toSeconds()))
+                .toList();
     }
 }

@@ -134,7 +134,7 @@ class HealthTest {
                 awaitReady();
                 network.refuse(true);
                 awaitDown("the database cannot be asked: ");
-                awaitDown("nobody has listened to \\S+ for 3\\d s");
+                awaitDown("the listener of \\S+ has had no connection for 3\\d s");
                 assertFalse(get("health/ready").contains(settings.get("rowbell.jdbc.password") + "@"));
                 network.refuse(false);
                 awaitReady();
