@@ -1,14 +1,36 @@
 package dev.rowbell.rules;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import dev.rowbell.testing.Golden;
 import dev.rowbell.testing.TestDatabase;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** What the compiler makes of rules, in files that are checked in. */
 class GoldenTriggerTest {
+
+    /** docs/trigger.md explains the golden file of the rule of the README, block by block. */
+    @Test
+    void thePageThatExplainsATriggerShowsWhatTheCompilerMakes() throws IOException {
+        String explained = Pattern.compile("```sql\n(.*?)```", Pattern.DOTALL)
+                .matcher(Files.readString(Path.of("docs/trigger.md")))
+                .results()
+                .map(block -> block.group(1))
+                .collect(Collectors.joining());
+        String compiled = Files.readString(Path.of("src/test/resources/dev/rowbell/rules/threshold.sql"));
+        assertEquals(
+                compiled.substring(0, compiled.indexOf("CREATE OR REPLACE FUNCTION rowbell_alert.again_1"))
+                        .replace("\n\n", "\n"),
+                explained);
+    }
 
     private final TestDatabase database = TestDatabase.createWithSchema();
 

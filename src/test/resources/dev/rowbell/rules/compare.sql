@@ -37,9 +37,10 @@ begin
         cross join lateral (select (_pair.old_row).*) as old where case when (NEW.amount > 2 * OLD.amount) then true end)) then
         return null;
       end if;
-        select pg_catalog.array_agg(fired.code) as codes, pg_catalog.array_agg(pg_catalog.row_to_json(old.*)) as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
-          null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-        into hits from (
+      select pg_catalog.array_agg(fired.code) as codes,
+        pg_catalog.array_agg(pg_catalog.row_to_json(old.*)) as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
+        null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+      into hits from (
           select _new.r as new_row, _old.r as old_row
           from (select pg_catalog.row_number() over () as n, (_n.*)::pg_catalog.record as r from (select * from new_rows) as _n) as _new
           join (select pg_catalog.row_number() over () as n, (_o.*)::pg_catalog.record as r from (select * from old_rows) as _o) as _old
@@ -47,19 +48,20 @@ begin
           order by _new.n) as _pair
         cross join lateral (select (_pair.new_row).*) as new
         cross join lateral (select (_pair.old_row).*) as old
-        cross join lateral pg_catalog.unnest(array[
-          case when (NEW.amount > 2 * OLD.amount) then 1 end]) as fired (code)
-        where fired.code is not null;
+      cross join lateral pg_catalog.unnest(array[
+        case when (NEW.amount > 2 * OLD.amount) then 1 end]) as fired (code)
+      where fired.code is not null;
     elsif tg_op operator(pg_catalog.=) 'INSERT' then
       if not (exists (select from new_rows as new left join new_rows as old on false where case when (NEW.amount > 2 * OLD.amount) then true end)) then
         return null;
       end if;
-        select pg_catalog.array_agg(fired.code) as codes, null::pg_catalog.json[] as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
-          null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-        into hits from new_rows as new left join new_rows as old on false
-        cross join lateral pg_catalog.unnest(array[
-          case when (NEW.amount > 2 * OLD.amount) then 1 end]) as fired (code)
-        where fired.code is not null;
+      select pg_catalog.array_agg(fired.code) as codes,
+        null::pg_catalog.json[] as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
+        null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+      into hits from new_rows as new left join new_rows as old on false
+      cross join lateral pg_catalog.unnest(array[
+        case when (NEW.amount > 2 * OLD.amount) then 1 end]) as fired (code)
+      where fired.code is not null;
     else
       return null;
     end if;

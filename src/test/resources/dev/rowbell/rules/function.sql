@@ -34,11 +34,13 @@ begin
       end if;
       select array[case when (length(NEW.state) > 5 -- no plain condition
 ) and (select (length(NEW.state) > 5 -- no plain condition
-) from (select old.*) as new) is not true then 1 end] as codes, array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
+) from (select old.*) as new) is not true then 1 end] as codes,
+        array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
         null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
       into hits from new_rows as new cross join old_rows as old where not exists (select from new_rows offset 1);
       if not found then
-        select pg_catalog.array_agg(fired.code) as codes, pg_catalog.array_agg(pg_catalog.row_to_json(old.*)) as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
+        select pg_catalog.array_agg(fired.code) as codes,
+          pg_catalog.array_agg(pg_catalog.row_to_json(old.*)) as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
           null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
         into hits from (
           select _new.r as new_row, _old.r as old_row
@@ -60,19 +62,14 @@ begin
       if not found then
         return null;
       end if;
-      select array[case when (length(NEW.state) > 5 -- no plain condition
-) then 1 end] as codes, null::pg_catalog.json[] as olds, array[pg_catalog.row_to_json(new.*)] as news,
+      select pg_catalog.array_agg(fired.code) as codes,
+        null::pg_catalog.json[] as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
         null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-      into hits from new_rows as new where not exists (select from new_rows offset 1);
-      if not found then
-        select pg_catalog.array_agg(fired.code) as codes, null::pg_catalog.json[] as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
-          null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-        into hits from new_rows as new
-        cross join lateral pg_catalog.unnest(array[
-          case when (length(NEW.state) > 5 -- no plain condition
+      into hits from new_rows as new
+      cross join lateral pg_catalog.unnest(array[
+        case when (length(NEW.state) > 5 -- no plain condition
 ) then 1 end]) as fired (code)
-        where fired.code is not null;
-      end if;
+      where fired.code is not null;
     else
       return null;
     end if;

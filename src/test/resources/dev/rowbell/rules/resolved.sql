@@ -16,11 +16,13 @@ begin
       end if;
       select pg_catalog.array_remove(array[
         case when (new.state operator(pg_catalog.=) 'stuck') and (old.state operator(pg_catalog.=) 'stuck') is not true then 1 end,
-        case when (old.state operator(pg_catalog.=) 'stuck') and (new.state operator(pg_catalog.=) 'stuck') is not true then 2 end], null) as codes, array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
+        case when (old.state operator(pg_catalog.=) 'stuck') and (new.state operator(pg_catalog.=) 'stuck') is not true then 2 end], null) as codes,
+        array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
         null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
       into hits from new_rows as new cross join old_rows as old where not exists (select from new_rows offset 1);
       if not found then
-        select pg_catalog.array_agg(fired.code) as codes, pg_catalog.array_agg(pg_catalog.row_to_json(old.*)) as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
+        select pg_catalog.array_agg(fired.code) as codes,
+          pg_catalog.array_agg(pg_catalog.row_to_json(old.*)) as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
           null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
         into hits from (
           select _new.r as new_row, _old.r as old_row
@@ -40,27 +42,24 @@ begin
       if not found then
         return null;
       end if;
-      select array[case when (new.state operator(pg_catalog.=) 'stuck') then 1 end] as codes, null::pg_catalog.json[] as olds, array[pg_catalog.row_to_json(new.*)] as news,
+      select pg_catalog.array_agg(fired.code) as codes,
+        null::pg_catalog.json[] as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
         null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-      into hits from new_rows as new where not exists (select from new_rows offset 1);
-      if not found then
-        select pg_catalog.array_agg(fired.code) as codes, null::pg_catalog.json[] as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
-          null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-        into hits from new_rows as new
-        cross join lateral pg_catalog.unnest(array[
-          case when (new.state operator(pg_catalog.=) 'stuck') then 1 end]) as fired (code)
-        where fired.code is not null;
-      end if;
+      into hits from new_rows as new
+      cross join lateral pg_catalog.unnest(array[
+        case when (new.state operator(pg_catalog.=) 'stuck') then 1 end]) as fired (code)
+      where fired.code is not null;
     elsif tg_op operator(pg_catalog.=) 'DELETE' then
       if not (exists (select from old_rows as old where (old.state operator(pg_catalog.=) 'stuck'))) then
         return null;
       end if;
-        select pg_catalog.array_agg(fired.code) as codes, pg_catalog.array_agg(pg_catalog.row_to_json(old.*)) as olds, null::pg_catalog.json[] as news,
-          null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-        into hits from old_rows as old
-        cross join lateral pg_catalog.unnest(array[
-          case when (old.state operator(pg_catalog.=) 'stuck') then 2 end]) as fired (code)
-        where fired.code is not null;
+      select pg_catalog.array_agg(fired.code) as codes,
+        pg_catalog.array_agg(pg_catalog.row_to_json(old.*)) as olds, null::pg_catalog.json[] as news,
+        null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+      into hits from old_rows as old
+      cross join lateral pg_catalog.unnest(array[
+        case when (old.state operator(pg_catalog.=) 'stuck') then 2 end]) as fired (code)
+      where fired.code is not null;
     else
       return null;
     end if;
