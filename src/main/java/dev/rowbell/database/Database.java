@@ -35,11 +35,11 @@ public final class Database implements AutoCloseable {
         put(login, "user", embedded == null ? settings.text("rowbell.jdbc.user") : "");
         put(login, "password", embedded == null ? settings.text("rowbell.jdbc.password") : "");
         put(login, "connectTimeout", "10");
-        // also where a server takes the connection and says no more
+        // also where a server accepts the connection and does not answer
         put(login, "loginTimeout", "10");
         put(login, "tcpKeepAlive", "true");
         put(login, "ApplicationName", "rowbell");
-        // or the message of an error would hold the row
+        // the message of an error would contain the row
         put(login, "logServerErrorDetail", "false");
         try (Connection connection = DriverManager.getConnection(url, login);
                 Statement statement = connection.createStatement();
@@ -78,7 +78,7 @@ public final class Database implements AutoCloseable {
     }
 
     /**
-     * The same for a command that only looks: it changes no schema, and where another Rowbell runs the embedded PostgreSQL, that is the one.
+     * The same for a command: it changes no schema, and uses the embedded PostgreSQL of another Rowbell where one runs.
      *
      * @throws SettingsException where it cannot be reached, or has not the whole schema
      */
@@ -111,7 +111,7 @@ public final class Database implements AutoCloseable {
         }
     }
 
-    /** A person waits for it and can stop it: a look at a large table may take long. */
+    /** Without time limits: a person waits for the command and can stop it. */
     private HikariDataSource visitor(Properties login) {
         HikariConfig config = new HikariConfig();
         config.setPoolName("rowbell command");
@@ -131,19 +131,18 @@ public final class Database implements AutoCloseable {
         config.setMaximumPoolSize(settings.number("rowbell.jdbc.pool-size", 2));
         config.setMinimumIdle(1);
         config.setConnectionTimeout(5_000);
-        // less than that, so that one connection which is gone without a word leaves time to try another
+        // less than that, so that one connection that died silently leaves time to try another
         config.setValidationTimeout(1_000);
         // for the savepoints that are set while alerts are routed
         config.addDataSourceProperty("cleanupSavepoints", "true");
-        // nothing Rowbell asks takes as long: what does is a connection that is gone without a word
+        // no statement of Rowbell takes as long: such a connection died silently
         config.addDataSourceProperty("socketTimeout", "60");
-        // where the network is cut without a word, the server lets go of what a transaction holds, and does not wait
-        // for hours. And a plan made
-        // while a queue or its statistics were empty would read or sort all of it when it is long: whatever is taken
-        // from it is found in the order
-        // of an index or by place. It is planned once, and not for each alert: that takes longer than taking it. Nor is
-        // it compiled: before
-        // PostgreSQL 18 a scan that cannot be avoided counts as endlessly dear, which is what has a query compiled
+        /*
+         * Where the network is cut silently, the server releases the locks of a transaction soon, and not after hours.
+         * A plan made while a queue or its statistics were empty would read or sort all of a long queue: only plans in the
+         * order of an index, or by ctid, are allowed. One plan serves all executions, since planning takes longer than
+         * running. No plan is compiled: before PostgreSQL 18 a scan that cannot be avoided counts as endlessly dear.
+         */
         config.setConnectionInitSql(
                 "set enable_seqscan = off; set enable_bitmapscan = off; set jit = off; set plan_cache_mode = force_generic_plan;"
                         + " set idle_in_transaction_session_timeout = '30s'; set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5;"

@@ -148,7 +148,7 @@ final class EmbeddedServer implements AutoCloseable {
         release(lock);
     }
 
-    /** One Rowbell a directory: two would fight over one data directory. Null where another has it. */
+    /** One Rowbell a directory, since two cannot share a data directory. Null where another holds the lock. */
     private static FileChannel lock(Path dir) {
         try {
             Files.createDirectories(dir);
@@ -170,7 +170,7 @@ final class EmbeddedServer implements AutoCloseable {
         }
     }
 
-    /** The library leaves it open to everybody. */
+    /** The library leaves the directory open to all users. */
     private static void ownersAlone(Path dir) throws IOException {
         if (Files.getFileStore(dir).supportsFileAttributeView("posix")) {
             Files.setPosixFilePermissions(dir, PosixFilePermissions.fromString("rwx------"));
@@ -185,7 +185,7 @@ final class EmbeddedServer implements AutoCloseable {
         }
     }
 
-    /** A Rowbell that was killed leaves its server behind; the lock says that nobody uses it. */
+    /** A Rowbell that was killed leaves its server behind; the lock says that no other Rowbell uses it. */
     private static void stopOrphan(Path data) throws IOException {
         Path pidFile = data.resolve("postmaster.pid");
         if (!Files.exists(pidFile)) {

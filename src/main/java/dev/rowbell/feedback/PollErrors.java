@@ -7,7 +7,7 @@ import org.apache.camel.spi.ExceptionHandler;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Says in one line that a poll of the feedback table failed, instead of a stack trace every second while the database is away. */
+/** Logs a failed poll of the feedback table in one line, once a minute where it stays the same, instead of a stack trace every second. */
 public final class PollErrors implements ExceptionHandler {
 
     private static final Logger LOG = LoggerFactory.getLogger(PollErrors.class);

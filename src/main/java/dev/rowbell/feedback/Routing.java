@@ -12,9 +12,9 @@ import org.apache.camel.Producer;
 import org.apache.camel.component.direct.DirectConsumerNotAvailableException;
 
 /**
- * Sends the alert in the body to {@code direct:alerts}, unless a silence or a cooldown keeps it quiet. One that cannot be routed becomes a dead
- * letter, with the error; the others of its batch go on. In Java because each alert comes through here: the same in YAML takes as long as all the
- * rest of its way. Safe for many threads.
+ * Sends the alert in the body to {@code direct:alerts}, unless a silence or a cooldown silences it. An alert that cannot be routed becomes a dead
+ * letter, with the error; the others of its batch go on. In Java, because each alert takes this step, which in YAML takes as long as all of its other
+ * steps together. Safe for many threads.
  */
 public final class Routing implements Processor, CamelContextAware {
 
@@ -30,12 +30,11 @@ public final class Routing implements Processor, CamelContextAware {
         this.deadLetter = deadLetter;
     }
 
-    /** @throws IllegalStateException where the route does not run, which is no fault of the alert: it waits until the route is back */
+    /** @throws IllegalStateException where the route does not run: alerts wait until it is back */
     @Override
     @SuppressWarnings("unchecked")
     public void process(Exchange exchange) throws Exception {
         Object alert = exchange.getIn().getBody();
-        // the alert as it came, whatever routing makes of the body
         OriginalAlert.set(exchange, alert);
         Long silence = silences.silenceOf((Map<String, Object>) alert);
         if (silence != null) {
@@ -49,7 +48,7 @@ public final class Routing implements Processor, CamelContextAware {
                 && String.valueOf(failure.getMessage()).contains("has not been started")) {
             throw new IllegalStateException("the route alerts is being replaced", failure);
         } else if (failure != null) {
-            forgive(exchange, failure);
+            clearFailure(exchange, failure);
             deadLetter.add(exchange);
         }
     }
@@ -63,8 +62,8 @@ public final class Routing implements Processor, CamelContextAware {
         }
     }
 
-    /** What a doTry does when it catches: nobody after it shall take the exchange for failed. */
-    private static void forgive(Exchange exchange, Exception failure) {
+    /** As doTry does when it catches an exception: for the steps that follow, the exchange has not failed. */
+    private static void clearFailure(Exchange exchange, Exception failure) {
         exchange.setException(null);
         exchange.setRouteStop(false);
         exchange.setRollbackOnly(false);
