@@ -156,7 +156,9 @@ final class OutboxConsumer extends DefaultConsumer {
                                 alerts.stream().map(alert -> alert.get("time")).toList());
             }
             return exchange.getException();
-        } catch (Exception e) {
+        } catch (Throwable e) {
+            // an Error too: it counts as a try, or the alert at fault would be tried for ever and keep the others
+            // waiting
             return e;
         } finally {
             releaseExchange(exchange, false);

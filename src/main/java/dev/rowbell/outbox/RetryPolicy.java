@@ -18,16 +18,12 @@ record RetryPolicy(int maxAttempts, Backoff backoff) {
     /** @param atLeast what the receiver asked for */
     Duration waitAfter(int failures, Duration atLeast) {
         Duration wait = backoff.after(failures);
-        Duration least = shorter(atLeast, backoff.most());
+        Duration least = limited(atLeast);
         return wait.compareTo(least) > 0 ? wait : least;
     }
 
     /** Never longer than the longest backoff. */
     Duration limited(Duration atLeast) {
-        return shorter(atLeast, backoff.most());
-    }
-
-    private static Duration shorter(Duration one, Duration other) {
-        return one.compareTo(other) < 0 ? one : other;
+        return atLeast.compareTo(backoff.most()) < 0 ? atLeast : backoff.most();
     }
 }
