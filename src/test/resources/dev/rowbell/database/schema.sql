@@ -312,33 +312,41 @@ end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.attach(feed rowbell.feed, operations text[], patience interval)
  RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select rowbell.change_triggers(feed.name, array_agg(
+    format('create trigger %I after %s on %s %s execute function rowbell.%I()', m.name, m.operation, rowbell.sql_name(m.relid),
+      case
+        when rowbell.has_row_triggers(feed.id) then 'for each row'
+        when m.operation = 'insert' then 'referencing new table as new_rows for each statement'
+        when m.operation = 'update' then 'referencing old table as old_rows new table as new_rows for each statement'
+        else 'referencing old table as old_rows for each statement'
+      end,
+      format(case when rowbell.has_row_triggers(feed.id) then 'on_row_%s' else 'on_statement_%s' end, feed.id))), patience)
+  from rowbell.missing_triggers(feed, operations) m
+  having count(*) > 0
+$function$
+CREATE OR REPLACE FUNCTION rowbell.change_triggers(feed_name text, statements text[], patience interval)
+ RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET lock_timeout TO '20ms'
 AS $function$
 declare
   give_up constant timestamptz := clock_timestamp() + patience;
-  by_row constant boolean := rowbell.has_row_triggers(feed.id);
-  missing record;
+  statement text;
 begin
   loop
     begin
-      for missing in select m.* from rowbell.missing_triggers(feed, operations) m loop
-        execute format('create trigger %I after %s on %s %s execute function rowbell.%I()',
-          missing.name, missing.operation, rowbell.sql_name(missing.relid),
-          case
-            when by_row then 'for each row'
-            when missing.operation = 'insert' then 'referencing new table as new_rows for each statement'
-            when missing.operation = 'update' then 'referencing old table as old_rows new table as new_rows for each statement'
-            else 'referencing old table as old_rows for each statement'
-          end,
-          format(case when by_row then 'on_row_%s' else 'on_statement_%s' end, feed.id));
+      foreach statement in array statements loop
+        execute statement;
       end loop;
       return;
     exception when lock_not_available or deadlock_detected then
       if clock_timestamp() > give_up then
-        raise exception 'feed %: its triggers could not be made, transactions are writing to it all the time', feed.name
-          using errcode = 'RB003', hint = 'Try again when no long transaction is writing to it. Nothing was changed.';
+        raise exception 'feed %: its triggers could not be changed, transactions are using it all the time', feed_name
+          using errcode = 'RB003', hint = 'Try again when no long transaction is using it. Nothing was changed.';
       end if;
     end;
     perform pg_sleep(0.05 + random() * 0.1);
@@ -524,57 +532,36 @@ CREATE OR REPLACE FUNCTION rowbell.detach(feed rowbell.feed, patience interval)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET lock_timeout TO '20ms'
 AS $function$
 declare
-  give_up constant timestamptz := clock_timestamp() + patience;
-  gone record;
+  others text;
 begin
-  loop
-    begin
-      for gone in
-        -- whatever they are called by now
-        select g.tgname, g.tgrelid
-        from pg_trigger g
-        join pg_proc p on p.oid = g.tgfoid
-        join pg_namespace n on n.oid = p.pronamespace
-        where n.nspname = 'rowbell' and p.proname in (format('on_statement_%s', feed.id), format('on_row_%s', feed.id)) and g.tgparentid = 0
-      loop
-        if not pg_has_role((select c.relowner from pg_class c where c.oid = gone.tgrelid), 'usage') then
-          raise exception '% has not the role of the owner of %, whose triggers are to be dropped', current_user, rowbell.shown_name(gone.tgrelid)
-            using errcode = 'RB001', hint = 'Choose before the first rule, or disable the rules and have the owner call rowbell.unwatch() first.';
-        end if;
-        execute format('drop trigger %I on %s', gone.tgname, rowbell.sql_name(gone.tgrelid));
-      end loop;
-      return;
-    exception when lock_not_available or deadlock_detected then
-      if clock_timestamp() > give_up then
-        raise exception 'feed %: its triggers could not be changed, transactions are using it all the time', feed.name
-          using errcode = 'RB003', hint = 'Try again when no long transaction is using it. Nothing was changed.';
-      end if;
-    end;
-    perform pg_sleep(0.05 + random() * 0.1);
-  end loop;
+  select min(rowbell.shown_name(t.relid)) into others
+  from rowbell.triggers_of(feed.id) t
+  where not pg_has_role((select c.relowner from pg_class c where c.oid = t.relid), 'usage');
+  if others is not null then
+    raise exception '% has not the role of the owner of %, whose triggers are to be dropped', current_user, others
+      using errcode = 'RB001', hint = 'Choose before the first rule, or disable the rules and have the owner call rowbell.unwatch() first.';
+  end if;
+  perform rowbell.change_triggers(feed.name, array(
+    select format('drop trigger %I on %s', t.name, rowbell.sql_name(t.relid)) from rowbell.triggers_of(feed.id) t), patience);
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.detach_strangers(feed rowbell.feed)
+CREATE OR REPLACE FUNCTION rowbell.detach_former_children(feed rowbell.feed)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  stranger record;
+  former record;
 begin
-  for stranger in
-    select g.tgrelid, g.tgname
-    from pg_trigger g
-    join pg_proc p on p.oid = g.tgfoid
-    join pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'rowbell' and p.proname in (format('on_statement_%s', feed.id), format('on_row_%s', feed.id))
-      and g.tgrelid not in (select t.relid from rowbell.tables_of(feed.relation) t)
-      and pg_has_role((select c.relowner from pg_class c where c.oid = g.tgrelid), 'usage')
+  for former in
+    select t.relid, t.name
+    from rowbell.triggers_of(feed.id) t
+    where t.relid not in (select c.relid from rowbell.tables_of(feed.relation) c)
+      and pg_has_role((select c.relowner from pg_class c where c.oid = t.relid), 'usage')
   loop
-    execute format('drop trigger %I on %s', stranger.tgname, rowbell.sql_name(stranger.tgrelid));
+    execute format('drop trigger %I on %s', former.name, rowbell.sql_name(former.relid));
   end loop;
 end
 $function$
@@ -1375,7 +1362,7 @@ begin
           return query select watched.name, format('rule "%s" is broken and is left out: %s', rule.name, rule.problem);
         end if;
       end loop;
-      perform rowbell.detach_strangers(watched);
+      perform rowbell.detach_former_children(watched);
       perform rowbell.compile(watched.name, '0 s');
     exception
       when lock_not_available or deadlock_detected or sqlstate 'RB003' then
@@ -1776,6 +1763,18 @@ AS $function$
   from statuses s
   where s.condition is not null
   order by 1
+$function$
+CREATE OR REPLACE FUNCTION rowbell.triggers_of(feed_id integer)
+ RETURNS TABLE(relid oid, name name)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select g.tgrelid, g.tgname
+  from pg_trigger g
+  join pg_proc p on p.oid = g.tgfoid
+  where p.pronamespace = 'rowbell'::regnamespace and p.proname in (format('on_statement_%s', feed_id), format('on_row_%s', feed_id))
+    and g.tgparentid = 0
 $function$
 CREATE OR REPLACE FUNCTION rowbell.truncate_to_notify_limit(doc text, key text[])
  RETURNS text
