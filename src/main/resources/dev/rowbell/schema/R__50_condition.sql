@@ -112,8 +112,7 @@ $fn$;
 
 -- When the rules of a feed fire and when they end: one row for each operation and status. code numbers rule and status; condition is SQL over the rows new
 -- and old; asks says which of them a look before needs, and prefilter is that look. plain: whether no setting can change any of it.
-create or replace function rowbell.transitions_of(feed rowbell.feed, out code int, out operation text, out rule rowbell.rule, out status text,
-  out asks text, out prefilter text, out condition text, out plain boolean) returns setof record
+create or replace function rowbell.transitions_of(feed rowbell.feed) returns setof rowbell.transition
 language sql
 set search_path = pg_catalog, pg_temp
 as $fn$

@@ -74,7 +74,7 @@ end
 $fn$;
 
 -- The statement trigger function. Asks first whether any rule is met by any row, all in one pass; a statement without a hit costs no more.
-create or replace function rowbell.on_statement_sql(feed rowbell.feed) returns text
+create or replace function rowbell.on_statement_sql(feed rowbell.feed, transitions rowbell.transition[]) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
@@ -89,7 +89,7 @@ begin
       array_agg(distinct t.prefilter) filter (where t.asks = 'old') as old_filters,
       array_agg(distinct t.prefilter) filter (where t.asks = 'both') as both_filters,
       array_agg(format('case when %s then %s end', t.condition, t.code) order by t.code) as codes
-    from rowbell.transitions_of(feed) t
+    from unnest(transitions) t
     group by t.operation
     order by t.operation desc
   loop
@@ -168,7 +168,7 @@ end
 $fn$;
 
 -- The row trigger function: the same for one row, without a query. settings: those that the function sets.
-create or replace function rowbell.on_row_sql(feed rowbell.feed, settings text[]) returns text
+create or replace function rowbell.on_row_sql(feed rowbell.feed, transitions rowbell.transition[], settings text[]) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
@@ -179,7 +179,7 @@ begin
   for part in
     select t.operation, bool_and(t.plain) as plain, array_agg(distinct t.prefilter) as filters,
       array_agg(format('case when %s then %s end', t.condition, t.code) order by t.code) as codes
-    from rowbell.transitions_of(feed) t
+    from unnest(transitions) t
     group by t.operation
     order by t.operation desc
   loop
@@ -241,7 +241,7 @@ end
 $fn$;
 
 -- raise_N: what the trigger function may call to raise alerts of this feed, and of this feed alone. The constants are by code, see transitions_of.
-create or replace function rowbell.raise_sql(feed rowbell.feed) returns text
+create or replace function rowbell.raise_sql(feed rowbell.feed, transitions rowbell.transition[]) returns text
 language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
@@ -260,7 +260,7 @@ $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'nam
     'channels', coalesce(quote_literal(nullif(array_agg(case when (rule).delivery = 'notify' then (rule).channel end order by code),
       array_agg(null::text))), 'null'),
     'key', quote_literal(rowbell.key_of(feed.relation))))
-  from (select distinct on (code) code, rule, status from rowbell.transitions_of(feed)) t
+  from (select distinct on (code) code, rule, status from unnest(transitions)) t
 $fn$;
 
 -- Gives functions and rights to a feed. Replacing functions takes no lock on the feed. Does nothing where nothing differs.
@@ -274,23 +274,24 @@ declare
   evaluator constant text := rowbell.evaluator_of(feed.id);
   raise_function constant text := format('rowbell_alert.raise_%s(operation text, relation oid, codes int[], olds json[], news json[], partitions text[], failures jsonb)', feed.id);
   again_function constant text := format('rowbell_alert.again_%s(operation text, relation oid)', feed.id);
+  transitions constant rowbell.transition[] := array(select t from rowbell.transitions_of(feed) t);
   settings text[];
 begin
   settings := case
-    when (select bool_and(t.plain) from rowbell.transitions_of(feed) t) is not true then rowbell.all_settings()
+    when (select bool_and(t.plain) from unnest(transitions) t) is not true then rowbell.all_settings()
     -- the bounds of partitions are written by PostgreSQL, without schemas
     when has_children then array['search_path=pg_catalog, pg_temp'] || rowbell.document_settings(feed.relation)
     else rowbell.document_settings(feed.relation)
   end;
-  perform rowbell.make_function(raise_function, 'returns int', '{}', rowbell.raise_sql(feed), current_user);
+  perform rowbell.make_function(raise_function, 'returns int', '{}', rowbell.raise_sql(feed, transitions), current_user);
   perform rowbell.make_function(again_function, 'returns text', array['search_path=pg_catalog, pg_temp'],
-    format(E'\nbegin\n  return rowbell.one_by_one_sql(%s, operation, relation, %L);\nend\n', feed.id, rowbell.rules_one_by_one(feed)), current_user);
+    format(E'\nbegin\n  return rowbell.one_by_one_sql(%s, operation, relation, %L);\nend\n', feed.id, rowbell.rules_one_by_one(feed, transitions)), current_user);
   if by_row or to_regproc(format('rowbell.on_row_%s', feed.id)) is not null then
     perform rowbell.make_function(format('rowbell.on_row_%s()', feed.id), 'returns trigger', case when by_row then settings else '{}' end,
-      case when by_row then rowbell.on_row_sql(feed, settings) else E'\nbegin\n  return null;\nend\n' end, evaluator);
+      case when by_row then rowbell.on_row_sql(feed, transitions, settings) else E'\nbegin\n  return null;\nend\n' end, evaluator);
   end if;
   perform rowbell.make_function(format('rowbell.on_statement_%s()', feed.id), 'returns trigger', case when by_row then '{}' else settings end,
-    case when by_row then E'\nbegin\n  return null;\nend\n' else rowbell.on_statement_sql(feed) end, evaluator);
+    case when by_row then E'\nbegin\n  return null;\nend\n' else rowbell.on_statement_sql(feed, transitions) end, evaluator);
   if rowbell.has_role(feed.id) then
     execute format('grant execute on function rowbell_alert.raise_%s, rowbell_alert.again_%1$s to %I', feed.id, rowbell.role_of(feed.id));
     if has_children and cardinality(rowbell.key_of(feed.relation)) > 0 then

@@ -2,7 +2,7 @@
 
 -- Each rule of a feed as a query that judges one change, handed as the rows $1 (OLD) and $2 (NEW), and one that names its key. offset 0: PostgreSQL works
 -- out while planning what it knows to be constant, also what the condition guards itself against.
-create or replace function rowbell.rules_one_by_one(feed rowbell.feed) returns jsonb
+create or replace function rowbell.rules_one_by_one(feed rowbell.feed, transitions rowbell.transition[]) returns jsonb
 language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
@@ -20,7 +20,7 @@ where judged.code is not null$query$,
     , '[]')
   from (
     select (t.rule).name as rule, t.operation, string_agg(format(' when %s then %s', t.condition, t.code), '' order by t.code) as cases
-    from rowbell.transitions_of(feed) t
+    from unnest(transitions) t
     group by (t.rule).name, t.operation
     order by (t.rule).name collate "C") r
 $fn$;

@@ -158,3 +158,15 @@ comment on schema rowbell is 'Rowbell: alerts on their way from tables to people
 -- All that the roles of feeds may use: see R__30_roles.sql.
 create schema rowbell_alert;
 comment on schema rowbell_alert is 'Functions by which conditions raise alerts of their feed';
+
+-- When a rule fires or ends on an operation, see rowbell.transitions_of().
+create type rowbell.transition as (
+  code int,
+  operation text,
+  rule rowbell.rule,
+  status text,
+  asks text,
+  prefilter text,
+  condition text,
+  plain boolean
+);

@@ -449,23 +449,24 @@ declare
   evaluator constant text := rowbell.evaluator_of(feed.id);
   raise_function constant text := format('rowbell_alert.raise_%s(operation text, relation oid, codes int[], olds json[], news json[], partitions text[], failures jsonb)', feed.id);
   again_function constant text := format('rowbell_alert.again_%s(operation text, relation oid)', feed.id);
+  transitions constant rowbell.transition[] := array(select t from rowbell.transitions_of(feed) t);
   settings text[];
 begin
   settings := case
-    when (select bool_and(t.plain) from rowbell.transitions_of(feed) t) is not true then rowbell.all_settings()
+    when (select bool_and(t.plain) from unnest(transitions) t) is not true then rowbell.all_settings()
     -- the bounds of partitions are written by PostgreSQL, without schemas
     when has_children then array['search_path=pg_catalog, pg_temp'] || rowbell.document_settings(feed.relation)
     else rowbell.document_settings(feed.relation)
   end;
-  perform rowbell.make_function(raise_function, 'returns int', '{}', rowbell.raise_sql(feed), current_user);
+  perform rowbell.make_function(raise_function, 'returns int', '{}', rowbell.raise_sql(feed, transitions), current_user);
   perform rowbell.make_function(again_function, 'returns text', array['search_path=pg_catalog, pg_temp'],
-    format(E'\nbegin\n  return rowbell.one_by_one_sql(%s, operation, relation, %L);\nend\n', feed.id, rowbell.rules_one_by_one(feed)), current_user);
+    format(E'\nbegin\n  return rowbell.one_by_one_sql(%s, operation, relation, %L);\nend\n', feed.id, rowbell.rules_one_by_one(feed, transitions)), current_user);
   if by_row or to_regproc(format('rowbell.on_row_%s', feed.id)) is not null then
     perform rowbell.make_function(format('rowbell.on_row_%s()', feed.id), 'returns trigger', case when by_row then settings else '{}' end,
-      case when by_row then rowbell.on_row_sql(feed, settings) else E'\nbegin\n  return null;\nend\n' end, evaluator);
+      case when by_row then rowbell.on_row_sql(feed, transitions, settings) else E'\nbegin\n  return null;\nend\n' end, evaluator);
   end if;
   perform rowbell.make_function(format('rowbell.on_statement_%s()', feed.id), 'returns trigger', case when by_row then '{}' else settings end,
-    case when by_row then E'\nbegin\n  return null;\nend\n' else rowbell.on_statement_sql(feed) end, evaluator);
+    case when by_row then E'\nbegin\n  return null;\nend\n' else rowbell.on_statement_sql(feed, transitions) end, evaluator);
   if rowbell.has_role(feed.id) then
     execute format('grant execute on function rowbell_alert.raise_%s, rowbell_alert.again_%1$s to %I', feed.id, rowbell.role_of(feed.id));
     if has_children and cardinality(rowbell.key_of(feed.relation)) > 0 then
@@ -898,7 +899,7 @@ AS $function$
       52, 1), 53, 1),
     'hex')::pg_catalog.uuid
 $function$
-CREATE OR REPLACE FUNCTION rowbell.on_row_sql(feed rowbell.feed, settings text[])
+CREATE OR REPLACE FUNCTION rowbell.on_row_sql(feed rowbell.feed, transitions rowbell.transition[], settings text[])
  RETURNS text
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -910,7 +911,7 @@ begin
   for part in
     select t.operation, bool_and(t.plain) as plain, array_agg(distinct t.prefilter) as filters,
       array_agg(format('case when %s then %s end', t.condition, t.code) order by t.code) as codes
-    from rowbell.transitions_of(feed) t
+    from unnest(transitions) t
     group by t.operation
     order by t.operation desc
   loop
@@ -970,7 +971,7 @@ $body$, jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(repl
     end if;$part$ end)) end;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.on_statement_sql(feed rowbell.feed)
+CREATE OR REPLACE FUNCTION rowbell.on_statement_sql(feed rowbell.feed, transitions rowbell.transition[])
  RETURNS text
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -986,7 +987,7 @@ begin
       array_agg(distinct t.prefilter) filter (where t.asks = 'old') as old_filters,
       array_agg(distinct t.prefilter) filter (where t.asks = 'both') as both_filters,
       array_agg(format('case when %s then %s end', t.condition, t.code) order by t.code) as codes
-    from rowbell.transitions_of(feed) t
+    from unnest(transitions) t
     group by t.operation
     order by t.operation desc
   loop
@@ -1282,7 +1283,7 @@ begin
   return pg_catalog.cardinality(docs);
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.raise_sql(feed rowbell.feed)
+CREATE OR REPLACE FUNCTION rowbell.raise_sql(feed rowbell.feed, transitions rowbell.transition[])
  RETURNS text
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1302,7 +1303,7 @@ $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'nam
     'channels', coalesce(quote_literal(nullif(array_agg(case when (rule).delivery = 'notify' then (rule).channel end order by code),
       array_agg(null::text))), 'null'),
     'key', quote_literal(rowbell.key_of(feed.relation))))
-  from (select distinct on (code) code, rule, status from rowbell.transitions_of(feed)) t
+  from (select distinct on (code) code, rule, status from unnest(transitions)) t
 $function$
 CREATE OR REPLACE FUNCTION rowbell.refresh()
  RETURNS TABLE(feed text, event text)
@@ -1590,7 +1591,7 @@ AS $function$
     row(null, '', '', null, 'warning', 'once', '{}', 'durable', 'channel_1', false, '{insert,update}', true, null, '0')::rowbell.rule,
     rule) r
 $function$
-CREATE OR REPLACE FUNCTION rowbell.rules_one_by_one(feed rowbell.feed)
+CREATE OR REPLACE FUNCTION rowbell.rules_one_by_one(feed rowbell.feed, transitions rowbell.transition[])
  RETURNS jsonb
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1609,7 +1610,7 @@ where judged.code is not null$query$,
     , '[]')
   from (
     select (t.rule).name as rule, t.operation, string_agg(format(' when %s then %s', t.condition, t.code), '' order by t.code) as cases
-    from rowbell.transitions_of(feed) t
+    from unnest(transitions) t
     group by (t.rule).name, t.operation
     order by (t.rule).name collate "C") r
 $function$
@@ -1710,8 +1711,8 @@ begin
     rowbell.sql_name(relation), tested.condition, max_rows);
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.transitions_of(feed rowbell.feed, OUT code integer, OUT operation text, OUT rule rowbell.rule, OUT status text, OUT asks text, OUT prefilter text, OUT condition text, OUT plain boolean)
- RETURNS SETOF record
+CREATE OR REPLACE FUNCTION rowbell.transitions_of(feed rowbell.feed)
+ RETURNS SETOF rowbell.transition
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
