@@ -4,7 +4,7 @@
 -- listens or polls follow each other anyway. So a transaction that commits long after its statement may be found by the next poll only. A lease
 -- that ends later than any can, because the clock was set back, does not suppress the doorbell.
 -- Every durable alert comes by here, and to set search_path costs more than to ask: so each name and operator says its schema instead, and
--- nothing here depends on the search_path of whoever writes. That rules out between and is distinct from, whose operators have no schema.
+-- nothing here depends on the search_path of the writer. That rules out between and is distinct from, whose operators have no schema.
 create or replace function rowbell.ring() returns trigger
 language plpgsql
 security definer

@@ -21,7 +21,7 @@ as $fn$
   order by t.relid
 $fn$;
 
--- The triggers of a feed, on whichever tables they are and however they are called by now.
+-- The triggers of a feed, whatever their tables and their names are now.
 create or replace function rowbell.triggers_of(feed_id int) returns table (relid oid, name name)
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -155,8 +155,8 @@ exception when sqlstate 'RB003' then
 end
 $fn$;
 
--- Has a feed judged by triggers for each row or for each statement; before its first rule or later, and then by a role that has that of the table's
--- owner, because the triggers of before are dropped. That waits for whoever reads or writes the feed, for 20 ms at a time and 10 seconds in all.
+-- Chooses row triggers or statement triggers for a feed: before its first rule, or later by a role that has the role of the table's owner, because the
+-- old triggers are dropped. That waits for all that read or write the feed, for 20 ms at a time and 10 seconds in all.
 create or replace function rowbell.for_each(feed text, what text) returns void
 language plpgsql
 security definer
@@ -319,7 +319,7 @@ begin
 end
 $fn$;
 
--- A feed that is not judged by rows any more, or is gone: so is its function, unless somebody gave it a trigger of another name.
+-- Drops the function of a feed that has no row triggers any more, or is gone, unless a trigger of another name still uses it.
 create or replace function rowbell.row_feed_gone() returns trigger
 language plpgsql
 security definer

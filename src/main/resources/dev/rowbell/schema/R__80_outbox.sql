@@ -42,7 +42,7 @@ as $fn$
   select count(*) filter (where rowbell.replay(d.id)) from rowbell.dead_letters($1, $2, $3) d
 $fn$;
 
--- Throws those away.
+-- Deletes those, and returns how many.
 create or replace function rowbell.discard(sink text default null, rule text default null, older_than interval default null) returns bigint
 language sql
 as $fn$

@@ -1,5 +1,5 @@
 -- All rights on the schema. Two roles share them: rowbell_admin writes rules, rowbell_consumer is what the running Rowbell needs. Where this file may
--- not make roles, the owner of the schema does both until a DBA makes them and runs this file again.
+-- not make roles, the owner of the schema does both, until a DBA makes the roles and runs this file again.
 
 revoke all on all functions in schema rowbell from public;
 revoke all on schema rowbell_alert from public;
@@ -24,7 +24,7 @@ begin
     end if;
   end loop;
 
-  -- A condition runs with the rights of the owner of this schema, so this role is to be given with as much care.
+  -- A condition runs in the transaction of every writer, so this role is to be given with care.
   if exists (select from pg_roles where rolname = 'rowbell_admin') then
     grant usage on schema rowbell to rowbell_admin;
     grant select, insert, update, delete on rowbell.rule, rowbell.silence to rowbell_admin;

@@ -30,7 +30,7 @@ alter table rowbell.delivery alter column documents set storage external;
 create index delivery_due on rowbell.delivery (sink, due);
 comment on table rowbell.delivery is 'The outbox: batches of alerts for a sink, deleted when delivered; rowbell.waiting counts the alerts';
 
--- What waits, for people.
+-- The alerts that wait for each sink, for people.
 create view rowbell.waiting as
   select
     sink,
@@ -57,8 +57,8 @@ create table rowbell.dead_letter (
 create index dead_letter_died on rowbell.dead_letter (died);
 comment on table rowbell.dead_letter is 'Deliveries that were given up, with the last error; select rowbell.replay(id) sends one again';
 
--- Which process has which sinks, told by itself every 10 seconds. A process that has a sink switched off files deliveries for it while another
--- has it on.
+-- The sinks of each process, which writes them every 10 seconds. A process that has a sink switched off files deliveries for it while another
+-- process has it on.
 create table rowbell.sink (
   process uuid not null,
   name text not null,
@@ -76,7 +76,7 @@ create unlogged table rowbell.doorbell_lease (
 );
 comment on table rowbell.doorbell_lease is 'Until when the doorbell of a feedback table is listened to, and until when it is suppressed';
 
--- What is wrong with a row, in the words of whoever wrote it. Each change takes effect in its own transaction.
+-- The rules, as they were written. A change takes effect in its own transaction.
 create table rowbell.rule (
   name text primary key,
   feed text not null,
@@ -91,14 +91,14 @@ create table rowbell.rule (
   operations text[] not null default '{insert,update}',
   enabled boolean not null default true,
   origin text,
-  -- how long a rule keeps quiet about a row after it has fired for it
+  -- how long further alerts about a row are counted and not delivered
   cooldown interval not null default '0' constraint rule_cooldown check (cooldown >= interval '0')
 );
 comment on table rowbell.rule is 'The rules: what is wrong with a row. A change takes effect in its own transaction';
 comment on column rowbell.rule.origin is 'The file that owns the rule, which is to be changed there; null where it was made by SQL';
 comment on column rowbell.rule.cooldown is 'After an alert about a row, those about the same row are counted and not delivered for so long';
 
--- What became of a rule, apart from it so that a writer never locks what an administrator changes.
+-- The state of each rule. A table of its own, so that a writer never locks a row that an administrator changes.
 create table rowbell.rule_state (
   rule text primary key references rowbell.rule on update cascade on delete cascade,
   hits bigint not null default 0,
@@ -118,7 +118,8 @@ create table rowbell.feed (
 );
 comment on table rowbell.feed is 'The watched tables, and the numbers that name their functions';
 
--- A table of its own: to change rowbell.feed would wait for writers, whose alerts name their partition by it, and let others wait meanwhile.
+-- The feeds with row triggers. A table of its own: a change of rowbell.feed would wait for writers, whose alerts read it, and other writers would
+-- wait behind it.
 create table rowbell.row_feed (
   feed int primary key references rowbell.feed on delete cascade
 );
@@ -130,7 +131,7 @@ create table rowbell.cooldown (
   status text not null,
   key text not null,
   last timestamptz not null,
-  -- alerts that were kept quiet since
+  -- alerts that were dropped since
   silenced bigint not null default 0,
   primary key (rule, status, key)
 );
