@@ -156,9 +156,10 @@ $fn$;
 
 -- Makes the alerts of what a trigger function found, and stores or sends them. Called by raise_N alone, with the rights of the owner of the schema: it is
 -- handed JSON that is made already, so it calls no function of a stranger. Only storing an alert may fail the writer. Arrays go by hits; heads, tails and
--- channels by their codes, where channels is null or says null for a durable rule. Runs under the search_path of the writer: each name says its schema. Returns how many it stored.
+-- channels by the known codes, where channels is null or says null for a durable rule. A code that is not known is of a rule that was removed meanwhile.
+-- Runs under the search_path of the writer: each name says its schema. Returns how many alerts it made.
 create or replace function rowbell.raise_alerts(feed_id int, feed oid, feed_name text, operation text, relation oid,
-  codes int[], olds json[], news json[], partitions text[], failures jsonb, heads text[], tails text[], channels text[], key text[]) returns int
+  codes int[], olds json[], news json[], partitions text[], failures jsonb, known int[], heads text[], tails text[], channels text[], key text[]) returns int
 language plpgsql
 as $fn$
 #variable_conflict use_variable
@@ -169,6 +170,7 @@ declare
   docs pg_catalog.text[];
   sent_to pg_catalog.text[];
   may_store pg_catalog.bool;
+  place_of_first pg_catalog.int4;
 begin
   if failures is not null then
     begin
@@ -183,28 +185,31 @@ begin
   if codes[1] is null then
     return 0;
   end if;
+  place_of_first := pg_catalog.array_position(known, codes[1]);
   at := pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
   if feed operator(pg_catalog.<>) relation then
     place := rowbell.partition_part(feed_id, relation);
   end if;
   may_store := pg_catalog.has_table_privilege('rowbell.feedback'::pg_catalog.regclass, 'insert');
-  if codes[2] is null and channels is null and partitions is null and may_store then
+  if codes[2] is null and channels is null and partitions is null and may_store and place_of_first is not null then
     -- most statements raise one alert, for which a query over arrays takes half as long again
-    insert into rowbell.feedback (alert) values (pg_catalog.format(document, rowbell.new_id(), heads[codes[1]], place, operation, at,
+    insert into rowbell.feedback (alert) values (pg_catalog.format(document, rowbell.new_id(), heads[place_of_first], place, operation, at,
       ',"old":' operator(pg_catalog.||) olds[1]::pg_catalog.text, ',"new":' operator(pg_catalog.||) news[1]::pg_catalog.text,
-      tails[codes[1]])::pg_catalog.json);
+      tails[place_of_first])::pg_catalog.json);
     return 1;
   end if;
-  select pg_catalog.array_agg(pg_catalog.format(document, rowbell.new_id(), heads[hit.code],
+  select pg_catalog.array_agg(pg_catalog.format(document, rowbell.new_id(), heads[hit.place],
       coalesce(',"partition":' operator(pg_catalog.||) pg_catalog.to_json(
         case when pg_catalog.cardinality(partitions) operator(pg_catalog.=) 1 then partitions[1] else hit.partition end)::pg_catalog.text, place),
       operation, at,
       ',"old":' operator(pg_catalog.||) coalesce(hit.old, olds[1])::pg_catalog.text,
-      ',"new":' operator(pg_catalog.||) coalesce(hit.new, news[1])::pg_catalog.text, tails[hit.code]) order by hit.n),
-    pg_catalog.array_agg(channels[hit.code] order by hit.n)
+      ',"new":' operator(pg_catalog.||) coalesce(hit.new, news[1])::pg_catalog.text, tails[hit.place]) order by hit.n),
+    pg_catalog.array_agg(channels[hit.place] order by hit.n)
   into docs, sent_to
-  from unnest(codes, olds, news, partitions) with ordinality as hit (code, old, new, partition, n)
-  where hit.code is not null;
+  from (
+    select pg_catalog.array_position(known, h.code) as place, h.old, h.new, h.partition, h.n
+    from unnest(codes, olds, news, partitions) with ordinality as h (code, old, new, partition, n)) as hit
+  where hit.place is not null;
   perform rowbell.send(pg_catalog.array_agg(doc.text), pg_catalog.array_agg(doc.channel), key)
   from unnest(docs, sent_to) as doc (text, channel)
   where doc.channel is not null
@@ -217,6 +222,6 @@ begin
   else
     raise warning 'rowbell: the alerts of % were not stored: % may not insert into rowbell.feedback', feed_name, current_user;
   end if;
-  return pg_catalog.cardinality(docs);
+  return coalesce(pg_catalog.cardinality(docs), 0);
 end
 $fn$;

@@ -141,9 +141,12 @@ begin
     from (
       select format('usage on schema %I', n.nspname) as name from objects o join pg_namespace n on n.oid = o.schema
       union
-      -- not the feed, which is in there as a type
+      -- the feed is in there as a type, and where the condition reads it also as a table
       select 'select on ' || rowbell.sql_name(o.id) from objects o
-      where o.class = 'pg_class'::regclass and o.id <> feed.relation) r
+      where o.class = 'pg_class'::regclass
+        and (o.id <> feed.relation or exists (
+          select from pg_rewrite w
+          where w.ev_class = 'rowbell.named'::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', feed.relation::oid)))) r
     where r.name is not null;
     raise exception using errcode = 'RB004';
   exception when others then

@@ -110,14 +110,14 @@ begin
 end
 $fn$;
 
--- When the rules of a feed fire and when they end: one row for each operation and status. code numbers rule and status; condition is SQL over the rows new
+-- When the rules of a feed fire and when they end: one row for each operation and status. code stands for rule and status, for as long as the rule exists; condition is SQL over the rows new
 -- and old; asks says which of them a look before needs, and prefilter is that look. plain: whether no setting can change any of it.
 create or replace function rowbell.transitions_of(feed rowbell.feed) returns setof rowbell.transition
 language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
   with rules as (
-    select r, r.name, r.fires, r.resolved, r.operations,
+    select r, s.id, r.name, r.fires, r.resolved, r.operations,
       rowbell.condition_error(r.condition, feed.relation, true, false) is not null as compares,
       rowbell.plain_condition(r.condition, feed.relation) as plain_new,
       rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
@@ -157,11 +157,11 @@ as $fn$
     cross join unnest(array['INSERT', 'UPDATE', 'DELETE']) with ordinality as o (operation, place)
     cross join unnest(array['firing', 'resolved']) as s (status)
     where lower(o.operation) = any (p.operations))
-  select dense_rank() over (order by s.name collate "C", s.status)::int, s.operation, s.r, s.status,
+  select 2 * s.id - case s.status when 'firing' then 1 else 0 end, s.operation, s.r, s.status,
     case when s.status = 'resolved' then 'old' when s.compares then 'both' else 'new' end,
     case when s.status = 'resolved' then s.met_before else s.met end,
     s.condition, s.all_plain
   from statuses s
   where s.condition is not null
-  order by 1
+  order by s.name collate "C", s.status
 $fn$;

@@ -88,7 +88,7 @@ begin
       array_agg(distinct t.prefilter) filter (where t.asks = 'new') as new_filters,
       array_agg(distinct t.prefilter) filter (where t.asks = 'old') as old_filters,
       array_agg(distinct t.prefilter) filter (where t.asks = 'both') as both_filters,
-      array_agg(format('case when %s then %s end', t.condition, t.code) order by t.code) as codes
+      array_agg(format('case when %s then %s end', t.condition, t.code) order by (t.rule).name collate "C", t.status) as codes
     from unnest(transitions) t
     group by t.operation
     order by t.operation desc
@@ -178,7 +178,7 @@ declare
 begin
   for part in
     select t.operation, bool_and(t.plain) as plain, array_agg(distinct t.prefilter) as filters,
-      array_agg(format('case when %s then %s end', t.condition, t.code) order by t.code) as codes
+      array_agg(format('case when %s then %s end', t.condition, t.code) order by (t.rule).name collate "C", t.status) as codes
     from unnest(transitions) t
     group by t.operation
     order by t.operation desc
@@ -249,10 +249,11 @@ as $fn$
 begin
   -- no perform, which is a query
   return rowbell.raise_alerts({{feed}}, {{relation}}, {{name}}, operation, relation, codes, olds, news, partitions, failures,
-    {{heads}},
+    {{known}}, {{heads}},
     {{tails}}, {{channels}}, {{key}});
 end
 $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'name', quote_literal(rowbell.shown_name(feed.relation)),
+    'known', quote_literal(coalesce(array_agg(code order by code), '{}')),
     'heads', coalesce(format(E'array[%s]', string_agg(quote_literal(format('"rule":%s,"reason":%s,"severity":"%s","status":"%s","table":%s',
       to_json((rule).name), to_json(coalesce((rule).reason, (rule).name)), (rule).severity, status,
       to_json(rowbell.shown_name(feed.relation)))), E',\n      ' order by code)), '''{}'''),

@@ -101,6 +101,8 @@ comment on column rowbell.rule.cooldown is 'After an alert about a row, those ab
 -- The state of each rule. A table of its own, so that a writer never locks a row that an administrator changes.
 create table rowbell.rule_state (
   rule text primary key references rowbell.rule on update cascade on delete cascade,
+  -- by which functions of a feed name the rule to each other: a writer may meet the new one of one function and the old one of another
+  id int not null generated always as identity unique,
   hits bigint not null default 0,
   last_hit timestamptz,
   failure text,

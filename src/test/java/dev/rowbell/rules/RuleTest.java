@@ -333,6 +333,22 @@ class RuleTest {
         assertEquals(1, database.count(knows));
     }
 
+    /** A function that another one calls may be replaced while a writer is under way: codes keep their rule. */
+    @Test
+    void alertsAreOfTheirRuleWhereAWriterStillHasTheFunctionOfBefore() {
+        rule("name, feed, condition", "'a', 'public.feed', 'NEW.c1 > 5'");
+        rule("name, feed, condition", "'b', 'public.feed', 'NEW.c2 > 5'");
+        String before = database.query("select pg_get_functiondef('rowbell." + function() + "'::regproc)")
+                .get(0);
+        database.execute("delete from rowbell.rule where name = 'a'");
+        rule("name, feed, condition", "'A first', 'public.feed', 'NEW.c1 > 100'");
+        database.execute(
+                before,
+                "insert into feed (id, c1, c2) values (1, 10, 10)",
+                "insert into feed (id, c1, c2) values (2, 10, 0)");
+        assertEquals(List.of("b 1"), takeAlerts("concat(alert->>'rule', ' ', alert->'new'->>'id')"));
+    }
+
     // --- a failing rule never fails the writer ---
 
     @Test

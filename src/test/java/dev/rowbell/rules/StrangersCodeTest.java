@@ -153,6 +153,16 @@ class StrangersCodeTest {
     }
 
     @Test
+    void aConditionMayReadItsOwnFeed() {
+        database.execute(
+                "create table feed (id int primary key, c int)",
+                "insert into feed values (1, 5)",
+                rule("feed", "NEW.c > (select max(f.c) from public.feed f where f.id = 1)"),
+                "insert into feed values (2, 10), (3, 1)");
+        assertEquals(List.of("feed 2"), alerts());
+    }
+
+    @Test
     void aRightThatIsMissingIsSaidWithTheGrantThatHelps() {
         database.execute(
                 "create function public.word() returns text language sql as 'select word from public.secret'",

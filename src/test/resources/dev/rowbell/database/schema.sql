@@ -66,6 +66,7 @@ table rowbell.rule (
 );
 table rowbell.rule_state (
   rule text not null,
+  id integer not null identity,
   hits bigint not null default 0,
   last_hit timestamp with time zone,
   failure text,
@@ -125,6 +126,7 @@ CREATE UNIQUE INDEX feed_pkey ON rowbell.feed USING btree (id)
 CREATE UNIQUE INDEX feed_relation_key ON rowbell.feed USING btree (relation)
 CREATE UNIQUE INDEX row_feed_pkey ON rowbell.row_feed USING btree (feed)
 CREATE UNIQUE INDEX rule_pkey ON rowbell.rule USING btree (name)
+CREATE UNIQUE INDEX rule_state_id_key ON rowbell.rule_state USING btree (id)
 CREATE UNIQUE INDEX rule_state_pkey ON rowbell.rule_state USING btree (rule)
 CREATE UNIQUE INDEX silence_pkey ON rowbell.silence USING btree (id)
 CREATE UNIQUE INDEX sink_pkey ON rowbell.sink USING btree (process, name)
@@ -141,6 +143,7 @@ rowbell.row_feed: row_feed_feed_fkey FOREIGN KEY (feed) REFERENCES rowbell.feed(
 rowbell.row_feed: row_feed_pkey PRIMARY KEY (feed)
 rowbell.rule: rule_cooldown CHECK ((cooldown >= '00:00:00'::interval))
 rowbell.rule: rule_pkey PRIMARY KEY (name)
+rowbell.rule_state: rule_state_id_key UNIQUE (id)
 rowbell.rule_state: rule_state_pkey PRIMARY KEY (rule)
 rowbell.rule_state: rule_state_rule_fkey FOREIGN KEY (rule) REFERENCES rowbell.rule(name) ON UPDATE CASCADE ON DELETE CASCADE
 rowbell.silence: silence_pkey PRIMARY KEY (id)
@@ -746,9 +749,12 @@ begin
     from (
       select format('usage on schema %I', n.nspname) as name from objects o join pg_namespace n on n.oid = o.schema
       union
-      -- not the feed, which is in there as a type
+      -- the feed is in there as a type, and where the condition reads it also as a table
       select 'select on ' || rowbell.sql_name(o.id) from objects o
-      where o.class = 'pg_class'::regclass and o.id <> feed.relation) r
+      where o.class = 'pg_class'::regclass
+        and (o.id <> feed.relation or exists (
+          select from pg_rewrite w
+          where w.ev_class = 'rowbell.named'::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', feed.relation::oid)))) r
     where r.name is not null;
     raise exception using errcode = 'RB004';
   exception when others then
@@ -910,7 +916,7 @@ declare
 begin
   for part in
     select t.operation, bool_and(t.plain) as plain, array_agg(distinct t.prefilter) as filters,
-      array_agg(format('case when %s then %s end', t.condition, t.code) order by t.code) as codes
+      array_agg(format('case when %s then %s end', t.condition, t.code) order by (t.rule).name collate "C", t.status) as codes
     from unnest(transitions) t
     group by t.operation
     order by t.operation desc
@@ -986,7 +992,7 @@ begin
       array_agg(distinct t.prefilter) filter (where t.asks = 'new') as new_filters,
       array_agg(distinct t.prefilter) filter (where t.asks = 'old') as old_filters,
       array_agg(distinct t.prefilter) filter (where t.asks = 'both') as both_filters,
-      array_agg(format('case when %s then %s end', t.condition, t.code) order by t.code) as codes
+      array_agg(format('case when %s then %s end', t.condition, t.code) order by (t.rule).name collate "C", t.status) as codes
     from unnest(transitions) t
     group by t.operation
     order by t.operation desc
@@ -1220,7 +1226,7 @@ begin
   return case when kinds ~ '^[C!&()]+$' and kinds !~ 'CC|C\(|\)C' then '(' || sql || ')' end;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.raise_alerts(feed_id integer, feed oid, feed_name text, operation text, relation oid, codes integer[], olds json[], news json[], partitions text[], failures jsonb, heads text[], tails text[], channels text[], key text[])
+CREATE OR REPLACE FUNCTION rowbell.raise_alerts(feed_id integer, feed oid, feed_name text, operation text, relation oid, codes integer[], olds json[], news json[], partitions text[], failures jsonb, known integer[], heads text[], tails text[], channels text[], key text[])
  RETURNS integer
  LANGUAGE plpgsql
 AS $function$
@@ -1232,6 +1238,7 @@ declare
   docs pg_catalog.text[];
   sent_to pg_catalog.text[];
   may_store pg_catalog.bool;
+  place_of_first pg_catalog.int4;
 begin
   if failures is not null then
     begin
@@ -1246,28 +1253,31 @@ begin
   if codes[1] is null then
     return 0;
   end if;
+  place_of_first := pg_catalog.array_position(known, codes[1]);
   at := pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
   if feed operator(pg_catalog.<>) relation then
     place := rowbell.partition_part(feed_id, relation);
   end if;
   may_store := pg_catalog.has_table_privilege('rowbell.feedback'::pg_catalog.regclass, 'insert');
-  if codes[2] is null and channels is null and partitions is null and may_store then
+  if codes[2] is null and channels is null and partitions is null and may_store and place_of_first is not null then
     -- most statements raise one alert, for which a query over arrays takes half as long again
-    insert into rowbell.feedback (alert) values (pg_catalog.format(document, rowbell.new_id(), heads[codes[1]], place, operation, at,
+    insert into rowbell.feedback (alert) values (pg_catalog.format(document, rowbell.new_id(), heads[place_of_first], place, operation, at,
       ',"old":' operator(pg_catalog.||) olds[1]::pg_catalog.text, ',"new":' operator(pg_catalog.||) news[1]::pg_catalog.text,
-      tails[codes[1]])::pg_catalog.json);
+      tails[place_of_first])::pg_catalog.json);
     return 1;
   end if;
-  select pg_catalog.array_agg(pg_catalog.format(document, rowbell.new_id(), heads[hit.code],
+  select pg_catalog.array_agg(pg_catalog.format(document, rowbell.new_id(), heads[hit.place],
       coalesce(',"partition":' operator(pg_catalog.||) pg_catalog.to_json(
         case when pg_catalog.cardinality(partitions) operator(pg_catalog.=) 1 then partitions[1] else hit.partition end)::pg_catalog.text, place),
       operation, at,
       ',"old":' operator(pg_catalog.||) coalesce(hit.old, olds[1])::pg_catalog.text,
-      ',"new":' operator(pg_catalog.||) coalesce(hit.new, news[1])::pg_catalog.text, tails[hit.code]) order by hit.n),
-    pg_catalog.array_agg(channels[hit.code] order by hit.n)
+      ',"new":' operator(pg_catalog.||) coalesce(hit.new, news[1])::pg_catalog.text, tails[hit.place]) order by hit.n),
+    pg_catalog.array_agg(channels[hit.place] order by hit.n)
   into docs, sent_to
-  from unnest(codes, olds, news, partitions) with ordinality as hit (code, old, new, partition, n)
-  where hit.code is not null;
+  from (
+    select pg_catalog.array_position(known, h.code) as place, h.old, h.new, h.partition, h.n
+    from unnest(codes, olds, news, partitions) with ordinality as h (code, old, new, partition, n)) as hit
+  where hit.place is not null;
   perform rowbell.send(pg_catalog.array_agg(doc.text), pg_catalog.array_agg(doc.channel), key)
   from unnest(docs, sent_to) as doc (text, channel)
   where doc.channel is not null
@@ -1280,7 +1290,7 @@ begin
   else
     raise warning 'rowbell: the alerts of % were not stored: % may not insert into rowbell.feedback', feed_name, current_user;
   end if;
-  return pg_catalog.cardinality(docs);
+  return coalesce(pg_catalog.cardinality(docs), 0);
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.raise_sql(feed rowbell.feed, transitions rowbell.transition[])
@@ -1292,10 +1302,11 @@ AS $function$
 begin
   -- no perform, which is a query
   return rowbell.raise_alerts({{feed}}, {{relation}}, {{name}}, operation, relation, codes, olds, news, partitions, failures,
-    {{heads}},
+    {{known}}, {{heads}},
     {{tails}}, {{channels}}, {{key}});
 end
 $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'name', quote_literal(rowbell.shown_name(feed.relation)),
+    'known', quote_literal(coalesce(array_agg(code order by code), '{}')),
     'heads', coalesce(format(E'array[%s]', string_agg(quote_literal(format('"rule":%s,"reason":%s,"severity":"%s","status":"%s","table":%s',
       to_json((rule).name), to_json(coalesce((rule).reason, (rule).name)), (rule).severity, status,
       to_json(rowbell.shown_name(feed.relation)))), E',\n      ' order by code)), '''{}'''),
@@ -1717,7 +1728,7 @@ CREATE OR REPLACE FUNCTION rowbell.transitions_of(feed rowbell.feed)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   with rules as (
-    select r, r.name, r.fires, r.resolved, r.operations,
+    select r, s.id, r.name, r.fires, r.resolved, r.operations,
       rowbell.condition_error(r.condition, feed.relation, true, false) is not null as compares,
       rowbell.plain_condition(r.condition, feed.relation) as plain_new,
       rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
@@ -1757,13 +1768,13 @@ AS $function$
     cross join unnest(array['INSERT', 'UPDATE', 'DELETE']) with ordinality as o (operation, place)
     cross join unnest(array['firing', 'resolved']) as s (status)
     where lower(o.operation) = any (p.operations))
-  select dense_rank() over (order by s.name collate "C", s.status)::int, s.operation, s.r, s.status,
+  select 2 * s.id - case s.status when 'firing' then 1 else 0 end, s.operation, s.r, s.status,
     case when s.status = 'resolved' then 'old' when s.compares then 'both' else 'new' end,
     case when s.status = 'resolved' then s.met_before else s.met end,
     s.condition, s.all_plain
   from statuses s
   where s.condition is not null
-  order by 1
+  order by s.name collate "C", s.status
 $function$
 CREATE OR REPLACE FUNCTION rowbell.triggers_of(feed_id integer)
  RETURNS TABLE(relid oid, name name)

@@ -77,7 +77,7 @@ AS $function$
 begin
   -- no perform, which is a query
   return rowbell.raise_alerts(1, RELATION, 'public.parts', operation, relation, codes, olds, news, partitions, failures,
-    array['"rule":"p","reason":"p","severity":"warning","status":"firing","table":"public.parts"'],
+    '{1}', array['"rule":"p","reason":"p","severity":"warning","status":"firing","table":"public.parts"'],
     array[',"channel":"channel_1"'], null, '{}');
 end
 $function$

@@ -18,8 +18,8 @@ begin
       end if;
       select pg_catalog.array_remove(array[
         case when (new.amount operator(pg_catalog.>) (10)) and (old.amount operator(pg_catalog.>) (10)) is not true then 1 end,
-        case when (new.amount operator(pg_catalog.>) (20)) and (old.amount operator(pg_catalog.>) (20)) is not true then 2 end,
-        case when (new.state is null) and (old.state is null) is not true then 3 end], null) as codes,
+        case when (new.amount operator(pg_catalog.>) (20)) and (old.amount operator(pg_catalog.>) (20)) is not true then 3 end,
+        case when (new.state is null) and (old.state is null) is not true then 5 end], null) as codes,
         array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
         null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
       into hits from new_rows as new cross join old_rows as old where not exists (select from new_rows offset 1);
@@ -37,8 +37,8 @@ begin
         cross join lateral (select (_pair.old_row).*) as old
         cross join lateral pg_catalog.unnest(array[
           case when (new.amount operator(pg_catalog.>) (10)) and (old.amount operator(pg_catalog.>) (10)) is not true then 1 end,
-          case when (new.amount operator(pg_catalog.>) (20)) and (old.amount operator(pg_catalog.>) (20)) is not true then 2 end,
-          case when (new.state is null) and (old.state is null) is not true then 3 end]) as fired (code)
+          case when (new.amount operator(pg_catalog.>) (20)) and (old.amount operator(pg_catalog.>) (20)) is not true then 3 end,
+          case when (new.state is null) and (old.state is null) is not true then 5 end]) as fired (code)
         where fired.code is not null;
       end if;
     elsif tg_op operator(pg_catalog.=) 'INSERT' then
@@ -54,8 +54,8 @@ begin
       into hits from new_rows as new
       cross join lateral pg_catalog.unnest(array[
         case when (new.amount operator(pg_catalog.>) (10)) then 1 end,
-          case when (new.amount operator(pg_catalog.>) (20)) then 2 end,
-          case when (new.state is null) then 3 end]) as fired (code)
+          case when (new.amount operator(pg_catalog.>) (20)) then 3 end,
+          case when (new.state is null) then 5 end]) as fired (code)
       where fired.code is not null;
     else
       return null;
@@ -84,7 +84,7 @@ AS $function$
 begin
   -- no perform, which is a query
   return rowbell.raise_alerts(1, RELATION, 'public.orders', operation, relation, codes, olds, news, partitions, failures,
-    array['"rule":"a","reason":"a","severity":"warning","status":"firing","table":"public.orders"',
+    '{1,3,5}', array['"rule":"a","reason":"a","severity":"warning","status":"firing","table":"public.orders"',
       '"rule":"b","reason":"b","severity":"warning","status":"firing","table":"public.orders"',
       '"rule":"c","reason":"c","severity":"warning","status":"firing","table":"public.orders"'],
     array[',"channel":"channel_1"', ',"channel":"channel_1"', ',"channel":"channel_1"'], '{NULL,channel_1,NULL}', '{id}');
@@ -98,6 +98,6 @@ CREATE OR REPLACE FUNCTION rowbell_alert.again_1(operation text, relation oid)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  return rowbell.one_by_one_sql(1, operation, relation, E'[{"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "a", "judge": "select judged.code, null::json as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.amount operator(pg_catalog.>) (10)) then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "INSERT"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "a", "judge": "select judged.code, row_to_json(old.*) as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.amount operator(pg_catalog.>) (10)) and (old.amount operator(pg_catalog.>) (10)) is not true then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "UPDATE"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "b", "judge": "select judged.code, null::json as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.amount operator(pg_catalog.>) (20)) then 2 end) as judged (code)\\nwhere judged.code is not null", "operation": "INSERT"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "b", "judge": "select judged.code, row_to_json(old.*) as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.amount operator(pg_catalog.>) (20)) and (old.amount operator(pg_catalog.>) (20)) is not true then 2 end) as judged (code)\\nwhere judged.code is not null", "operation": "UPDATE"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "c", "judge": "select judged.code, null::json as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.state is null) then 3 end) as judged (code)\\nwhere judged.code is not null", "operation": "INSERT"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "c", "judge": "select judged.code, row_to_json(old.*) as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.state is null) and (old.state is null) is not true then 3 end) as judged (code)\\nwhere judged.code is not null", "operation": "UPDATE"}]');
+  return rowbell.one_by_one_sql(1, operation, relation, E'[{"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "a", "judge": "select judged.code, null::json as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.amount operator(pg_catalog.>) (10)) then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "INSERT"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "a", "judge": "select judged.code, row_to_json(old.*) as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.amount operator(pg_catalog.>) (10)) and (old.amount operator(pg_catalog.>) (10)) is not true then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "UPDATE"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "b", "judge": "select judged.code, null::json as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.amount operator(pg_catalog.>) (20)) then 3 end) as judged (code)\\nwhere judged.code is not null", "operation": "INSERT"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "b", "judge": "select judged.code, row_to_json(old.*) as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.amount operator(pg_catalog.>) (20)) and (old.amount operator(pg_catalog.>) (20)) is not true then 3 end) as judged (code)\\nwhere judged.code is not null", "operation": "UPDATE"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "c", "judge": "select judged.code, null::json as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.state is null) then 5 end) as judged (code)\\nwhere judged.code is not null", "operation": "INSERT"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "c", "judge": "select judged.code, row_to_json(old.*) as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.state is null) and (old.state is null) is not true then 5 end) as judged (code)\\nwhere judged.code is not null", "operation": "UPDATE"}]');
 end
 $function$

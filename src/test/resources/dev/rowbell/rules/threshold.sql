@@ -73,7 +73,7 @@ AS $function$
 begin
   -- no perform, which is a query
   return rowbell.raise_alerts(1, RELATION, 'public.orders', operation, relation, codes, olds, news, partitions, failures,
-    array['"rule":"order-too-large","reason":"order-too-large","severity":"warning","status":"firing","table":"public.orders"'],
+    '{1}', array['"rule":"order-too-large","reason":"order-too-large","severity":"warning","status":"firing","table":"public.orders"'],
     array[',"channel":"channel_1"'], null, '{id}');
 end
 $function$

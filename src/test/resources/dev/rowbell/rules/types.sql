@@ -75,7 +75,7 @@ AS $function$
 begin
   -- no perform, which is a query
   return rowbell.raise_alerts(1, RELATION, 'public.types', operation, relation, codes, olds, news, partitions, failures,
-    array['"rule":"t","reason":"t","severity":"warning","status":"firing","table":"public.types"'],
+    '{1}', array['"rule":"t","reason":"t","severity":"warning","status":"firing","table":"public.types"'],
     array[',"channel":"channel_1"'], null, '{id}');
 end
 $function$
