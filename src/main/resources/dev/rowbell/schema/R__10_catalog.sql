@@ -100,7 +100,7 @@ set search_path = pg_catalog, pg_temp
 as $fn$
   select exists (
     select from pg_proc p
-    where p.oid = to_regprocedure(signature) and p.prosrc = body and coalesce(p.proconfig, '{}') = settings
+    where p.oid = to_regprocedure(signature) and p.prosecdef and p.prosrc = body and coalesce(p.proconfig, '{}') = settings
       and p.proowner = (select r.oid from pg_roles r where r.rolname = owner))
 $fn$;
 

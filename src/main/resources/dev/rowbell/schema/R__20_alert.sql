@@ -62,7 +62,12 @@ begin
   if octet_length(doc) <= most then
     return doc;
   end if;
-  alert := doc::jsonb;
+  begin
+    alert := doc::jsonb;
+  exception when others then
+    -- json holds more than jsonb: \u0000, numbers without end. In a string the quotes would be escaped.
+    return regexp_replace(doc, ',"(?:old|new)":.*', ',"truncated":true}');
+  end;
   now := coalesce(alert -> 'new', alert -> 'old');
   cut := alert - 'old' - 'new' || jsonb_build_object('truncated', true, 'changed', (
     select coalesce(jsonb_agg(k), '[]')
@@ -118,7 +123,7 @@ set search_path = pg_catalog, pg_temp
 as $fn$
 begin
   return (
-    select case when f.relation <> written then ',"partition":' || to_json(rowbell.shown_name(written)) else '' end
+    select case when f.relation <> written and written in (select t.relid from rowbell.tables_of(f.relation) t) then ',"partition":' || to_json(rowbell.shown_name(written)) else '' end
     from rowbell.feed f
     where f.id = feed_id);
 end
@@ -172,11 +177,17 @@ declare
   may_store pg_catalog.bool;
   place_of_first pg_catalog.int4;
 begin
+  -- the role of a feed may pass anything
+  if (operation operator(pg_catalog.=) any ('{INSERT,UPDATE,DELETE}')) is not true then
+    return 0;
+  end if;
   if failures is not null then
     begin
       perform rowbell.rule_failed(failure.value operator(pg_catalog.->>) 'rule', failure.value operator(pg_catalog.->>) 'error',
         failure.value operator(pg_catalog.->>) 'sqlstate', feed_name, operation, (failure.value operator(pg_catalog.->) 'key')::pg_catalog.json)
-      from pg_catalog.jsonb_array_elements(failures) as failure;
+      from pg_catalog.jsonb_array_elements(failures) as failure
+      join rowbell.rule r on r.name operator(pg_catalog.=) (failure.value operator(pg_catalog.->>) 'rule')
+      join rowbell.feed f on f.name operator(pg_catalog.=) r.feed and f.id operator(pg_catalog.=) feed_id;
     exception when others or assert_failure then
       raise warning 'rowbell: failures of rules of % were not reported: %', feed_name, sqlerrm;
     end;

@@ -140,10 +140,11 @@ begin
     select array_agg(r.name) into rights
     from (
       select format('usage on schema %I', n.nspname) as name from objects o join pg_namespace n on n.oid = o.schema
+      where n.nspname not in ('rowbell', 'rowbell_alert')
       union
       -- the feed is in there as a type, and where the condition reads it also as a table
       select 'select on ' || rowbell.sql_name(o.id) from objects o
-      where o.class = 'pg_class'::regclass
+      where o.class = 'pg_class'::regclass and o.schema not in (select n.oid from pg_namespace n where n.nspname in ('rowbell', 'rowbell_alert'))
         and (o.id <> feed.relation or exists (
           select from pg_rewrite w
           where w.ev_class = 'rowbell.named'::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', feed.relation::oid)))) r

@@ -14,16 +14,22 @@ declare
   hint text;
   state text;
 begin
+  if to_regproc(format('rowbell.run_%s', feed_id)) is null then
+    perform rowbell.make_role(feed_id);
+  end if;
   -- offset 0: what is known to be NULL would be worked out while planning
   rows_of := concat_ws(', ',
     case when with_new then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as new', rowbell.sql_name(relation), columns) end,
     case when with_old then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as old', rowbell.sql_name(relation), columns) end);
   execute format('select rowbell.run_%s($1)', feed_id) using format(E'select from %s where array[%s\n] is not null limit 0', rows_of, condition);
   execute format('select rowbell.run_%s($1)', feed_id) using format(E'select from %s where (%s\n) limit 0', rows_of, condition);
-  return null;
+  -- whatever a function did that was called while planning is undone, settings of the session too
+  raise exception using errcode = 'RB004';
 exception when others or assert_failure then
   get stacked diagnostics message = message_text, hint = pg_exception_hint, state = returned_sqlstate;
-  if state = '55P03' then
+  if state = 'RB004' then
+    return null;
+  elsif state = '55P03' then
     raise;
   elsif state = '42501' and feed_id = 0 then
     return null;

@@ -16,7 +16,7 @@ as $fn$
     values ('timestamptz', 'TimeZone=UTC'), ('float4', 'extra_float_digits=1'), ('float8', 'extra_float_digits=1'), ('bytea', 'bytea_output=hex'),
       ('interval', 'IntervalStyle=postgres')) known (type, setting)
     on t.typnamespace = 'pg_catalog'::regnamespace and (t.typname = known.type or t.typname = '_' || known.type)
-  where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+  where a.attrelid in (select t.relid from rowbell.tables_of(relation) t) and a.attnum > 0 and not a.attisdropped
 $fn$;
 
 -- A condition that no setting and no search_path can change, with its operators written with their schema; null for any other. It consists of comparisons

@@ -54,10 +54,10 @@ begin
     else
       -- an OLD without a NEW: the others are found by their key
       old_rows := format(
-        'case when (select count(*) from new_rows) = (select count(*) from old_rows) then %s'
+        'case when (select pg_catalog.count(*) from new_rows) operator(pg_catalog.=) (select pg_catalog.count(*) from old_rows) then %s'
           ' else array(select (select row(%s)::%s from old_rows as _r where %s limit 1) from new_rows as _n) end',
         old_rows, columns, table_name,
-        coalesce((select string_agg(format('_r.%1$I = _n.%1$I', k), ' and ') from unnest(key) k), 'false'));
+        coalesce((select string_agg(format('_r.%1$I operator(pg_catalog.=) _n.%1$I', k), ' and ') from unnest(key) k), 'false'));
     end if;
   end if;
   return format('select * from rowbell_alert.judge_each(%L, %s, %s)',

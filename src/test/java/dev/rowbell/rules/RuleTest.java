@@ -20,6 +20,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.postgresql.PGConnection;
 import org.postgresql.PGNotification;
 import org.postgresql.util.PSQLException;
@@ -527,6 +528,19 @@ class RuleTest {
     }
 
     // --- notifications ---
+
+    /** json holds texts and numbers that jsonb refuses. */
+    @ParameterizedTest
+    @ValueSource(strings = {"{\"a\": \"\\u0000\"}", "[1e1000000]"})
+    void anAlertThatIsTooLongAndNoJsonbFailsNoWriter(String json) {
+        database.execute("create table documents (id int primary key, doc json, note text)");
+        rule("name, feed, condition, delivery", "'wide', 'public.documents', 'NEW.id > 0', 'notify'");
+        List<String> payloads = listening(
+                "channel_1",
+                () -> database.execute("insert into documents values (1, '" + json + "', repeat('x', 9000))"));
+        assertEquals(1, payloads.size());
+        assertTrue(payloads.get(0).contains("truncated"), payloads.toString());
+    }
 
     @Test
     void anAlertThatIsTooLongForANotificationIsCutUntilItFits() throws Exception {

@@ -153,6 +153,63 @@ class StrangersCodeTest {
     }
 
     @Test
+    void theRoleOfAFeedForgesNoAlertOfAnother() {
+        database.execute(
+                "create table feed (id int primary key, c int)", rule("feed", "NEW.c > 5"), rule("other", "NEW.c > 5"));
+        database.execute(
+                "grant usage on schema rowbell_alert to " + stranger,
+                "grant execute on function rowbell_alert.raise_1 to " + stranger);
+        asStranger(
+                "select rowbell_alert.raise_1('INSERT\",\"rule\":\"other', 0, '{1}', null, array['{}'::json], null, null)",
+                "select rowbell_alert.raise_1('INSERT', 0, '{3}', null, array['{}'::json], null, null)",
+                "select rowbell_alert.raise_1('INSERT', 0, null, null, null, null, '[{\"rule\": \"other\", \"error\": \"x\"}]')",
+                "select rowbell_alert.raise_1('INSERT', 'secret'::regclass, '{1}', null, array['{}'::json], null, null)");
+        assertEquals(
+                List.of("feed "),
+                database.query("select concat(alert->>'rule', ' ', alert->>'partition') from rowbell.feedback"));
+        assertEquals(0, database.count("rowbell.rule_state where failure is not null"));
+    }
+
+    @Test
+    void noConditionOpensTheSchemaToTheRoleOfItsFeed() {
+        database.execute(
+                "create table feed (id int primary key, c int)",
+                rule("feed", "NEW.c > 5 and not exists (select from rowbell.silence)"));
+        assertEquals(
+                List.of("f"), database.query("select has_schema_privilege('" + ownRole + "', 'rowbell', 'usage')"));
+    }
+
+    @Test
+    void theRoleThatChecksConditionsIsMadeAgain() {
+        database.execute(
+                "create table feed (id int primary key, c int)",
+                "drop function rowbell.run_0(text)",
+                rule("feed", "NEW.c > 5"),
+                "insert into feed values (1, 10)");
+        assertEquals(List.of("feed 1"), alerts());
+    }
+
+    /** A function in a condition may set what it likes: the session that checks the rule keeps its settings. */
+    @Test
+    void aFunctionThatSetsTheSearchPathWhileItIsCheckedDoesNoHarm() throws SQLException {
+        asStranger("create function public.sets() returns int stable language plpgsql as"
+                + " 'begin perform set_config(''search_path'', ''public'', false); return 10; end'");
+        database.execute(
+                "create table feed (id int primary key, c int)",
+                "insert into feed select i, i from generate_series(1, 100) i",
+                "analyze feed");
+        try (Connection connection = database.connect();
+                Statement statement = connection.createStatement()) {
+            statement.execute("set search_path = pg_catalog, public");
+            statement.execute(rule("feed", "NEW.c > public.sets()"));
+            try (var row = statement.executeQuery("show search_path")) {
+                row.next();
+                assertEquals("pg_catalog, public", row.getString(1));
+            }
+        }
+    }
+
+    @Test
     void aConditionMayReadItsOwnFeed() {
         database.execute(
                 "create table feed (id int primary key, c int)",

@@ -494,16 +494,22 @@ declare
   hint text;
   state text;
 begin
+  if to_regproc(format('rowbell.run_%s', feed_id)) is null then
+    perform rowbell.make_role(feed_id);
+  end if;
   -- offset 0: what is known to be NULL would be worked out while planning
   rows_of := concat_ws(', ',
     case when with_new then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as new', rowbell.sql_name(relation), columns) end,
     case when with_old then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as old', rowbell.sql_name(relation), columns) end);
   execute format('select rowbell.run_%s($1)', feed_id) using format(E'select from %s where array[%s\n] is not null limit 0', rows_of, condition);
   execute format('select rowbell.run_%s($1)', feed_id) using format(E'select from %s where (%s\n) limit 0', rows_of, condition);
-  return null;
+  -- whatever a function did that was called while planning is undone, settings of the session too
+  raise exception using errcode = 'RB004';
 exception when others or assert_failure then
   get stacked diagnostics message = message_text, hint = pg_exception_hint, state = returned_sqlstate;
-  if state = '55P03' then
+  if state = 'RB004' then
+    return null;
+  elsif state = '55P03' then
     raise;
   elsif state = '42501' and feed_id = 0 then
     return null;
@@ -593,7 +599,7 @@ AS $function$
     values ('timestamptz', 'TimeZone=UTC'), ('float4', 'extra_float_digits=1'), ('float8', 'extra_float_digits=1'), ('bytea', 'bytea_output=hex'),
       ('interval', 'IntervalStyle=postgres')) known (type, setting)
     on t.typnamespace = 'pg_catalog'::regnamespace and (t.typname = known.type or t.typname = '_' || known.type)
-  where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+  where a.attrelid in (select t.relid from rowbell.tables_of(relation) t) and a.attnum > 0 and not a.attisdropped
 $function$
 CREATE OR REPLACE FUNCTION rowbell.evaluator_of(feed_id integer)
  RETURNS text
@@ -714,7 +720,7 @@ CREATE OR REPLACE FUNCTION rowbell.function_is(signature text, body text, settin
 AS $function$
   select exists (
     select from pg_proc p
-    where p.oid = to_regprocedure(signature) and p.prosrc = body and coalesce(p.proconfig, '{}') = settings
+    where p.oid = to_regprocedure(signature) and p.prosecdef and p.prosrc = body and coalesce(p.proconfig, '{}') = settings
       and p.proowner = (select r.oid from pg_roles r where r.rolname = owner))
 $function$
 CREATE OR REPLACE FUNCTION rowbell.grant_reads(feed rowbell.feed, condition text)
@@ -748,10 +754,11 @@ begin
     select array_agg(r.name) into rights
     from (
       select format('usage on schema %I', n.nspname) as name from objects o join pg_namespace n on n.oid = o.schema
+      where n.nspname not in ('rowbell', 'rowbell_alert')
       union
       -- the feed is in there as a type, and where the condition reads it also as a table
       select 'select on ' || rowbell.sql_name(o.id) from objects o
-      where o.class = 'pg_class'::regclass
+      where o.class = 'pg_class'::regclass and o.schema not in (select n.oid from pg_namespace n where n.nspname in ('rowbell', 'rowbell_alert'))
         and (o.id <> feed.relation or exists (
           select from pg_rewrite w
           where w.ev_class = 'rowbell.named'::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', feed.relation::oid)))) r
@@ -1100,10 +1107,10 @@ begin
     else
       -- an OLD without a NEW: the others are found by their key
       old_rows := format(
-        'case when (select count(*) from new_rows) = (select count(*) from old_rows) then %s'
+        'case when (select pg_catalog.count(*) from new_rows) operator(pg_catalog.=) (select pg_catalog.count(*) from old_rows) then %s'
           ' else array(select (select row(%s)::%s from old_rows as _r where %s limit 1) from new_rows as _n) end',
         old_rows, columns, table_name,
-        coalesce((select string_agg(format('_r.%1$I = _n.%1$I', k), ' and ') from unnest(key) k), 'false'));
+        coalesce((select string_agg(format('_r.%1$I operator(pg_catalog.=) _n.%1$I', k), ' and ') from unnest(key) k), 'false'));
     end if;
   end if;
   return format('select * from rowbell_alert.judge_each(%L, %s, %s)',
@@ -1118,7 +1125,7 @@ CREATE OR REPLACE FUNCTION rowbell.partition_part(feed_id integer, written oid)
 AS $function$
 begin
   return (
-    select case when f.relation <> written then ',"partition":' || to_json(rowbell.shown_name(written)) else '' end
+    select case when f.relation <> written and written in (select t.relid from rowbell.tables_of(f.relation) t) then ',"partition":' || to_json(rowbell.shown_name(written)) else '' end
     from rowbell.feed f
     where f.id = feed_id);
 end
@@ -1240,11 +1247,17 @@ declare
   may_store pg_catalog.bool;
   place_of_first pg_catalog.int4;
 begin
+  -- the role of a feed may pass anything
+  if (operation operator(pg_catalog.=) any ('{INSERT,UPDATE,DELETE}')) is not true then
+    return 0;
+  end if;
   if failures is not null then
     begin
       perform rowbell.rule_failed(failure.value operator(pg_catalog.->>) 'rule', failure.value operator(pg_catalog.->>) 'error',
         failure.value operator(pg_catalog.->>) 'sqlstate', feed_name, operation, (failure.value operator(pg_catalog.->) 'key')::pg_catalog.json)
-      from pg_catalog.jsonb_array_elements(failures) as failure;
+      from pg_catalog.jsonb_array_elements(failures) as failure
+      join rowbell.rule r on r.name operator(pg_catalog.=) (failure.value operator(pg_catalog.->>) 'rule')
+      join rowbell.feed f on f.name operator(pg_catalog.=) r.feed and f.id operator(pg_catalog.=) feed_id;
     exception when others or assert_failure then
       raise warning 'rowbell: failures of rules of % were not reported: %', feed_name, sqlerrm;
     end;
@@ -1804,7 +1817,12 @@ begin
   if octet_length(doc) <= most then
     return doc;
   end if;
-  alert := doc::jsonb;
+  begin
+    alert := doc::jsonb;
+  exception when others then
+    -- json holds more than jsonb: \u0000, numbers without end. In a string the quotes would be escaped.
+    return regexp_replace(doc, ',"(?:old|new)":.*', ',"truncated":true}');
+  end;
   now := coalesce(alert -> 'new', alert -> 'old');
   cut := alert - 'old' - 'new' || jsonb_build_object('truncated', true, 'changed', (
     select coalesce(jsonb_agg(k), '[]')
