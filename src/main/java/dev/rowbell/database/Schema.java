@@ -119,11 +119,14 @@ final class Schema {
         }
     }
 
+    /** A database that was restored from a dump has none of its roles, so the one that checks conditions is made again. */
     private static void warnOfMissingRoles(DataSource dataSource) throws SQLException {
         try (Connection connection = dataSource.getConnection();
-                PreparedStatement statement =
-                        connection.prepareStatement("select current_user, rowbell.role_of(0), rowbell.has_role(0)");
-                ResultSet row = statement.executeQuery()) {
+                PreparedStatement making = connection.prepareStatement("select rowbell.make_role(0)");
+                PreparedStatement asking =
+                        connection.prepareStatement("select current_user, rowbell.role_of(0), rowbell.has_role(0)")) {
+            making.execute();
+            ResultSet row = asking.executeQuery();
             row.next();
             if (!row.getBoolean(3)) {
                 LOG.warn(
