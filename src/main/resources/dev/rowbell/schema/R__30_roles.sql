@@ -136,7 +136,7 @@ begin
       left join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
       where r.ev_class = 'rowbell.named'::regclass
       union
-      select 'pg_class'::regclass, c.oid, c.relnamespace from pg_class c where c.oid = feed.relation)
+      select 'pg_class'::regclass, c.oid, c.relnamespace from rowbell.tables_of(feed.relation) t join pg_class c on c.oid = t.relid)
     select array_agg(r.name) into rights
     from (
       select format('usage on schema %I', n.nspname) as name from objects o join pg_namespace n on n.oid = o.schema
@@ -145,9 +145,9 @@ begin
       -- the feed is in there as a type, and where the condition reads it also as a table
       select 'select on ' || rowbell.sql_name(o.id) from objects o
       where o.class = 'pg_class'::regclass and o.schema not in (select n.oid from pg_namespace n where n.nspname in ('rowbell', 'rowbell_alert'))
-        and (o.id <> feed.relation or exists (
+        and (o.id not in (select t.relid from rowbell.tables_of(feed.relation) t) or exists (
           select from pg_rewrite w
-          where w.ev_class = 'rowbell.named'::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', feed.relation::oid)))) r
+          where w.ev_class = 'rowbell.named'::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))) r
     where r.name is not null;
     raise exception using errcode = 'RB004';
   exception when others then

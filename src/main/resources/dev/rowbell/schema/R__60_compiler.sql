@@ -53,14 +53,21 @@ set search_path = pg_catalog, pg_temp
 as $fn$
 declare
   key constant text[] := rowbell.key_of(relation);
+  parent record;
+  found_by text;
 begin
   if (select c.relkind = 'p' from pg_class c where c.oid = relation) then
-    return (
-      select format('(select case%s end from (select %s.*) as _row)',
-        string_agg(format(' when %s then %L', pg_get_partition_constraintdef(t.relid), rowbell.shown_name(t.relid)), '' order by t.relid), row_name)
-      from rowbell.tables_of(relation) t
-      join pg_class c on c.oid = t.relid
-      where c.relkind = 'r' and pg_get_partition_constraintdef(t.relid) is not null);
+    select format('(select case%s end from (select %s.*) as _row)',
+      string_agg(format(' when %s then %L', pg_get_partition_constraintdef(t.relid), rowbell.shown_name(t.relid)), '' order by t.relid), row_name)
+    into found_by
+    from rowbell.tables_of(relation) t
+    join pg_class c on c.oid = t.relid
+    where c.relkind = 'r' and pg_get_partition_constraintdef(t.relid) is not null;
+    -- bounds of hash partitions name tables by number, which is another one after a dump and restore
+    for parent in select t.relid from rowbell.tables_of(relation) t loop
+      found_by := replace(found_by, format('%L::oid', parent.relid::text), format('%L::regclass', rowbell.sql_name(parent.relid)));
+    end loop;
+    return found_by;
   elsif cardinality(key) > 0 and exists (select from pg_inherits i where i.inhparent = relation) then
     -- keys are unique in each of the tables alone: where two have it, the row cannot be told
     return format(

@@ -29,7 +29,7 @@ class SchemaSnapshotTest {
                 order by c.relname
                 """);
         append(snapshot, "views", """
-                select format(E'view %s as\\n%s', c.oid::regclass, pg_get_viewdef(c.oid))
+                select format(E'view %s as\\n%s', c.oid::regclass, regexp_replace(pg_get_viewdef(c.oid), '\\mdelivery\\.', '', 'g'))
                 from pg_class c
                 where c.relnamespace::regnamespace::text in ('rowbell', 'rowbell_alert') and c.relkind = 'v'
                 order by c.relname

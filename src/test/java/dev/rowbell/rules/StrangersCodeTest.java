@@ -42,12 +42,12 @@ class StrangersCodeTest {
                 declare
                   try text;
                 begin
-                  insert into public.tried values (current_user, 'is a member of the owner', pg_has_role('postgres', 'member'));
+                  insert into public.tried values (current_user, 'is a member of the owner', pg_has_role('OWNER', 'member'));
                   foreach try in array array[
                     'alter function rowbell.on_statement_1() security invoker',
                     'alter function rowbell.run_1(text) security invoker',
                     'create or replace function rowbell.on_statement_1() returns trigger language plpgsql as ''begin return null; end''',
-                    'set role postgres', 'set session authorization postgres', 'reset role', 'select set_config(''role'', ''none'', false)',
+                    'set role OWNER', 'set session authorization OWNER', 'reset role', 'select set_config(''role'', ''none'', false)',
                     'select rowbell.run_1(''select 1'')', 'select rowbell.run_0(''select 1'')',
                     'select * from rowbell.feedback', 'insert into rowbell.feedback (alert) values (''{}'')',
                     'insert into rowbell.rule (name, feed, condition) values (''x'', ''public.other'', ''true'')',
@@ -64,7 +64,7 @@ class StrangersCodeTest {
                   end loop;
                   return 1;
                 end $f$
-                """);
+                """.replace("OWNER", owner()));
     }
 
     @Test
@@ -116,7 +116,8 @@ class StrangersCodeTest {
                 // the writer itself has the domain checked
                 "set session_replication_role = replica; insert into feed (id, c) values (3, 5); reset session_replication_role",
                 "insert into feed (id, c) values (4, 0), (5, 2)");
-        assertEquals(List.of(), database.query("select tries from tried where done = 'true' and who <> 'postgres'"));
+        assertEquals(
+                List.of(), database.query("select tries from tried where done = 'true' and who <> '" + owner() + "'"));
         assertEquals(List.of("feed 1", "feed 5"), alerts());
     }
 
@@ -132,7 +133,7 @@ class StrangersCodeTest {
                 "select * from rowbell.refresh()",
                 "insert into feed values (1, 0)");
         assertEquals(List.of(), database.query("select tries from tried where done = 'true'"));
-        assertEquals(List.of(), database.query("select who from tried where who = 'postgres'"));
+        assertEquals(List.of(), database.query("select who from tried where who = '" + owner() + "'"));
         assertEquals(List.of("feed 1"), alerts());
     }
 
@@ -294,6 +295,10 @@ class StrangersCodeTest {
         database.execute("insert into feed values (1, 10)");
         assertEquals(List.of("feed 1"), alerts());
         return owner;
+    }
+
+    private String owner() {
+        return database.query("select current_user").get(0);
     }
 
     private void nothingWasDone() {

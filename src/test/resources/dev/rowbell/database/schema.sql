@@ -750,7 +750,7 @@ begin
       left join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
       where r.ev_class = 'rowbell.named'::regclass
       union
-      select 'pg_class'::regclass, c.oid, c.relnamespace from pg_class c where c.oid = feed.relation)
+      select 'pg_class'::regclass, c.oid, c.relnamespace from rowbell.tables_of(feed.relation) t join pg_class c on c.oid = t.relid)
     select array_agg(r.name) into rights
     from (
       select format('usage on schema %I', n.nspname) as name from objects o join pg_namespace n on n.oid = o.schema
@@ -759,9 +759,9 @@ begin
       -- the feed is in there as a type, and where the condition reads it also as a table
       select 'select on ' || rowbell.sql_name(o.id) from objects o
       where o.class = 'pg_class'::regclass and o.schema not in (select n.oid from pg_namespace n where n.nspname in ('rowbell', 'rowbell_alert'))
-        and (o.id <> feed.relation or exists (
+        and (o.id not in (select t.relid from rowbell.tables_of(feed.relation) t) or exists (
           select from pg_rewrite w
-          where w.ev_class = 'rowbell.named'::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', feed.relation::oid)))) r
+          where w.ev_class = 'rowbell.named'::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))) r
     where r.name is not null;
     raise exception using errcode = 'RB004';
   exception when others then
@@ -1138,14 +1138,21 @@ CREATE OR REPLACE FUNCTION rowbell.partition_sql(relation oid, row_name text)
 AS $function$
 declare
   key constant text[] := rowbell.key_of(relation);
+  parent record;
+  found_by text;
 begin
   if (select c.relkind = 'p' from pg_class c where c.oid = relation) then
-    return (
-      select format('(select case%s end from (select %s.*) as _row)',
-        string_agg(format(' when %s then %L', pg_get_partition_constraintdef(t.relid), rowbell.shown_name(t.relid)), '' order by t.relid), row_name)
-      from rowbell.tables_of(relation) t
-      join pg_class c on c.oid = t.relid
-      where c.relkind = 'r' and pg_get_partition_constraintdef(t.relid) is not null);
+    select format('(select case%s end from (select %s.*) as _row)',
+      string_agg(format(' when %s then %L', pg_get_partition_constraintdef(t.relid), rowbell.shown_name(t.relid)), '' order by t.relid), row_name)
+    into found_by
+    from rowbell.tables_of(relation) t
+    join pg_class c on c.oid = t.relid
+    where c.relkind = 'r' and pg_get_partition_constraintdef(t.relid) is not null;
+    -- bounds of hash partitions name tables by number, which is another one after a dump and restore
+    for parent in select t.relid from rowbell.tables_of(relation) t loop
+      found_by := replace(found_by, format('%L::oid', parent.relid::text), format('%L::regclass', rowbell.sql_name(parent.relid)));
+    end loop;
+    return found_by;
   elsif cardinality(key) > 0 and exists (select from pg_inherits i where i.inhparent = relation) then
     -- keys are unique in each of the tables alone: where two have it, the row cannot be told
     return format(
