@@ -109,7 +109,7 @@ as $fn$
 $fn$;
 
 -- Lets the role of a feed read what a condition names: tables, and the schemas of tables, functions, operators and types. What a function reads in turn is
--- not seen; it has to be granted by hand. Does what it may: a right that is missing is found when the condition is checked as this role.
+-- not seen; it has to be granted by hand. A right that cannot be granted is reported when the condition is checked as this role.
 create or replace function rowbell.grant_reads(feed rowbell.feed, condition text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

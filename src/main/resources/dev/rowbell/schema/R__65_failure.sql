@@ -38,7 +38,7 @@ declare
   new_rows text;
 begin
   if rowbell.has_row_triggers(feed_id) then
-    -- what is not there has no type: the other row gives it
+    -- the missing row has no type: it takes the type of the other row
     old_rows := case operation when 'INSERT' then '(array[$2])[2:1]' else 'array[$1]' end;
     new_rows := case operation when 'DELETE' then '(array[$1])[2:1]' else 'array[$2]' end;
   else

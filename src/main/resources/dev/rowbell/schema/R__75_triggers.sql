@@ -185,7 +185,7 @@ begin
       using errcode = 'RB001', hint = 'For a row trigger, a row that moves to another partition is deleted in one and inserted into the other.';
   end if;
   insert into rowbell.feed (name, relation) values (feed_name, feed_relation) on conflict do nothing;
-  -- a table that was dropped and made again, or renamed, and that nobody has noticed yet
+  -- a table that was dropped and made again, or renamed, since the last refresh()
   update rowbell.feed f set relation = feed_relation
   where f.name = feed_name and f.relation <> feed_relation and not exists (select from rowbell.feed other where other.relation = feed_relation);
   select f.* into strict watched from rowbell.feed f where f.relation = feed_relation;
@@ -310,7 +310,7 @@ begin
       perform rowbell.compile(watched.name, '0 s');
     exception
       when lock_not_available or deadlock_detected or sqlstate 'RB003' then
-        -- somebody is at work on it: the next time will do
+        -- another session holds a lock: the next call tries again
         null;
       when others then
         return query select watched.name, format('could not be looked at: %s', sqlerrm);

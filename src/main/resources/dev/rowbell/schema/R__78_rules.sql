@@ -42,7 +42,7 @@ begin
     insert into rowbell.feed (name, relation)
     values (new.feed, new.feed::regclass)
     on conflict do nothing;
-    -- a table that was dropped and made again, or renamed, and that nobody has noticed yet
+    -- a table that was dropped and made again, or renamed, since the last refresh()
     update rowbell.feed f set relation = new.feed::regclass
     where f.name = new.feed and f.relation <> new.feed::regclass
       and not exists (select from rowbell.feed other where other.relation = new.feed::regclass);

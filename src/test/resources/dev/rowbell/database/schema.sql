@@ -678,7 +678,7 @@ begin
       using errcode = 'RB001', hint = 'For a row trigger, a row that moves to another partition is deleted in one and inserted into the other.';
   end if;
   insert into rowbell.feed (name, relation) values (feed_name, feed_relation) on conflict do nothing;
-  -- a table that was dropped and made again, or renamed, and that nobody has noticed yet
+  -- a table that was dropped and made again, or renamed, since the last refresh()
   update rowbell.feed f set relation = feed_relation
   where f.name = feed_name and f.relation <> feed_relation and not exists (select from rowbell.feed other where other.relation = feed_relation);
   select f.* into strict watched from rowbell.feed f where f.relation = feed_relation;
@@ -1091,7 +1091,7 @@ declare
   new_rows text;
 begin
   if rowbell.has_row_triggers(feed_id) then
-    -- what is not there has no type: the other row gives it
+    -- the missing row has no type: it takes the type of the other row
     old_rows := case operation when 'INSERT' then '(array[$2])[2:1]' else 'array[$1]' end;
     new_rows := case operation when 'DELETE' then '(array[$1])[2:1]' else 'array[$2]' end;
   else
@@ -1398,7 +1398,7 @@ begin
       perform rowbell.compile(watched.name, '0 s');
     exception
       when lock_not_available or deadlock_detected or sqlstate 'RB003' then
-        -- somebody is at work on it: the next time will do
+        -- another session holds a lock: the next call tries again
         null;
       when others then
         return query select watched.name, format('could not be looked at: %s', sqlerrm);
@@ -1565,7 +1565,7 @@ begin
     insert into rowbell.feed (name, relation)
     values (new.feed, new.feed::regclass)
     on conflict do nothing;
-    -- a table that was dropped and made again, or renamed, and that nobody has noticed yet
+    -- a table that was dropped and made again, or renamed, since the last refresh()
     update rowbell.feed f set relation = new.feed::regclass
     where f.name = new.feed and f.relation <> new.feed::regclass
       and not exists (select from rowbell.feed other where other.relation = new.feed::regclass);
