@@ -1,14 +1,17 @@
 -- A rule: read and checked.
 
--- Why PostgreSQL would refuse a condition, as {message, hint}; null where it is right. Plans it, and never runs it; as the role of this feed, because planning
+-- Why PostgreSQL would refuse a condition; null where it is right. Plans it, and never runs it; as the role of this feed, because planning
 -- may call functions of strangers. A condition that is right as an element of a list and right in parentheses is one expression: nothing can be smuggled past
 -- its end. columns: the columns of the feed, as SQL. A right that the role lacks is an error for a feed alone: 0 stands for a feed that is not known yet.
+-- The answer is {message, hint, SQLSTATE}.
 create or replace function rowbell.condition_error(
   condition text, relation oid, with_new boolean, with_old boolean, columns text default '*', feed_id int default 0) returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
+  schema_name constant text := (select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = relation);
+  judge regrole;
   rows_of text;
   message text;
   hint text;
@@ -16,6 +19,15 @@ declare
 begin
   if to_regproc(format('rowbell.run_%s', feed_id)) is null then
     perform rowbell.make_role(feed_id);
+  end if;
+  select p.proowner::regrole into judge from pg_proc p where p.oid = to_regproc(format('rowbell.run_%s', feed_id));
+  if feed_id = 0 and not has_schema_privilege(judge, schema_name, 'usage') then
+    -- without it the role could not name the feed, and each condition would be right
+    begin
+      execute format('grant usage on schema %I to %s', schema_name, judge);
+    exception when insufficient_privilege then
+      null;
+    end;
   end if;
   -- offset 0: what is known to be NULL would be worked out while planning
   rows_of := concat_ws(', ',
@@ -43,7 +55,8 @@ exception when others or assert_failure then
       when state in ('42883', '42P01', '42704', '3F000') and coalesce(hint, '') !~ 'NEW|OLD'
         then 'names outside of pg_catalog are written with their schema: public.is_bad(NEW.c2), operator(public.=)'
       else coalesce(hint, '')
-    end];
+    end,
+    state];
 end
 $fn$;
 
@@ -150,17 +163,17 @@ begin
   from pg_attribute a
   where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
   having bool_or(a.attgenerated = 'v');
-  if wrong is not null and rowbell.condition_error(rule.condition, relation, true, true, wrong) is not null then
+  if wrong is not null and rowbell.condition_error(rule.condition, relation, true, true, wrong, feed_id) is not null then
     return query select 'condition', 'uses a virtual generated column, which a trigger sees as NULL',
       'write its expression instead, or have it stored';
   end if;
-  if rowbell.condition_error(rule.condition, relation, true, false) is not null then
+  if rowbell.condition_error(rule.condition, relation, true, false, feed_id => feed_id) is not null then
     if rule.resolved then
       return query select 'resolved', 'the condition compares with OLD, so it never ends', 'a condition over NEW alone has an end';
     end if;
   end if;
   if rule.operations = '{delete}' and not rule.resolved
-      and rowbell.condition_error(rule.condition, relation, false, true) is not null then
+      and rowbell.condition_error(rule.condition, relation, false, true, feed_id => feed_id) is not null then
     return query select 'condition', 'on delete there is OLD alone', 'write OLD. before the names of columns';
   end if;
 end

@@ -1,5 +1,7 @@
 -- From a rule to SQL: when it fires and when it has ended.
 
+drop function if exists rowbell.changed_sql(oid, text[], boolean);
+
 -- The settings that documents of a table depend on; null where it has a column of a type that is not on this list. No function of a stranger makes the
 -- JSON of these types (json.c of PostgreSQL asks for casts of types outside of pg_catalog alone), and no other setting changes it.
 create or replace function rowbell.document_settings(relation oid) returns text[]
@@ -76,7 +78,7 @@ end
 $fn$;
 
 -- Whether one of the columns changed, as SQL. Types without an equality, as json, are compared as text. plain: of types whose operators PostgreSQL owns.
-create or replace function rowbell.changed_sql(relation oid, columns text[], plain boolean) returns jsonb
+create or replace function rowbell.changed_sql(feed rowbell.feed, columns text[], plain boolean) returns jsonb
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
@@ -89,11 +91,11 @@ declare
 begin
   foreach name in array columns loop
     as_text := '';
-    if rowbell.condition_error(format('NEW.%1$I is distinct from OLD.%1$I', name), relation, true, true) is not null
+    if rowbell.condition_error(format('NEW.%1$I is distinct from OLD.%1$I', name), feed.relation, true, true, feed_id => feed.id) is not null
         or exists (
           select from pg_attribute a
           join pg_type t on t.oid = a.atttypid
-          where a.attrelid = relation and a.attname = name and (t.typtype not in ('b', 'e', 'r') or t.typcategory = 'A')) then
+          where a.attrelid = feed.relation and a.attname = name and (t.typtype not in ('b', 'e', 'r') or t.typcategory = 'A')) then
       as_text := '::text';
     end if;
     updated := updated || format(case when plain and as_text = ''
@@ -118,7 +120,7 @@ set search_path = pg_catalog, pg_temp
 as $fn$
   with rules as (
     select r, s.id, r.name, r.fires, r.resolved, r.operations,
-      rowbell.condition_error(r.condition, feed.relation, true, false) is not null as compares,
+      rowbell.condition_error(r.condition, feed.relation, true, false, feed_id => feed.id) is not null as compares,
       rowbell.plain_condition(r.condition, feed.relation) as plain_new,
       rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
       -- a comment ends with its line
@@ -139,7 +141,7 @@ as $fn$
     select rules.*, all_plain,
       case when all_plain then plain_new else written end as met,
       case when all_plain then plain_old else '(select ' || written || ' from (select old.*) as new)' end as met_before,
-      case when fires = 'changed' then rowbell.changed_sql(feed.relation, (r).columns, all_plain) end as changed
+      case when fires = 'changed' then rowbell.changed_sql(feed, (r).columns, all_plain) end as changed
     from rules
     cross join plainness),
   statuses as (

@@ -52,8 +52,11 @@ begin
     end if;
     perform rowbell.grant_reads(feed, new.condition);
     error := rowbell.condition_error(new.condition, feed.relation, true, true, feed_id => feed.id);
-    if error is not null then
+    if error[3] = '42501' then
       raise warning 'rule "%": condition: %', new.name, error[1] using hint = error[2];
+    elsif error is not null then
+      raise exception 'rule "%": condition: %', new.name, error[1]
+        using errcode = 'RB001', hint = error[2], schema = 'rowbell', table = 'rule', column = 'condition';
     end if;
   end if;
   return new;

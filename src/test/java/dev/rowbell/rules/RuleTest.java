@@ -527,6 +527,36 @@ class RuleTest {
         assertEquals(3, database.count("feed"));
     }
 
+    /** The roles that check and evaluate conditions have no right on such a schema but those that Rowbell grants. */
+    @Test
+    void aFeedInASchemaThatIsNotOpenToAllIsWatchedLikeAnyOther() {
+        database.execute(
+                "create schema hr",
+                "create type hr.pair as (a int)",
+                "create table hr.pay (id int primary key, a int, doc json, p hr.pair)");
+        rule("name, feed, condition", "'rise', 'hr.pay', 'NEW.a > OLD.a'");
+        rule(
+                "name, feed, condition, fires, columns",
+                "'doc', 'hr.pay', 'NEW.id > 0 and NEW.a is not null', 'changed', '{doc}'");
+        database.execute(
+                "insert into hr.pay values (1, 1, '{}')",
+                "update hr.pay set a = 2",
+                "update hr.pay set a = 1, doc = '[]'");
+        assertEquals(
+                List.of("doc INSERT", "rise UPDATE", "doc UPDATE"),
+                takeAlerts("concat(alert->>'rule', ' ', alert->>'operation')"));
+        for (String values : List.of(
+                "'x', 'hr.pay', 'NEW.c99 > 1', false, '{insert}'",
+                "'x', 'hr.pay', 'NEW.p > 1', false, '{insert}'",
+                "'x', 'hr.pay', 'NEW.a > OLD.a', true, '{update}'",
+                "'x', 'hr.pay', 'NEW.a > 1', false, '{delete}'")) {
+            assertThrows(
+                    IllegalStateException.class,
+                    () -> rule("name, feed, condition, resolved, operations", values),
+                    values);
+        }
+    }
+
     // --- notifications ---
 
     /** json holds texts and numbers that jsonb refuses. */

@@ -356,7 +356,7 @@ begin
   end loop;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.changed_sql(relation oid, columns text[], plain boolean)
+CREATE OR REPLACE FUNCTION rowbell.changed_sql(feed rowbell.feed, columns text[], plain boolean)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -370,11 +370,11 @@ declare
 begin
   foreach name in array columns loop
     as_text := '';
-    if rowbell.condition_error(format('NEW.%1$I is distinct from OLD.%1$I', name), relation, true, true) is not null
+    if rowbell.condition_error(format('NEW.%1$I is distinct from OLD.%1$I', name), feed.relation, true, true, feed_id => feed.id) is not null
         or exists (
           select from pg_attribute a
           join pg_type t on t.oid = a.atttypid
-          where a.attrelid = relation and a.attname = name and (t.typtype not in ('b', 'e', 'r') or t.typcategory = 'A')) then
+          where a.attrelid = feed.relation and a.attname = name and (t.typtype not in ('b', 'e', 'r') or t.typcategory = 'A')) then
       as_text := '::text';
     end if;
     updated := updated || format(case when plain and as_text = ''
@@ -489,6 +489,8 @@ CREATE OR REPLACE FUNCTION rowbell.condition_error(condition text, relation oid,
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
+  schema_name constant text := (select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = relation);
+  judge regrole;
   rows_of text;
   message text;
   hint text;
@@ -496,6 +498,15 @@ declare
 begin
   if to_regproc(format('rowbell.run_%s', feed_id)) is null then
     perform rowbell.make_role(feed_id);
+  end if;
+  select p.proowner::regrole into judge from pg_proc p where p.oid = to_regproc(format('rowbell.run_%s', feed_id));
+  if feed_id = 0 and not has_schema_privilege(judge, schema_name, 'usage') then
+    -- without it the role could not name the feed, and each condition would be right
+    begin
+      execute format('grant usage on schema %I to %s', schema_name, judge);
+    exception when insufficient_privilege then
+      null;
+    end;
   end if;
   -- offset 0: what is known to be NULL would be worked out while planning
   rows_of := concat_ws(', ',
@@ -523,7 +534,8 @@ exception when others or assert_failure then
       when state in ('42883', '42P01', '42704', '3F000') and coalesce(hint, '') !~ 'NEW|OLD'
         then 'names outside of pg_catalog are written with their schema: public.is_bad(NEW.c2), operator(public.=)'
       else coalesce(hint, '')
-    end];
+    end,
+    state];
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.dead_letters(sink text DEFAULT NULL::text, rule text DEFAULT NULL::text, older_than interval DEFAULT NULL::interval)
@@ -1575,8 +1587,11 @@ begin
     end if;
     perform rowbell.grant_reads(feed, new.condition);
     error := rowbell.condition_error(new.condition, feed.relation, true, true, feed_id => feed.id);
-    if error is not null then
+    if error[3] = '42501' then
       raise warning 'rule "%": condition: %', new.name, error[1] using hint = error[2];
+    elsif error is not null then
+      raise exception 'rule "%": condition: %', new.name, error[1]
+        using errcode = 'RB001', hint = error[2], schema = 'rowbell', table = 'rule', column = 'condition';
     end if;
   end if;
   return new;
@@ -1749,7 +1764,7 @@ CREATE OR REPLACE FUNCTION rowbell.transitions_of(feed rowbell.feed)
 AS $function$
   with rules as (
     select r, s.id, r.name, r.fires, r.resolved, r.operations,
-      rowbell.condition_error(r.condition, feed.relation, true, false) is not null as compares,
+      rowbell.condition_error(r.condition, feed.relation, true, false, feed_id => feed.id) is not null as compares,
       rowbell.plain_condition(r.condition, feed.relation) as plain_new,
       rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
       -- a comment ends with its line
@@ -1770,7 +1785,7 @@ AS $function$
     select rules.*, all_plain,
       case when all_plain then plain_new else written end as met,
       case when all_plain then plain_old else '(select ' || written || ' from (select old.*) as new)' end as met_before,
-      case when fires = 'changed' then rowbell.changed_sql(feed.relation, (r).columns, all_plain) end as changed
+      case when fires = 'changed' then rowbell.changed_sql(feed, (r).columns, all_plain) end as changed
     from rules
     cross join plainness),
   statuses as (
@@ -1965,17 +1980,17 @@ begin
   from pg_attribute a
   where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
   having bool_or(a.attgenerated = 'v');
-  if wrong is not null and rowbell.condition_error(rule.condition, relation, true, true, wrong) is not null then
+  if wrong is not null and rowbell.condition_error(rule.condition, relation, true, true, wrong, feed_id) is not null then
     return query select 'condition', 'uses a virtual generated column, which a trigger sees as NULL',
       'write its expression instead, or have it stored';
   end if;
-  if rowbell.condition_error(rule.condition, relation, true, false) is not null then
+  if rowbell.condition_error(rule.condition, relation, true, false, feed_id => feed_id) is not null then
     if rule.resolved then
       return query select 'resolved', 'the condition compares with OLD, so it never ends', 'a condition over NEW alone has an end';
     end if;
   end if;
   if rule.operations = '{delete}' and not rule.resolved
-      and rowbell.condition_error(rule.condition, relation, false, true) is not null then
+      and rowbell.condition_error(rule.condition, relation, false, true, feed_id => feed_id) is not null then
     return query select 'condition', 'on delete there is OLD alone', 'write OLD. before the names of columns';
   end if;
 end
