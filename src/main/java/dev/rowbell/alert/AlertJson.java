@@ -27,9 +27,26 @@ public final class AlertJson {
     /** @throws IllegalArgumentException where the text is no JSON object */
     public static Map<String, Object> parse(String alert) {
         try {
-            return MAPPER.readValue(alert, DOCUMENT);
+            Map<String, Object> document = MAPPER.readValue(alert, DOCUMENT);
+            if (document != null) {
+                return document;
+            }
+            throw new IllegalArgumentException("not an alert document: null");
         } catch (JsonProcessingException | NumberFormatException e) {
             throw new IllegalArgumentException("not an alert document", e);
+        }
+    }
+
+    /** Whether {@link #parse} would read it; cheaper. */
+    public static boolean isDocument(String text) {
+        try (JsonParser parser = MAPPER.getFactory().createParser(text)) {
+            if (parser.nextToken() != JsonToken.START_OBJECT) {
+                return false;
+            }
+            parser.skipChildren();
+            return parser.nextToken() == null;
+        } catch (IOException e) {
+            return false;
         }
     }
 

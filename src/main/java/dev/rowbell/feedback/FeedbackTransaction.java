@@ -1,8 +1,12 @@
 package dev.rowbell.feedback;
 
 import dev.rowbell.database.PollCursor;
+import dev.rowbell.error.Errors;
+import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.time.Duration;
+import java.util.List;
+import java.util.Set;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import javax.sql.DataSource;
@@ -12,6 +16,9 @@ import org.apache.camel.Route;
 import org.apache.camel.spi.PollingConsumerPollStrategy;
 import org.apache.camel.support.RoutePolicySupport;
 import org.apache.camel.support.ScheduledPollConsumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.jdbc.datasource.DataSourceTransactionManager;
 import org.springframework.transaction.TransactionStatus;
@@ -23,6 +30,8 @@ import org.springframework.transaction.support.TransactionTemplate;
  * stopped skips the rest of its batch without a word. Polls are for one thread, that of {@link Doorbell}; {@link #run} is for any.
  */
 public final class FeedbackTransaction extends RoutePolicySupport implements PollingConsumerPollStrategy {
+
+    private static final Logger LOG = LoggerFactory.getLogger(FeedbackTransaction.class);
 
     private final DataSource dataSource;
     private final DataSourceTransactionManager manager;
@@ -165,7 +174,34 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         rollback();
         cursor.reset();
         lease.reset();
+        if (isUnreadable(cause)) {
+            putUnreadableAside();
+        }
         return false;
+    }
+
+    /** PostgreSQL could not send one of the rows: it has bytes that its encoding has no character for. */
+    private static boolean isUnreadable(Throwable failure) {
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            if (cause instanceof SQLException e && Set.of("22P05", "22021").contains(String.valueOf(e.getSQLState()))) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private void putUnreadableAside() {
+        try {
+            List<String> ids = jdbc.sql("select rowbell.put_unreadable_aside(?::regclass, ?)")
+                    .params(table, batchSize)
+                    .query(String.class)
+                    .list();
+            if (!ids.isEmpty()) {
+                LOG.error("{} alerts have bytes that are no text, and are dead letters: {}", ids.size(), ids);
+            }
+        } catch (DataAccessException e) {
+            LOG.warn("alerts that cannot be read cannot be put aside, trying again: {}", Errors.inWords(e));
+        }
     }
 
     private void rollback() {

@@ -1,9 +1,12 @@
 package dev.rowbell.outbox;
 
+import dev.rowbell.error.Errors;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessException;
 
 /**
@@ -14,6 +17,8 @@ final class Acknowledgements {
 
     /** A crash repeats what was delivered within this time at most. */
     private static final Duration INTERVAL = Duration.ofMillis(50);
+
+    private static final Logger LOG = LoggerFactory.getLogger(Acknowledgements.class);
 
     private final DeliveryRepository repository;
     private List<Outcome> outcomes = new ArrayList<>();
@@ -35,14 +40,27 @@ final class Acknowledgements {
      */
     void flush(boolean now) {
         List<Outcome> due = takeDue(now);
-        if (due.isEmpty()) {
-            return;
+        if (!due.isEmpty()) {
+            acknowledge(due);
         }
+    }
+
+    /** What PostgreSQL refuses to store keeps no other outcome from being stored. */
+    private void acknowledge(List<Outcome> due) {
         try {
             repository.acknowledge(due);
         } catch (DataAccessException e) {
-            add(due);
-            throw e;
+            if (!OutboxComponent.isRefusal(e)) {
+                add(due);
+                throw e;
+            } else if (due.size() > 1) {
+                due.forEach(outcome -> acknowledge(List.of(outcome)));
+            } else {
+                LOG.error(
+                        "PostgreSQL refuses to store what became of delivery {}, it is tried again after its lease: {}",
+                        due.get(0).delivery().id(),
+                        Errors.inWords(e));
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 package dev.rowbell.outbox;
 
+import dev.rowbell.database.StorableText;
 import java.sql.Types;
 import java.time.Duration;
 import java.util.List;
@@ -16,13 +17,16 @@ import org.springframework.jdbc.core.simple.JdbcClient.StatementSpec;
 public final class DeadLetterRepository {
 
     private static final String COLUMNS = """
-            select id, sink, alert ->> 'rule' as rule, alert_id, attempts, to_char(died, 'YYYY-MM-DD HH24:MI:SS') as died, last_error, alert::text
+            select id, sink, rowbell.alert_text(alert, 'rule') as rule, alert_id, attempts, to_char(died, 'YYYY-MM-DD HH24:MI:SS') as died,
+              last_error, rowbell.readable(alert::text, '\\\\x') as alert
             """;
 
     private final JdbcClient jdbc;
+    private final StorableText storable;
 
     public DeadLetterRepository(DataSource dataSource) {
         jdbc = JdbcClient.create(dataSource);
+        storable = new StorableText(dataSource);
     }
 
     /**
@@ -151,8 +155,11 @@ public final class DeadLetterRepository {
                 .update();
     }
 
-    private static String[] texts(List<NewDeadLetter> letters, Function<NewDeadLetter, String> text) {
-        return letters.stream().map(text).toArray(String[]::new);
+    private String[] texts(List<NewDeadLetter> letters, Function<NewDeadLetter, String> text) {
+        return letters.stream()
+                .map(text)
+                .map(value -> value == null ? null : storable.of(value))
+                .toArray(String[]::new);
     }
 
     private StatementSpec filtered(String sql, Filter filter) {

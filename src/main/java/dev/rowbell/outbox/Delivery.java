@@ -21,6 +21,10 @@ record Delivery(UUID id, List<String> documents, int attempts, Lease lease) {
         return documents.size();
     }
 
+    boolean isReadable() {
+        return documents.stream().allMatch(AlertJson::isDocument);
+    }
+
     static int alerts(List<Delivery> deliveries) {
         return deliveries.stream().mapToInt(Delivery::size).sum();
     }

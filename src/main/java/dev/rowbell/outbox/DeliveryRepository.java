@@ -1,6 +1,7 @@
 package dev.rowbell.outbox;
 
 import dev.rowbell.database.PollCursor;
+import dev.rowbell.database.StorableText;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Timestamp;
@@ -27,10 +28,12 @@ final class DeliveryRepository {
     private final JdbcTemplate template;
     private final JdbcClient jdbc;
     private final DeadLetterRepository deadLetters;
+    private final StorableText storable;
 
     DeliveryRepository(DataSource dataSource, DeadLetterRepository deadLetters) {
         template = new JdbcTemplate(dataSource);
         jdbc = JdbcClient.create(template);
+        storable = new StorableText(dataSource);
         this.deadLetters = deadLetters;
     }
 
@@ -43,7 +46,8 @@ final class DeliveryRepository {
             Lease lease = delivery.lease();
             statement.setObject(1, delivery.id());
             statement.setString(2, delivery.sink());
-            statement.setObject(3, delivery.documents().toArray(String[]::new));
+            statement.setObject(
+                    3, delivery.documents().stream().map(storable::of).toArray(String[]::new));
             statement.setObject(4, lease == null ? null : lease.id());
             statement.setObject(5, lease == null ? null : lease.length().toMillis(), Types.BIGINT);
         });
@@ -212,7 +216,7 @@ final class DeliveryRepository {
                               and d.locked_by = any(:leases::uuid[])
                             """)
                     .param("waits", texts(failed, outcome -> outcome.retryIn().toMillis()))
-                    .param("errors", texts(failed, Outcome::error))
+                    .param("errors", texts(failed, outcome -> storable.of(outcome.error())))
                     .update();
         }
     }

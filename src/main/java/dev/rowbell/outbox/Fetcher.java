@@ -5,6 +5,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.UnaryOperator;
 import org.springframework.dao.DataAccessException;
 
 /**
@@ -21,6 +22,7 @@ final class Fetcher {
     private final OutboxEndpoint endpoint;
     private final DeliveryRepository repository;
     private final HandoffQueue queue;
+    private final UnaryOperator<List<Delivery>> readable;
     private final Runnable wakeWorkers;
     private final PollCursor cursor = new PollCursor();
     private final ReentrantLock lock = new ReentrantLock();
@@ -30,10 +32,17 @@ final class Fetcher {
     private volatile long fetchedAt = System.nanoTime();
     private int alerts;
 
-    Fetcher(OutboxEndpoint endpoint, DeliveryRepository repository, HandoffQueue queue, Runnable wakeWorkers) {
+    /** @param readable puts aside those that no route can read, and returns the others */
+    Fetcher(
+            OutboxEndpoint endpoint,
+            DeliveryRepository repository,
+            HandoffQueue queue,
+            UnaryOperator<List<Delivery>> readable,
+            Runnable wakeWorkers) {
         this.endpoint = endpoint;
         this.repository = repository;
         this.queue = queue;
+        this.readable = readable;
         this.wakeWorkers = wakeWorkers;
         alerts = endpoint.getBatch();
     }
@@ -84,7 +93,7 @@ final class Fetcher {
         List<Delivery> fetched = lease(alerts);
         int found = Delivery.alerts(fetched);
         boolean full = found >= alerts;
-        queue.add(fetched);
+        queue.add(readable.apply(fetched));
         queue.caughtUp(!full);
         if (full) {
             adapt(Duration.ofNanos(fetchedAt - before));
@@ -110,7 +119,7 @@ final class Fetcher {
         if (fetched.size() > 1) {
             repository.release(fetched.subList(1, fetched.size()));
         }
-        return fetched.stream().limit(1).toList();
+        return readable.apply(fetched.stream().limit(1).toList());
     }
 
     private List<Delivery> lease(int most) {

@@ -5,6 +5,7 @@ import dev.rowbell.error.Backoff;
 import dev.rowbell.error.Errors;
 import dev.rowbell.health.Metrics;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -44,8 +45,8 @@ final class OutboxConsumer extends DefaultConsumer {
     OutboxConsumer(OutboxEndpoint endpoint, Processor processor) {
         super(endpoint, processor);
         repository = endpoint.getComponent().deliveries();
-        fetcher = new Fetcher(endpoint, repository, queue, wakeup::call);
         acknowledgements = new Acknowledgements(repository);
+        fetcher = new Fetcher(endpoint, repository, queue, this::readable, wakeup::call);
         Backoff backoff =
                 new Backoff(Duration.ofMillis(endpoint.getBackoff()), Duration.ofMillis(endpoint.getMaxBackoff()));
         retryPolicy = new RetryPolicy(endpoint.getMaxAttempts(), backoff);
@@ -113,6 +114,27 @@ final class OutboxConsumer extends DefaultConsumer {
                     deliveries.size(),
                     Errors.inWords(e));
         }
+    }
+
+    /** Those that a route can read. An alert of the others that is no JSON becomes a dead letter by itself. */
+    private List<Delivery> readable(List<Delivery> fetched) {
+        if (fetched.stream().allMatch(Delivery::isReadable)) {
+            return fetched;
+        }
+        List<Delivery> readable = new ArrayList<>();
+        List<Delivery> torn = new ArrayList<>();
+        List<Delivery> several = new ArrayList<>();
+        fetched.forEach(d -> (d.isReadable() ? readable : d.size() > 1 ? several : torn).add(d));
+        repository.split(several).forEach(d -> (d.isReadable() ? readable : torn).add(d));
+        LOG.error(
+                "sink {}: {} alerts are no JSON, dead letters now",
+                getEndpoint().getSink(),
+                torn.size());
+        metrics().failed(getEndpoint().getSink(), true, torn.size());
+        acknowledgements.add(torn.stream()
+                .map(delivery -> Outcome.dead(delivery, "the document is no JSON object"))
+                .toList());
+        return readable;
     }
 
     boolean isRunning() {

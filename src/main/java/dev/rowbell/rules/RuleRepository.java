@@ -1,6 +1,7 @@
 package dev.rowbell.rules;
 
 import dev.rowbell.alert.AlertJson;
+import dev.rowbell.database.StorableText;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -25,11 +26,13 @@ public final class RuleRepository {
 
     private final JdbcClient jdbc;
     private final TransactionTemplate readOnly;
+    private final StorableText storable;
 
     public RuleRepository(DataSource dataSource) {
         JdbcTemplate template = new JdbcTemplate(dataSource);
         template.setFetchSize(FETCH_SIZE);
         jdbc = JdbcClient.create(template);
+        storable = new StorableText(dataSource);
         readOnly = new TransactionTemplate(new DataSourceTransactionManager(dataSource));
         readOnly.setReadOnly(true);
     }
@@ -104,7 +107,7 @@ public final class RuleRepository {
     Map<String, String> broken() {
         Map<String, String> broken = new TreeMap<>();
         jdbc.sql("""
-                        select r.name, s.broken
+                        select r.name, rowbell.readable(s.broken)
                         from rowbell.rule r
                         join rowbell.rule_state s on s.rule = r.name
                         where r.enabled and s.broken is not null
@@ -117,10 +120,10 @@ public final class RuleRepository {
     /** All rules, ordered by name. */
     public List<RuleState> list() {
         return jdbc.sql("""
-                        select r.name, r.feed, r.severity, r.fires, r.delivery, r.enabled, s.broken, coalesce(s.hits, 0) as hits,
+                        select r.name, r.feed, r.severity, r.fires, r.delivery, r.enabled, rowbell.readable(s.broken) as broken, coalesce(s.hits, 0) as hits,
                           to_char(s.last_hit, 'YYYY-MM-DD HH24:MI:SS') as last_hit,
                           to_char(s.failed, 'YYYY-MM-DD HH24:MI:SS') as failed,
-                          s.failure
+                          rowbell.readable(s.failure) as failure
                         from rowbell.rule r
                         left join rowbell.rule_state s on s.rule = r.name
                         order by r.name
@@ -164,8 +167,8 @@ public final class RuleRepository {
      * @return the skipped rules
      */
     Set<String> addHits(Map<String, Long> hits) {
-        String[] rules = hits.keySet().toArray(String[]::new);
-        Long[] counts = Stream.of(rules).map(hits::get).toArray(Long[]::new);
+        List<String> rules = List.copyOf(hits.keySet());
+        Long[] counts = rules.stream().map(hits::get).toArray(Long[]::new);
         return jdbc.sql("""
                         with given as (
                           select rule, hits from unnest(:rules::text[], :hits::bigint[]) as given (rule, hits)),
@@ -187,7 +190,7 @@ public final class RuleRepository {
                         from rowbell.rule_state s
                         where s.rule in (select rule from given) and s.rule not in (select rule from added)
                         """)
-                .param("rules", rules)
+                .param("rules", rules.stream().map(storable::of).toArray(String[]::new))
                 .param("hits", counts)
                 .query(String.class)
                 .set();

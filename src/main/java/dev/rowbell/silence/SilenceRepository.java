@@ -1,5 +1,6 @@
 package dev.rowbell.silence;
 
+import dev.rowbell.database.StorableText;
 import java.sql.Types;
 import java.time.Duration;
 import java.util.HashMap;
@@ -20,9 +21,11 @@ final class SilenceRepository {
 
     private final JdbcClient jdbc;
     private final TransactionTemplate outsideOfTransaction;
+    private final StorableText storable;
 
     SilenceRepository(DataSource dataSource) {
         jdbc = JdbcClient.create(dataSource);
+        storable = new StorableText(dataSource);
         outsideOfTransaction = new TransactionTemplate(new DataSourceTransactionManager(dataSource));
         outsideOfTransaction.setPropagationBehavior(TransactionDefinition.PROPAGATION_NOT_SUPPORTED);
     }
@@ -85,7 +88,7 @@ final class SilenceRepository {
                         "select rowbell.passes_cooldown(?, ?, ?, coalesce(?::timestamptz, clock_timestamp()), ?::interval)")
                 .param(rule)
                 .param(status)
-                .param(key)
+                .param(storable.key(key))
                 .param(4, time, Types.VARCHAR)
                 .param(cooldown.toMillis() + " ms")
                 .query(Boolean.class)

@@ -1,4 +1,77 @@
--- Dead letters.
+-- Dead letters, and values that cannot be read.
+
+-- The text as a client that speaks UTF-8 can read it: characters without a Unicode equivalent, as byte 81 of WIN1252, are escaped. In JSON the
+-- escape is \\x: it stays JSON.
+create or replace function rowbell.readable(value text, escape text default '\x') returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  letter text;
+begin
+  perform convert_to(value, 'UTF8');
+  return value;
+exception when untranslatable_character or character_not_in_repertoire then
+  for letter in select distinct l from regexp_split_to_table(value, '') l where ascii(l) not between 1 and 127 loop
+    begin
+      perform convert_to(letter, 'UTF8');
+    exception when untranslatable_character or character_not_in_repertoire then
+      value := replace(value, letter, escape || encode(convert_to(letter, getdatabaseencoding()), 'hex'));
+    end;
+  end loop;
+  return value;
+end
+$fn$;
+
+-- A value of an alert as text; null where it has none. Where the alert has an escape that the database cannot store as text, as \u0000, each escape
+-- of a character is a question mark.
+create or replace function rowbell.alert_text(alert json, key text) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  return rowbell.readable(alert ->> key);
+exception when others then
+  begin
+    return rowbell.readable(regexp_replace(alert::text, '\\u[0-9a-fA-F]{4}', '\\u003f', 'g')::json ->> key);
+  exception when others then
+    return null;
+  end;
+end
+$fn$;
+
+-- Makes dead letters of those rows of a feedback table that no client can read, among the oldest so many, and returns the ids of their alerts. For
+-- routing, whose whole batch they fail.
+create or replace function rowbell.put_unreadable_aside(feedback regclass, most int) returns setof text
+language plpgsql
+as $fn$
+declare
+  taken record;
+  document json;
+  alert_id text;
+begin
+  for taken in execute format($$
+    select t.tableoid as relation, t.ctid as place, %s::text as written, t.crt_time::timestamptz as crt_time
+    from %s t
+    order by t.crt_time nulls first
+    limit $1
+    for update skip locked
+    $$, case when feedback = 'rowbell.feedback'::regclass then 't.alert' else 'row_to_json(t)' end, feedback) using most
+  loop
+    document := rowbell.readable(taken.written, '\\x');
+    continue when document::text = taken.written;
+    execute format('delete from %s where tableoid = $1 and ctid = $2', feedback) using taken.relation, taken.place;
+    if feedback <> 'rowbell.feedback'::regclass then
+      document := json_build_object('new', document);
+    end if;
+    alert_id := coalesce(rowbell.alert_text(document, 'id'), rowbell.new_id()::text);
+    insert into rowbell.dead_letter (alert_id, alert, attempts, filed, last_error)
+    values (alert_id, document, 0, coalesce(taken.crt_time, clock_timestamp()),
+      'it has bytes that are no character of ' || getdatabaseencoding() || '; they are escaped here');
+    return next alert_id;
+  end loop;
+end
+$fn$;
 
 -- Sends a dead letter again, with its id and only to the sink that failed; one that could not be routed is routed again.
 -- In one transaction: it is waiting or it is dead, never both. False where there is no such dead letter.
@@ -30,7 +103,7 @@ as $fn$
   select d.*
   from rowbell.dead_letter d
   where ($1 is null or d.sink = $1)
-    and ($2 is null or d.alert ->> 'rule' = $2)
+    and ($2 is null or rowbell.alert_text(d.alert, 'rule') = $2)
     and ($3 is null or d.died <= clock_timestamp() - $3)
   order by d.died, d.id
 $fn$;

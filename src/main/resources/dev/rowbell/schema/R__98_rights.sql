@@ -33,7 +33,7 @@ begin
     grant execute on function rowbell.check_rule(json), rowbell.validate_rule(rowbell.rule, int), rowbell.rule_of(json),
       rowbell.apply_rules(text, json, text[]), rowbell.lock_compiler(), rowbell.refresh(), rowbell.test_rule(text, int),
       rowbell.find_feed(text), rowbell.sql_name(oid), rowbell.tables_of(oid), rowbell.missing_triggers(rowbell.feed, text[]),
-      rowbell.unwatch(text), rowbell.for_each(text, text) to rowbell_admin;
+      rowbell.unwatch(text), rowbell.for_each(text, text), rowbell.readable(text, text) to rowbell_admin;
   end if;
 
   -- no right to write rules
@@ -46,7 +46,8 @@ begin
     grant select on rowbell.rule, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
     grant update (silenced) on rowbell.silence to rowbell_consumer;
     grant select, update on rowbell.rule_state to rowbell_consumer;
-    grant execute on function rowbell.refresh(), rowbell.passes_cooldown(text, text, text, timestamptz, interval) to rowbell_consumer;
+    grant execute on function rowbell.refresh(), rowbell.passes_cooldown(text, text, text, timestamptz, interval),
+      rowbell.readable(text, text), rowbell.alert_text(json, text), rowbell.put_unreadable_aside(regclass, int) to rowbell_consumer;
   end if;
 end
 $do$;

@@ -15,7 +15,7 @@ create table rowbell.delivery (
   id uuid primary key default gen_random_uuid(),
   sink text not null,
   -- the alerts as JSON; text, so that a document of any content, size and depth is passed on as it is
-  documents text[] not null,
+  documents text[] not null check (array_ndims(documents) = 1 and array_position(documents, null) is null),
   alerts int not null generated always as (cardinality(documents)) stored check (alerts > 0),
   attempts int not null default 0,
   filed timestamptz not null default clock_timestamp(),

@@ -182,7 +182,7 @@ class OutboxTest {
             await().until(() -> new HashSet<>(posted()).equals(Set.of("a1", "a3")));
             await().until(database::isDelivered);
             assertEquals(
-                    List.of("http 2 {\"id\": \"a2\""),
+                    List.of("http 1 {\"id\": \"a2\""),
                     database.query(
                             "select concat_ws(' ', sink, attempts, alert ->> 'payload') from rowbell.dead_letter"));
         }

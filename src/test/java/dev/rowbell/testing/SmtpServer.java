@@ -116,7 +116,7 @@ public final class SmtpServer implements AutoCloseable {
     }
 
     private static void say(OutputStream out, String line) throws IOException {
-        out.write((line + "\r\n").getBytes(StandardCharsets.US_ASCII));
+        out.write((line + "\r\n").getBytes(StandardCharsets.UTF_8));
         out.flush();
     }
 

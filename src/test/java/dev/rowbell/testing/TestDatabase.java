@@ -79,6 +79,11 @@ public final class TestDatabase {
         return create(Migrated.INSTANCE.name);
     }
 
+    /** Without anything in it. */
+    public static TestDatabase createInEncoding(String encoding) {
+        return create("template0 encoding '%s' lc_collate 'C' lc_ctype 'C'".formatted(encoding));
+    }
+
     private static TestDatabase create(String template) {
         TestDatabase database = new TestDatabase();
         onServer("create database %s template %s".formatted(database.name, template));

@@ -134,6 +134,7 @@ rowbell.cooldown: cooldown_pkey PRIMARY KEY (rule, status, key)
 rowbell.cooldown: cooldown_rule_fkey FOREIGN KEY (rule) REFERENCES rowbell.rule(name) ON UPDATE CASCADE ON DELETE CASCADE
 rowbell.dead_letter: dead_letter_pkey PRIMARY KEY (id)
 rowbell.delivery: delivery_alerts_check CHECK ((alerts > 0))
+rowbell.delivery: delivery_documents_check CHECK (((array_ndims(documents) = 1) AND (array_position(documents, NULL::text) IS NULL)))
 rowbell.delivery: delivery_pkey PRIMARY KEY (id)
 rowbell.doorbell_lease: doorbell_lease_pkey PRIMARY KEY (relation)
 rowbell.feed: feed_name_key UNIQUE (name)
@@ -155,6 +156,7 @@ rowbell.sink: sink_pkey PRIMARY KEY (process, name)
 rowbell: usage to rowbell_admin
 rowbell: usage to rowbell_consumer
 rowbell.alert(text,text,regclass,text,json,json,text,text,text): execute to -
+rowbell.alert_text(json,text): execute to rowbell_consumer
 rowbell.apply_rules(text,json,text[]): execute to rowbell_admin
 rowbell.check_rule(json): execute to rowbell_admin
 rowbell.cooldown: delete, insert, select, update to rowbell_consumer
@@ -171,6 +173,9 @@ rowbell.lock_compiler(): execute to rowbell_admin
 rowbell.missing_triggers(rowbell.feed,text[]): execute to rowbell_admin
 rowbell.new_id(): execute to -
 rowbell.passes_cooldown(text,text,text,timestamp with time zone,interval): execute to rowbell_consumer
+rowbell.put_unreadable_aside(regclass,integer): execute to rowbell_consumer
+rowbell.readable(text,text): execute to rowbell_admin
+rowbell.readable(text,text): execute to rowbell_consumer
 rowbell.refresh(): execute to rowbell_admin
 rowbell.refresh(): execute to rowbell_consumer
 rowbell.replay(bigint): execute to -
@@ -234,6 +239,22 @@ AS $function$
     'old', $5,
     'new', $6,
     'channel', $9)
+$function$
+CREATE OR REPLACE FUNCTION rowbell.alert_text(alert json, key text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return rowbell.readable(alert ->> key);
+exception when others then
+  begin
+    return rowbell.readable(regexp_replace(alert::text, '\\u[0-9a-fA-F]{4}', '\\u003f', 'g')::json ->> key);
+  exception when others then
+    return null;
+  end;
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.all_settings()
  RETURNS text[]
@@ -546,7 +567,7 @@ AS $function$
   select d.*
   from rowbell.dead_letter d
   where ($1 is null or d.sink = $1)
-    and ($2 is null or d.alert ->> 'rule' = $2)
+    and ($2 is null or rowbell.alert_text(d.alert, 'rule') = $2)
     and ($3 is null or d.died <= clock_timestamp() - $3)
   order by d.died, d.id
 $function$
@@ -1252,6 +1273,37 @@ begin
   return case when kinds ~ '^[C!&()]+$' and kinds !~ 'CC|C\(|\)C' then '(' || sql || ')' end;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.put_unreadable_aside(feedback regclass, most integer)
+ RETURNS SETOF text
+ LANGUAGE plpgsql
+AS $function$
+declare
+  taken record;
+  document json;
+  alert_id text;
+begin
+  for taken in execute format($$
+    select t.tableoid as relation, t.ctid as place, %s::text as written, t.crt_time::timestamptz as crt_time
+    from %s t
+    order by t.crt_time nulls first
+    limit $1
+    for update skip locked
+    $$, case when feedback = 'rowbell.feedback'::regclass then 't.alert' else 'row_to_json(t)' end, feedback) using most
+  loop
+    document := rowbell.readable(taken.written, '\\x');
+    continue when document::text = taken.written;
+    execute format('delete from %s where tableoid = $1 and ctid = $2', feedback) using taken.relation, taken.place;
+    if feedback <> 'rowbell.feedback'::regclass then
+      document := json_build_object('new', document);
+    end if;
+    alert_id := coalesce(rowbell.alert_text(document, 'id'), rowbell.new_id()::text);
+    insert into rowbell.dead_letter (alert_id, alert, attempts, filed, last_error)
+    values (alert_id, document, 0, coalesce(taken.crt_time, clock_timestamp()),
+      'it has bytes that are no character of ' || getdatabaseencoding() || '; they are escaped here');
+    return next alert_id;
+  end loop;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.raise_alerts(feed_id integer, feed oid, feed_name text, operation text, relation oid, codes integer[], olds json[], news json[], partitions text[], failures jsonb, known integer[], heads text[], tails text[], channels text[], key text[])
  RETURNS integer
  LANGUAGE plpgsql
@@ -1347,6 +1399,28 @@ $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'nam
       array_agg(null::text))), 'null'),
     'key', quote_literal(rowbell.key_of(feed.relation))))
   from (select distinct on (code) code, rule, status from unnest(transitions)) t
+$function$
+CREATE OR REPLACE FUNCTION rowbell.readable(value text, escape text DEFAULT '\x'::text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  letter text;
+begin
+  perform convert_to(value, 'UTF8');
+  return value;
+exception when untranslatable_character or character_not_in_repertoire then
+  for letter in select distinct l from regexp_split_to_table(value, '') l where ascii(l) not between 1 and 127 loop
+    begin
+      perform convert_to(letter, 'UTF8');
+    exception when untranslatable_character or character_not_in_repertoire then
+      value := replace(value, letter, escape || encode(convert_to(letter, getdatabaseencoding()), 'hex'));
+    end;
+  end loop;
+  return value;
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.refresh()
  RETURNS TABLE(feed text, event text)
