@@ -2,6 +2,7 @@ package dev.rowbell;
 
 import dev.rowbell.health.QueueMonitor;
 import dev.rowbell.health.ReadyCheck;
+import dev.rowbell.health.Watchdog;
 import dev.rowbell.listen.Listeners;
 import dev.rowbell.rules.Problem;
 import dev.rowbell.rules.Rules;
@@ -21,6 +22,7 @@ import org.apache.camel.health.HealthCheckRegistry;
  * @param circuits the sinks of this process, each with the error that keeps its circuit open
  */
 record HealthChecks(
+        Watchdog watchdog,
         Rules rules,
         Listeners listeners,
         Supplier<QueueMonitor> monitor,
@@ -30,6 +32,7 @@ record HealthChecks(
     private static final Duration GONE = Duration.ofSeconds(30);
 
     void register(HealthCheckRegistry checks) {
+        checks.register(new ReadyCheck("rowbell-loops", watchdog::ended, true));
         checks.register(new ReadyCheck(
                 "rowbell-database",
                 () -> whileOpen(open -> Stream.of(open.snapshot().away())

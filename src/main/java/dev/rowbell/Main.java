@@ -16,11 +16,13 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The program. It reads {@code application.properties}, {@code rules.yaml} and {@code routes/} of the current directory, or else those in
- * the jar. With arguments it runs one command. Exit code 2: a setting is wrong, and one line names it.
+ * the jar. With arguments it runs one command. Exit code 2: a setting is wrong, and one line names it. Exit code 3: no memory is left, as with
+ * {@code -XX:+ExitOnOutOfMemoryError}, which a jar cannot set.
  */
 public final class Main {
 
     private static final int WRONG_SETTING = 2;
+    private static final int NO_MEMORY = 3;
 
     private final Application camel = new Application();
     private final CountDownLatch stopped = new CountDownLatch(1);
@@ -66,6 +68,11 @@ public final class Main {
         camel.init();
         CamelContext context = camel.getCamelContext();
         Rowbell rowbell = Rowbell.of(context);
+        rowbell.watchdog.onOutOfMemory(Main::endWithoutMemory);
+        Thread.setDefaultUncaughtExceptionHandler((thread, failure) -> {
+            rowbell.watchdog.caught(failure);
+            LoggerFactory.getLogger(Main.class).error("thread {} has ended", thread.getName(), failure);
+        });
         if (rowbell.settings.isSet("rowbell.file.dir")) {
             context.getRegistry()
                     .lookupByNameAndType("rowbellFile", JsonLines.class)
@@ -82,6 +89,16 @@ public final class Main {
         }
         camel.start();
         System.out.println(Banner.of(context, demo));
+    }
+
+    /** At once: a thread that was refused memory may have left anything behind half done. What was not delivered is after the next start. */
+    private static void endWithoutMemory() {
+        try {
+            System.err.println(
+                    "rowbell: no memory is left: give Java more by -Xmx, or find out by a heap dump where it went");
+        } finally {
+            Runtime.getRuntime().halt(NO_MEMORY);
+        }
     }
 
     /** Camel would report a port in use by a stack trace. */

@@ -7,6 +7,7 @@ import dev.rowbell.feedback.Doorbell;
 import dev.rowbell.feedback.FeedbackTransaction;
 import dev.rowbell.health.Metrics;
 import dev.rowbell.health.QueueMonitor;
+import dev.rowbell.health.Watchdog;
 import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.listen.Listeners;
 import dev.rowbell.outbox.DeadLetterRepository;
@@ -46,10 +47,11 @@ public final class Rowbell extends ServiceSupport {
 
     private final CamelContext context;
     final Settings settings;
-    final Doorbell doorbell = new Doorbell();
+    final Watchdog watchdog = new Watchdog();
+    final Doorbell doorbell = new Doorbell(watchdog);
     final AlertReader alerts;
     final Rules rules;
-    final Housekeeping housekeeping = new Housekeeping();
+    final Housekeeping housekeeping = new Housekeeping(watchdog);
     final Silences silences = new Silences();
     final Listeners listeners = new Listeners();
     final Metrics metrics;
@@ -186,7 +188,7 @@ public final class Rowbell extends ServiceSupport {
         database.start();
         HealthCheckRegistry checks = HealthCheckRegistry.get(context);
         if (checks != null) {
-            new HealthChecks(rules, listeners, () -> monitor, this::circuits).register(checks);
+            new HealthChecks(watchdog, rules, listeners, () -> monitor, this::circuits).register(checks);
         }
     }
 

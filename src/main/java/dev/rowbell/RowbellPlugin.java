@@ -97,19 +97,24 @@ public final class RowbellPlugin implements ContextServicePlugin {
                 new OutboxComponent(
                         rowbell.alerts,
                         rowbell.metrics,
+                        rowbell.watchdog,
                         rowbell.housekeeping,
                         rowbell::dataSource,
                         rowbell::isConnected));
         beans.put(
                 "pgevent",
                 new ListenComponent(
-                        rowbell.listeners, rowbell.metrics, rowbell.doorbell, rowbell::invalidateConnections));
+                        rowbell.listeners,
+                        rowbell.metrics,
+                        rowbell.watchdog,
+                        rowbell.doorbell,
+                        rowbell::invalidateConnections));
         beans.put("rowbellDoorbell", rowbell.doorbell);
         beans.put("rowbellAlerts", rowbell.alerts);
         beans.put("rowbellText", new AlertText());
         beans.put("rowbellDigest", new Digest());
         beans.put("rowbellRouting", routing);
-        beans.put("rowbellPollErrors", new PollErrors());
+        beans.put("rowbellPollErrors", new PollErrors(rowbell.watchdog));
         beans.put("rowbellMailLogin", new MailLogin(settings));
         // read later, since properties may still be added, and once, since that takes a tenth of the CPU of a delivery
         Supplier<String> directory = Suppliers.memorize(() -> settings.text("rowbell.file.dir"));

@@ -235,6 +235,28 @@ class MainIT {
     }
 
     @Test
+    void withoutMemoryItEnds() throws Exception {
+        Files.createDirectory(dir.resolve("routes"));
+        Files.writeString(dir.resolve("routes/sources.camel.yaml"), """
+                - route:
+                    from:
+                      uri: pgevent:///rowbell/channel_1
+                      parameters:
+                        datasource: "#class:dev.rowbell.testing.Exhausted"
+                      steps:
+                        - log: never
+                """);
+        String classes = Path.of("target/rowbell.jar").toAbsolutePath()
+                + System.getProperty("path.separator")
+                + Path.of("target/test-classes").toAbsolutePath();
+        try (Program rowbell =
+                Program.java(dir, TestDatabase.create().settings(), "-cp", classes, "dev.rowbell.Main")) {
+            assertEquals(3, rowbell.awaitExit(), rowbell.output());
+            assertTrue(rowbell.output().contains("rowbell: no memory is left"), rowbell.output());
+        }
+    }
+
+    @Test
     @Tag("long")
     void aRouteMayBeServedBesideHealth() throws Exception {
         Files.createDirectory(dir.resolve("routes"));

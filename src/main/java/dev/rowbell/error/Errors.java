@@ -33,6 +33,16 @@ public final class Errors {
         return line.length() <= LENGTH ? line : line.substring(0, LENGTH - 1) + "…";
     }
 
+    /** Whether one of this class is among the failure and its causes. */
+    public static boolean isCausedBy(Throwable failure, Class<? extends Throwable> type) {
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            if (type.isInstance(cause)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     /** The text on one line, each address in it cut to its host. */
     public static String withoutSecrets(String text) {
         String line = text.replaceAll("\\s*[\\p{Cntrl}]+\\s*", " ").strip();

@@ -1,5 +1,6 @@
 package dev.rowbell.feedback;
 
+import dev.rowbell.health.Watchdog;
 import java.time.Duration;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Semaphore;
@@ -25,6 +26,7 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
     private static final Logger LOG = LoggerFactory.getLogger(Doorbell.class);
     private static final Duration RETRY = Duration.ofSeconds(1);
 
+    private final Watchdog watchdog;
     private final Semaphore rings = new Semaphore(0);
     private final DoorbellLease lease = new DoorbellLease();
     /** Held by the thread that polls: one that hangs in a route when it is stopped ends its poll before another begins one. */
@@ -37,6 +39,10 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
     private volatile ExecutorService thread;
 
     private volatile Duration wait;
+
+    public Doorbell(Watchdog watchdog) {
+        this.watchdog = watchdog;
+    }
 
     /** The table may have alerts. */
     public void ring() {
@@ -82,7 +88,7 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
             thread = started;
             ScheduledPollConsumer polled = consumer;
             Runnable task = poll;
-            started.execute(() -> run(started, polled, task));
+            watchdog.start("the poll of the feedback table", started, () -> run(started, polled, task));
         }
     }
 
@@ -94,6 +100,8 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
                 while (thread == own) {
                     wait = RETRY;
                     poll(task);
+                    // an interrupt that a route left behind is no stop
+                    Thread.interrupted();
                     rings.tryAcquire(Math.min(wait.toMillis(), polled.getDelay()), TimeUnit.MILLISECONDS);
                     rings.drainPermits();
                 }
@@ -115,11 +123,12 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
         }
     }
 
-    private static void poll(Runnable task) {
+    private void poll(Runnable task) {
         try {
             task.run();
         } catch (Throwable e) {
             // Camel lets Errors through; without this thread no alert would be taken again
+            watchdog.caught(e);
             LOG.error("polling the feedback table failed, trying again", e);
         }
     }

@@ -1,6 +1,7 @@
 package dev.rowbell.feedback;
 
 import dev.rowbell.error.Errors;
+import dev.rowbell.health.Watchdog;
 import java.util.concurrent.TimeUnit;
 import org.apache.camel.Exchange;
 import org.apache.camel.spi.ExceptionHandler;
@@ -14,8 +15,13 @@ public final class PollErrors implements ExceptionHandler {
 
     private static final long QUIET = TimeUnit.MINUTES.toNanos(1);
 
+    private final Watchdog watchdog;
     private String last = "";
     private long saidAt;
+
+    public PollErrors(Watchdog watchdog) {
+        this.watchdog = watchdog;
+    }
 
     @Override
     public void handleException(Throwable exception) {
@@ -29,6 +35,7 @@ public final class PollErrors implements ExceptionHandler {
 
     @Override
     public synchronized void handleException(String message, Exchange exchange, Throwable exception) {
+        watchdog.caught(exception);
         String words = Errors.inWords(exception);
         if (!words.equals(last) || System.nanoTime() - saidAt > QUIET) {
             LOG.warn("taking alerts from the feedback table failed, nothing is lost, trying again: {}", words);

@@ -7,17 +7,26 @@ import org.apache.camel.health.HealthCheckResultBuilder;
 import org.apache.camel.impl.health.AbstractHealthCheck;
 
 /**
- * A readiness check of Camel's: down while there is something wrong, with the reasons in words. None of it would be mended by a restart, so
- * it says nothing about being alive. Safe for many threads.
+ * A readiness check of Camel's: down while there is something wrong, with the reasons in words. Safe for many threads.
  */
 public final class ReadyCheck extends AbstractHealthCheck {
 
     private final Supplier<List<String>> wrong;
+    private final boolean liveness;
 
-    /** @param wrong asked at each call; what is wrong, in words without secrets; empty where nothing is */
+    /** A check of conditions that no restart would mend: it says nothing about being alive. */
     public ReadyCheck(String id, Supplier<List<String>> wrong) {
+        this(id, wrong, false);
+    }
+
+    /**
+     * @param wrong asked at each call; what is wrong, in words without secrets; empty where nothing is
+     * @param liveness whether a restart would mend it
+     */
+    public ReadyCheck(String id, Supplier<List<String>> wrong, boolean liveness) {
         super("rowbell", id);
         this.wrong = wrong;
+        this.liveness = liveness;
     }
 
     @Override
@@ -32,6 +41,6 @@ public final class ReadyCheck extends AbstractHealthCheck {
 
     @Override
     public boolean isLiveness() {
-        return false;
+        return liveness;
     }
 }

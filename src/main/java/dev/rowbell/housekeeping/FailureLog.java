@@ -1,6 +1,7 @@
 package dev.rowbell.housekeeping;
 
 import dev.rowbell.error.Errors;
+import dev.rowbell.health.Watchdog;
 import java.sql.SQLException;
 import java.sql.SQLTransientConnectionException;
 import java.util.HashMap;
@@ -16,8 +17,13 @@ final class FailureLog {
     private static final Logger LOG = LoggerFactory.getLogger(FailureLog.class);
     private static final String AWAY = "the database is away";
 
+    private final Watchdog watchdog;
     /** By task, why it failed last; without those that succeeded. */
     private final Map<String, String> failing = new HashMap<>();
+
+    FailureLog(Watchdog watchdog) {
+        this.watchdog = watchdog;
+    }
 
     /**
      * Runs the task and logs its failure. Throws nothing: an Error must not end the thread of the other tasks.
@@ -31,6 +37,7 @@ final class FailureLog {
                 LOG.info("the database is back, housekeeping goes on");
             }
         } catch (Throwable e) {
+            watchdog.caught(e);
             String why = isAway(e) ? AWAY : Errors.inWords(e);
             boolean known = failing.containsValue(why);
             failing.put(name, why);

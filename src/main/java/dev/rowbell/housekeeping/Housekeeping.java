@@ -1,5 +1,6 @@
 package dev.rowbell.housekeeping;
 
+import dev.rowbell.health.Watchdog;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,12 +17,17 @@ public final class Housekeeping {
     /** How long a stop waits for the task that runs. */
     private static final Duration STOP = Duration.ofSeconds(2);
 
+    private final Watchdog watchdog;
     private final List<Registered> tasks = new ArrayList<>();
     private FailureLog failures;
     /** Null while the database is closed. */
     private ScheduledExecutorService thread;
 
     private record Registered(String name, Duration interval, boolean atStop, Task task) {}
+
+    public Housekeeping(Watchdog watchdog) {
+        this.watchdog = watchdog;
+    }
 
     /**
      * Runs the task at once and then at its interval, until the stop.
@@ -47,7 +53,7 @@ public final class Housekeeping {
 
     /** The database is open. */
     public synchronized void start() {
-        failures = new FailureLog();
+        failures = new FailureLog(watchdog);
         thread = Executors.newSingleThreadScheduledExecutor(task -> {
             Thread daemon = new Thread(task, "rowbell housekeeping");
             daemon.setDaemon(true);
@@ -58,11 +64,14 @@ public final class Housekeeping {
 
     private void schedule(Registered registered) {
         FailureLog log = failures;
-        thread.scheduleWithFixedDelay(
-                () -> log.run(registered.name(), registered.task()),
-                0,
-                registered.interval().toMillis(),
-                TimeUnit.MILLISECONDS);
+        watchdog.watch(
+                "housekeeping: " + registered.name(),
+                thread,
+                thread.scheduleWithFixedDelay(
+                        () -> log.run(registered.name(), registered.task()),
+                        0,
+                        registered.interval().toMillis(),
+                        TimeUnit.MILLISECONDS));
     }
 
     /**

@@ -2,6 +2,7 @@ package dev.rowbell.listen;
 
 import dev.rowbell.feedback.Doorbell;
 import dev.rowbell.health.Metrics;
+import dev.rowbell.health.Watchdog;
 import java.util.Map;
 import org.apache.camel.Endpoint;
 import org.apache.camel.component.pgevent.PgEventComponent;
@@ -14,13 +15,16 @@ public final class ListenComponent extends PgEventComponent {
 
     private final Listeners listeners;
     private final Metrics metrics;
+    private final Watchdog watchdog;
     private final Doorbell doorbell;
     private final Runnable onConnectionLost;
 
     /** @param onConnectionLost called when a listener loses its connection, by the thread of the listener */
-    public ListenComponent(Listeners listeners, Metrics metrics, Doorbell doorbell, Runnable onConnectionLost) {
+    public ListenComponent(
+            Listeners listeners, Metrics metrics, Watchdog watchdog, Doorbell doorbell, Runnable onConnectionLost) {
         this.listeners = listeners;
         this.metrics = metrics;
+        this.watchdog = watchdog;
         this.doorbell = doorbell;
         this.onConnectionLost = onConnectionLost;
     }
@@ -31,6 +35,10 @@ public final class ListenComponent extends PgEventComponent {
 
     Metrics metrics() {
         return metrics;
+    }
+
+    Watchdog watchdog() {
+        return watchdog;
     }
 
     Doorbell doorbell() {

@@ -5,6 +5,7 @@ import dev.rowbell.error.Backoff;
 import dev.rowbell.error.Errors;
 import dev.rowbell.feedback.Batch;
 import dev.rowbell.feedback.FeedbackTransaction;
+import dev.rowbell.health.Watchdog;
 import dev.rowbell.settings.Settings;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -72,7 +73,7 @@ final class ListenConsumer extends DefaultConsumer {
         thread = endpoint.getCamelContext()
                 .getExecutorServiceManager()
                 .newSingleThreadExecutor(this, "listen:" + endpoint.getChannel());
-        thread.execute(this::connectForEver);
+        watchdog().start("the listener of " + channels, thread, this::connectForEver);
     }
 
     @Override
@@ -95,6 +96,10 @@ final class ListenConsumer extends DefaultConsumer {
         return endpoint.component().listeners();
     }
 
+    private Watchdog watchdog() {
+        return endpoint.component().watchdog();
+    }
+
     private void connectForEver() {
         int failures = 0;
         while (isRunning()) {
@@ -109,10 +114,12 @@ final class ListenConsumer extends DefaultConsumer {
                     receive(connection.unwrap(PGConnection.class), jdbc);
                 }
             } catch (SQLException | DataAccessException e) {
+                watchdog().caught(e);
                 lost(e, failures);
                 pause(backoff.after(++failures));
             } catch (Throwable e) {
                 // without this thread the process would never listen again
+                watchdog().caught(e);
                 LOG.error("listening to {} failed, trying again", channels, e);
                 pause(backoff.after(++failures));
             }
@@ -255,6 +262,9 @@ final class ListenConsumer extends DefaultConsumer {
             getProcessor().process(exchange);
         } catch (Exception e) {
             exchange.setException(e);
+        } finally {
+            // what the route leaves behind is no stop, and would keep the pool from lending a connection
+            Thread.interrupted();
         }
         return exchange;
     }

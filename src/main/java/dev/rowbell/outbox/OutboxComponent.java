@@ -2,6 +2,7 @@ package dev.rowbell.outbox;
 
 import dev.rowbell.alert.AlertReader;
 import dev.rowbell.health.Metrics;
+import dev.rowbell.health.Watchdog;
 import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.settings.Settings;
 import java.sql.SQLException;
@@ -70,6 +71,7 @@ public class OutboxComponent extends DefaultComponent {
 
     private final AlertReader alerts;
     private final Metrics metrics;
+    private final Watchdog watchdog;
     private final Housekeeping housekeeping;
     private final Supplier<DataSource> dataSource;
     private final BooleanSupplier connected;
@@ -85,11 +87,13 @@ public class OutboxComponent extends DefaultComponent {
     public OutboxComponent(
             AlertReader alerts,
             Metrics metrics,
+            Watchdog watchdog,
             Housekeeping housekeeping,
             Supplier<DataSource> dataSource,
             BooleanSupplier connected) {
         this.alerts = alerts;
         this.metrics = metrics;
+        this.watchdog = watchdog;
         this.housekeeping = housekeeping;
         this.dataSource = dataSource;
         this.connected = connected;
@@ -101,6 +105,10 @@ public class OutboxComponent extends DefaultComponent {
 
     Metrics metrics() {
         return metrics;
+    }
+
+    Watchdog watchdog() {
+        return watchdog;
     }
 
     @Override

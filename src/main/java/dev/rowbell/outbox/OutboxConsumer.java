@@ -183,6 +183,8 @@ final class OutboxConsumer extends DefaultConsumer {
             // waiting
             return e;
         } finally {
+            // what the route leaves behind is no stop, and would keep the pool from lending a connection
+            Thread.interrupted();
             releaseExchange(exchange, false);
         }
     }
@@ -201,7 +203,10 @@ final class OutboxConsumer extends DefaultConsumer {
                 .getExecutorServiceManager()
                 .newFixedThreadPool(this, "outbox:" + getEndpoint().getSink(), threads);
         for (int i = 0; i < threads; i++) {
-            workers.execute(new OutboxWorker(this));
+            getEndpoint()
+                    .getComponent()
+                    .watchdog()
+                    .start("a worker of sink " + getEndpoint().getSink(), workers, new OutboxWorker(this));
         }
         getEndpoint().getComponent().started(this);
     }

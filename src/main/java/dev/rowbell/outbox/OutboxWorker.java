@@ -45,13 +45,15 @@ final class OutboxWorker implements Runnable {
                     failures = 0;
                 }
             } catch (DataAccessException e) {
+                endpoint.getComponent().watchdog().caught(e);
                 consumer.fetcher.lookSoon();
                 if (++failures == 1 && isRunning()) {
                     LOG.warn("outbox:{} waits for the database: {}", sink, Errors.inWords(e));
                 }
                 sleep(database.after(failures));
             } catch (Throwable e) {
-                // without this thread the sink would stand still, and no check would say so
+                // without this thread the sink would stand still
+                endpoint.getComponent().watchdog().caught(e);
                 LOG.error("outbox:{}: unexpected error in worker, continuing", sink, e);
                 sleep(database.after(1));
             }
@@ -116,8 +118,6 @@ final class OutboxWorker implements Runnable {
                 List<Delivery> next = untried.peek();
                 Throwable thrown = consumer.route(next);
                 if (consumer.isAborted()) {
-                    // the interrupt has done its work, and would keep the pool from lending a connection
-                    Thread.interrupted();
                     return;
                 }
                 untried.pop();
@@ -237,7 +237,7 @@ final class OutboxWorker implements Runnable {
     }
 
     private boolean isRunning() {
-        return consumer.isRunning() && !Thread.currentThread().isInterrupted();
+        return consumer.isRunning();
     }
 
     /** A new delivery does not end it, a stop does. */

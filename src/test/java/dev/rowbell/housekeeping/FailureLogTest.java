@@ -2,6 +2,7 @@ package dev.rowbell.housekeeping;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.rowbell.health.Watchdog;
 import dev.rowbell.testing.LogLines;
 import java.sql.SQLException;
 import java.util.List;
@@ -20,7 +21,7 @@ class FailureLogTest {
     @Test
     void aDatabaseThatIsAwayIsOneWarningHoweverManyTasksFailAndHoweverTheySayIt() {
         try (LogLines log = new LogLines("dev.rowbell.housekeeping")) {
-            FailureLog failures = new FailureLog();
+            FailureLog failures = new FailureLog(new Watchdog());
             for (int run = 0; run < 3; run++) {
                 failures.run("do this", fails("terminated by an administrator", "57P01"));
                 failures.run("do that", fails("connection refused", "08001"));
@@ -43,7 +44,7 @@ class FailureLogTest {
     @Test
     void aNewReasonIsLogged() {
         try (LogLines log = new LogLines("dev.rowbell.housekeeping")) {
-            FailureLog failures = new FailureLog();
+            FailureLog failures = new FailureLog(new Watchdog());
             failures.run("do this", fails("permission denied", "42501"));
             failures.run("do this", fails("permission denied", "42501"));
             failures.run("do this", fails("no such function", "42883"));

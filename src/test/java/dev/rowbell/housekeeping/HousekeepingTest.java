@@ -3,6 +3,7 @@ package dev.rowbell.housekeeping;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.rowbell.health.Watchdog;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
@@ -13,7 +14,7 @@ class HousekeepingTest {
     private static final Duration OFTEN = Duration.ofMillis(5);
     private static final Duration ONCE = Duration.ofHours(1);
 
-    private final Housekeeping housekeeping = new Housekeeping();
+    private final Housekeeping housekeeping = new Housekeeping(new Watchdog());
     private final AtomicInteger runs = new AtomicInteger();
 
     @AfterEach
