@@ -203,29 +203,41 @@ begin
 end
 $fn$;
 
--- Takes Rowbell's triggers off a table and its children, for its owner to call once it has no rules. Waits for its writers, and they for it.
+-- Takes Rowbell's triggers off a table without rules, its children and former children, and returns how many. Runs as its caller: PostgreSQL lets none but
+-- the owner of a table drop triggers. Waits for writers for 20 ms at a time and 10 seconds in all.
 create or replace function rowbell.unwatch(feed text) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
-  relation constant oid := rowbell.find_feed(feed);
-  gone record;
-  n int := 0;
+  drops constant text[] := rowbell.drops_of(feed);
 begin
-  if exists (select from rowbell.rule r where r.feed = rowbell.sql_name(relation) and r.enabled) then
-    raise exception 'feed % has rules', feed using errcode = 'RB001', hint = 'delete or disable them first';
+  perform rowbell.change_triggers(feed, drops, '10 s');
+  return cardinality(drops);
+end
+$fn$;
+
+-- The statements that take Rowbell's triggers off a table, for unwatch(), whose caller needs no right on the tables of Rowbell.
+create or replace function rowbell.drops_of(feed text) returns text[]
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  feed_relation constant oid := rowbell.find_feed(feed);
+begin
+  if feed_relation is null then
+    raise exception 'unwatch: there is no table %', feed using errcode = 'RB001', hint = 'write it as schema.table';
+  elsif exists (
+      select from rowbell.rule r
+      where r.enabled and (r.feed = rowbell.sql_name(feed_relation) or r.feed = (select f.name from rowbell.feed f where f.relation = feed_relation))) then
+    raise exception 'unwatch: the table % has rules', feed using errcode = 'RB001', hint = 'Delete or disable them first.';
   end if;
-  for gone in
-    select g.tgrelid, g.tgname
+  return array(
+    select format('drop trigger %I on %s', t.name, rowbell.sql_name(t.relid))
     from rowbell.feed f
-    join pg_trigger g on g.tgname in (format('rowbell_%s_insert', f.id), format('rowbell_%s_update', f.id), format('rowbell_%s_delete', f.id))
-    where f.relation = relation
-  loop
-    execute format('drop trigger %I on %s', gone.tgname, rowbell.sql_name(gone.tgrelid));
-    n := n + 1;
-  end loop;
-  return n;
+    cross join rowbell.triggers_of(f.id) t
+    where f.relation = feed_relation);
 end
 $fn$;
 

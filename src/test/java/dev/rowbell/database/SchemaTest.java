@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.zaxxer.hikari.HikariDataSource;
+import dev.rowbell.Rowbell;
 import dev.rowbell.error.Errors;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
@@ -113,6 +115,16 @@ class SchemaTest {
             busy.commit();
         }
         assertEquals(List.of(compiled), database.query(FUNCTION));
+    }
+
+    @Test
+    void thePoolHasAsManyConnectionsAsAreSet() {
+        settings.put("rowbell.jdbc.pool-size", "3");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            HikariDataSource pool =
+                    (HikariDataSource) Rowbell.of(rowbell.context()).database().pool();
+            assertEquals(3, pool.getMaximumPoolSize());
+        }
     }
 
     private void start() {

@@ -333,8 +333,11 @@ class FeedbackTest {
         // the article's: any columns, crt_time is all that is asked for
         database.execute(
                 "create table public.feedback_table (id bigint, crt_time timestamp default now(), reason text, info jsonb, at date, c2 int, status text)",
-                "create index on public.feedback_table (crt_time)");
+                "create index on public.feedback_table (crt_time)",
+                "create trigger ring after insert on public.feedback_table for each statement execute function rowbell.ring()");
         settings.put("rowbell.feedback.table", "public.feedback_table");
+        // a test that needed the poll would not end in time
+        settings.put("rowbell.feedback.poll", "1h");
         settings.put("rowbell.source", "orders-db");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             database.execute(

@@ -3,6 +3,7 @@ package dev.rowbell.health;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.testing.RunningRowbell;
@@ -64,9 +65,13 @@ class HealthTest {
 
     /** Status and body. */
     private String get(String path) {
+        return get("127.0.0.1", path);
+    }
+
+    private String get(String host, String path) {
         try {
             HttpResponse<String> response = client.send(
-                    HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/observe/" + path))
+                    HttpRequest.newBuilder(URI.create("http://" + host + ":" + port + "/observe/" + path))
                             .timeout(Duration.ofSeconds(60))
                             .build(),
                     HttpResponse.BodyHandlers.ofString());
@@ -77,7 +82,11 @@ class HealthTest {
     }
 
     private void awaitReady() {
-        await().until(() -> get("health/ready").startsWith("200 "));
+        awaitReady("127.0.0.1");
+    }
+
+    private void awaitReady(String host) {
+        await().until(() -> get(host, "health/ready").startsWith("200 "));
     }
 
     /** What is wrong, in words that match. */
@@ -96,6 +105,15 @@ class HealthTest {
                 select json_build_object('id', gen_random_uuid(), 'rule', 'r', 'time', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
                 from generate_series(1, %d)
                 """.formatted(alerts));
+    }
+
+    @Test
+    void theHostIsTheOneThatIsSet() {
+        settings.put("rowbell.health.host", "127.0.0.2");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            awaitReady("127.0.0.2");
+            assertThrows(IllegalStateException.class, () -> get("127.0.0.1", "health/live"));
+        }
     }
 
     @Test

@@ -101,6 +101,16 @@ class DeadLetterTest {
     }
 
     @Test
+    void sqlListsAndDiscardsThemByTheSameFilters() {
+        assertEquals(
+                List.of("a2", "a3"),
+                database.query("select alert_id from rowbell.dead_letters(rule => 'r2') order by 1"));
+        assertEquals(List.of("1"), database.query("select rowbell.discard('http', 'r2')"));
+        assertEquals(List.of("1"), database.query("select rowbell.discard(older_than => '7 days')"));
+        assertEquals(List.of("a3", "a4"), dead());
+    }
+
+    @Test
     void whatIsThrownAwayIsSaidAndNothingGoesWithoutBeingNamed() {
         assertTrue(command(2, "deliveries", "discard").contains("say which"));
         assertTrue(command(2, "deliveries", "discard", "--older-than", "week").contains("30m, 12h or 7d"));
