@@ -64,8 +64,8 @@ as $fn$
   where i.indrelid = relation and i.indisprimary
 $fn$;
 
--- The feed with its partitions or children, which are written to without the triggers of the feed.
-create or replace function rowbell.tables_of(relation oid) returns table (relid oid)
+-- A table with all below it: partitions and children of any kind.
+create or replace function rowbell.tree_of(relation oid) returns table (relid oid, kind "char")
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
@@ -75,22 +75,39 @@ as $fn$
     select i.inhrelid
     from tree t
     join pg_inherits i on i.inhparent = t.relid)
-  select t.relid
+  select t.relid, c.relkind
   from tree t
   join pg_class c on c.oid = t.relid
-  where c.relkind in ('r', 'p') and c.relpersistence <> 't'
+  where c.relpersistence <> 't'
 $fn$;
 
--- Whether row triggers judge the feed. A table that was made again as a partitioned one has statement triggers in any case.
+-- The feed with its partitions or children, which are written to without the triggers of the feed. Foreign tables are not watched.
+create or replace function rowbell.tables_of(relation oid) returns table (relid oid)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select t.relid from rowbell.tree_of(relation) t where t.kind in ('r', 'p')
+$fn$;
+
+-- A foreign table among the partitions or children of a table; null where there is none.
+create or replace function rowbell.foreign_part_of(relation oid) returns oid
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select min(t.relid) from rowbell.tree_of(relation) t where t.kind = 'f'
+$fn$;
+
+-- Whether row triggers judge the feed: where that was chosen, and where a foreign table is among its partitions or children, because PostgreSQL then refuses
+-- statements that have to hand rows to statement triggers. A table that was made again as a partitioned one has statement triggers in any other case.
 create or replace function rowbell.has_row_triggers(feed_id int) returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
   select exists (
-    select from rowbell.row_feed r
-    join rowbell.feed f on f.id = r.feed
+    select from rowbell.feed f
     join pg_class c on c.oid = f.relation
-    where r.feed = feed_id and c.relkind <> 'p')
+    where f.id = feed_id
+      and (c.relkind <> 'p' and exists (select from rowbell.row_feed r where r.feed = f.id) or rowbell.foreign_part_of(f.relation) is not null))
 $fn$;
 
 -- Whether PostgreSQL has this function, with this body, these settings and this owner.

@@ -8,17 +8,40 @@ as $fn$
   select pg_advisory_xact_lock(hashtext('rowbell'), hashtext('compiler'))
 $fn$;
 
--- The triggers that a feed and its children are to have for these operations and have not.
-create or replace function rowbell.missing_triggers(feed rowbell.feed, operations text[]) returns table (relid oid, operation text, name text)
+-- The statements that give the feed and its children the triggers that they are to have for these operations and have not. A table on which the owner of
+-- the schema may make no triggers gets none: refresh() says so. One that has to hand rows to a statement trigger, where row triggers judge the feed, gets a
+-- trigger in its place that takes none: to drop it is for the owner of the table.
+create or replace function rowbell.missing_triggers(feed rowbell.feed, operations text[]) returns table (relid oid, statement text)
 language sql stable
+security definer
 set search_path = pg_catalog, pg_temp
 as $fn$
-  select t.relid, o.operation, n.name
-  from rowbell.tables_of(feed.relation) t
-  cross join unnest(operations) o(operation)
-  cross join lateral (select format('rowbell_%s_%s', feed.id, o.operation)) n(name)
-  where not exists (select from pg_trigger g where g.tgrelid = t.relid and g.tgname = n.name)
-  order by t.relid
+  with wanted as (
+    select t.relid, o.operation, format('rowbell_%s_%s', feed.id, o.operation) as name, by_row and t.kind = 'r' as for_row,
+      case when by_row then ''
+        when o.operation = 'insert' then 'referencing new table as new_rows'
+        when o.operation = 'update' then 'referencing old table as old_rows new table as new_rows'
+        else 'referencing old table as old_rows'
+      end as rows,
+      by_row and t.kind = 'p' as only_in_place
+    from rowbell.tree_of(feed.relation) t
+    cross join rowbell.has_row_triggers(feed.id) by_row
+    cross join unnest(operations || case when by_row then array['insert', 'update', 'delete'] end) o (operation)
+    where t.kind in ('r', 'p') and has_table_privilege(t.relid, 'trigger'))
+  select distinct w.relid, concat(
+    case when g.oid is not null and current_setting('server_version_num')::int < 140000 then format('drop trigger %I on %s; ', w.name, rowbell.sql_name(w.relid)) end,
+    format('create %strigger %I after %s on %s %s for each %s execute function rowbell.%I()',
+      case when g.oid is not null and current_setting('server_version_num')::int >= 140000 then 'or replace ' end,
+      w.name, w.operation, rowbell.sql_name(w.relid), w.rows, case when w.for_row then 'row' else 'statement' end,
+      format(case when w.for_row then 'on_row_%s' else 'on_statement_%s' end, feed.id)))
+  from wanted w
+  left join pg_trigger g on g.tgrelid = w.relid and g.tgname = w.name
+  where case
+      when g.oid is null then not w.only_in_place and w.operation = any (operations)
+      -- bit 0 of tgtype: for each row
+      else g.tgtype & 1 <> w.for_row::int or (w.rows = '') <> (coalesce(g.tgoldtable, g.tgnewtable) is null)
+    end
+  order by w.relid
 $fn$;
 
 -- The triggers of a feed, whatever their tables and their names are now.
@@ -66,15 +89,7 @@ create or replace function rowbell.attach(feed rowbell.feed, operations text[], 
 language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
-  select rowbell.change_triggers(feed.name, array_agg(
-    format('create trigger %I after %s on %s %s execute function rowbell.%I()', m.name, m.operation, rowbell.sql_name(m.relid),
-      case
-        when rowbell.has_row_triggers(feed.id) then 'for each row'
-        when m.operation = 'insert' then 'referencing new table as new_rows for each statement'
-        when m.operation = 'update' then 'referencing old table as old_rows new table as new_rows for each statement'
-        else 'referencing old table as old_rows for each statement'
-      end,
-      format(case when rowbell.has_row_triggers(feed.id) then 'on_row_%s' else 'on_statement_%s' end, feed.id))), patience)
+  select rowbell.change_triggers(feed.name, array_agg(m.statement), patience)
   from rowbell.missing_triggers(feed, operations) m
   having count(*) > 0
 $fn$;
@@ -164,7 +179,6 @@ set search_path = pg_catalog, pg_temp
 as $fn$
 declare
   feed_relation constant oid := rowbell.find_feed(feed);
-  feed_name constant text := rowbell.sql_name(feed_relation);
   watched rowbell.feed;
 begin
   if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
@@ -184,11 +198,7 @@ begin
     raise exception 'for_each: the table % is partitioned, or a partition', feed
       using errcode = 'RB001', hint = 'For a row trigger, a row that moves to another partition is deleted in one and inserted into the other.';
   end if;
-  insert into rowbell.feed (name, relation) values (feed_name, feed_relation) on conflict do nothing;
-  -- a table that was dropped and made again, or renamed, since the last refresh()
-  update rowbell.feed f set relation = feed_relation
-  where f.name = feed_name and f.relation <> feed_relation and not exists (select from rowbell.feed other where other.relation = feed_relation);
-  select f.* into strict watched from rowbell.feed f where f.relation = feed_relation;
+  watched := rowbell.feed_of(feed_relation);
   if exists (select from rowbell.row_feed r where r.feed = watched.id) = (what = 'row') then
     return;
   end if;
@@ -259,6 +269,85 @@ exception when dependent_objects_still_exist or insufficient_privilege then
 end
 $fn$;
 
+-- The feed of a table, made where there is none.
+create or replace function rowbell.feed_of(feed_relation oid, but_rule text default null) returns rowbell.feed
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  feed rowbell.feed;
+begin
+  for i in 1 .. 2 loop
+    insert into rowbell.feed (name, relation) values (rowbell.sql_name(feed_relation), feed_relation) on conflict do nothing;
+    select f.* into feed from rowbell.feed f where f.name = rowbell.sql_name(feed_relation) and f.relation = feed_relation;
+    if found then
+      return feed;
+    end if;
+    -- a table was dropped and made again, or renamed, since the last refresh()
+    perform rowbell.follow_tables(but_rule);
+  end loop;
+  raise exception 'feed %: another feed has its name or its table', rowbell.sql_name(feed_relation)
+    using errcode = 'RB001', hint = 'Rowbell sees to it every 10 seconds.';
+end
+$fn$;
+
+-- Has feeds follow tables that were dropped, made again or renamed, and rules their feeds. All renamed tables at a time: two may have exchanged their
+-- names. Only names change, so that a broken rule follows too. but_rule: one that the caller is about to write.
+create or replace function rowbell.follow_tables(but_rule text default null) returns table (feed text, event text)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+#variable_conflict use_column
+declare
+  gone rowbell.feed;
+  found_relation oid;
+  rule_name text;
+  names jsonb;
+begin
+  for gone in select * from rowbell.feed f where rowbell.sql_name(f.relation) is null order by f.id loop
+    begin
+      found_relation := rowbell.find_feed(gone.name);
+      if rowbell.sql_name(found_relation) = gone.name and not exists (select from rowbell.feed f where f.relation = found_relation) then
+        update rowbell.feed f set relation = found_relation where f.id = gone.id;
+        return query select gone.name, 'was dropped and made again: it is watched again';
+        continue;
+      end if;
+      for rule_name in
+        update rowbell.rule r set enabled = false where r.feed = gone.name and r.enabled returning r.name
+      loop
+        perform rowbell.rule_failed(rule_name, format('the feed %s was dropped', gone.name), '42P01', gone.name, null, null);
+        return query select gone.name, format('was dropped: rule "%s" is disabled', rule_name);
+      end loop;
+      perform rowbell.forget(gone.id);
+      delete from rowbell.feed f where f.id = gone.id;
+    exception
+      when lock_not_available or deadlock_detected then
+        null;
+      when others then
+        return query select gone.name, format('was dropped, and its rules could not be disabled: %s', sqlerrm);
+    end;
+  end loop;
+  select jsonb_object_agg(f.name, rowbell.sql_name(f.relation)) into names
+  from rowbell.feed f
+  where rowbell.sql_name(f.relation) <> f.name;
+  if names is null then
+    return;
+  end if;
+  begin
+    perform set_config('rowbell.triggers', 'refresh', true);
+    update rowbell.rule r set feed = names ->> r.feed where names ? r.feed and r.name is distinct from but_rule;
+    perform set_config('rowbell.triggers', '', true);
+    -- no two have the same name at any moment
+    update rowbell.feed f set name = 'renamed ' || f.id where names ? f.name;
+    update rowbell.feed f set name = rowbell.sql_name(f.relation) where f.name = 'renamed ' || f.id;
+    return query select n.key, format('was renamed: its rules follow it to %s', n.value) from jsonb_each_text(names) n;
+  exception when lock_not_available or deadlock_detected or unique_violation then
+    -- another session holds a lock, or a feed that is gone still has the name: the next call tries again
+    null;
+  end;
+end
+$fn$;
+
 -- Sees what changed outside of rules: children that came or went, tables renamed, dropped or made again, rules that broke or work again.
 -- To be called every few seconds; one caller at a time, another gets no rows. Each row is for an operator to read.
 create or replace function rowbell.refresh() returns table (feed text, event text)
@@ -270,39 +359,15 @@ as $fn$
 #variable_conflict use_column
 declare
   watched rowbell.feed;
-  found_relation oid;
-  present_name text;
+  by_row bool;
   rule record;
 begin
   if not pg_try_advisory_xact_lock(hashtext('rowbell'), hashtext('compiler')) then
     return;
   end if;
-  for watched in select * from rowbell.feed f order by f.id loop
+  return query select * from rowbell.follow_tables();
+  for watched in select * from rowbell.feed f where rowbell.sql_name(f.relation) = f.name order by f.id loop
     begin
-      present_name := rowbell.sql_name(watched.relation);
-      if present_name is null then
-        found_relation := rowbell.find_feed(watched.name);
-        if found_relation is not null and rowbell.sql_name(found_relation) = watched.name
-            and not exists (select from rowbell.feed f where f.relation = found_relation) then
-          update rowbell.feed f set relation = found_relation where f.id = watched.id;
-          return query select watched.name, 'was dropped and made again: it is watched again';
-        else
-          for rule in
-            update rowbell.rule r set enabled = false where r.feed = watched.name and r.enabled returning r.name
-          loop
-            perform rowbell.rule_failed(rule.name, format('the feed %s was dropped', watched.name), '42P01', watched.name, null, null);
-            return query select watched.name, format('was dropped: rule "%s" is disabled', rule.name);
-          end loop;
-          perform rowbell.forget(watched.id);
-          delete from rowbell.feed f where f.id = watched.id;
-          continue;
-        end if;
-      elsif present_name <> watched.name then
-        update rowbell.feed f set name = present_name where f.id = watched.id;
-        update rowbell.rule r set feed = present_name where r.feed = watched.name;
-        return query select watched.name, format('was renamed: its rules follow it to %s', present_name);
-        watched.name := present_name;
-      end if;
       for rule in
         select r.name, s.broken, p.problem
         from rowbell.rule r
@@ -327,8 +392,23 @@ begin
       when others then
         return query select watched.name, format('could not be looked at: %s', sqlerrm);
     end;
+    return query select watched.name, rowbell.unwatched(watched);
   end loop;
 end
+$fn$;
+
+-- What is written below a feed with enabled rules and judged by no trigger, for an operator.
+create or replace function rowbell.unwatched(feed rowbell.feed) returns setof text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select case when t.kind = 'f' then format('has the foreign table %s below it, which is not watched; all others are watched by row triggers, for which a row that'
+        ' moves to another partition is deleted and inserted', rowbell.shown_name(t.relid))
+      else format('writes to %1$s are not watched: grant trigger on %1$s to %2$I', rowbell.sql_name(t.relid), current_user) end
+  from rowbell.tree_of(feed.relation) t
+  where exists (select from rowbell.rule r where r.feed = feed.name and r.enabled)
+    and (t.kind = 'f' or t.kind in ('r', 'p') and not has_table_privilege(t.relid, 'trigger'))
+  order by t.relid
 $fn$;
 
 -- Drops the function of a feed that has no row triggers any more, or is gone, unless a trigger of another name still uses it.

@@ -27,6 +27,17 @@ declare
   feed rowbell.feed;
   error text[];
 begin
+  if tg_op = 'UPDATE' and exists (
+      select from rowbell.feed f where f.name = old.feed and rowbell.sql_name(f.relation) = new.feed and new.feed <> old.feed) then
+    -- the table was renamed: a broken rule follows it too
+    feed.name := new.feed;
+    new.feed := old.feed;
+    if new is not distinct from old then
+      new.feed := feed.name;
+      return new;
+    end if;
+    new.feed := feed.name;
+  end if;
   new.columns := coalesce(new.columns, '{}');
   new.reason := coalesce(new.reason, new.name);
   for wrong in select * from rowbell.validate_rule(new) loop
@@ -38,15 +49,8 @@ begin
       using errcode = 'RB001', hint = wrong.hint, schema = 'rowbell', table = 'rule', column = wrong.field;
   end loop;
   if new.enabled then
-    new.feed := rowbell.sql_name(rowbell.find_feed(new.feed));
-    insert into rowbell.feed (name, relation)
-    values (new.feed, new.feed::regclass)
-    on conflict do nothing;
-    -- a table that was dropped and made again, or renamed, since the last refresh()
-    update rowbell.feed f set relation = new.feed::regclass
-    where f.name = new.feed and f.relation <> new.feed::regclass
-      and not exists (select from rowbell.feed other where other.relation = new.feed::regclass);
-    select f.* into feed from rowbell.feed f where f.name = new.feed;
+    feed := rowbell.feed_of(rowbell.find_feed(new.feed), new.name);
+    new.feed := feed.name;
     if to_regproc(format('rowbell.run_%s', feed.id)) is null or not rowbell.has_role(feed.id) then
       perform rowbell.make_role(feed.id);
     end if;
@@ -72,6 +76,10 @@ as $fn$
 declare
   changed text[];
 begin
+  -- only names of tables changed
+  if current_setting('rowbell.triggers', true) = 'refresh' then
+    return null;
+  end if;
   if tg_op = 'INSERT' then
     changed := array(select feed from new_rules);
   elsif tg_op = 'UPDATE' then
@@ -93,11 +101,12 @@ end
 $fn$;
 
 -- Makes the rules of one origin what a JSON array says: adds, changes, removes. Those named in keep stay as they are. A rule that is wrong
--- is returned and not applied; what it was before stays. Touches nothing that does not differ. Where a feed is so busy that its triggers
--- cannot be made at once, its rules are returned too, and refresh() makes them.
+-- is returned and not applied; what it was before stays. So are the rules of a feed that cannot be compiled: no feed keeps another from its rules. Touches
+-- nothing that does not differ. Where a feed is so busy that its triggers cannot be made at once, its rules are returned too, and refresh() makes them.
 create or replace function rowbell.apply_rules(origin text, rules json, keep text[] default '{}')
 returns table (rule text, field text, problem text, hint text)
 language plpgsql
+security definer
 set search_path = pg_catalog, pg_temp
 as $fn$
 #variable_conflict use_column
@@ -107,14 +116,17 @@ declare
   good rowbell.rule[] := '{}';
   names text[] := keep;
   fault text;
+  of_feed text;
+  advice text;
 begin
   perform rowbell.lock_compiler();
-  perform set_config('rowbell.triggers', 'later', true);
+  perform rowbell.follow_tables();
   for given in select (rowbell.rule_of(r)).* from json_array_elements(rules) r loop
     names := names || given.name;
     given.origin := apply_rules.origin;
     given.columns := coalesce(given.columns, '{}');
     given.reason := coalesce(given.reason, given.name);
+    given.feed := coalesce(rowbell.sql_name(rowbell.find_feed(given.feed)), given.feed);
     if exists (select from rowbell.rule r where r.name = given.name and r.origin is distinct from apply_rules.origin) then
       return query select given.name, 'name',
         (select coalesce('there is a rule of this name from ' || r.origin, 'there is a rule of this name that was made by SQL')
@@ -131,18 +143,27 @@ begin
       good := good || given;
     end if;
   end loop;
-  -- all by one statement, which compiles each feed once
-  insert into rowbell.rule as r select (g).* from unnest(good) g
-  on conflict (name) do update set
-    feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
-    columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
-    operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown
-  where r is distinct from excluded;
+  for of_feed in select distinct (g).feed from unnest(good) g order by 1 loop
+    begin
+      perform set_config('rowbell.triggers', 'later', true);
+      -- those of a feed by one statement, which compiles it once
+      insert into rowbell.rule as r select (g).* from unnest(good) g where (g).feed = of_feed order by (g).name
+      on conflict (name) do update set
+        feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
+        columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
+        operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown
+      where r is distinct from excluded;
+    exception when others then
+      get stacked diagnostics advice = pg_exception_hint;
+      return query select (g).name, 'feed', sqlerrm, advice from unnest(good) g where (g).feed = of_feed;
+    end;
+  end loop;
   return query
   select r.name, 'feed', 'transactions write to it all the time, so its triggers are still to be made', 'Rowbell tries again every 10 seconds'
   from rowbell.feed f
   join rowbell.rule r on r.feed = f.name
   where r.name = any (select (g).name from unnest(good) g) and r.enabled and exists (select from rowbell.missing_triggers(f, r.operations));
+  perform set_config('rowbell.triggers', 'later', true);
   delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names);
   perform set_config('rowbell.triggers', '', true);
 end

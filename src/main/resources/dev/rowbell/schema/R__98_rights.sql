@@ -33,8 +33,7 @@ begin
     grant select, update on rowbell.rule_state to rowbell_admin;
     grant select on rowbell.feed, rowbell.row_feed, rowbell.waiting to rowbell_admin;
     grant execute on function rowbell.check_rule(json), rowbell.validate_rule(rowbell.rule, int), rowbell.rule_of(json),
-      rowbell.apply_rules(text, json, text[]), rowbell.lock_compiler(), rowbell.refresh(), rowbell.test_rule(text, int),
-      rowbell.find_feed(text), rowbell.sql_name(oid), rowbell.tables_of(oid), rowbell.missing_triggers(rowbell.feed, text[]),
+      rowbell.apply_rules(text, json, text[]), rowbell.refresh(), rowbell.test_rule(text, int), rowbell.find_feed(text), rowbell.sql_name(oid),
       rowbell.for_each(text, text), rowbell.readable(text, text) to rowbell_admin;
   end if;
 

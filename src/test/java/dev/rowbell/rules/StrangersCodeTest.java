@@ -8,6 +8,7 @@ import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
@@ -271,6 +272,26 @@ class StrangersCodeTest {
             database.execute("insert into feed values (2, 10)");
             assertTrue(alerts().contains("feed 2"), () -> alerts().toString());
         }
+    }
+
+    @Test
+    void aPartitionThatTheOwnerMayNotWatchIsSaidAndTheOthersAreWatched() throws SQLException {
+        String owner = installedBy("createrole");
+        database.execute(
+                "delete from rowbell.feedback",
+                "create table child () inherits (feed)",
+                "create table other_child () inherits (feed)",
+                "grant trigger on other_child to " + owner);
+        try (Connection connection = database.connectAs(owner, "secret");
+                Statement statement = connection.createStatement();
+                ResultSet event = statement.executeQuery("select event from rowbell.refresh()")) {
+            assertTrue(event.next());
+            assertEquals(
+                    "writes to public.child are not watched: grant trigger on public.child to " + owner,
+                    event.getString(1));
+        }
+        database.execute("insert into child values (2, 10)", "insert into other_child values (3, 10)");
+        assertEquals(List.of("feed 3"), alerts());
     }
 
     /** Starts Rowbell as a role with this right, and has a rule fire. */

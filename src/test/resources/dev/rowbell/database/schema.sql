@@ -158,19 +158,19 @@ rowbell: usage to rowbell_consumer
 rowbell.alert(text,text,regclass,text,json,json,text,text,text): execute to -
 rowbell.alert_text(json,text): execute to rowbell_consumer
 rowbell.apply_rules(text,json,text[]): execute to rowbell_admin
+rowbell.change_triggers(text,text[],interval): execute to -
 rowbell.check_rule(json): execute to rowbell_admin
 rowbell.cooldown: delete, insert, select, update to rowbell_consumer
 rowbell.dead_letter: delete, insert, select, update to rowbell_consumer
 rowbell.delivery: delete, insert, select, update to rowbell_consumer
 rowbell.doorbell_lease: insert, select, update to rowbell_consumer
+rowbell.drops_of(text): execute to -
 rowbell.feed: select to rowbell_admin
 rowbell.feed: select to rowbell_consumer
 rowbell.feedback: delete, insert, select, update to rowbell_consumer
 rowbell.find_feed(text): execute to rowbell_admin
 rowbell.flyway_schema_history: select to rowbell_consumer
 rowbell.for_each(text,text): execute to rowbell_admin
-rowbell.lock_compiler(): execute to rowbell_admin
-rowbell.missing_triggers(rowbell.feed,text[]): execute to rowbell_admin
 rowbell.new_id(): execute to -
 rowbell.passes_cooldown(text,text,text,timestamp with time zone,interval): execute to rowbell_consumer
 rowbell.put_unreadable_aside(regclass,integer): execute to rowbell_consumer
@@ -191,9 +191,8 @@ rowbell.silence: select to rowbell_consumer
 rowbell.silence.silenced: update to rowbell_consumer
 rowbell.sink: delete, insert, select, update to rowbell_consumer
 rowbell.sql_name(oid): execute to rowbell_admin
-rowbell.tables_of(oid): execute to rowbell_admin
 rowbell.test_rule(text,integer): execute to rowbell_admin
-rowbell.unwatch(text): execute to rowbell_admin
+rowbell.unwatch(text): execute to -
 rowbell.validate_rule(rowbell.rule,integer): execute to rowbell_admin
 rowbell.waiting: select to rowbell_admin
 rowbell.waiting: select to rowbell_consumer
@@ -285,6 +284,7 @@ $function$
 CREATE OR REPLACE FUNCTION rowbell.apply_rules(origin text, rules json, keep text[] DEFAULT '{}'::text[])
  RETURNS TABLE(rule text, field text, problem text, hint text)
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 #variable_conflict use_column
@@ -294,14 +294,17 @@ declare
   good rowbell.rule[] := '{}';
   names text[] := keep;
   fault text;
+  of_feed text;
+  advice text;
 begin
   perform rowbell.lock_compiler();
-  perform set_config('rowbell.triggers', 'later', true);
+  perform rowbell.follow_tables();
   for given in select (rowbell.rule_of(r)).* from json_array_elements(rules) r loop
     names := names || given.name;
     given.origin := apply_rules.origin;
     given.columns := coalesce(given.columns, '{}');
     given.reason := coalesce(given.reason, given.name);
+    given.feed := coalesce(rowbell.sql_name(rowbell.find_feed(given.feed)), given.feed);
     if exists (select from rowbell.rule r where r.name = given.name and r.origin is distinct from apply_rules.origin) then
       return query select given.name, 'name',
         (select coalesce('there is a rule of this name from ' || r.origin, 'there is a rule of this name that was made by SQL')
@@ -318,18 +321,27 @@ begin
       good := good || given;
     end if;
   end loop;
-  -- all by one statement, which compiles each feed once
-  insert into rowbell.rule as r select (g).* from unnest(good) g
-  on conflict (name) do update set
-    feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
-    columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
-    operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown
-  where r is distinct from excluded;
+  for of_feed in select distinct (g).feed from unnest(good) g order by 1 loop
+    begin
+      perform set_config('rowbell.triggers', 'later', true);
+      -- those of a feed by one statement, which compiles it once
+      insert into rowbell.rule as r select (g).* from unnest(good) g where (g).feed = of_feed order by (g).name
+      on conflict (name) do update set
+        feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
+        columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
+        operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown
+      where r is distinct from excluded;
+    exception when others then
+      get stacked diagnostics advice = pg_exception_hint;
+      return query select (g).name, 'feed', sqlerrm, advice from unnest(good) g where (g).feed = of_feed;
+    end;
+  end loop;
   return query
   select r.name, 'feed', 'transactions write to it all the time, so its triggers are still to be made', 'Rowbell tries again every 10 seconds'
   from rowbell.feed f
   join rowbell.rule r on r.feed = f.name
   where r.name = any (select (g).name from unnest(good) g) and r.enabled and exists (select from rowbell.missing_triggers(f, r.operations));
+  perform set_config('rowbell.triggers', 'later', true);
   delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names);
   perform set_config('rowbell.triggers', '', true);
 end
@@ -339,15 +351,7 @@ CREATE OR REPLACE FUNCTION rowbell.attach(feed rowbell.feed, operations text[], 
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select rowbell.change_triggers(feed.name, array_agg(
-    format('create trigger %I after %s on %s %s execute function rowbell.%I()', m.name, m.operation, rowbell.sql_name(m.relid),
-      case
-        when rowbell.has_row_triggers(feed.id) then 'for each row'
-        when m.operation = 'insert' then 'referencing new table as new_rows for each statement'
-        when m.operation = 'update' then 'referencing old table as old_rows new table as new_rows for each statement'
-        else 'referencing old table as old_rows for each statement'
-      end,
-      format(case when rowbell.has_row_triggers(feed.id) then 'on_row_%s' else 'on_statement_%s' end, feed.id))), patience)
+  select rowbell.change_triggers(feed.name, array_agg(m.statement), patience)
   from rowbell.missing_triggers(feed, operations) m
   having count(*) > 0
 $function$
@@ -634,6 +638,29 @@ AS $function$
     on t.typnamespace = 'pg_catalog'::regnamespace and (t.typname = known.type or t.typname = '_' || known.type)
   where a.attrelid in (select t.relid from rowbell.tables_of(relation) t) and a.attnum > 0 and not a.attisdropped
 $function$
+CREATE OR REPLACE FUNCTION rowbell.drops_of(feed text)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  feed_relation constant oid := rowbell.find_feed(feed);
+begin
+  if feed_relation is null then
+    raise exception 'unwatch: there is no table %', feed using errcode = 'RB001', hint = 'write it as schema.table';
+  elsif exists (
+      select from rowbell.rule r
+      where r.enabled and (r.feed = rowbell.sql_name(feed_relation) or r.feed = (select f.name from rowbell.feed f where f.relation = feed_relation))) then
+    raise exception 'unwatch: the table % has rules', feed using errcode = 'RB001', hint = 'Delete or disable them first.';
+  end if;
+  return array(
+    select format('drop trigger %I on %s', t.name, rowbell.sql_name(t.relid))
+    from rowbell.feed f
+    cross join rowbell.triggers_of(f.id) t
+    where f.relation = feed_relation);
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.evaluator_of(feed_id integer)
  RETURNS text
  LANGUAGE sql
@@ -641,6 +668,27 @@ CREATE OR REPLACE FUNCTION rowbell.evaluator_of(feed_id integer)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select case when rowbell.has_role(feed_id) then rowbell.role_of(feed_id) else current_user::text end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.feed_of(feed_relation oid, but_rule text DEFAULT NULL::text)
+ RETURNS rowbell.feed
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  feed rowbell.feed;
+begin
+  for i in 1 .. 2 loop
+    insert into rowbell.feed (name, relation) values (rowbell.sql_name(feed_relation), feed_relation) on conflict do nothing;
+    select f.* into feed from rowbell.feed f where f.name = rowbell.sql_name(feed_relation) and f.relation = feed_relation;
+    if found then
+      return feed;
+    end if;
+    -- a table was dropped and made again, or renamed, since the last refresh()
+    perform rowbell.follow_tables(but_rule);
+  end loop;
+  raise exception 'feed %: another feed has its name or its table', rowbell.sql_name(feed_relation)
+    using errcode = 'RB001', hint = 'Rowbell sees to it every 10 seconds.';
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.fill(template text, placeholders jsonb)
  RETURNS text
@@ -682,6 +730,61 @@ begin
   return relation;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.follow_tables(but_rule text DEFAULT NULL::text)
+ RETURNS TABLE(feed text, event text)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  gone rowbell.feed;
+  found_relation oid;
+  rule_name text;
+  names jsonb;
+begin
+  for gone in select * from rowbell.feed f where rowbell.sql_name(f.relation) is null order by f.id loop
+    begin
+      found_relation := rowbell.find_feed(gone.name);
+      if rowbell.sql_name(found_relation) = gone.name and not exists (select from rowbell.feed f where f.relation = found_relation) then
+        update rowbell.feed f set relation = found_relation where f.id = gone.id;
+        return query select gone.name, 'was dropped and made again: it is watched again';
+        continue;
+      end if;
+      for rule_name in
+        update rowbell.rule r set enabled = false where r.feed = gone.name and r.enabled returning r.name
+      loop
+        perform rowbell.rule_failed(rule_name, format('the feed %s was dropped', gone.name), '42P01', gone.name, null, null);
+        return query select gone.name, format('was dropped: rule "%s" is disabled', rule_name);
+      end loop;
+      perform rowbell.forget(gone.id);
+      delete from rowbell.feed f where f.id = gone.id;
+    exception
+      when lock_not_available or deadlock_detected then
+        null;
+      when others then
+        return query select gone.name, format('was dropped, and its rules could not be disabled: %s', sqlerrm);
+    end;
+  end loop;
+  select jsonb_object_agg(f.name, rowbell.sql_name(f.relation)) into names
+  from rowbell.feed f
+  where rowbell.sql_name(f.relation) <> f.name;
+  if names is null then
+    return;
+  end if;
+  begin
+    perform set_config('rowbell.triggers', 'refresh', true);
+    update rowbell.rule r set feed = names ->> r.feed where names ? r.feed and r.name is distinct from but_rule;
+    perform set_config('rowbell.triggers', '', true);
+    -- no two have the same name at any moment
+    update rowbell.feed f set name = 'renamed ' || f.id where names ? f.name;
+    update rowbell.feed f set name = rowbell.sql_name(f.relation) where f.name = 'renamed ' || f.id;
+    return query select n.key, format('was renamed: its rules follow it to %s', n.value) from jsonb_each_text(names) n;
+  exception when lock_not_available or deadlock_detected or unique_violation then
+    -- another session holds a lock, or a feed that is gone still has the name: the next call tries again
+    null;
+  end;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.for_each(feed text, what text)
  RETURNS void
  LANGUAGE plpgsql
@@ -690,7 +793,6 @@ CREATE OR REPLACE FUNCTION rowbell.for_each(feed text, what text)
 AS $function$
 declare
   feed_relation constant oid := rowbell.find_feed(feed);
-  feed_name constant text := rowbell.sql_name(feed_relation);
   watched rowbell.feed;
 begin
   if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
@@ -710,11 +812,7 @@ begin
     raise exception 'for_each: the table % is partitioned, or a partition', feed
       using errcode = 'RB001', hint = 'For a row trigger, a row that moves to another partition is deleted in one and inserted into the other.';
   end if;
-  insert into rowbell.feed (name, relation) values (feed_name, feed_relation) on conflict do nothing;
-  -- a table that was dropped and made again, or renamed, since the last refresh()
-  update rowbell.feed f set relation = feed_relation
-  where f.name = feed_name and f.relation <> feed_relation and not exists (select from rowbell.feed other where other.relation = feed_relation);
-  select f.* into strict watched from rowbell.feed f where f.relation = feed_relation;
+  watched := rowbell.feed_of(feed_relation);
   if exists (select from rowbell.row_feed r where r.feed = watched.id) = (what = 'row') then
     return;
   end if;
@@ -727,6 +825,14 @@ begin
   -- the feed is locked by now, so that nothing but a child that is new may have to be waited for
   perform rowbell.compile(watched.name, '1 s');
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.foreign_part_of(relation oid)
+ RETURNS oid
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select min(t.relid) from rowbell.tree_of(relation) t where t.kind = 'f'
 $function$
 CREATE OR REPLACE FUNCTION rowbell.forget(feed_id integer)
  RETURNS void
@@ -829,10 +935,10 @@ CREATE OR REPLACE FUNCTION rowbell.has_row_triggers(feed_id integer)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select exists (
-    select from rowbell.row_feed r
-    join rowbell.feed f on f.id = r.feed
+    select from rowbell.feed f
     join pg_class c on c.oid = f.relation
-    where r.feed = feed_id and c.relkind <> 'p')
+    where f.id = feed_id
+      and (c.relkind <> 'p' and exists (select from rowbell.row_feed r where r.feed = f.id) or rowbell.foreign_part_of(f.relation) is not null))
 $function$
 CREATE OR REPLACE FUNCTION rowbell.key_of(relation oid)
  RETURNS text[]
@@ -919,17 +1025,37 @@ begin
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.missing_triggers(feed rowbell.feed, operations text[])
- RETURNS TABLE(relid oid, operation text, name text)
+ RETURNS TABLE(relid oid, statement text)
  LANGUAGE sql
- STABLE
+ STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select t.relid, o.operation, n.name
-  from rowbell.tables_of(feed.relation) t
-  cross join unnest(operations) o(operation)
-  cross join lateral (select format('rowbell_%s_%s', feed.id, o.operation)) n(name)
-  where not exists (select from pg_trigger g where g.tgrelid = t.relid and g.tgname = n.name)
-  order by t.relid
+  with wanted as (
+    select t.relid, o.operation, format('rowbell_%s_%s', feed.id, o.operation) as name, by_row and t.kind = 'r' as for_row,
+      case when by_row then ''
+        when o.operation = 'insert' then 'referencing new table as new_rows'
+        when o.operation = 'update' then 'referencing old table as old_rows new table as new_rows'
+        else 'referencing old table as old_rows'
+      end as rows,
+      by_row and t.kind = 'p' as only_in_place
+    from rowbell.tree_of(feed.relation) t
+    cross join rowbell.has_row_triggers(feed.id) by_row
+    cross join unnest(operations || case when by_row then array['insert', 'update', 'delete'] end) o (operation)
+    where t.kind in ('r', 'p') and has_table_privilege(t.relid, 'trigger'))
+  select distinct w.relid, concat(
+    case when g.oid is not null and current_setting('server_version_num')::int < 140000 then format('drop trigger %I on %s; ', w.name, rowbell.sql_name(w.relid)) end,
+    format('create %strigger %I after %s on %s %s for each %s execute function rowbell.%I()',
+      case when g.oid is not null and current_setting('server_version_num')::int >= 140000 then 'or replace ' end,
+      w.name, w.operation, rowbell.sql_name(w.relid), w.rows, case when w.for_row then 'row' else 'statement' end,
+      format(case when w.for_row then 'on_row_%s' else 'on_statement_%s' end, feed.id)))
+  from wanted w
+  left join pg_trigger g on g.tgrelid = w.relid and g.tgname = w.name
+  where case
+      when g.oid is null then not w.only_in_place and w.operation = any (operations)
+      -- bit 0 of tgtype: for each row
+      else g.tgtype & 1 <> w.for_row::int or (w.rows = '') <> (coalesce(g.tgoldtable, g.tgnewtable) is null)
+    end
+  order by w.relid
 $function$
 CREATE OR REPLACE FUNCTION rowbell.new_id()
  RETURNS uuid
@@ -1432,39 +1558,15 @@ AS $function$
 #variable_conflict use_column
 declare
   watched rowbell.feed;
-  found_relation oid;
-  present_name text;
+  by_row bool;
   rule record;
 begin
   if not pg_try_advisory_xact_lock(hashtext('rowbell'), hashtext('compiler')) then
     return;
   end if;
-  for watched in select * from rowbell.feed f order by f.id loop
+  return query select * from rowbell.follow_tables();
+  for watched in select * from rowbell.feed f where rowbell.sql_name(f.relation) = f.name order by f.id loop
     begin
-      present_name := rowbell.sql_name(watched.relation);
-      if present_name is null then
-        found_relation := rowbell.find_feed(watched.name);
-        if found_relation is not null and rowbell.sql_name(found_relation) = watched.name
-            and not exists (select from rowbell.feed f where f.relation = found_relation) then
-          update rowbell.feed f set relation = found_relation where f.id = watched.id;
-          return query select watched.name, 'was dropped and made again: it is watched again';
-        else
-          for rule in
-            update rowbell.rule r set enabled = false where r.feed = watched.name and r.enabled returning r.name
-          loop
-            perform rowbell.rule_failed(rule.name, format('the feed %s was dropped', watched.name), '42P01', watched.name, null, null);
-            return query select watched.name, format('was dropped: rule "%s" is disabled', rule.name);
-          end loop;
-          perform rowbell.forget(watched.id);
-          delete from rowbell.feed f where f.id = watched.id;
-          continue;
-        end if;
-      elsif present_name <> watched.name then
-        update rowbell.feed f set name = present_name where f.id = watched.id;
-        update rowbell.rule r set feed = present_name where r.feed = watched.name;
-        return query select watched.name, format('was renamed: its rules follow it to %s', present_name);
-        watched.name := present_name;
-      end if;
       for rule in
         select r.name, s.broken, p.problem
         from rowbell.rule r
@@ -1489,6 +1591,7 @@ begin
       when others then
         return query select watched.name, format('could not be looked at: %s', sqlerrm);
     end;
+    return query select watched.name, rowbell.unwatched(watched);
   end loop;
 end
 $function$
@@ -1591,6 +1694,10 @@ AS $function$
 declare
   changed text[];
 begin
+  -- only names of tables changed
+  if current_setting('rowbell.triggers', true) = 'refresh' then
+    return null;
+  end if;
   if tg_op = 'INSERT' then
     changed := array(select feed from new_rules);
   elsif tg_op = 'UPDATE' then
@@ -1636,6 +1743,17 @@ declare
   feed rowbell.feed;
   error text[];
 begin
+  if tg_op = 'UPDATE' and exists (
+      select from rowbell.feed f where f.name = old.feed and rowbell.sql_name(f.relation) = new.feed and new.feed <> old.feed) then
+    -- the table was renamed: a broken rule follows it too
+    feed.name := new.feed;
+    new.feed := old.feed;
+    if new is not distinct from old then
+      new.feed := feed.name;
+      return new;
+    end if;
+    new.feed := feed.name;
+  end if;
   new.columns := coalesce(new.columns, '{}');
   new.reason := coalesce(new.reason, new.name);
   for wrong in select * from rowbell.validate_rule(new) loop
@@ -1647,15 +1765,8 @@ begin
       using errcode = 'RB001', hint = wrong.hint, schema = 'rowbell', table = 'rule', column = wrong.field;
   end loop;
   if new.enabled then
-    new.feed := rowbell.sql_name(rowbell.find_feed(new.feed));
-    insert into rowbell.feed (name, relation)
-    values (new.feed, new.feed::regclass)
-    on conflict do nothing;
-    -- a table that was dropped and made again, or renamed, since the last refresh()
-    update rowbell.feed f set relation = new.feed::regclass
-    where f.name = new.feed and f.relation <> new.feed::regclass
-      and not exists (select from rowbell.feed other where other.relation = new.feed::regclass);
-    select f.* into feed from rowbell.feed f where f.name = new.feed;
+    feed := rowbell.feed_of(rowbell.find_feed(new.feed), new.name);
+    new.feed := feed.name;
     if to_regproc(format('rowbell.run_%s', feed.id)) is null or not rowbell.has_role(feed.id) then
       perform rowbell.make_role(feed.id);
     end if;
@@ -1799,16 +1910,7 @@ CREATE OR REPLACE FUNCTION rowbell.tables_of(relation oid)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  with recursive tree (relid) as (
-    select relation
-    union
-    select i.inhrelid
-    from tree t
-    join pg_inherits i on i.inhparent = t.relid)
-  select t.relid
-  from tree t
-  join pg_class c on c.oid = t.relid
-  where c.relkind in ('r', 'p') and c.relpersistence <> 't'
+  select t.relid from rowbell.tree_of(relation) t where t.kind in ('r', 'p')
 $function$
 CREATE OR REPLACE FUNCTION rowbell.test_rule(rule text, max_rows integer DEFAULT 100)
  RETURNS SETOF json
@@ -1885,6 +1987,23 @@ AS $function$
   where s.condition is not null
   order by s.name collate "C", s.status
 $function$
+CREATE OR REPLACE FUNCTION rowbell.tree_of(relation oid)
+ RETURNS TABLE(relid oid, kind "char")
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with recursive tree (relid) as (
+    select relation
+    union
+    select i.inhrelid
+    from tree t
+    join pg_inherits i on i.inhparent = t.relid)
+  select t.relid, c.relkind
+  from tree t
+  join pg_class c on c.oid = t.relid
+  where c.relpersistence <> 't'
+$function$
 CREATE OR REPLACE FUNCTION rowbell.triggers_of(feed_id integer)
  RETURNS TABLE(relid oid, name name)
  LANGUAGE sql
@@ -1944,24 +2063,25 @@ CREATE OR REPLACE FUNCTION rowbell.unwatch(feed text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  relation constant oid := rowbell.find_feed(feed);
-  gone record;
-  n int := 0;
+  drops constant text[] := rowbell.drops_of(feed);
 begin
-  if exists (select from rowbell.rule r where r.feed = rowbell.sql_name(relation) and r.enabled) then
-    raise exception 'feed % has rules', feed using errcode = 'RB001', hint = 'delete or disable them first';
-  end if;
-  for gone in
-    select g.tgrelid, g.tgname
-    from rowbell.feed f
-    join pg_trigger g on g.tgname in (format('rowbell_%s_insert', f.id), format('rowbell_%s_update', f.id), format('rowbell_%s_delete', f.id))
-    where f.relation = relation
-  loop
-    execute format('drop trigger %I on %s', gone.tgname, rowbell.sql_name(gone.tgrelid));
-    n := n + 1;
-  end loop;
-  return n;
+  perform rowbell.change_triggers(feed, drops, '10 s');
+  return cardinality(drops);
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.unwatched(feed rowbell.feed)
+ RETURNS SETOF text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case when t.kind = 'f' then format('has the foreign table %s below it, which is not watched; all others are watched by row triggers, for which a row that'
+        ' moves to another partition is deleted and inserted', rowbell.shown_name(t.relid))
+      else format('writes to %1$s are not watched: grant trigger on %1$s to %2$I', rowbell.sql_name(t.relid), current_user) end
+  from rowbell.tree_of(feed.relation) t
+  where exists (select from rowbell.rule r where r.feed = feed.name and r.enabled)
+    and (t.kind = 'f' or t.kind in ('r', 'p') and not has_table_privilege(t.relid, 'trigger'))
+  order by t.relid
 $function$
 CREATE OR REPLACE FUNCTION rowbell.validate_rule(rule rowbell.rule, feed_id integer DEFAULT 0)
  RETURNS TABLE(field text, problem text, hint text)
