@@ -153,12 +153,19 @@ public final class Rowbell extends ServiceSupport {
                 silences::refreshWhenIdle);
     }
 
-    /** Counts a batch of alerts that was committed. */
+    /** Counts a batch of alerts that was committed: never throws, since the batch would be routed again. */
     private void count(String path, Batch batch) {
-        rules.hits().count(batch.alerts());
-        silences.count(batch.silences());
-        metrics.routed(path, batch.alerts());
-        metrics.silenced(batch.silenced());
+        try {
+            rules.hits().count(batch.alerts());
+            silences.count(batch.silences());
+            metrics.routed(path, batch.alerts());
+            metrics.silenced(batch.silenced());
+        } catch (RuntimeException e) {
+            LOG.error(
+                    "{} alerts were routed and could not be counted",
+                    batch.alerts().size(),
+                    e);
+        }
     }
 
     /** By sink of this process, the error that keeps its circuit open. */

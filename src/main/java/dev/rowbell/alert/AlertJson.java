@@ -1,8 +1,10 @@
 package dev.rowbell.alert;
 
+import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.DeserializationFeature;
@@ -16,6 +18,16 @@ import java.util.Map;
 public final class AlertJson {
 
     private static final JsonMapper MAPPER = JsonMapper.builder()
+            .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+            .build();
+
+    /** Of what comes from elsewhere. What is deeper stays text: sinks wrap alerts, and the JSON library writes a depth of 1000 at most. */
+    static final StreamReadConstraints FOREIGN =
+            StreamReadConstraints.builder().maxNestingDepth(500).build();
+
+    private static final JsonMapper FOREIGN_MAPPER = JsonMapper.builder(
+                    JsonFactory.builder().streamReadConstraints(FOREIGN).build())
             .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
             .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
             .build();
@@ -73,7 +85,7 @@ public final class AlertJson {
 
     /** Null where it is the JSON null. */
     static Object value(String json) throws JsonProcessingException {
-        return MAPPER.readValue(json, Object.class);
+        return FOREIGN_MAPPER.readValue(json, Object.class);
     }
 
     /** The value; the text itself where it is null, no JSON, or JSON with a number too large for the JSON library. */

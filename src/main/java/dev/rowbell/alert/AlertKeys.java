@@ -8,7 +8,6 @@ import java.util.Set;
 /** The keys of the alert document, and which values they may have. */
 final class AlertKeys {
 
-    private static final int LONGEST_ID = 200;
     private static final Set<String> SEVERITIES = Set.of("info", "warning", "critical");
     private static final Set<String> STATUSES = Set.of("firing", "resolved");
 
@@ -20,7 +19,7 @@ final class AlertKeys {
     /** Whether the value may stand under this key. Null suits every key of the document. */
     static boolean suits(String key, Object value) {
         return switch (key) {
-            case "id" -> value == null || isId(value);
+            case "id" -> value == null || AlertId.isId(value);
             case "rule", "reason", "source", "table", "operation", "time", "channel", "partition" ->
                 value == null || value instanceof String;
             case "severity" -> value == null || SEVERITIES.contains(value);
@@ -31,22 +30,6 @@ final class AlertKeys {
             case "payload" -> true;
             default -> false;
         };
-    }
-
-    /** Whether the value can be a key of a table and part of a header: 1 to 200 characters, no control character, no lone surrogate. */
-    static boolean isId(Object value) {
-        if (!(value instanceof String text)) {
-            return false;
-        }
-        int characters = 0;
-        for (int at = 0; at < text.length(); characters++) {
-            int c = text.codePointAt(at);
-            if (c < ' ' || c == 0x7F || AlertJson.isSurrogate(c)) {
-                return false;
-            }
-            at += Character.charCount(c);
-        }
-        return characters >= 1 && characters <= LONGEST_ID;
     }
 
     static boolean looksLikeAlert(Map<?, ?> document) {

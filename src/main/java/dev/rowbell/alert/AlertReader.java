@@ -4,6 +4,8 @@ import java.nio.charset.StandardCharsets;
 import java.sql.Timestamp;
 import java.time.Clock;
 import java.time.DateTimeException;
+import java.time.Duration;
+import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.OffsetDateTime;
 import java.time.ZoneId;
@@ -28,6 +30,13 @@ public final class AlertReader {
     /** The article's form, spelled as the article spells it: {@code Resone:c2 overflow::{json}}. */
     private static final Pattern ARTICLE = Pattern.compile("(?:Resone|Reason):(.*?)::(.*)", Pattern.DOTALL);
 
+    /** A backlog of durable alerts is legitimate, however old. */
+    private static final Instant OLDEST_DURABLE = Instant.parse("2000-01-01T00:00:00Z");
+    /** Before it arrives: the server keeps a notification while its listener is slow. */
+    private static final Duration OLDEST_NOTIFICATION = Duration.ofDays(1);
+    /** After it arrives: the clocks of two machines differ. */
+    private static final Duration AHEAD = Duration.ofHours(1);
+
     private final Supplier<String> source;
     private final Clock clock;
 
@@ -42,7 +51,12 @@ public final class AlertReader {
      * @return null where the document is not in the form in which the compiled triggers write it; {@link #fromRow} reads any
      */
     public Map<String, Object> fromTrigger(String document) {
-        return document == null ? null : TriggerDocument.read(document, source.get());
+        return document == null ? null : TriggerDocument.read(document, source.get(), durable());
+    }
+
+    /** The times that a durable alert may have: any other was not written by a trigger. */
+    private AlertTime.Window durable() {
+        return new AlertTime.Window(OLDEST_DURABLE, clock.instant().plus(AHEAD));
     }
 
     /**
@@ -79,6 +93,7 @@ public final class AlertReader {
         if (!rest.isEmpty()) {
             alert.put("new", rest);
         }
+        replaceTimeOutside(durable(), alert, clock.instant());
         return complete(alert);
     }
 
@@ -112,11 +127,17 @@ public final class AlertReader {
      * @param payload an alert document, {@code Resone:reason::{json}}, any JSON or any text; null counts as empty text
      * @param channel the channel it came on
      * @param id the alert's id where the payload has none, so that a second try has the same
+     * @param arrived when it arrived, by which its time is judged; null: now
      */
     public Map<String, Object> fromNotification(
-            @Body String payload, @Header("channel") String channel, @Header("alertId") String id) {
+            @Body String payload,
+            @Header("channel") String channel,
+            @Header("alertId") String id,
+            @Header("alertArrived") Instant arrived) {
         String text = payload == null ? "" : payload;
-        Map<String, Object> compiled = TriggerDocument.read(text, source.get());
+        Instant arrival = arrived == null ? clock.instant() : arrived;
+        AlertTime.Window window = new AlertTime.Window(arrival.minus(OLDEST_NOTIFICATION), arrival.plus(AHEAD));
+        Map<String, Object> compiled = TriggerDocument.read(text, source.get(), window);
         if (compiled != null && compiled.containsKey("channel")) {
             return compiled;
         }
@@ -136,7 +157,24 @@ public final class AlertReader {
         }
         alert.putIfAbsent("channel", channel);
         alert.putIfAbsent("id", id);
+        replaceTimeOutside(window, alert, arrival);
         return complete(alert);
+    }
+
+    /** A time that no trigger can have written becomes that of the arrival, and stays readable in {@code payload}. */
+    private static void replaceTimeOutside(AlertTime.Window window, Map<String, Object> alert, Instant arrival) {
+        Object time = alert.get("time");
+        if (time == null || window.admits(time)) {
+            return;
+        }
+        Map<String, Object> payload = new LinkedHashMap<>(Map.of("time", time));
+        if (alert.get("payload") instanceof Map<?, ?> known) {
+            known.forEach((key, value) -> payload.put((String) key, value));
+        } else if (alert.get("payload") != null) {
+            payload.put("payload", alert.get("payload"));
+        }
+        alert.put("payload", payload);
+        alert.put("time", arrival.toString());
     }
 
     /**
@@ -148,7 +186,7 @@ public final class AlertReader {
     @SuppressWarnings("unchecked")
     public Map<String, Object> fromBody(Object body, Object original) {
         Map<?, ?> map = body instanceof Map<?, ?> given ? given : null;
-        boolean hasId = map != null && AlertKeys.isId(map.get("id"));
+        boolean hasId = map != null && AlertId.isId(map.get("id"));
         if (hasId && body == original) {
             // a route may have changed its values, but its keys are those of an alert
             return (Map<String, Object>) map;
@@ -166,7 +204,7 @@ public final class AlertReader {
         } else if (body != original) {
             alert.put("payload", body instanceof byte[] bytes ? new String(bytes, StandardCharsets.UTF_8) : body);
         }
-        return AlertKeys.isId(alert.get("id")) ? alert : complete(alert);
+        return AlertId.isId(alert.get("id")) ? alert : complete(alert);
     }
 
     /** In the order of the document, with the keys that every alert has. */

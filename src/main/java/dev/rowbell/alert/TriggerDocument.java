@@ -22,12 +22,14 @@ import java.util.Set;
  */
 final class TriggerDocument {
 
-    private static final JsonFactory JSON = new JsonFactory();
+    private static final JsonFactory JSON =
+            JsonFactory.builder().streamReadConstraints(AlertJson.FOREIGN).build();
 
     private final String text;
     private final JsonParser parser;
     private final Map<String, Object> values = new HashMap<>(32);
     private final StringBuilder completed;
+    private final AlertTime.Window times;
     /** How much of the text has been copied. */
     private int copied;
     /** The key that comes next; null at the end. */
@@ -40,23 +42,25 @@ final class TriggerDocument {
     /** A column with the text of its value: of an array or object all of it. */
     private record Column(String name, JsonToken token, String text) {}
 
-    private TriggerDocument(String text, JsonParser parser) {
+    private TriggerDocument(String text, JsonParser parser, AlertTime.Window times) {
         this.text = text;
         this.parser = parser;
+        this.times = times;
         completed = new StringBuilder(text.length() + 128);
     }
 
     /**
      * @param source the alert's {@code source} where the document has none
+     * @param times those that the alert may have
      * @return null where the document is of another form
      */
-    static Map<String, Object> read(String text, String source) {
+    static Map<String, Object> read(String text, String source, AlertTime.Window times) {
         // a skipped string may be longer than the JSON library reads, which it would say when it is too late
         if (!text.startsWith("{\"id\":\"") || text.length() > StreamReadConstraints.DEFAULT_MAX_STRING_LEN) {
             return null;
         }
         try (JsonParser parser = JSON.createParser(text)) {
-            TriggerDocument document = new TriggerDocument(text, parser);
+            TriggerDocument document = new TriggerDocument(text, parser, times);
             document.read(source);
             return document.fits ? new LazyAlert(document.completed.toString(), document.values) : null;
         } catch (IOException | NumberFormatException e) {
@@ -81,6 +85,7 @@ final class TriggerDocument {
         allow("partition");
         require("operation");
         require("time");
+        fits &= times.admits(values.get("time"));
         List<Column> old = row("old");
         List<Column> now = row("new");
         insertChanged(changed(old, now));

@@ -10,6 +10,7 @@ import org.apache.camel.Exchange;
 import org.apache.camel.Processor;
 import org.apache.camel.Producer;
 import org.apache.camel.component.direct.DirectConsumerNotAvailableException;
+import org.apache.camel.component.pgevent.PgEventEndpoint;
 
 /**
  * Sends the alert in the body to {@code direct:alerts}, unless a silence or a cooldown silences it. An alert that cannot be routed becomes a dead
@@ -36,7 +37,8 @@ public final class Routing implements Processor, CamelContextAware {
     public void process(Exchange exchange) throws Exception {
         Object alert = exchange.getIn().getBody();
         OriginalAlert.set(exchange, alert);
-        Long silence = silences.silenceOf((Map<String, Object>) alert);
+        String path = exchange.getFromEndpoint() instanceof PgEventEndpoint ? "notify" : "durable";
+        Long silence = silences.silenceOf((Map<String, Object>) alert, path);
         if (silence != null) {
             exchange.setProperty(Silences.PROPERTY, silence);
             return;

@@ -1,5 +1,7 @@
 package dev.rowbell.health;
 
+import dev.rowbell.alert.AlertId;
+import dev.rowbell.alert.AlertTime;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.MultiGauge;
@@ -7,7 +9,6 @@ import io.micrometer.core.instrument.Tags;
 import io.micrometer.core.instrument.Timer;
 import io.micrometer.core.instrument.composite.CompositeMeterRegistry;
 import java.time.Clock;
-import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Collection;
@@ -29,7 +30,9 @@ public final class Metrics {
                     3_600_000)
             .map(Duration::ofMillis)
             .toArray(Duration[]::new);
-    /** A foreign alert may name any rule, and Prometheus keeps a series for each name. */
+    /** What took longer counts as much: a sum of some thousand years would overflow, and that of a backlog is soon that. */
+    private static final Duration LONGEST = BUCKETS[BUCKETS.length - 1];
+    /** A foreign alert may name any rule, and Prometheus keeps a series for each name; it refuses two that look alike in UTF-8. */
     private static final int RULES_AT_MOST = 1000;
 
     private static final String OTHER_RULE = "other";
@@ -160,8 +163,8 @@ public final class Metrics {
     }
 
     private String rule(Object rule) {
-        String name = rule instanceof String text && !text.isEmpty() ? text : OTHER_RULE;
-        if (rules.contains(name) || rules.size() < RULES_AT_MOST && rules.add(name)) {
+        if (rule instanceof String name
+                && (rules.contains(name) || rules.size() < RULES_AT_MOST && AlertId.isId(name) && rules.add(name))) {
             return name;
         }
         return OTHER_RULE;
@@ -175,15 +178,15 @@ public final class Metrics {
                 .register(meters);
     }
 
-    /** A foreign alert may have no time, or none that can be read; it is not measured. */
+    /** Never throws, whatever time a stranger gave. An alert without a time that can be read is not measured. */
     private static void record(Timer timer, Object time, Instant now) {
-        if (time instanceof String text) {
-            try {
-                Duration since = Duration.between(Instant.parse(text), now);
+        Instant since = AlertTime.parse(time);
+        if (since != null) {
+            if (since.isAfter(now)) {
                 // the clocks of two machines differ
-                timer.record(since.isNegative() ? Duration.ZERO : since);
-            } catch (DateTimeException e) {
-                // not measured
+                timer.record(Duration.ZERO);
+            } else {
+                timer.record(since.isBefore(now.minus(LONGEST)) ? LONGEST : Duration.between(since, now));
             }
         }
     }

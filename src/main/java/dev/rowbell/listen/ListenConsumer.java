@@ -11,6 +11,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -39,6 +40,8 @@ final class ListenConsumer extends DefaultConsumer {
 
     /** The id of the alert that a notification becomes, unless its payload brings one. */
     private static final String ID_HEADER = "alertId";
+    /** When a notification arrived, by which the time in it is judged. */
+    private static final String ARRIVED_HEADER = "alertArrived";
     /** How long one wait for notifications is, and so how soon a stop is seen. */
     private static final Duration SLICE = Duration.ofMillis(250);
 
@@ -200,14 +203,15 @@ final class ListenConsumer extends DefaultConsumer {
         List<String> ids = Arrays.stream(notifications)
                 .map(notification -> AlertId.next(Clock.systemUTC()))
                 .toList();
+        Instant arrived = Instant.now();
         FeedbackTransaction transaction = endpoint.getTransaction();
         if (transaction == null) {
-            routeAlone(notifications, ids);
+            routeAlone(notifications, ids, arrived);
             return;
         }
         for (int failures = 0; true; ) {
             try {
-                transaction.run(batch -> routeTogether(notifications, ids, batch));
+                transaction.run(batch -> routeTogether(notifications, ids, arrived, batch));
                 return;
             } catch (RuntimeException e) {
                 if (!isRunning()) {
@@ -228,9 +232,9 @@ final class ListenConsumer extends DefaultConsumer {
         }
     }
 
-    private void routeTogether(PGNotification[] notifications, List<String> ids, Batch batch) {
+    private void routeTogether(PGNotification[] notifications, List<String> ids, Instant arrived, Batch batch) {
         for (int i = 0; i < notifications.length; i++) {
-            Exchange exchange = process(notifications[i], ids.get(i));
+            Exchange exchange = process(notifications[i], ids.get(i), arrived);
             try {
                 if (exchange.getException() != null) {
                     throw RuntimeCamelException.wrapRuntimeCamelException(exchange.getException());
@@ -242,9 +246,9 @@ final class ListenConsumer extends DefaultConsumer {
         }
     }
 
-    private void routeAlone(PGNotification[] notifications, List<String> ids) {
+    private void routeAlone(PGNotification[] notifications, List<String> ids, Instant arrived) {
         for (int i = 0; i < notifications.length; i++) {
-            Exchange exchange = process(notifications[i], ids.get(i));
+            Exchange exchange = process(notifications[i], ids.get(i), arrived);
             if (exchange.getException() != null) {
                 String message = "a notification on " + notifications[i].getName() + " could not be routed";
                 getExceptionHandler().handleException(message, exchange, exchange.getException());
@@ -253,10 +257,11 @@ final class ListenConsumer extends DefaultConsumer {
         }
     }
 
-    private Exchange process(PGNotification notification, String id) {
+    private Exchange process(PGNotification notification, String id, Instant arrived) {
         Exchange exchange = createExchange(false);
         exchange.getIn().setHeader(PgEventConstants.HEADER_CHANNEL, notification.getName());
         exchange.getIn().setHeader(ID_HEADER, id);
+        exchange.getIn().setHeader(ARRIVED_HEADER, arrived);
         exchange.getIn().setBody(notification.getParameter());
         try {
             getProcessor().process(exchange);

@@ -21,7 +21,11 @@ public final class DeadLetter {
         Map<String, Object> alert =
                 component.alerts().fromBody(origin == null ? exchange.getIn().getBody() : origin, null);
         String id = (String) alert.get("id");
-        LOG.error("alert {} of rule {} could not be routed and is a dead letter: {}", id, alert.get("rule"), error);
+        LOG.error(
+                "alert {} of rule {} could not be routed and is a dead letter: {}",
+                id,
+                Errors.withoutSecrets(String.valueOf(alert.get("rule"))),
+                error);
         String document = text(id, alert);
         component.file(transaction -> transaction.addDeadLetter(id, document, error, origin));
     }

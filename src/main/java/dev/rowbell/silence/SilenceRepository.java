@@ -3,6 +3,7 @@ package dev.rowbell.silence;
 import dev.rowbell.database.StorableText;
 import java.sql.Types;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -80,16 +81,18 @@ final class SilenceRepository {
     /**
      * Whether an alert passes the cooldown of its rule. If so, the cooldown of the row starts again, in the thread's transaction.
      *
+     * @param path {@code durable} or {@code notify}
      * @param key of the row
-     * @param time the alert's, in the form of ISO 8601; null: now
+     * @param time the alert's; null: now
      */
-    boolean passesCooldown(String rule, String status, String key, String time, Duration cooldown) {
+    boolean passesCooldown(String rule, String path, String status, String key, Instant time, Duration cooldown) {
         return jdbc.sql(
-                        "select rowbell.passes_cooldown(?, ?, ?, coalesce(?::timestamptz, clock_timestamp()), ?::interval)")
+                        "select rowbell.passes_cooldown(?, ?, ?, ?, coalesce(?::timestamptz, clock_timestamp()), ?::interval)")
                 .param(rule)
+                .param(path)
                 .param(status)
                 .param(storable.key(key))
-                .param(4, time, Types.VARCHAR)
+                .param(5, time == null ? null : time.toString(), Types.VARCHAR)
                 .param(cooldown.toMillis() + " ms")
                 .query(Boolean.class)
                 .single();

@@ -1,15 +1,13 @@
 package dev.rowbell.silence;
 
+import dev.rowbell.alert.AlertTime;
 import dev.rowbell.error.Errors;
 import dev.rowbell.housekeeping.Housekeeping;
 import java.time.Duration;
-import java.time.Instant;
-import java.time.format.DateTimeParseException;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
 import javax.sql.DataSource;
-import org.apache.camel.Body;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessException;
@@ -51,9 +49,10 @@ public final class Silences {
     /**
      * Why the alert is not delivered: the id of a silence, or {@link #COOLDOWN}; null where it is to be delivered.
      *
+     * @param path {@code durable} or {@code notify}: a notification, which anyone can send, keeps no durable alert quiet
      * @throws DataAccessException where the cooldown of its row cannot be read; ask again later
      */
-    public Long silenceOf(@Body Map<String, Object> alert) {
+    public Long silenceOf(Map<String, Object> alert, String path) {
         SilenceRepository.InForce now = inForce(FRESH);
         for (Silence silence : now.silences()) {
             if (silence.covers(alert)) {
@@ -62,25 +61,17 @@ public final class Silences {
         }
         Cooldown cooldown =
                 alert.get("rule") instanceof String rule ? now.cooldowns().get(rule) : null;
-        return cooldown == null || passes(alert, cooldown) ? null : Long.valueOf(COOLDOWN);
+        return cooldown == null || passes(alert, path, cooldown) ? null : Long.valueOf(COOLDOWN);
     }
 
-    private boolean passes(Map<String, Object> alert, Cooldown cooldown) {
+    private boolean passes(Map<String, Object> alert, String path, Cooldown cooldown) {
         return repository.passesCooldown(
                 (String) alert.get("rule"),
+                path,
                 String.valueOf(alert.get("status")),
                 cooldown.keyOf(alert),
-                time(alert.get("time")),
+                AlertTime.parse(alert.get("time")),
                 cooldown.time());
-    }
-
-    /** Null where the time of the alert cannot be read. */
-    private static String time(Object time) {
-        try {
-            return time instanceof String text ? Instant.parse(text).toString() : null;
-        } catch (DateTimeParseException e) {
-            return null;
-        }
     }
 
     /** To be called while no alert waits, so that alerts seldom have to wait until silences are read. */

@@ -130,12 +130,14 @@ comment on table rowbell.row_feed is 'The feeds that are judged by triggers for 
 -- When a rule fired for a row last. The time is the alert's own, so that a backlog is judged as it came about.
 create table rowbell.cooldown (
   rule text not null references rowbell.rule on update cascade on delete cascade,
+  -- durable or notify: a notification, which anyone can send, keeps no durable alert quiet
+  path text not null,
   status text not null,
   key text not null,
   last timestamptz not null,
   -- alerts that were dropped since
   silenced bigint not null default 0,
-  primary key (rule, status, key)
+  primary key (rule, path, status, key)
 );
 create index cooldown_last on rowbell.cooldown (last);
 comment on table rowbell.cooldown is 'When each rule that has a cooldown fired last, for each row';

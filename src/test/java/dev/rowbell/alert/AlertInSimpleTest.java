@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 
 import java.time.Clock;
+import java.time.Instant;
+import java.time.ZoneOffset;
 import java.util.Map;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
@@ -19,9 +21,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 class AlertInSimpleTest {
 
     private static final String DOCUMENT = """
-            {"id":"019","rule":"r","severity":"info","status":"firing","source":"db","table":"t","operation":"UPDATE","time":"2026",\
+            {"id":"019","rule":"r","severity":"info","status":"firing","source":"db","table":"t","operation":"UPDATE","time":"2026-11-23T08:00:00Z",\
             "old":{"c2":1,"a b":[4,{"x":5}],"j":{"k":5},"last":7},"new":{"c2":30,"a b":[4,{"x":5}],"j":{"k":6},"last":null},"channel":"channel_1"}""";
-    private final AlertReader reader = new AlertReader(() -> "db", Clock.systemUTC());
+    private final AlertReader reader =
+            new AlertReader(() -> "db", Clock.fixed(Instant.parse("2026-11-23T08:00:00Z"), ZoneOffset.UTC));
 
     private static Exchange exchange(CamelContext context, Map<String, Object> body) {
         Exchange exchange = new DefaultExchange(context);
@@ -78,7 +81,7 @@ class AlertInSimpleTest {
             })
     void anAlertIsAskedAsAnyMap(String simple) throws Exception {
         try (CamelContext context = new DefaultCamelContext()) {
-            Map<String, Object> alert = reader.fromNotification(DOCUMENT, null, null);
+            Map<String, Object> alert = reader.fromNotification(DOCUMENT, null, null, null);
             assertInstanceOf(LazyAlert.class, alert);
             assertEquals(
                     evaluated(context, simple, AlertJson.parse(AlertJson.write(alert))),
@@ -102,7 +105,7 @@ class AlertInSimpleTest {
             })
     void conditionsHoldAsOfAnyMap(String simple) throws Exception {
         try (CamelContext context = new DefaultCamelContext()) {
-            Map<String, Object> alert = reader.fromNotification(DOCUMENT, null, null);
+            Map<String, Object> alert = reader.fromNotification(DOCUMENT, null, null, null);
             Predicate condition = context.resolveLanguage("simple").createPredicate(simple);
             condition.init(context);
             assertEquals(
@@ -114,7 +117,7 @@ class AlertInSimpleTest {
     @Test
     void whatARouteHasChangedIsWhatIsSaid() throws Exception {
         try (CamelContext context = new DefaultCamelContext()) {
-            Map<String, Object> alert = reader.fromNotification(DOCUMENT, null, null);
+            Map<String, Object> alert = reader.fromNotification(DOCUMENT, null, null, null);
             alert.put("severity", "critical");
             alert.remove("rule");
             assertEquals("critical class java.lang.String", evaluated(context, "${body[severity]}", alert));

@@ -13,7 +13,8 @@ class AlertTextTest {
     private final AlertText text = new AlertText();
 
     private static Map<String, Object> alert(String document) {
-        return new AlertReader(() -> "orders-db", Clock.systemUTC()).fromNotification(document, "channel_1", "id-1");
+        return new AlertReader(() -> "orders-db", Clock.systemUTC())
+                .fromNotification(document, "channel_1", "id-1", null);
     }
 
     @Test

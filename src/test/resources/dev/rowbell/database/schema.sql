@@ -4,6 +4,7 @@
 
 table rowbell.cooldown (
   rule text not null,
+  path text not null,
   status text not null,
   key text not null,
   last timestamp with time zone not null,
@@ -117,7 +118,7 @@ CREATE TRIGGER inserted AFTER INSERT ON rowbell.rule REFERENCING NEW TABLE AS ne
 CREATE TRIGGER ring AFTER INSERT ON rowbell.feedback FOR EACH STATEMENT EXECUTE FUNCTION rowbell.ring()
 CREATE TRIGGER truncated AFTER TRUNCATE ON rowbell.rule FOR EACH STATEMENT EXECUTE FUNCTION rowbell.rule_changed()
 CREATE TRIGGER updated AFTER UPDATE ON rowbell.rule REFERENCING OLD TABLE AS old_rules NEW TABLE AS new_rules FOR EACH STATEMENT EXECUTE FUNCTION rowbell.rule_changed()
-CREATE UNIQUE INDEX cooldown_pkey ON rowbell.cooldown USING btree (rule, status, key)
+CREATE UNIQUE INDEX cooldown_pkey ON rowbell.cooldown USING btree (rule, path, status, key)
 CREATE UNIQUE INDEX dead_letter_pkey ON rowbell.dead_letter USING btree (id)
 CREATE UNIQUE INDEX delivery_pkey ON rowbell.delivery USING btree (id)
 CREATE UNIQUE INDEX doorbell_lease_pkey ON rowbell.doorbell_lease USING btree (relation)
@@ -130,7 +131,7 @@ CREATE UNIQUE INDEX rule_state_id_key ON rowbell.rule_state USING btree (id)
 CREATE UNIQUE INDEX rule_state_pkey ON rowbell.rule_state USING btree (rule)
 CREATE UNIQUE INDEX silence_pkey ON rowbell.silence USING btree (id)
 CREATE UNIQUE INDEX sink_pkey ON rowbell.sink USING btree (process, name)
-rowbell.cooldown: cooldown_pkey PRIMARY KEY (rule, status, key)
+rowbell.cooldown: cooldown_pkey PRIMARY KEY (rule, path, status, key)
 rowbell.cooldown: cooldown_rule_fkey FOREIGN KEY (rule) REFERENCES rowbell.rule(name) ON UPDATE CASCADE ON DELETE CASCADE
 rowbell.dead_letter: dead_letter_pkey PRIMARY KEY (id)
 rowbell.delivery: delivery_alerts_check CHECK ((alerts > 0))
@@ -172,7 +173,7 @@ rowbell.find_feed(text): execute to rowbell_admin
 rowbell.flyway_schema_history: select to rowbell_consumer
 rowbell.for_each(text,text): execute to rowbell_admin
 rowbell.new_id(): execute to -
-rowbell.passes_cooldown(text,text,text,timestamp with time zone,interval): execute to rowbell_consumer
+rowbell.passes_cooldown(text,text,text,text,timestamp with time zone,interval): execute to rowbell_consumer
 rowbell.put_unreadable_aside(regclass,integer): execute to rowbell_consumer
 rowbell.readable(text,text): execute to rowbell_admin
 rowbell.readable(text,text): execute to rowbell_consumer
@@ -1323,14 +1324,14 @@ begin
   return null;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.passes_cooldown(rule text, status text, key text, at timestamp with time zone, rule_cooldown interval)
+CREATE OR REPLACE FUNCTION rowbell.passes_cooldown(rule text, path text, status text, key text, at timestamp with time zone, rule_cooldown interval)
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  insert into rowbell.cooldown as c (rule, status, key, last)
-  values (passes_cooldown.rule, passes_cooldown.status, passes_cooldown.key, passes_cooldown.at)
+  insert into rowbell.cooldown as c (rule, path, status, key, last)
+  values (passes_cooldown.rule, passes_cooldown.path, passes_cooldown.status, passes_cooldown.key, passes_cooldown.at)
   on conflict on constraint cooldown_pkey do update set last = excluded.last, silenced = 0
   where excluded.last not between c.last - passes_cooldown.rule_cooldown and c.last + passes_cooldown.rule_cooldown
     or excluded.last = c.last + passes_cooldown.rule_cooldown;
@@ -1338,7 +1339,7 @@ begin
     return true;
   end if;
   update rowbell.cooldown c set silenced = c.silenced + 1
-  where c.rule = passes_cooldown.rule and c.status = passes_cooldown.status and c.key = passes_cooldown.key;
+  where c.rule = passes_cooldown.rule and c.path = passes_cooldown.path and c.status = passes_cooldown.status and c.key = passes_cooldown.key;
   return false;
 exception when foreign_key_violation then
   -- the rule was removed since
