@@ -10,7 +10,10 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
 import java.util.concurrent.CountDownLatch;
+import java.util.stream.Collectors;
 import org.apache.camel.CamelContext;
 import org.slf4j.LoggerFactory;
 
@@ -23,6 +26,10 @@ public final class Main {
 
     private static final int WRONG_SETTING = 2;
     private static final int NO_MEMORY = 3;
+    /** The exit code of a process that SIGTERM has ended. */
+    private static final int SIGTERM = 128 + 15;
+    /** How long a stop may take after the time that Camel gives to the routes. */
+    private static final Duration STOP = Duration.ofSeconds(6);
 
     private final Application camel = new Application();
     private final CountDownLatch stopped = new CountDownLatch(1);
@@ -59,7 +66,7 @@ public final class Main {
     }
 
     private void start() throws Exception {
-        Runtime.getRuntime().addShutdownHook(new Thread(this::stop, "stop"));
+        Runtime.getRuntime().addShutdownHook(new Thread(this::stopInTime, "stop"));
         camel.configure()
                 .withRoutesIncludePattern(
                         Files.isDirectory(Path.of("routes"))
@@ -113,6 +120,41 @@ public final class Main {
                             .formatted(port, host, e.getMessage()),
                     e);
         }
+    }
+
+    /** A kill at any moment loses nothing, so a stop that hangs ends by one. Not with an embedded server, which must end in order. */
+    private void stopInTime() {
+        Thread stopping = new Thread(this::stop, "rowbell stop");
+        stopping.setDaemon(true);
+        stopping.start();
+        CamelContext context = camel.getCamelContext();
+        try {
+            stopping.join(
+                    context == null
+                            ? STOP.toMillis()
+                            : STOP.plusSeconds(context.getShutdownStrategy().getTimeout())
+                                    .toMillis());
+            if (stopping.isAlive()
+                    && context != null
+                    && Rowbell.of(context).settings.isSet("rowbell.jdbc.url")) {
+                LoggerFactory.getLogger(Main.class)
+                        .warn(
+                                "the stop gives up waiting and ends the process; nothing is lost. It waits at {}",
+                                where(stopping));
+                Runtime.getRuntime().halt(SIGTERM);
+            }
+            stopping.join();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** The innermost calls, of which one is most likely the database or a component of Camel's. */
+    private static String where(Thread thread) {
+        return Arrays.stream(thread.getStackTrace())
+                .limit(12)
+                .map(StackTraceElement::toString)
+                .collect(Collectors.joining(" < "));
     }
 
     private synchronized void stop() {

@@ -21,11 +21,14 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.health.HealthCheckRegistry;
 import org.apache.camel.support.CamelContextHelper;
+import org.apache.camel.support.LifecycleStrategySupport;
 import org.apache.camel.support.service.ServiceSupport;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -44,6 +47,8 @@ public final class Rowbell extends ServiceSupport {
     private static final int EXPIRED_AT_ONCE = 1000;
     /** Between two runs of a task of housekeeping. */
     private static final Duration INTERVAL = Duration.ofSeconds(10);
+    /** How long a stop waits for the database after the time that Camel gives to the routes. */
+    private static final Duration LAST_STATEMENTS = Duration.ofSeconds(1);
 
     private final CamelContext context;
     final Settings settings;
@@ -187,6 +192,31 @@ public final class Rowbell extends ServiceSupport {
             source = known;
         }
         return known;
+    }
+
+    /** A statement on a connection that died silently, or one that waits for a lock, must not hold up the stop. */
+    private void closeConnectionsLater() {
+        Database opened = database.ifOpen();
+        long seconds = context.getShutdownStrategy().getTimeout() + LAST_STATEMENTS.toSeconds();
+        CompletableFuture.delayedExecutor(seconds, TimeUnit.SECONDS).execute(() -> {
+            if (opened != null && opened == database.ifOpen()) {
+                LOG.warn(
+                        "the stop has waited {} s for answers of the database and closes its connections:"
+                                + " nothing is lost, unacknowledged deliveries come again after their lease",
+                        seconds);
+                opened.closeConnections();
+            }
+        });
+    }
+
+    @Override
+    protected void doInit() {
+        context.addLifecycleStrategy(new LifecycleStrategySupport() {
+            @Override
+            public void onContextStopping(CamelContext stopping) {
+                closeConnectionsLater();
+            }
+        });
     }
 
     @Override

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.rowbell.alert.AlertJson;
 import dev.rowbell.testing.OwnPostgres;
 import dev.rowbell.testing.Program;
+import dev.rowbell.testing.TcpProxy;
 import dev.rowbell.testing.TestDatabase;
 import dev.rowbell.testing.WebReceiver;
 import java.io.IOException;
@@ -22,6 +23,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -366,6 +368,80 @@ class FaultIT {
                                     (String) AlertJson.parse(request.body()).get("id"))
                             .toList(),
                     parallel);
+        }
+    }
+
+    /** What is wrong with the database while Rowbell stops. */
+    private interface Fault {
+        void happen(TcpProxy network) throws Exception;
+    }
+
+    private void stopsWithinTenSeconds(Fault fault) throws Exception {
+        TestDatabase database = TestDatabase.createWithSchema();
+        use(database.settings());
+        try (TcpProxy network = new TcpProxy(database.port())) {
+            try (Writer writer = new Writer(50, 1_000_000)) {
+                Map<String, String> through = new HashMap<>(settings);
+                through.put(
+                        "rowbell.jdbc.url",
+                        "jdbc:postgresql://localhost:%d/%s".formatted(network.port(), database.name()));
+                try (Program rowbell = Program.rowbell(dir, through)) {
+                    awaitWatching(rowbell);
+                    awaitDeliveriesAfter(0);
+                    fault.happen(network);
+                    awaitAnyMomentWithin(Duration.ofSeconds(12));
+                    long start = System.nanoTime();
+                    rowbell.terminate();
+                    await("it ends").atMost(Duration.ofSeconds(40)).until(() -> !rowbell.isAlive());
+                    System.out.printf(
+                            "faults: stopped after %d ms, -Drowbell.seed=%d%n%s%n",
+                            TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start), SEED, rowbell.output());
+                    assertTrue(System.nanoTime() - start < TimeUnit.SECONDS.toNanos(10), rowbell.output());
+                }
+            }
+        }
+    }
+
+    @Test
+    void aStopOnConnectionsThatAreHalfOpenEndsInTime() throws Exception {
+        stopsWithinTenSeconds(TcpProxy::cutSilently);
+    }
+
+    @Test
+    void aStopWhileTheDatabaseIsSilentEndsInTime() throws Exception {
+        stopsWithinTenSeconds(TcpProxy::cutAll);
+    }
+
+    @Test
+    void aStopWhileTheDatabaseIsAwayEndsInTime() throws Exception {
+        stopsWithinTenSeconds(network -> network.refuse(true));
+    }
+
+    @Test
+    void aStopWhileTablesAreLockedEndsInTime() throws Exception {
+        try (Locker locker = new Locker()) {
+            stopsWithinTenSeconds(network -> locker.lock());
+        }
+    }
+
+    /** A session that keeps the queues from Rowbell, as an alter table in an open transaction does. */
+    private final class Locker implements AutoCloseable {
+
+        private Connection connection;
+
+        void lock() throws SQLException {
+            connection = connect();
+            connection.setAutoCommit(false);
+            try (Statement statement = connection.createStatement()) {
+                statement.execute("lock rowbell.delivery, rowbell.sink, rowbell.silence");
+            }
+        }
+
+        @Override
+        public void close() throws SQLException {
+            if (connection != null) {
+                connection.close();
+            }
         }
     }
 

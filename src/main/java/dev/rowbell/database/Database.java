@@ -11,15 +11,24 @@ import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
 import java.util.Properties;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import javax.sql.DataSource;
 import org.postgresql.ds.PGSimpleDataSource;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.springframework.util.ClassUtils;
 
 /** The PostgreSQL that Rowbell works on: the user's, or an embedded one where no URL is set. Safe for many threads. */
 public final class Database implements AutoCloseable {
 
+    private static final Logger LOG = LoggerFactory.getLogger(Database.class);
     private static final int OLDEST = 130000;
+    private static final Duration CLOSE = Duration.ofSeconds(2);
 
     private final EmbeddedServer embedded;
     private final String url;
@@ -210,9 +219,20 @@ public final class Database implements AutoCloseable {
         return listening;
     }
 
+    /** Ends all statements, and waits for a short while: the pool itself waits for longer where the server is silent. */
+    public void closeConnections() {
+        try {
+            CompletableFuture.runAsync(pool::close).get(CLOSE.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (ExecutionException | TimeoutException e) {
+            LOG.debug("the last connections end by themselves", e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
     @Override
     public void close() {
-        pool.close();
+        closeConnections();
         if (embedded != null) {
             embedded.close();
         }

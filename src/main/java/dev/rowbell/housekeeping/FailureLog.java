@@ -18,11 +18,17 @@ final class FailureLog {
     private static final String AWAY = "the database is away";
 
     private final Watchdog watchdog;
+    private volatile boolean quiet;
     /** By task, why it failed last; without those that succeeded. */
     private final Map<String, String> failing = new HashMap<>();
 
     FailureLog(Watchdog watchdog) {
         this.watchdog = watchdog;
+    }
+
+    /** The stop interrupts what runs, and nothing is tried again. */
+    void stopping() {
+        quiet = true;
     }
 
     /**
@@ -41,7 +47,7 @@ final class FailureLog {
             String why = isAway(e) ? AWAY : Errors.inWords(e);
             boolean known = failing.containsValue(why);
             failing.put(name, why);
-            if (!known) {
+            if (!known && !quiet) {
                 LOG.warn("housekeeping could not {}, trying again: {}", name, Errors.inWords(e));
             }
             LOG.debug("could not {}", name, e);

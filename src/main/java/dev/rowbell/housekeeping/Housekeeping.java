@@ -99,6 +99,7 @@ public final class Housekeeping {
                         .filter(registered -> !failures.isFailing(registered.name()))
                         .forEach(registered -> failures.run(registered.name(), registered.task()));
             } else {
+                failures.stopping();
                 ending.shutdownNow();
                 ending.awaitTermination(STOP.toMillis(), TimeUnit.MILLISECONDS);
             }

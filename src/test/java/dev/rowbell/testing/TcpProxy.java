@@ -53,6 +53,12 @@ public final class TcpProxy implements AutoCloseable {
         old.set(false);
     }
 
+    /** As a network that is gone: new connections are taken and carry nothing, too. */
+    public void cutAll() {
+        cutSilently();
+        forwarding.set(false);
+    }
+
     /** Closes every connection there is, and each new one at once, as a server that is down; or takes them again. */
     public void refuse(boolean refused) throws IOException {
         refusing = refused;
