@@ -1,7 +1,7 @@
 package dev.rowbell;
 
 import dev.rowbell.database.Database;
-import dev.rowbell.database.DatabaseAwayException;
+import dev.rowbell.error.Errors;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.settings.SettingsException;
 import java.time.Duration;
@@ -24,7 +24,8 @@ final class LazyDatabase {
 
     /**
      * @param beforeOpen called before the database is opened
-     * @param onOpen called with the opened database before any user has it; if that fails, the database is closed again
+     * @param onOpen called with the opened database before any user has it; if that fails, the database is closed again, and where it was away,
+     *     all is tried once more
      */
     LazyDatabase(Settings settings, Runnable beforeOpen, Consumer<Database> onOpen) {
         this.settings = settings;
@@ -42,14 +43,7 @@ final class LazyDatabase {
         requireStarted();
         if (open == null) {
             beforeOpen.run();
-            Database opened = awaitServer();
-            try {
-                onOpen.accept(opened);
-            } catch (RuntimeException e) {
-                opened.close();
-                throw e;
-            }
-            open = opened;
+            open = awaitServer();
         }
         return open;
     }
@@ -65,23 +59,34 @@ final class LazyDatabase {
         return opened != null && opened.isConnected();
     }
 
-    /** Waits for a server that is down. A stop ends the wait, since waiting releases the lock. */
+    private Database tryToOpen() {
+        Database opened = Database.open(settings);
+        try {
+            onOpen.accept(opened);
+        } catch (RuntimeException e) {
+            opened.close();
+            throw e;
+        }
+        return opened;
+    }
+
+    /** Waits for a server that is away. A stop ends the wait, since waiting releases the lock. */
     private Database awaitServer() {
         long deadline =
                 System.nanoTime() + settings.duration("rowbell.jdbc.wait").toNanos();
         boolean logged = false;
         while (true) {
             try {
-                return Database.open(settings);
-            } catch (DatabaseAwayException e) {
-                if (System.nanoTime() - deadline > 0) {
+                return tryToOpen();
+            } catch (RuntimeException e) {
+                if (!Errors.isDatabaseAway(e) || System.nanoTime() - deadline > 0) {
                     throw e;
                 }
                 if (!logged) {
                     logged = true;
                     LOG.warn(
                             "{}; trying again for {} (rowbell.jdbc.wait)",
-                            e.getMessage(),
+                            Errors.forUser(e),
                             settings.text("rowbell.jdbc.wait"));
                 }
                 try {

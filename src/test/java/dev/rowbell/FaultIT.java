@@ -418,6 +418,22 @@ class FaultIT {
     }
 
     @Test
+    void aStopWhileTheStartWaitsForASilentDatabaseEndsInTime() throws Exception {
+        TestDatabase database = TestDatabase.create();
+        use(database.settings());
+        try (TcpProxy network = new TcpProxy(database.port())) {
+            network.cutAll();
+            settings.put(
+                    "rowbell.jdbc.url", "jdbc:postgresql://localhost:%d/%s".formatted(network.port(), database.name()));
+            try (Program rowbell = Program.rowbell(dir, settings)) {
+                await("it tries").until(() -> network.connections() > 0);
+                rowbell.terminate();
+                rowbell.exitWithin(10);
+            }
+        }
+    }
+
+    @Test
     void aStopWhileTablesAreLockedEndsInTime() throws Exception {
         try (Locker locker = new Locker()) {
             stopsWithinTenSeconds(network -> locker.lock());

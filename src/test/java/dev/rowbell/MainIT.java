@@ -234,6 +234,31 @@ class MainIT {
         }
     }
 
+    /** No connection is free, then one, of which the pool and the migration need more. */
+    @Test
+    void aServerWithoutAFreeConnectionIsWaitedFor() {
+        TestDatabase database = TestDatabase.create();
+        String user = "busy_" + database.name();
+        database.execute(
+                "create role %s login password 'busy' connection limit 0".formatted(user),
+                "grant all on database %s to %s".formatted(database.name(), user));
+        Map<String, String> settings = with(database, "rowbell.jdbc.user", user);
+        settings.put("rowbell.jdbc.password", "busy");
+        try (Program rowbell = Program.rowbell(dir, settings)) {
+            await(
+                    rowbell,
+                    "rowbell.jdbc.url: cannot connect to .*: FATAL: too many connections .*;"
+                            + " trying again for 1m \\(rowbell.jdbc.wait\\)");
+            database.execute("alter role %s connection limit 1".formatted(user));
+            Awaitility.await()
+                    .until(() -> database.query("select count(*) from pg_stat_activity where usename = '" + user + "'")
+                            .equals(List.of("1")));
+            assertTrue(rowbell.isAlive());
+            database.execute("alter role %s connection limit -1".formatted(user));
+            await(rowbell, "Rowbell is watching");
+        }
+    }
+
     @Test
     void withoutMemoryItEnds() throws Exception {
         Files.createDirectory(dir.resolve("routes"));

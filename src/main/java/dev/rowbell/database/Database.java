@@ -3,9 +3,9 @@ package dev.rowbell.database;
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import com.zaxxer.hikari.HikariPoolMXBean;
+import com.zaxxer.hikari.pool.HikariPool.PoolInitializationException;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.settings.SettingsException;
-import java.net.UnknownHostException;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.ResultSet;
@@ -129,7 +129,7 @@ public final class Database implements AutoCloseable {
         // Flyway looks at the schema with two
         config.setMaximumPoolSize(2);
         config.setMinimumIdle(1);
-        return new HikariDataSource(config);
+        return started(config);
     }
 
     private HikariDataSource pool(Settings settings, Properties login) {
@@ -156,7 +156,15 @@ public final class Database implements AutoCloseable {
                 "set enable_seqscan = off; set enable_bitmapscan = off; set jit = off; set plan_cache_mode = force_generic_plan;"
                         + " set idle_in_transaction_session_timeout = '30s'; set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5;"
                         + " set tcp_keepalives_count = 3");
-        return new HikariDataSource(config);
+        return started(config);
+    }
+
+    private HikariDataSource started(HikariConfig config) {
+        try {
+            return new HikariDataSource(config);
+        } catch (PoolInitializationException e) {
+            throw e.getCause() instanceof SQLException why ? refused(why) : e;
+        }
     }
 
     private SettingsException refused(SQLException e) {
@@ -168,12 +176,7 @@ public final class Database implements AutoCloseable {
         } else if (state.equals("3D000")) {
             return new SettingsException("rowbell.jdbc.url: %s".formatted(why), e);
         }
-        String message = "rowbell.jdbc.url: cannot connect to %s: %s".formatted(shownUrl(), why);
-        // class 08: the connection; 57P03: it starts up or shuts down; a host without an address is most likely
-        // misspelled
-        boolean away =
-                (state.startsWith("08") || state.equals("57P03")) && !(e.getCause() instanceof UnknownHostException);
-        return away ? new DatabaseAwayException(message, e) : new SettingsException(message, e);
+        return new SettingsException("rowbell.jdbc.url: cannot connect to %s: %s".formatted(shownUrl(), why), e);
     }
 
     /** The URL without its parameters and its login, which may hold a password. */

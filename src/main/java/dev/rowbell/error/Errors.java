@@ -1,6 +1,8 @@
 package dev.rowbell.error;
 
 import dev.rowbell.settings.SettingsException;
+import java.sql.SQLException;
+import java.sql.SQLTransientConnectionException;
 import java.util.regex.Pattern;
 
 /** Describes an error in one line, without secrets. */
@@ -10,7 +12,26 @@ public final class Errors {
     /** The path of an address may be a secret: that of a webhook often is. */
     private static final Pattern ADDRESS = Pattern.compile("(https?://)(?:[^/@\\s]*@)?([^/?#\\s]+)\\S*");
 
+    /**
+     * What a server answers that may take the same later, by SQLSTATE (appendix A of PostgreSQL's manual): no connection, also where the host has
+     * no address yet (class 08), no connection free (53300), an administrator's or a crash's end of the session (57P01, 57P02), a server that
+     * starts or stops (57P03), an idle session's end (57P05), a standby (25006).
+     */
+    private static final Pattern AWAY = Pattern.compile("08...|53300|57P0[1235]|25006");
+
     private Errors() {}
+
+    /** Whether the database is away for now, so that the same may succeed later. */
+    public static boolean isDatabaseAway(Throwable failure) {
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            if (cause instanceof SQLTransientConnectionException
+                    || cause instanceof SQLException sql
+                            && AWAY.matcher(String.valueOf(sql.getSQLState())).matches()) {
+                return true;
+            }
+        }
+        return false;
+    }
 
     /** The message of the {@link SettingsException} among the causes; without one, {@link #inWords}. */
     public static String forUser(Throwable failure) {

@@ -2,8 +2,6 @@ package dev.rowbell.housekeeping;
 
 import dev.rowbell.error.Errors;
 import dev.rowbell.health.Watchdog;
-import java.sql.SQLException;
-import java.sql.SQLTransientConnectionException;
 import java.util.HashMap;
 import java.util.Map;
 import org.slf4j.Logger;
@@ -44,7 +42,7 @@ final class FailureLog {
             }
         } catch (Throwable e) {
             watchdog.caught(e);
-            String why = isAway(e) ? AWAY : Errors.inWords(e);
+            String why = Errors.isDatabaseAway(e) ? AWAY : Errors.inWords(e);
             boolean known = failing.containsValue(why);
             failing.put(name, why);
             if (!known && !quiet) {
@@ -57,16 +55,5 @@ final class FailureLog {
     /** Whether the task failed when it ran last. */
     boolean isFailing(String name) {
         return failing.containsKey(name);
-    }
-
-    /** Class 08 and 57P: the connection, the server's shutdown (appendix A of PostgreSQL's manual). */
-    private static boolean isAway(Throwable failure) {
-        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
-            String state = cause instanceof SQLException e ? String.valueOf(e.getSQLState()) : "";
-            if (cause instanceof SQLTransientConnectionException || state.startsWith("08") || state.startsWith("57P")) {
-                return true;
-            }
-        }
-        return false;
     }
 }

@@ -66,6 +66,7 @@ public final class Rules {
      * Applies the file and registers the tasks that keep the rules up to date.
      *
      * @param opened its schema is up to date
+     * @throws DataAccessException where the database is away
      */
     public synchronized void start(RuleRepository opened, Housekeeping housekeeping) {
         repository = opened;
@@ -78,6 +79,9 @@ public final class Rules {
             try {
                 apply(seen);
             } catch (DataAccessException e) {
+                if (Errors.isDatabaseAway(e)) {
+                    throw e;
+                }
                 LOG.debug("the rules were not applied", e);
             }
             if (settings.flag("rowbell.rules.reload")) {

@@ -1,11 +1,15 @@
 package dev.rowbell.error;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.settings.SettingsException;
 import java.io.IOException;
+import java.sql.SQLException;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ErrorsTest {
 
@@ -22,6 +26,18 @@ class ErrorsTest {
         Exception wrong = new SettingsException("rowbell.jdbc.url: cannot connect", new IOException("refused"));
         assertEquals("rowbell.jdbc.url: cannot connect", Errors.forUser(new RuntimeException(wrong)));
         assertEquals("IOException: refused", Errors.forUser(new RuntimeException(new IOException("refused"))));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"08001", "08006", "08P01", "53300", "57P01", "57P02", "57P03", "57P05", "25006"})
+    void aServerThatMayTakeItLaterIsAway(String state) {
+        assertTrue(Errors.isDatabaseAway(new RuntimeException(new SQLException("no", state))));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"28P01", "3D000", "42501", "57014", "57P04", "40001", "23505"})
+    void aServerThatRefusesIsNotAway(String state) {
+        assertFalse(Errors.isDatabaseAway(new SQLException("no", state)));
     }
 
     /** The address of a webhook is often its only secret. */

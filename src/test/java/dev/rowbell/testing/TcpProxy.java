@@ -69,6 +69,11 @@ public final class TcpProxy implements AutoCloseable {
         }
     }
 
+    /** How many were taken. */
+    public int connections() {
+        return sockets.size() / 2;
+    }
+
     /** How many have tried in vain. */
     public int refused() {
         return refused.get();
