@@ -112,6 +112,11 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         committed.accept("notify", batch);
     }
 
+    /** For statements in the transaction of the thread. */
+    public JdbcClient jdbc() {
+        return jdbc;
+    }
+
     /** From where the poll under way scans; for its query. Null: the last two seconds. */
     public Timestamp since() {
         return poll.scan.since();

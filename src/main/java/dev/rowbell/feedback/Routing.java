@@ -31,7 +31,7 @@ public final class Routing implements Processor, CamelContextAware {
         this.deadLetter = deadLetter;
     }
 
-    /** @throws IllegalStateException where the route does not run: alerts wait until it is back */
+    /** @throws IllegalStateException where the route does not run, or Camel stops: alerts wait until it is back */
     @Override
     @SuppressWarnings("unchecked")
     public void process(Exchange exchange) throws Exception {
@@ -49,10 +49,19 @@ public final class Routing implements Processor, CamelContextAware {
         } else if (failure instanceof IllegalStateException
                 && String.valueOf(failure.getMessage()).contains("has not been started")) {
             throw new IllegalStateException("the route alerts is being replaced", failure);
+        } else if (failure != null && isStopping()) {
+            throw new IllegalStateException("stopped before the alert was routed", failure);
         } else if (failure != null) {
             clearFailure(exchange, failure);
             deadLetter.add(exchange);
         }
+    }
+
+    /** A stop refuses alerts and interrupts routes, which says nothing about the alert: it is routed again after the next start. */
+    private boolean isStopping() {
+        return context.isStopping()
+                || context.isStopped()
+                || context.getShutdownStrategy().isForceShutdown();
     }
 
     private Exception route(Exchange exchange) {

@@ -1,6 +1,5 @@
 package dev.rowbell.listen;
 
-import dev.rowbell.alert.AlertId;
 import dev.rowbell.error.Backoff;
 import dev.rowbell.error.Errors;
 import dev.rowbell.feedback.Batch;
@@ -9,10 +8,7 @@ import dev.rowbell.health.Watchdog;
 import dev.rowbell.settings.Settings;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -114,6 +110,7 @@ final class ListenConsumer extends DefaultConsumer {
                 if (awaitTurn(jdbc)) {
                     listen(jdbc);
                     failures = 0;
+                    routeStored();
                     receive(connection.unwrap(PGConnection.class), jdbc);
                 }
             } catch (SQLException | DataAccessException e) {
@@ -180,7 +177,7 @@ final class ListenConsumer extends DefaultConsumer {
             PGNotification[] notifications = connection.getNotifications((int) SLICE.toMillis());
             if (notifications != null && notifications.length > 0) {
                 heardAt = System.nanoTime();
-                route(notifications);
+                route(Notification.of(notifications), jdbc);
             } else if (System.nanoTime() - heardAt > heartbeat().toNanos()) {
                 // also asks whether the server still answers
                 int registered = jdbc.sql("select count(*) from pg_listening_channels()")
@@ -192,39 +189,41 @@ final class ListenConsumer extends DefaultConsumer {
                     LOG.warn("the server has forgotten that this process listens to {}, listening again", channels);
                     listen(jdbc);
                 }
+                routeStored();
                 heardAt = System.nanoTime();
             }
         }
+        if (endpoint.getTransaction() != null) {
+            jdbc.sql("unlisten *").update();
+            // what the server sent before it knew
+            store(Notification.of(connection.getNotifications()), jdbc);
+        }
     }
 
-    /** A notification that was received is not lost because the database is away: it is routed until that succeeds. */
-    private void route(PGNotification[] notifications) {
-        // made once, so that a notification which is routed again is the same alert
-        List<String> ids = Arrays.stream(notifications)
-                .map(notification -> AlertId.next(Clock.systemUTC()))
-                .toList();
-        Instant arrived = Instant.now();
+    /**
+     * A notification that was received is not lost because the database is away: it is routed until that succeeds, or stored where this process
+     * stops before.
+     */
+    private void route(List<Notification> notifications, JdbcClient jdbc) {
         FeedbackTransaction transaction = endpoint.getTransaction();
         if (transaction == null) {
-            routeAlone(notifications, ids, arrived);
+            routeAlone(notifications);
             return;
         }
         for (int failures = 0; true; ) {
             try {
-                transaction.run(batch -> routeTogether(notifications, ids, arrived, batch));
+                transaction.run(batch -> routeTogether(notifications, batch));
                 return;
             } catch (RuntimeException e) {
                 if (!isRunning()) {
-                    LOG.error(
-                            "{} notifications could not be routed before the stop: {}",
-                            notifications.length,
-                            Errors.inWords(e));
+                    LOG.debug("not routed before the stop", e);
+                    store(notifications, jdbc);
                     return;
                 }
                 if (++failures == 1) {
                     LOG.warn(
                             "routing {} notifications failed, trying again: {}",
-                            notifications.length,
+                            notifications.size(),
                             Errors.inWords(e));
                 }
                 pause(backoff.after(failures));
@@ -232,9 +231,35 @@ final class ListenConsumer extends DefaultConsumer {
         }
     }
 
-    private void routeTogether(PGNotification[] notifications, List<String> ids, Instant arrived, Batch batch) {
-        for (int i = 0; i < notifications.length; i++) {
-            Exchange exchange = process(notifications[i], ids.get(i), arrived);
+    /** For the next process that listens, or this one after its next start. Over the connection that listens: the pool may be busy or closed. */
+    private void store(List<Notification> notifications, JdbcClient jdbc) {
+        try {
+            NotificationRepository.insert(jdbc, notifications);
+        } catch (DataAccessException e) {
+            LOG.error(
+                    "{} notifications could neither be routed nor stored before the stop, and are lost: {}",
+                    notifications.size(),
+                    Errors.inWords(e));
+        }
+    }
+
+    /** Routes what a process had received when it stopped. A failure costs nothing: they stay stored until the next heartbeat. */
+    private void routeStored() {
+        FeedbackTransaction transaction = endpoint.getTransaction();
+        if (transaction == null) {
+            return;
+        }
+        try {
+            transaction.run(batch ->
+                    routeTogether(NotificationRepository.take(transaction.jdbc(), endpoint.channels()), batch));
+        } catch (RuntimeException e) {
+            LOG.warn("routing notifications of before a stop failed, trying again: {}", Errors.inWords(e));
+        }
+    }
+
+    private void routeTogether(List<Notification> notifications, Batch batch) {
+        for (Notification notification : notifications) {
+            Exchange exchange = process(notification);
             try {
                 if (exchange.getException() != null) {
                     throw RuntimeCamelException.wrapRuntimeCamelException(exchange.getException());
@@ -246,23 +271,23 @@ final class ListenConsumer extends DefaultConsumer {
         }
     }
 
-    private void routeAlone(PGNotification[] notifications, List<String> ids, Instant arrived) {
-        for (int i = 0; i < notifications.length; i++) {
-            Exchange exchange = process(notifications[i], ids.get(i), arrived);
+    private void routeAlone(List<Notification> notifications) {
+        for (Notification notification : notifications) {
+            Exchange exchange = process(notification);
             if (exchange.getException() != null) {
-                String message = "a notification on " + notifications[i].getName() + " could not be routed";
+                String message = "a notification on " + notification.channel() + " could not be routed";
                 getExceptionHandler().handleException(message, exchange, exchange.getException());
             }
             releaseExchange(exchange, false);
         }
     }
 
-    private Exchange process(PGNotification notification, String id, Instant arrived) {
+    private Exchange process(Notification notification) {
         Exchange exchange = createExchange(false);
-        exchange.getIn().setHeader(PgEventConstants.HEADER_CHANNEL, notification.getName());
-        exchange.getIn().setHeader(ID_HEADER, id);
-        exchange.getIn().setHeader(ARRIVED_HEADER, arrived);
-        exchange.getIn().setBody(notification.getParameter());
+        exchange.getIn().setHeader(PgEventConstants.HEADER_CHANNEL, notification.channel());
+        exchange.getIn().setHeader(ID_HEADER, notification.id());
+        exchange.getIn().setHeader(ARRIVED_HEADER, notification.arrived());
+        exchange.getIn().setBody(notification.payload());
         try {
             getProcessor().process(exchange);
         } catch (Exception e) {

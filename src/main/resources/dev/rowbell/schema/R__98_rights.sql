@@ -40,7 +40,7 @@ begin
   -- no right to write rules
   if exists (select from pg_roles where rolname = 'rowbell_consumer') then
     grant usage on schema rowbell to rowbell_consumer;
-    grant select, insert, update, delete on rowbell.feedback, rowbell.delivery, rowbell.dead_letter, rowbell.cooldown,
+    grant select, insert, update, delete on rowbell.feedback, rowbell.notification, rowbell.delivery, rowbell.dead_letter, rowbell.cooldown,
       rowbell.sink to rowbell_consumer;
     grant select, insert, update on rowbell.doorbell_lease to rowbell_consumer;
     grant select on rowbell.waiting to rowbell_consumer;

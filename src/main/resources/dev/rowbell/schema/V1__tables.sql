@@ -8,6 +8,17 @@ create table rowbell.feedback (
 create index feedback_crt_time on rowbell.feedback (crt_time);
 comment on table rowbell.feedback is 'Durable alerts, written by triggers, emptied by delete-returning';
 
+-- Notifications that a process had received when it stopped. The next one that listens routes them, as notifications: any role can send one, so they
+-- must not become durable alerts.
+create table rowbell.notification (
+  -- of the alert that it becomes, unless the payload brings one: in the order of time
+  id text primary key,
+  channel text not null,
+  payload text not null,
+  arrived timestamptz not null
+);
+comment on table rowbell.notification is 'Notifications that were received and not routed before a stop; the next start routes them';
+
 -- Deliveries on their way to their sink: each row is a batch of alerts. One that is locked belongs to a process until its lease ends. A batch in which
 -- one alert may be at fault is split into rows of one alert each.
 create table rowbell.delivery (

@@ -46,6 +46,12 @@ table rowbell.feedback (
   crt_time timestamp with time zone not null default clock_timestamp(),
   alert json not null
 );
+table rowbell.notification (
+  id text not null,
+  channel text not null,
+  payload text not null,
+  arrived timestamp with time zone not null
+);
 table rowbell.row_feed (
   feed integer not null
 );
@@ -125,6 +131,7 @@ CREATE UNIQUE INDEX doorbell_lease_pkey ON rowbell.doorbell_lease USING btree (r
 CREATE UNIQUE INDEX feed_name_key ON rowbell.feed USING btree (name)
 CREATE UNIQUE INDEX feed_pkey ON rowbell.feed USING btree (id)
 CREATE UNIQUE INDEX feed_relation_key ON rowbell.feed USING btree (relation)
+CREATE UNIQUE INDEX notification_pkey ON rowbell.notification USING btree (id)
 CREATE UNIQUE INDEX row_feed_pkey ON rowbell.row_feed USING btree (feed)
 CREATE UNIQUE INDEX rule_pkey ON rowbell.rule USING btree (name)
 CREATE UNIQUE INDEX rule_state_id_key ON rowbell.rule_state USING btree (id)
@@ -141,6 +148,7 @@ rowbell.doorbell_lease: doorbell_lease_pkey PRIMARY KEY (relation)
 rowbell.feed: feed_name_key UNIQUE (name)
 rowbell.feed: feed_pkey PRIMARY KEY (id)
 rowbell.feed: feed_relation_key UNIQUE (relation)
+rowbell.notification: notification_pkey PRIMARY KEY (id)
 rowbell.row_feed: row_feed_feed_fkey FOREIGN KEY (feed) REFERENCES rowbell.feed(id) ON DELETE CASCADE
 rowbell.row_feed: row_feed_pkey PRIMARY KEY (feed)
 rowbell.rule: rule_cooldown CHECK ((cooldown >= '00:00:00'::interval))
@@ -173,6 +181,7 @@ rowbell.find_feed(text): execute to rowbell_admin
 rowbell.flyway_schema_history: select to rowbell_consumer
 rowbell.for_each(text,text): execute to rowbell_admin
 rowbell.new_id(): execute to -
+rowbell.notification: delete, insert, select, update to rowbell_consumer
 rowbell.passes_cooldown(text,text,text,text,timestamp with time zone,interval): execute to rowbell_consumer
 rowbell.put_unreadable_aside(regclass,integer): execute to rowbell_consumer
 rowbell.readable(text,text): execute to rowbell_admin
@@ -208,6 +217,7 @@ rowbell.delivery: The outbox: batches of alerts for a sink, deleted when deliver
 rowbell.doorbell_lease: Until when the doorbell of a feedback table is listened to, and until when it is suppressed
 rowbell.feed: The watched tables, and the numbers that name their functions
 rowbell.feedback: Durable alerts, written by triggers, emptied by delete-returning
+rowbell.notification: Notifications that were received and not routed before a stop; the next start routes them
 rowbell.row_feed: The feeds that are judged by triggers for each row, chosen by rowbell.for_each(); all others by triggers for each statement
 rowbell.rule.cooldown: After an alert about a row, those about the same row are counted and not delivered for so long
 rowbell.rule.origin: The file that owns the rule, which is to be changed there; null where it was made by SQL

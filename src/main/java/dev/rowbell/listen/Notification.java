@@ -1,0 +1,27 @@
+package dev.rowbell.listen;
+
+import dev.rowbell.alert.AlertId;
+import java.time.Clock;
+import java.time.Instant;
+import java.util.Arrays;
+import java.util.List;
+import org.postgresql.PGNotification;
+
+/**
+ * A notification that was received.
+ *
+ * @param id of its alert, unless the payload brings one: made once, so that one that is routed again is the same alert
+ */
+record Notification(String id, String channel, String payload, Instant arrived) {
+
+    /** @param received just now; null for none, as the driver has it */
+    static List<Notification> of(PGNotification[] received) {
+        Instant now = Instant.now();
+        return received == null
+                ? List.of()
+                : Arrays.stream(received)
+                        .map(one -> new Notification(
+                                AlertId.next(Clock.systemUTC()), one.getName(), one.getParameter(), now))
+                        .toList();
+    }
+}
