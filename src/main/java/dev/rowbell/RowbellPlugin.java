@@ -121,7 +121,7 @@ public final class RowbellPlugin implements ContextServicePlugin {
         Supplier<Duration> timeout = Suppliers.memorize(() -> settings.duration("rowbell.http.response-timeout"));
         Supplier<String> secret = Suppliers.memorize(() -> settings.text("rowbell.http.secret"));
         beans.put("rowbellFile", new JsonLines(directory, Clock.systemDefaultZone()));
-        beans.put("rowbellHttpDeadline", new Deadline(timeout));
+        beans.put("rowbellHttpDeadline", new Deadline(context, timeout));
         beans.put("rowbellWebhook", new Webhook(secret, Clock.systemUTC()));
         return beans;
     }

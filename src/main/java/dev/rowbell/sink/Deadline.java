@@ -1,31 +1,57 @@
 package dev.rowbell.sink;
 
+import java.io.EOFException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.net.SocketTimeoutException;
+import java.security.GeneralSecurityException;
 import java.time.Duration;
 import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import org.apache.camel.CamelContext;
 import org.apache.camel.component.http.HttpClientConfigurer;
+import org.apache.camel.component.http.HttpComponent;
+import org.apache.camel.support.jsse.SSLContextParameters;
 import org.apache.hc.client5.http.classic.ExecChain;
 import org.apache.hc.client5.http.impl.ChainElement;
 import org.apache.hc.client5.http.impl.classic.HttpClientBuilder;
+import org.apache.hc.client5.http.impl.io.ManagedHttpClientConnectionFactory;
+import org.apache.hc.client5.http.impl.io.PoolingHttpClientConnectionManagerBuilder;
+import org.apache.hc.client5.http.ssl.DefaultClientTlsStrategy;
+import org.apache.hc.client5.http.ssl.TlsSocketStrategy;
 import org.apache.hc.core5.http.ClassicHttpRequest;
 import org.apache.hc.core5.http.ClassicHttpResponse;
 import org.apache.hc.core5.http.HttpException;
+import org.apache.hc.core5.http.config.Http1Config;
+import org.apache.hc.core5.ssl.SSLContexts;
 
 /**
- * Ends a request whose response is not complete in time. The timeout of the HTTP client is no such limit: it begins anew with each byte that
- * arrives. Also turns off cookies and decompression, since the response is not read. Safe for many threads.
+ * Limits what a receiver can do to a request. One whose response is not complete in time is ended: the timeout of the HTTP client is no such limit,
+ * it begins anew with each byte that arrives. Lines and headers of a response are limited in length and number, and its body is not kept; of a
+ * response only the status and the headers are used, so there are no cookies and no decompression. Safe for many threads.
  */
 public final class Deadline implements HttpClientConfigurer {
 
+    private static final Http1Config LIMITS = Http1Config.custom()
+            .setMaxLineLength(16 * 1024)
+            .setMaxHeaderCount(200)
+            .build();
+
+    /** A longer body is not read to its end: the connection is closed instead. */
+    private static final int BODY_AT_MOST = 64 * 1024;
+
+    /** The attribute of a request's context that holds the task which ends the request. */
+    private static final String END = "rowbell.deadline";
+
+    private final CamelContext context;
     private final Supplier<Duration> time;
     private final ScheduledThreadPoolExecutor timer;
 
     /** @param time from the request to the end of the response; asked for each request */
-    public Deadline(Supplier<Duration> time) {
+    public Deadline(CamelContext context, Supplier<Duration> time) {
+        this.context = context;
         this.time = time;
         timer = new ScheduledThreadPoolExecutor(1, task -> {
             Thread thread = new Thread(task, "rowbell http deadline");
@@ -40,10 +66,35 @@ public final class Deadline implements HttpClientConfigurer {
 
     @Override
     public void configureHttpClient(HttpClientBuilder builder) {
-        // of a response only the status and Retry-After are used
         builder.disableCookieManagement().disableContentCompression();
+        // Camel's own has no limits
+        builder.setConnectionManager(PoolingHttpClientConnectionManagerBuilder.create()
+                        .useSystemProperties()
+                        .setTlsSocketStrategy(tls())
+                        .setConnectionFactory(ManagedHttpClientConnectionFactory.builder()
+                                .http1Config(LIMITS)
+                                .build())
+                        .build())
+                .setConnectionManagerShared(false);
+        builder.addExecInterceptorBefore(ChainElement.PROTOCOL.name(), "rowbell body", this::dropBody);
         // after the connect, which has its own timeout: from then on there is a connection to close
         builder.addExecInterceptorAfter(ChainElement.CONNECT.name(), "rowbell deadline", this::proceed);
+    }
+
+    /** By the settings of Camel's HTTP component, if there are any. */
+    private TlsSocketStrategy tls() {
+        HttpComponent component = context.getComponent("http", HttpComponent.class);
+        SSLContextParameters parameters = component.getSslContextParameters();
+        if (parameters == null && component.isUseGlobalSslContextParameters()) {
+            parameters = context.getSSLContextParameters();
+        }
+        try {
+            return new DefaultClientTlsStrategy(
+                    parameters == null ? SSLContexts.createSystemDefault() : parameters.createSSLContext(context),
+                    component.getX509HostnameVerifier());
+        } catch (GeneralSecurityException | IOException e) {
+            throw new IllegalArgumentException("the TLS settings of the component http cannot be used", e);
+        }
     }
 
     private ClassicHttpResponse proceed(ClassicHttpRequest request, ExecChain.Scope scope, ExecChain chain)
@@ -53,9 +104,7 @@ public final class Deadline implements HttpClientConfigurer {
         Future<?> end = timer.schedule(scope.execRuntime::discardEndpoint, most.toMillis(), TimeUnit.MILLISECONDS);
         try {
             ClassicHttpResponse response = chain.proceed(request, scope);
-            if (response.getEntity() == null) {
-                end.cancel(false);
-            }
+            scope.clientContext.setAttribute(END, end);
             return response;
         } catch (IOException | HttpException | RuntimeException e) {
             if (end.isDone()) {
@@ -67,5 +116,26 @@ public final class Deadline implements HttpClientConfigurer {
             end.cancel(false);
             throw e;
         }
+    }
+
+    /** Reads a short body, so that the connection can be used again. Whatever it is, the status says what became of the request. */
+    private ClassicHttpResponse dropBody(ClassicHttpRequest request, ExecChain.Scope scope, ExecChain chain)
+            throws IOException, HttpException {
+        ClassicHttpResponse response = chain.proceed(request, scope);
+        if (response.getEntity() != null) {
+            try (InputStream body = response.getEntity().getContent()) {
+                body.skipNBytes(BODY_AT_MOST);
+                scope.execRuntime.discardEndpoint();
+            } catch (EOFException e) {
+                // its end: the connection is back in the pool
+            } catch (IOException e) {
+                scope.execRuntime.discardEndpoint();
+            }
+            response.setEntity(null);
+        }
+        if (scope.clientContext.getAttribute(END) instanceof Future<?> end) {
+            end.cancel(false);
+        }
+        return response;
     }
 }

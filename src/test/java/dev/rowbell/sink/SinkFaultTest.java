@@ -14,6 +14,7 @@ import dev.rowbell.testing.TestDatabase;
 import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.file.Files;
@@ -40,6 +41,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 class SinkFaultTest {
 
     private static final int ALERTS = 20;
+    private static final String CHUNK = "1000\r\n" + "x".repeat(0x1000) + "\r\n";
 
     @TempDir
     Path dir;
@@ -90,10 +92,19 @@ class SinkFaultTest {
             socket.getOutputStream().write("HTTP/1.1 200 OK\r\nX-Long: ".getBytes());
             drip(socket);
         }),
+        HEADERS_WITHOUT_END(socket -> {
+            socket.getOutputStream().write("HTTP/1.1 200 OK\r\n".getBytes());
+            flood(socket, "X-Header: " + "x".repeat(100) + "\r\n");
+        }),
+        A_HEADER_WITHOUT_END(socket -> {
+            socket.getOutputStream().write("HTTP/1.1 200 OK\r\nX-Header: ".getBytes());
+            flood(socket, "x".repeat(0x1000));
+        }),
+        A_STATUS_LINE_WITHOUT_END(socket -> flood(socket, "HTTP/1.1 200 " + "O".repeat(0x1000))),
         NO_HTTP(BadServer.text("220 mail.example.org ESMTP\r\n")),
         AN_ERROR_WITHOUT_END(socket -> {
             socket.getOutputStream().write("HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n".getBytes());
-            flood(socket);
+            flood(socket, CHUNK);
         });
 
         final BadServer.Answer answer;
@@ -109,10 +120,10 @@ class SinkFaultTest {
             }
         }
 
-        private static void flood(Socket socket) throws IOException {
-            byte[] chunk = ("1000\r\n" + "x".repeat(0x1000) + "\r\n").getBytes();
+        private static void flood(Socket socket, String text) throws IOException {
+            byte[] bytes = text.getBytes();
             while (!Thread.currentThread().isInterrupted()) {
-                socket.getOutputStream().write(chunk);
+                socket.getOutputStream().write(bytes);
             }
         }
     }
@@ -144,13 +155,31 @@ class SinkFaultTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource(
+            names = {"HEADERS_WITHOUT_END", "A_HEADER_WITHOUT_END", "A_STATUS_LINE_WITHOUT_END", "AN_ERROR_WITHOUT_END"
+            })
+    void anAnswerWithoutEndIsCutOffBeforeItFillsTheMemory(Fault fault) throws IOException {
+        settings.put("rowbell.http.response-timeout", "10m");
+        try (BadServer server = new BadServer()) {
+            settings.put("rowbell.http.url", "http://127.0.0.1:" + server.port() + "/hook");
+            server.answer(fault.answer);
+            try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+                raise(1);
+                await().until(() -> server.requests().size() >= 4);
+                server.answer(BadServer.ok());
+                awaitDelivered();
+            }
+        }
+    }
+
     @Test
     void anAnswerThatNeverEndsIsAnAnswerAllTheSame() throws IOException {
         try (BadServer server = new BadServer()) {
             settings.put("rowbell.http.url", "http://127.0.0.1:" + server.port() + "/hook");
             server.answer(socket -> {
                 socket.getOutputStream().write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".getBytes());
-                Fault.flood(socket);
+                Fault.flood(socket, CHUNK);
             });
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
                 raise(3);
@@ -247,6 +276,48 @@ class SinkFaultTest {
             try (SmtpServer server = new SmtpServer(port)) {
                 awaitDelivered();
                 assertTrue(server.taken() >= 1);
+            }
+        }
+    }
+
+    /** What a mail server can reply to the command that names a recipient. */
+    enum Reply {
+        LINES_WITHOUT_END(out -> flood(out, "250-go on\r\n")),
+        A_LINE_WITHOUT_END(out -> flood(out, "250 " + "x".repeat(0x1000))),
+        BYTE_BY_BYTE(out -> {
+            while (!Thread.currentThread().isInterrupted()) {
+                out.write('2');
+                out.flush();
+                LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(50));
+            }
+        });
+
+        final SmtpServer.Answer answer;
+
+        Reply(SmtpServer.Answer answer) {
+            this.answer = answer;
+        }
+
+        private static void flood(OutputStream out, String text) throws IOException {
+            while (!Thread.currentThread().isInterrupted()) {
+                out.write(text.getBytes());
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aReplyOfAMailServerWithoutEndIsCutOff(Reply reply) throws IOException {
+        try (SmtpServer server = new SmtpServer()) {
+            mailTo(server.port());
+            settings.put("rowbell.mail.timeout", reply == Reply.BYTE_BY_BYTE ? "500ms" : "10m");
+            server.answer(reply.answer);
+            try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+                raise(1);
+                await().until(() -> server.recipients() >= 3);
+                server.answer("250 OK");
+                awaitDelivered();
+                assertEquals(1, server.taken());
             }
         }
     }

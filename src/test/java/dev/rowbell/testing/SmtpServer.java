@@ -20,7 +20,7 @@ public final class SmtpServer implements AutoCloseable {
     private final AtomicInteger recipients = new AtomicInteger();
     private final AtomicInteger taken = new AtomicInteger();
     private final List<String> messageIds = new CopyOnWriteArrayList<>();
-    private volatile String answer = "250 OK";
+    private volatile Answer answer = out -> say(out, "250 OK");
     private volatile AfterData afterData = AfterData.ANSWER;
 
     /** What it does with a mail that it has read. */
@@ -28,6 +28,11 @@ public final class SmtpServer implements AutoCloseable {
         ANSWER,
         HANG,
         HANG_UP
+    }
+
+    /** Writes the answer to a command. */
+    public interface Answer {
+        void give(OutputStream out) throws IOException;
     }
 
     public SmtpServer() {
@@ -51,7 +56,12 @@ public final class SmtpServer implements AutoCloseable {
 
     /** What it says to a recipient, as {@code 550 no such user}. */
     public void answer(String line) {
-        answer = line;
+        answer(out -> say(out, line));
+    }
+
+    /** The same, for what is no line. */
+    public void answer(Answer answer) {
+        this.answer = answer;
     }
 
     public void afterData(AfterData afterData) {
@@ -90,7 +100,7 @@ public final class SmtpServer implements AutoCloseable {
             String command = line.toUpperCase();
             if (command.startsWith("RCPT")) {
                 recipients.incrementAndGet();
-                say(out, answer);
+                answer.give(out);
             } else if (command.equals("DATA")) {
                 say(out, "354 go on");
                 for (String text = in.readLine(); text != null && !text.equals("."); text = in.readLine()) {
