@@ -1,5 +1,8 @@
 -- The alert document.
 
+drop function if exists rowbell.truncate_to_notify_limit(text, text[]);
+drop function if exists rowbell.send(text[], text[], text[]);
+
 -- An id for an alert: a UUID of version 7 (RFC 9562), unique everywhere and in the order of time. PostgreSQL has its own only since 18. Triggers call it
 -- under the search_path of the writer, so each name and operator says its schema.
 create or replace function rowbell.new_id() returns uuid
@@ -46,45 +49,83 @@ as $fn$
     'channel', $9)
 $fn$;
 
--- Cuts an alert that NOTIFY would refuse to less than 8000 bytes: OLD goes first, then wide values, then all but the key. The document admits the
--- loss: "truncated": true. The names of the changed columns stay for as long as they fit.
-create or replace function rowbell.truncate_to_notify_limit(doc text, key text[]) returns text
+-- The members of a JSON object. Escapes that no text can hold, as \u0000 of a json column, are "?" where the object has one.
+create or replace function rowbell.members_of(document json) returns table (name text, value text)
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
+as $fn$
+begin
+  return query select e.key, e.value::text from json_each(document) as e;
+exception when others then
+  return query
+  select e.key, e.value::text
+  from json_each(regexp_replace(document::text, '(?<!\\)((?:\\\\)*)\\u(?:0000|(?!00[0-7])[[:xdigit:]]{4})', '\1?', 'g')::json) as e;
+end
+$fn$;
+
+-- An alert of at most so many bytes, from its text before the rows, the rows, and its text after them. One that is longer loses OLD, then wide values, then
+-- all but the key, and says so: "truncated": true. It keeps the names of the changed columns, as many as fit. Never fails: at worst there are no rows.
+create or replace function rowbell.fit(opening text, old json, new json, closing text, key text[], most int) returns json
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
-  most constant int := 7999;
-  wide constant int := 256;
-  alert jsonb;
-  now jsonb;
-  cut jsonb;
+  wide constant int := greatest(256, most / 32);
+  side constant text := case when new is null then 'old' else 'new' end;
+  names text[];
+  contents text[];
+  changed text[];
+  alert text;
 begin
-  if octet_length(doc) <= most then
-    return doc;
+  if octet_length(opening) + octet_length(closing) + coalesce(pg_column_size(old), 0) + coalesce(pg_column_size(new), 0) + 6 <= most then
+    return (opening || coalesce(',"old":' || old::text, '') || coalesce(',"new":' || new::text, '') || closing)::json;
   end if;
-  begin
-    alert := doc::jsonb;
-  exception when others then
-    -- json holds more than jsonb: \u0000, numbers without end. In a string the quotes would be escaped.
-    return regexp_replace(doc, ',"(?:old|new)":.*', ',"truncated":true}');
-  end;
-  now := coalesce(alert -> 'new', alert -> 'old');
-  cut := alert - 'old' - 'new' || jsonb_build_object('truncated', true, 'changed', (
-    select coalesce(jsonb_agg(k), '[]')
-    from jsonb_object_keys(now) k
-    where coalesce(alert -> 'old' -> k, 'null') <> coalesce(alert -> 'new' -> k, 'null')));
-  foreach now in array array[
-    now,
-    (select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(now) e(k, v) where octet_length(v::text) <= wide or k = any (key)),
-    (select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(now) e(k, v) where k = any (key)),
-    (select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(now) e(k, v) where k = any (key) and octet_length(v::text) <= wide)]
-  loop
-    doc := cut || jsonb_build_object(case when alert ? 'new' then 'new' else 'old' end, now);
-    if octet_length(doc) <= most then
-      return doc;
+  select array_agg(m.name), array_agg(m.value) into names, contents from rowbell.members_of(coalesce(new, old)) m;
+  changed := array(
+    select n.name
+    from unnest(names, contents) with ordinality as n (name, value, n)
+    left join (select m.name, m.value from rowbell.members_of(old) m where new is not null) as o on o.name = n.name
+    where coalesce(o.value, 'null') <> n.value
+    order by n.n);
+  for kept in 1 .. 5 loop
+    select format('%s,"changed":%s,"%s":{%s},"truncated":true%s', opening, to_json(changed), side,
+      string_agg(to_json(m.name) || ':' || m.value, ',' order by m.n), closing)
+    into alert
+    from unnest(names, contents) with ordinality as m (name, value, n)
+    where kept = 1 or m.name = any (key) and (kept < 4 or octet_length(m.value) <= wide) or kept = 2 and octet_length(m.value) <= wide;
+    if octet_length(alert) <= most then
+      return alert::json;
+    elsif kept = 4 then
+      changed := array(
+        select c.name
+        from (select n.name, sum(octet_length(n.name) * 2 + 3) over (order by n.n) as bytes from unnest(changed) with ordinality as n (name, n)) as c
+        where c.bytes < most / 4);
     end if;
   end loop;
-  return cut - 'changed';
+  return (opening || ',"truncated":true' || closing)::json;
+exception when others or assert_failure then
+  return (opening || ',"truncated":true' || closing)::json;
+end
+$fn$;
+
+-- How many bytes a durable alert may have: rowbell.alert.max-size, as the process that started last has it.
+create or replace function rowbell.max_alert_size() returns int
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select coalesce((select s.value::int from rowbell.setting s where s.name = 'alert.max-size'), 1000000)
+$fn$;
+
+-- Warns the writer. Where the client's encoding lacks a character, the log of the server has the warning, and the writer does not fail.
+create or replace function rowbell.warn(message text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  raise warning 'rowbell: %', message;
+exception when others then
+  null;
 end
 $fn$;
 
@@ -100,19 +141,23 @@ end
 $fn$;
 
 -- Sends alerts as notifications. Sends none while the server's queue of notifications is nearly full: a full one fails the commit of the notifier. Nor where
--- the transaction said rowbell.notify = off, as one must that will be prepared for two-phase commit.
-create or replace function rowbell.send(docs text[], channels text[], key text[]) returns void
+-- the transaction said rowbell.notify = off, as one must that will be prepared for two-phase commit. Never fails.
+create or replace function rowbell.send(alerts json[], channels text[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
 begin
-  if rowbell.may_notify() then
-    for i in 1 .. cardinality(docs) loop
-      perform pg_notify(channels[i], rowbell.truncate_to_notify_limit(docs[i], key));
-    end loop;
-  else
-    raise warning 'rowbell: % notifications were not sent', cardinality(docs);
+  if not rowbell.may_notify() then
+    perform rowbell.warn(format('%s notifications were not sent', cardinality(alerts)));
+    return;
   end if;
+  for i in 1 .. cardinality(alerts) loop
+    begin
+      perform pg_notify(channels[i], alerts[i]::text);
+    exception when others then
+      perform rowbell.warn(format('a notification on %s was not sent: %s', channels[i], sqlerrm));
+    end;
+  end loop;
 end
 $fn$;
 
@@ -129,12 +174,14 @@ begin
 end
 $fn$;
 
--- Says that a rule could not be judged: by an alert, at most one a minute for each rule. Waits for no lock and never fails its caller.
+-- Says that a rule could not be judged: by an alert, at most one a minute for each rule. Waits for no lock and never fails its caller. The error may hold a
+-- value of the row, of any length.
 create or replace function rowbell.rule_failed(failed_rule text, error text, state text, feed text, operation text, key json) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
 begin
+  error := left(error, 1000);
   perform from rowbell.rule_state s
   where s.rule = failed_rule
     and (s.reported is null or clock_timestamp() not between s.reported and s.reported + interval '1 minute')
@@ -155,7 +202,7 @@ begin
         'rule', failed_rule, 'error', error, 'sqlstate', state, 'operation', operation, 'key', key))));
   end if;
 exception when others or assert_failure then
-  raise warning 'rowbell: rule % failed: %; and that could not be reported: %', failed_rule, error, sqlerrm;
+  perform rowbell.warn(format('rule %s failed: %s; and that could not be reported: %s', failed_rule, error, sqlerrm));
 end
 $fn$;
 
@@ -169,10 +216,11 @@ language plpgsql
 as $fn$
 #variable_conflict use_variable
 declare
+  opening constant pg_catalog.text := '{"id":"%s",%s%s,"operation":"%s","time":"%s"';
   document constant pg_catalog.text := '{"id":"%s",%s%s,"operation":"%s","time":"%s"%s%s%s}';
   place pg_catalog.text;
   at pg_catalog.text;
-  docs pg_catalog.text[];
+  alerts pg_catalog.json[];
   sent_to pg_catalog.text[];
   may_store pg_catalog.bool;
   place_of_first pg_catalog.int4;
@@ -183,13 +231,13 @@ begin
   end if;
   if failures is not null then
     begin
-      perform rowbell.rule_failed(failure.value operator(pg_catalog.->>) 'rule', failure.value operator(pg_catalog.->>) 'error',
+      perform rowbell.rule_failed(r.name, failure.value operator(pg_catalog.->>) 'error',
         failure.value operator(pg_catalog.->>) 'sqlstate', feed_name, operation, (failure.value operator(pg_catalog.->) 'key')::pg_catalog.json)
       from pg_catalog.jsonb_array_elements(failures) as failure
-      join rowbell.rule r on r.name operator(pg_catalog.=) (failure.value operator(pg_catalog.->>) 'rule')
+      join rowbell.rule r on r.enabled and r.name operator(pg_catalog.=) coalesce(failure.value operator(pg_catalog.->>) 'rule', r.name)
       join rowbell.feed f on f.name operator(pg_catalog.=) r.feed and f.id operator(pg_catalog.=) feed_id;
     exception when others or assert_failure then
-      raise warning 'rowbell: failures of rules of % were not reported: %', feed_name, sqlerrm;
+      perform rowbell.warn(pg_catalog.format('failures of rules of %s were not reported: %s', feed_name, sqlerrm));
     end;
   end if;
   -- none fired, or the only one asked did not
@@ -202,37 +250,47 @@ begin
     place := rowbell.partition_part(feed_id, relation);
   end if;
   may_store := pg_catalog.has_table_privilege('rowbell.feedback'::pg_catalog.regclass, 'insert');
-  if codes[2] is null and channels is null and partitions is null and may_store and place_of_first is not null then
+  if codes[2] is null and channels is null and partitions is null and may_store and place_of_first is not null
+      and coalesce(pg_catalog.pg_column_size(olds), 0) operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(news), 0) operator(pg_catalog.<) 5000 then
     -- most statements raise one alert, for which a query over arrays takes half as long again
-    insert into rowbell.feedback (alert) values (pg_catalog.format(document, rowbell.new_id(), heads[place_of_first], place, operation, at,
-      ',"old":' operator(pg_catalog.||) olds[1]::pg_catalog.text, ',"new":' operator(pg_catalog.||) news[1]::pg_catalog.text,
+    insert into rowbell.feedback (alert) values (pg_catalog.format(document, rowbell.new_id(), heads[place_of_first], place,
+      operation, at, ',"old":' operator(pg_catalog.||) olds[1]::pg_catalog.text, ',"new":' operator(pg_catalog.||) news[1]::pg_catalog.text,
       tails[place_of_first])::pg_catalog.json);
     return 1;
   end if;
-  select pg_catalog.array_agg(pg_catalog.format(document, rowbell.new_id(), heads[hit.place],
-      coalesce(',"partition":' operator(pg_catalog.||) pg_catalog.to_json(
-        case when pg_catalog.cardinality(partitions) operator(pg_catalog.=) 1 then partitions[1] else hit.partition end)::pg_catalog.text, place),
-      operation, at,
-      ',"old":' operator(pg_catalog.||) coalesce(hit.old, olds[1])::pg_catalog.text,
-      ',"new":' operator(pg_catalog.||) coalesce(hit.new, news[1])::pg_catalog.text, tails[hit.place]) order by hit.n),
-    pg_catalog.array_agg(channels[hit.place] order by hit.n)
-  into docs, sent_to
+  -- 5000 bytes with all that stands around them are neither too long for a notification nor nested too deep for the stack
+  select pg_catalog.array_agg(
+      case when coalesce(pg_catalog.pg_column_size(alert.old), 0) operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(alert.new), 0)
+          operator(pg_catalog.<) 5000
+        then pg_catalog.format('%s%s%s%s', alert.opening, ',"old":' operator(pg_catalog.||) alert.old::pg_catalog.text,
+          ',"new":' operator(pg_catalog.||) alert.new::pg_catalog.text, alert.closing)::pg_catalog.json
+        else rowbell.fit(alert.opening, alert.old, alert.new, alert.closing, key,
+          case when alert.channel is null then rowbell.max_alert_size() else 7999 end) end order by alert.n),
+    pg_catalog.array_agg(alert.channel order by alert.n)
+  into alerts, sent_to
   from (
-    select pg_catalog.array_position(known, h.code) as place, h.old, h.new, h.partition, h.n
-    from unnest(codes, olds, news, partitions) with ordinality as h (code, old, new, partition, n)) as hit
-  where hit.place is not null;
-  perform rowbell.send(pg_catalog.array_agg(doc.text), pg_catalog.array_agg(doc.channel), key)
-  from unnest(docs, sent_to) as doc (text, channel)
-  where doc.channel is not null
+    select pg_catalog.format(opening, rowbell.new_id(), heads[hit.place],
+        coalesce(',"partition":' operator(pg_catalog.||) pg_catalog.to_json(
+          case when pg_catalog.cardinality(partitions) operator(pg_catalog.=) 1 then partitions[1] else hit.partition end)::pg_catalog.text, place),
+        operation, at) as opening,
+      coalesce(hit.old, olds[1]) as old, coalesce(hit.new, news[1]) as new,
+      tails[hit.place] operator(pg_catalog.||) '}' as closing, channels[hit.place] as channel, hit.n
+    from (
+      select pg_catalog.array_position(known, h.code) as place, h.old, h.new, h.partition, h.n
+      from unnest(codes, olds, news, partitions) with ordinality as h (code, old, new, partition, n)) as hit
+    where hit.place is not null) as alert;
+  perform rowbell.send(pg_catalog.array_agg(a.alert), pg_catalog.array_agg(a.channel))
+  from unnest(alerts, sent_to) as a (alert, channel)
+  where a.channel is not null
   having pg_catalog.count(*) operator(pg_catalog.>) 0;
   if may_store then
     insert into rowbell.feedback (alert)
-    select doc.text::pg_catalog.json
-    from unnest(docs, sent_to) as doc (text, channel)
-    where doc.channel is null;
+    select a.alert
+    from unnest(alerts, sent_to) as a (alert, channel)
+    where a.channel is null;
   else
-    raise warning 'rowbell: the alerts of % were not stored: % may not insert into rowbell.feedback', feed_name, current_user;
+    perform rowbell.warn(pg_catalog.format('the alerts of %s were not stored: %s may not insert into rowbell.feedback', feed_name, current_user));
   end if;
-  return coalesce(pg_catalog.cardinality(docs), 0);
+  return coalesce(pg_catalog.cardinality(alerts), 0);
 end
 $fn$;

@@ -16,6 +16,7 @@ declare
   message text;
   hint text;
   state text;
+  context text;
 begin
   if to_regproc(format('rowbell.run_%s', feed_id)) is null then
     perform rowbell.make_role(feed_id);
@@ -37,11 +38,11 @@ begin
   execute format('select rowbell.run_%s($1)', feed_id) using format(E'select from %s where (%s\n) limit 0', rows_of, condition);
   -- whatever a function did that was called while planning is undone, settings of the session too
   raise exception using errcode = 'RB004';
-exception when others or assert_failure then
-  get stacked diagnostics message = message_text, hint = pg_exception_hint, state = returned_sqlstate;
+exception when others or assert_failure or query_canceled then
+  get stacked diagnostics message = message_text, hint = pg_exception_hint, state = returned_sqlstate, context = pg_exception_context;
   if state = 'RB004' then
     return null;
-  elsif state = '55P03' then
+  elsif state = '55P03' or rowbell_alert.is_cancel(state, context) then
     raise;
   elsif state = '42501' and feed_id = 0 then
     return null;

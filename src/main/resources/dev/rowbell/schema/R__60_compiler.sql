@@ -80,6 +80,21 @@ begin
 end
 $fn$;
 
+-- The parts of the handler of a trigger function for errors that a function in a condition names query_canceled. Plain conditions call no function.
+create or replace function rowbell.canceled_sql(plain boolean) returns jsonb
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select case when not plain then jsonb_build_object(
+    'canceled', ' or query_canceled',
+    'declare_context', E'\n  context pg_catalog.text;',
+    'unless_real', $part$
+    get stacked diagnostics context = pg_exception_context;
+    if rowbell_alert.is_cancel(sqlstate, context) then
+      raise;
+    end if;$part$) else '{}' end
+$fn$;
+
 -- The statement trigger function. Asks first whether any rule is met by any row, all in one pass; a statement without a hit costs no more.
 create or replace function rowbell.on_statement_sql(feed rowbell.feed, transitions rowbell.transition[]) returns text
 language plpgsql
@@ -150,7 +165,7 @@ $body$ else rowbell.fill($body$
 #variable_conflict use_column
 declare
   hits pg_catalog.record;
-  raised pg_catalog.int4;
+  raised pg_catalog.int4;{{declare_context}}
 begin
   begin{{parts}}
     else
@@ -159,18 +174,23 @@ begin
     if pg_catalog.has_function_privilege('rowbell_alert.raise_{{feed}}'::pg_catalog.regproc, 'execute') is not true then
       raise exception 'no right to raise alerts';
     end if;
-  exception when others or assert_failure then
+  exception when others or assert_failure{{canceled}} then{{unless_real}}
     begin
       execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into hits;
     exception when others or assert_failure then
-      raise warning 'rowbell: the rules of {{name}} were not judged: %', sqlerrm;
+      begin
+        raise warning 'rowbell: the rules of {{name}} were not judged: %', sqlerrm;
+        raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, null, null, null, null, rowbell_alert.failure(null, sqlerrm, sqlstate, null));
+      exception when others or assert_failure then
+        null;
+      end;
       return null;
     end;
   end;
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, hits.codes, hits.olds, hits.news, hits.partitions, hits.failures);
   return null;
 end
-$body$, jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(replace(feed.name, '''', ''''''), '%', '%%'))) end;
+$body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(replace(feed.name, '''', ''''''), '%', '%%'))) end;
 end
 $fn$;
 
@@ -216,7 +236,7 @@ declare
   news pg_catalog.json[];
   partitions pg_catalog.text[];
   failures pg_catalog.jsonb;
-  raised pg_catalog.int4;
+  raised pg_catalog.int4;{{declare_context}}
 begin
   begin{{guard}}{{parts}}
     else
@@ -225,18 +245,23 @@ begin
     if pg_catalog.has_function_privilege('rowbell_alert.raise_{{feed}}'::pg_catalog.regproc, 'execute') is not true then
       raise exception 'no right to raise alerts';
     end if;
-  exception when others or assert_failure then
+  exception when others or assert_failure{{canceled}} then{{unless_real}}
     begin
       execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into codes, olds, news, partitions, failures using old, new;
     exception when others or assert_failure then
-      raise warning 'rowbell: the rules of {{name}} were not judged: %', sqlerrm;
+      begin
+        raise warning 'rowbell: the rules of {{name}} were not judged: %', sqlerrm;
+        raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, null, null, null, null, rowbell_alert.failure(null, sqlerrm, sqlstate, null));
+      exception when others or assert_failure then
+        null;
+      end;
       return null;
     end;
   end;
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, codes, olds, news, partitions, failures);
   return null;
 end
-$body$, jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(replace(feed.name, '''', ''''''), '%', '%%'),
+$body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(replace(feed.name, '''', ''''''), '%', '%%'),
     'columns', (select string_agg(format('%s/%s', a.atttypid::oid, a.atttypmod), ' ' order by a.attnum)
       from pg_attribute a where a.attrelid = feed.relation and a.attnum > 0 and not a.attisdropped),
     -- where rules change within a statement, its other rows meet the new function and the settings of the old one

@@ -65,6 +65,23 @@ begin
 end
 $fn$;
 
+-- Whether an error ends the writer's statement: it is query_canceled, and neither raised by a function nor passed on from another server. A function that
+-- raises it is known by where the error comes from. A real one comes out of a statement or an expression.
+create or replace function rowbell_alert.is_cancel(state text, context text) returns boolean
+language sql immutable
+as $fn$
+  select state operator(pg_catalog.=) '57014'
+    and context operator(pg_catalog.!~) '^(PL/pgSQL[^[:cntrl:]]* RAISE([[:cntrl:]]|$)|remote SQL command|while [^[:cntrl:]]* dblink connection)'
+$fn$;
+
+-- One failure as raise_N takes it; rule null: all rules of the feed. The error may hold a value of the row, of any length.
+create or replace function rowbell_alert.failure(rule text, error text, state text, key json) returns jsonb
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select jsonb_build_array(jsonb_build_object('rule', rule, 'error', left(error, 1000), 'sqlstate', state, 'key', key))
+$fn$;
+
 -- Judges each row by each rule. Runs with the rights of its caller, the role of a feed. What a rule cannot judge is a failure: the first of each rule.
 create or replace function rowbell_alert.judge_each(rules jsonb, old_rows anyarray, new_rows anyarray,
   out codes int[], out olds json[], out news json[], out partitions text[], out failures jsonb)
@@ -76,6 +93,7 @@ declare
   hit record;
   message text;
   state text;
+  context text;
   failed_key json;
 begin
   for rule in select value from jsonb_array_elements(rules) loop
@@ -88,7 +106,11 @@ begin
           news := news || hit.new;
           partitions := partitions || hit.partition;
         end loop;
-      exception when others or assert_failure then
+      exception when others or assert_failure or query_canceled then
+        get stacked diagnostics context = pg_exception_context;
+        if rowbell_alert.is_cancel(sqlstate, context) then
+          raise;
+        end if;
         if message is null then
           get stacked diagnostics message = message_text, state = returned_sqlstate;
           -- as the rule was written: "operator does not exist: text > integer"
@@ -102,8 +124,7 @@ begin
       end;
     end loop;
     if message is not null then
-      failures := coalesce(failures, '[]')
-        || jsonb_build_object('rule', rule ->> 'rule', 'error', message, 'sqlstate', state, 'key', failed_key);
+      failures := coalesce(failures, '[]') || rowbell_alert.failure(rule ->> 'rule', message, state, failed_key);
     end if;
   end loop;
 end

@@ -4,7 +4,8 @@
 revoke all on all functions in schema rowbell from public;
 revoke all on schema rowbell_alert from public;
 revoke all on all functions in schema rowbell_alert from public;
-grant execute on function rowbell_alert.judge_each(jsonb, anyarray, anyarray) to public;
+grant execute on function rowbell_alert.judge_each(jsonb, anyarray, anyarray), rowbell_alert.is_cancel(text, text),
+  rowbell_alert.failure(text, text, text, json) to public;
 grant execute on function rowbell.new_id(), rowbell.alert(text, text, regclass, text, json, json, text, text, text), rowbell.ring(),
   rowbell.replay(bigint) to public;
 -- for owners of tables; each runs as its caller, but for one that reads which triggers a table has
@@ -42,7 +43,7 @@ begin
     grant usage on schema rowbell to rowbell_consumer;
     grant select, insert, update, delete on rowbell.feedback, rowbell.notification, rowbell.delivery, rowbell.dead_letter, rowbell.cooldown,
       rowbell.sink to rowbell_consumer;
-    grant select, insert, update on rowbell.doorbell_lease to rowbell_consumer;
+    grant select, insert, update on rowbell.doorbell_lease, rowbell.setting to rowbell_consumer;
     grant select on rowbell.waiting to rowbell_consumer;
     grant select on rowbell.rule, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
     grant update (silenced) on rowbell.silence to rowbell_consumer;

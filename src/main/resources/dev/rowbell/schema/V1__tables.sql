@@ -171,6 +171,13 @@ comment on column rowbell.silence.silenced is 'How many alerts it kept from bein
 
 comment on schema rowbell is 'Rowbell: alerts on their way from tables to people';
 
+-- Settings that triggers need; written by each process when it starts.
+create table rowbell.setting (
+  name text primary key,
+  value text not null
+);
+comment on table rowbell.setting is 'Settings of the process that started last, as far as triggers need them';
+
 -- All that the roles of feeds may use: see R__30_roles.sql.
 create schema rowbell_alert;
 comment on schema rowbell_alert is 'Functions by which conditions raise alerts of their feed';

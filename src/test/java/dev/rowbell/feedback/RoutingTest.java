@@ -87,10 +87,11 @@ class RoutingTest {
                     "{\"id\": \"same\", \"rule\": \"r\", \"operation\": \"UPDATE\", \"old\": {\"a\": 1}, \"new\": {\"a\": 1.0}}",
                     "{\"id\": \"other\", \"rule\": \"r\", \"operation\": \"UPDATE\", \"old\": {\"a\": 1}, \"new\": {\"a\": 2}}",
                     "{\"id\": \"bare\", \"rule\": \"r\"}",
+                    "{\"id\": \"cut\", \"rule\": \"r\", \"operation\": \"UPDATE\", \"truncated\": true}",
                     compiled("written", 1, 1),
                     compiled("changed", 1, 2));
-            await().until(() -> filed().equals(List.of("info", "other", "bare", "changed"))
-                    && posted().equals(List.of("other", "bare", "changed")));
+            await().until(() -> filed().equals(List.of("info", "other", "bare", "cut", "changed"))
+                    && posted().equals(List.of("other", "bare", "cut", "changed")));
             await().until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
             assertEquals(0, database.count("rowbell.dead_letter"));
         }

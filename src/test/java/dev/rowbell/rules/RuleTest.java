@@ -588,21 +588,21 @@ class RuleTest {
         for (String payload : payloads) {
             assertTrue(payload.getBytes(StandardCharsets.UTF_8).length < 8000);
         }
-        String id = "\"id\": 1", cut = "\"truncated\": true";
+        String id = "\"id\":1", cut = "\"truncated\":true";
         assertFalse(payloads.get(0).contains("truncated"));
         assertTrue(
                 payloads.get(1).contains(cut)
                         && payloads.get(1).contains("xxxx")
                         && !payloads.get(1).contains("\"old\"")
-                        && payloads.get(1).contains("\"changed\": [\"c2\"]"),
+                        && payloads.get(1).contains("\"changed\":[\"c2\"]"),
                 payloads.get(1));
         assertTrue(
                 payloads.get(2).contains(cut)
                         && payloads.get(2).contains(id)
-                        && payloads.get(2).contains("\"c1\": 10")
-                        && !payloads.get(2).contains("\"note\":"),
+                        && payloads.get(2).contains("\"c1\":10")
+                        && !payloads.get(2).contains("\"note\":\""),
                 payloads.get(2));
-        assertTrue(payloads.get(3).contains(cut) && payloads.get(3).contains("\"new\": {}"), payloads.get(3));
+        assertTrue(payloads.get(3).contains(cut) && payloads.get(3).contains("\"new\":{}"), payloads.get(3));
         assertEquals(4, database.count("feed") + 3);
     }
 

@@ -81,6 +81,10 @@ table rowbell.rule_state (
   reported timestamp with time zone,
   broken text
 );
+table rowbell.setting (
+  name text not null,
+  value text not null
+);
 table rowbell.silence (
   id bigint not null identity,
   rule text,
@@ -136,6 +140,7 @@ CREATE UNIQUE INDEX row_feed_pkey ON rowbell.row_feed USING btree (feed)
 CREATE UNIQUE INDEX rule_pkey ON rowbell.rule USING btree (name)
 CREATE UNIQUE INDEX rule_state_id_key ON rowbell.rule_state USING btree (id)
 CREATE UNIQUE INDEX rule_state_pkey ON rowbell.rule_state USING btree (rule)
+CREATE UNIQUE INDEX setting_pkey ON rowbell.setting USING btree (name)
 CREATE UNIQUE INDEX silence_pkey ON rowbell.silence USING btree (id)
 CREATE UNIQUE INDEX sink_pkey ON rowbell.sink USING btree (process, name)
 rowbell.cooldown: cooldown_pkey PRIMARY KEY (rule, path, status, key)
@@ -156,6 +161,7 @@ rowbell.rule: rule_pkey PRIMARY KEY (name)
 rowbell.rule_state: rule_state_id_key UNIQUE (id)
 rowbell.rule_state: rule_state_pkey PRIMARY KEY (rule)
 rowbell.rule_state: rule_state_rule_fkey FOREIGN KEY (rule) REFERENCES rowbell.rule(name) ON UPDATE CASCADE ON DELETE CASCADE
+rowbell.setting: setting_pkey PRIMARY KEY (name)
 rowbell.silence: silence_pkey PRIMARY KEY (id)
 rowbell.silence: silence_why_check CHECK ((why <> ''::text))
 rowbell.sink: sink_pkey PRIMARY KEY (process, name)
@@ -196,6 +202,7 @@ rowbell.rule: select to rowbell_consumer
 rowbell.rule_of(json): execute to rowbell_admin
 rowbell.rule_state: select, update to rowbell_admin
 rowbell.rule_state: select, update to rowbell_consumer
+rowbell.setting: insert, select, update to rowbell_consumer
 rowbell.silence: delete, insert, select, update to rowbell_admin
 rowbell.silence: select to rowbell_consumer
 rowbell.silence.silenced: update to rowbell_consumer
@@ -207,6 +214,8 @@ rowbell.validate_rule(rowbell.rule,integer): execute to rowbell_admin
 rowbell.waiting: select to rowbell_admin
 rowbell.waiting: select to rowbell_consumer
 rowbell_alert: usage to rowbell_DATABASE_0
+rowbell_alert.failure(text,text,text,json): execute to -
+rowbell_alert.is_cancel(text,text): execute to -
 rowbell_alert.judge_each(jsonb,anyarray,anyarray): execute to -
 
 -- comments
@@ -223,6 +232,7 @@ rowbell.rule.cooldown: After an alert about a row, those about the same row are 
 rowbell.rule.origin: The file that owns the rule, which is to be changed there; null where it was made by SQL
 rowbell.rule: The rules: what is wrong with a row. A change takes effect in its own transaction
 rowbell.rule_state: What became of each rule: hits, last failure, why it is left out
+rowbell.setting: Settings of the process that started last, as far as triggers need them
 rowbell.silence.silenced: How many alerts it kept from being delivered
 rowbell.silence: Alerts that are counted and not delivered: rule, feed and key with * for anything, until when, who and why
 rowbell.sink: Which process delivers for which sinks, and when it said so last
@@ -365,6 +375,21 @@ AS $function$
   select rowbell.change_triggers(feed.name, array_agg(m.statement), patience)
   from rowbell.missing_triggers(feed, operations) m
   having count(*) > 0
+$function$
+CREATE OR REPLACE FUNCTION rowbell.canceled_sql(plain boolean)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case when not plain then jsonb_build_object(
+    'canceled', ' or query_canceled',
+    'declare_context', E'\n  context pg_catalog.text;',
+    'unless_real', $part$
+    get stacked diagnostics context = pg_exception_context;
+    if rowbell_alert.is_cancel(sqlstate, context) then
+      raise;
+    end if;$part$) else '{}' end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.change_triggers(feed_name text, statements text[], patience interval)
  RETURNS void
@@ -531,6 +556,7 @@ declare
   message text;
   hint text;
   state text;
+  context text;
 begin
   if to_regproc(format('rowbell.run_%s', feed_id)) is null then
     perform rowbell.make_role(feed_id);
@@ -552,11 +578,11 @@ begin
   execute format('select rowbell.run_%s($1)', feed_id) using format(E'select from %s where (%s\n) limit 0', rows_of, condition);
   -- whatever a function did that was called while planning is undone, settings of the session too
   raise exception using errcode = 'RB004';
-exception when others or assert_failure then
-  get stacked diagnostics message = message_text, hint = pg_exception_hint, state = returned_sqlstate;
+exception when others or assert_failure or query_canceled then
+  get stacked diagnostics message = message_text, hint = pg_exception_hint, state = returned_sqlstate, context = pg_exception_context;
   if state = 'RB004' then
     return null;
-  elsif state = '55P03' then
+  elsif state = '55P03' or rowbell_alert.is_cancel(state, context) then
     raise;
   elsif state = '42501' and feed_id = 0 then
     return null;
@@ -739,6 +765,50 @@ begin
     having count(*) = 1;
   end if;
   return relation;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.fit(opening text, old json, new json, closing text, key text[], most integer)
+ RETURNS json
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  wide constant int := greatest(256, most / 32);
+  side constant text := case when new is null then 'old' else 'new' end;
+  names text[];
+  contents text[];
+  changed text[];
+  alert text;
+begin
+  if octet_length(opening) + octet_length(closing) + coalesce(pg_column_size(old), 0) + coalesce(pg_column_size(new), 0) + 6 <= most then
+    return (opening || coalesce(',"old":' || old::text, '') || coalesce(',"new":' || new::text, '') || closing)::json;
+  end if;
+  select array_agg(m.name), array_agg(m.value) into names, contents from rowbell.members_of(coalesce(new, old)) m;
+  changed := array(
+    select n.name
+    from unnest(names, contents) with ordinality as n (name, value, n)
+    left join (select m.name, m.value from rowbell.members_of(old) m where new is not null) as o on o.name = n.name
+    where coalesce(o.value, 'null') <> n.value
+    order by n.n);
+  for kept in 1 .. 5 loop
+    select format('%s,"changed":%s,"%s":{%s},"truncated":true%s', opening, to_json(changed), side,
+      string_agg(to_json(m.name) || ':' || m.value, ',' order by m.n), closing)
+    into alert
+    from unnest(names, contents) with ordinality as m (name, value, n)
+    where kept = 1 or m.name = any (key) and (kept < 4 or octet_length(m.value) <= wide) or kept = 2 and octet_length(m.value) <= wide;
+    if octet_length(alert) <= most then
+      return alert::json;
+    elsif kept = 4 then
+      changed := array(
+        select c.name
+        from (select n.name, sum(octet_length(n.name) * 2 + 3) over (order by n.n) as bytes from unnest(changed) with ordinality as n (name, n)) as c
+        where c.bytes < most / 4);
+    end if;
+  end loop;
+  return (opening || ',"truncated":true' || closing)::json;
+exception when others or assert_failure then
+  return (opening || ',"truncated":true' || closing)::json;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.follow_tables(but_rule text DEFAULT NULL::text)
@@ -1026,6 +1096,14 @@ begin
     'begin execute query; end', rowbell.evaluator_of(feed_id));
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.max_alert_size()
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select coalesce((select s.value::int from rowbell.setting s where s.name = 'alert.max-size'), 1000000)
+$function$
 CREATE OR REPLACE FUNCTION rowbell.may_notify()
  RETURNS boolean
  LANGUAGE plpgsql
@@ -1033,6 +1111,21 @@ CREATE OR REPLACE FUNCTION rowbell.may_notify()
 AS $function$
 begin
   return current_setting('rowbell.notify', true) is distinct from 'off' and pg_notification_queue_usage() < 0.95;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.members_of(document json)
+ RETURNS TABLE(name text, value text)
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
+AS $function$
+begin
+  return query select e.key, e.value::text from json_each(document) as e;
+exception when others then
+  return query
+  select e.key, e.value::text
+  from json_each(regexp_replace(document::text, '(?<!\\)((?:\\\\)*)\\u(?:0000|(?!00[0-7])[[:xdigit:]]{4})', '\1?', 'g')::json) as e;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.missing_triggers(feed rowbell.feed, operations text[])
@@ -1124,7 +1217,7 @@ declare
   news pg_catalog.json[];
   partitions pg_catalog.text[];
   failures pg_catalog.jsonb;
-  raised pg_catalog.int4;
+  raised pg_catalog.int4;{{declare_context}}
 begin
   begin{{guard}}{{parts}}
     else
@@ -1133,18 +1226,23 @@ begin
     if pg_catalog.has_function_privilege('rowbell_alert.raise_{{feed}}'::pg_catalog.regproc, 'execute') is not true then
       raise exception 'no right to raise alerts';
     end if;
-  exception when others or assert_failure then
+  exception when others or assert_failure{{canceled}} then{{unless_real}}
     begin
       execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into codes, olds, news, partitions, failures using old, new;
     exception when others or assert_failure then
-      raise warning 'rowbell: the rules of {{name}} were not judged: %', sqlerrm;
+      begin
+        raise warning 'rowbell: the rules of {{name}} were not judged: %', sqlerrm;
+        raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, null, null, null, null, rowbell_alert.failure(null, sqlerrm, sqlstate, null));
+      exception when others or assert_failure then
+        null;
+      end;
       return null;
     end;
   end;
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, codes, olds, news, partitions, failures);
   return null;
 end
-$body$, jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(replace(feed.name, '''', ''''''), '%', '%%'),
+$body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(replace(feed.name, '''', ''''''), '%', '%%'),
     'columns', (select string_agg(format('%s/%s', a.atttypid::oid, a.atttypmod), ' ' order by a.attnum)
       from pg_attribute a where a.attrelid = feed.relation and a.attnum > 0 and not a.attisdropped),
     -- where rules change within a statement, its other rows meet the new function and the settings of the old one
@@ -1224,7 +1322,7 @@ $body$ else rowbell.fill($body$
 #variable_conflict use_column
 declare
   hits pg_catalog.record;
-  raised pg_catalog.int4;
+  raised pg_catalog.int4;{{declare_context}}
 begin
   begin{{parts}}
     else
@@ -1233,18 +1331,23 @@ begin
     if pg_catalog.has_function_privilege('rowbell_alert.raise_{{feed}}'::pg_catalog.regproc, 'execute') is not true then
       raise exception 'no right to raise alerts';
     end if;
-  exception when others or assert_failure then
+  exception when others or assert_failure{{canceled}} then{{unless_real}}
     begin
       execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into hits;
     exception when others or assert_failure then
-      raise warning 'rowbell: the rules of {{name}} were not judged: %', sqlerrm;
+      begin
+        raise warning 'rowbell: the rules of {{name}} were not judged: %', sqlerrm;
+        raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, null, null, null, null, rowbell_alert.failure(null, sqlerrm, sqlstate, null));
+      exception when others or assert_failure then
+        null;
+      end;
       return null;
     end;
   end;
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, hits.codes, hits.olds, hits.news, hits.partitions, hits.failures);
   return null;
 end
-$body$, jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(replace(feed.name, '''', ''''''), '%', '%%'))) end;
+$body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(replace(feed.name, '''', ''''''), '%', '%%'))) end;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.one_by_one_sql(feed_id integer, operation text, relation oid, rules jsonb)
@@ -1447,10 +1550,11 @@ CREATE OR REPLACE FUNCTION rowbell.raise_alerts(feed_id integer, feed oid, feed_
 AS $function$
 #variable_conflict use_variable
 declare
+  opening constant pg_catalog.text := '{"id":"%s",%s%s,"operation":"%s","time":"%s"';
   document constant pg_catalog.text := '{"id":"%s",%s%s,"operation":"%s","time":"%s"%s%s%s}';
   place pg_catalog.text;
   at pg_catalog.text;
-  docs pg_catalog.text[];
+  alerts pg_catalog.json[];
   sent_to pg_catalog.text[];
   may_store pg_catalog.bool;
   place_of_first pg_catalog.int4;
@@ -1461,13 +1565,13 @@ begin
   end if;
   if failures is not null then
     begin
-      perform rowbell.rule_failed(failure.value operator(pg_catalog.->>) 'rule', failure.value operator(pg_catalog.->>) 'error',
+      perform rowbell.rule_failed(r.name, failure.value operator(pg_catalog.->>) 'error',
         failure.value operator(pg_catalog.->>) 'sqlstate', feed_name, operation, (failure.value operator(pg_catalog.->) 'key')::pg_catalog.json)
       from pg_catalog.jsonb_array_elements(failures) as failure
-      join rowbell.rule r on r.name operator(pg_catalog.=) (failure.value operator(pg_catalog.->>) 'rule')
+      join rowbell.rule r on r.enabled and r.name operator(pg_catalog.=) coalesce(failure.value operator(pg_catalog.->>) 'rule', r.name)
       join rowbell.feed f on f.name operator(pg_catalog.=) r.feed and f.id operator(pg_catalog.=) feed_id;
     exception when others or assert_failure then
-      raise warning 'rowbell: failures of rules of % were not reported: %', feed_name, sqlerrm;
+      perform rowbell.warn(pg_catalog.format('failures of rules of %s were not reported: %s', feed_name, sqlerrm));
     end;
   end if;
   -- none fired, or the only one asked did not
@@ -1480,38 +1584,48 @@ begin
     place := rowbell.partition_part(feed_id, relation);
   end if;
   may_store := pg_catalog.has_table_privilege('rowbell.feedback'::pg_catalog.regclass, 'insert');
-  if codes[2] is null and channels is null and partitions is null and may_store and place_of_first is not null then
+  if codes[2] is null and channels is null and partitions is null and may_store and place_of_first is not null
+      and coalesce(pg_catalog.pg_column_size(olds), 0) operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(news), 0) operator(pg_catalog.<) 5000 then
     -- most statements raise one alert, for which a query over arrays takes half as long again
-    insert into rowbell.feedback (alert) values (pg_catalog.format(document, rowbell.new_id(), heads[place_of_first], place, operation, at,
-      ',"old":' operator(pg_catalog.||) olds[1]::pg_catalog.text, ',"new":' operator(pg_catalog.||) news[1]::pg_catalog.text,
+    insert into rowbell.feedback (alert) values (pg_catalog.format(document, rowbell.new_id(), heads[place_of_first], place,
+      operation, at, ',"old":' operator(pg_catalog.||) olds[1]::pg_catalog.text, ',"new":' operator(pg_catalog.||) news[1]::pg_catalog.text,
       tails[place_of_first])::pg_catalog.json);
     return 1;
   end if;
-  select pg_catalog.array_agg(pg_catalog.format(document, rowbell.new_id(), heads[hit.place],
-      coalesce(',"partition":' operator(pg_catalog.||) pg_catalog.to_json(
-        case when pg_catalog.cardinality(partitions) operator(pg_catalog.=) 1 then partitions[1] else hit.partition end)::pg_catalog.text, place),
-      operation, at,
-      ',"old":' operator(pg_catalog.||) coalesce(hit.old, olds[1])::pg_catalog.text,
-      ',"new":' operator(pg_catalog.||) coalesce(hit.new, news[1])::pg_catalog.text, tails[hit.place]) order by hit.n),
-    pg_catalog.array_agg(channels[hit.place] order by hit.n)
-  into docs, sent_to
+  -- 5000 bytes with all that stands around them are neither too long for a notification nor nested too deep for the stack
+  select pg_catalog.array_agg(
+      case when coalesce(pg_catalog.pg_column_size(alert.old), 0) operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(alert.new), 0)
+          operator(pg_catalog.<) 5000
+        then pg_catalog.format('%s%s%s%s', alert.opening, ',"old":' operator(pg_catalog.||) alert.old::pg_catalog.text,
+          ',"new":' operator(pg_catalog.||) alert.new::pg_catalog.text, alert.closing)::pg_catalog.json
+        else rowbell.fit(alert.opening, alert.old, alert.new, alert.closing, key,
+          case when alert.channel is null then rowbell.max_alert_size() else 7999 end) end order by alert.n),
+    pg_catalog.array_agg(alert.channel order by alert.n)
+  into alerts, sent_to
   from (
-    select pg_catalog.array_position(known, h.code) as place, h.old, h.new, h.partition, h.n
-    from unnest(codes, olds, news, partitions) with ordinality as h (code, old, new, partition, n)) as hit
-  where hit.place is not null;
-  perform rowbell.send(pg_catalog.array_agg(doc.text), pg_catalog.array_agg(doc.channel), key)
-  from unnest(docs, sent_to) as doc (text, channel)
-  where doc.channel is not null
+    select pg_catalog.format(opening, rowbell.new_id(), heads[hit.place],
+        coalesce(',"partition":' operator(pg_catalog.||) pg_catalog.to_json(
+          case when pg_catalog.cardinality(partitions) operator(pg_catalog.=) 1 then partitions[1] else hit.partition end)::pg_catalog.text, place),
+        operation, at) as opening,
+      coalesce(hit.old, olds[1]) as old, coalesce(hit.new, news[1]) as new,
+      tails[hit.place] operator(pg_catalog.||) '}' as closing, channels[hit.place] as channel, hit.n
+    from (
+      select pg_catalog.array_position(known, h.code) as place, h.old, h.new, h.partition, h.n
+      from unnest(codes, olds, news, partitions) with ordinality as h (code, old, new, partition, n)) as hit
+    where hit.place is not null) as alert;
+  perform rowbell.send(pg_catalog.array_agg(a.alert), pg_catalog.array_agg(a.channel))
+  from unnest(alerts, sent_to) as a (alert, channel)
+  where a.channel is not null
   having pg_catalog.count(*) operator(pg_catalog.>) 0;
   if may_store then
     insert into rowbell.feedback (alert)
-    select doc.text::pg_catalog.json
-    from unnest(docs, sent_to) as doc (text, channel)
-    where doc.channel is null;
+    select a.alert
+    from unnest(alerts, sent_to) as a (alert, channel)
+    where a.channel is null;
   else
-    raise warning 'rowbell: the alerts of % were not stored: % may not insert into rowbell.feedback', feed_name, current_user;
+    perform rowbell.warn(pg_catalog.format('the alerts of %s were not stored: %s may not insert into rowbell.feedback', feed_name, current_user));
   end if;
-  return coalesce(pg_catalog.cardinality(docs), 0);
+  return coalesce(pg_catalog.cardinality(alerts), 0);
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.raise_sql(feed rowbell.feed, transitions rowbell.transition[])
@@ -1799,6 +1913,7 @@ CREATE OR REPLACE FUNCTION rowbell.rule_failed(failed_rule text, error text, sta
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  error := left(error, 1000);
   perform from rowbell.rule_state s
   where s.rule = failed_rule
     and (s.reported is null or clock_timestamp() not between s.reported and s.reported + interval '1 minute')
@@ -1819,7 +1934,7 @@ begin
         'rule', failed_rule, 'error', error, 'sqlstate', state, 'operation', operation, 'key', key))));
   end if;
 exception when others or assert_failure then
-  raise warning 'rowbell: rule % failed: %; and that could not be reported: %', failed_rule, error, sqlerrm;
+  perform rowbell.warn(format('rule %s failed: %s; and that could not be reported: %s', failed_rule, error, sqlerrm));
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.rule_of(rule json)
@@ -1878,19 +1993,23 @@ CREATE OR REPLACE FUNCTION rowbell.run_0(query text)
  SET lc_numeric TO …
  SET lc_time TO …
 AS $function$begin execute query; end$function$
-CREATE OR REPLACE FUNCTION rowbell.send(docs text[], channels text[], key text[])
+CREATE OR REPLACE FUNCTION rowbell.send(alerts json[], channels text[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  if rowbell.may_notify() then
-    for i in 1 .. cardinality(docs) loop
-      perform pg_notify(channels[i], rowbell.truncate_to_notify_limit(docs[i], key));
-    end loop;
-  else
-    raise warning 'rowbell: % notifications were not sent', cardinality(docs);
+  if not rowbell.may_notify() then
+    perform rowbell.warn(format('%s notifications were not sent', cardinality(alerts)));
+    return;
   end if;
+  for i in 1 .. cardinality(alerts) loop
+    begin
+      perform pg_notify(channels[i], alerts[i]::text);
+    exception when others then
+      perform rowbell.warn(format('a notification on %s was not sent: %s', channels[i], sqlerrm));
+    end;
+  end loop;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.shown_name(relation oid)
@@ -2027,47 +2146,6 @@ AS $function$
   where p.pronamespace = 'rowbell'::regnamespace and p.proname in (format('on_statement_%s', feed_id), format('on_row_%s', feed_id))
     and g.tgparentid = 0
 $function$
-CREATE OR REPLACE FUNCTION rowbell.truncate_to_notify_limit(doc text, key text[])
- RETURNS text
- LANGUAGE plpgsql
- STABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-declare
-  most constant int := 7999;
-  wide constant int := 256;
-  alert jsonb;
-  now jsonb;
-  cut jsonb;
-begin
-  if octet_length(doc) <= most then
-    return doc;
-  end if;
-  begin
-    alert := doc::jsonb;
-  exception when others then
-    -- json holds more than jsonb: \u0000, numbers without end. In a string the quotes would be escaped.
-    return regexp_replace(doc, ',"(?:old|new)":.*', ',"truncated":true}');
-  end;
-  now := coalesce(alert -> 'new', alert -> 'old');
-  cut := alert - 'old' - 'new' || jsonb_build_object('truncated', true, 'changed', (
-    select coalesce(jsonb_agg(k), '[]')
-    from jsonb_object_keys(now) k
-    where coalesce(alert -> 'old' -> k, 'null') <> coalesce(alert -> 'new' -> k, 'null')));
-  foreach now in array array[
-    now,
-    (select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(now) e(k, v) where octet_length(v::text) <= wide or k = any (key)),
-    (select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(now) e(k, v) where k = any (key)),
-    (select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(now) e(k, v) where k = any (key) and octet_length(v::text) <= wide)]
-  loop
-    doc := cut || jsonb_build_object(case when alert ? 'new' then 'new' else 'old' end, now);
-    if octet_length(doc) <= most then
-      return doc;
-    end if;
-  end loop;
-  return cut - 'changed';
-end
-$function$
 CREATE OR REPLACE FUNCTION rowbell.unwatch(feed text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -2200,6 +2278,33 @@ begin
   end if;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.warn(message text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  raise warning 'rowbell: %', message;
+exception when others then
+  null;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell_alert.failure(rule text, error text, state text, key json)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select jsonb_build_array(jsonb_build_object('rule', rule, 'error', left(error, 1000), 'sqlstate', state, 'key', key))
+$function$
+CREATE OR REPLACE FUNCTION rowbell_alert.is_cancel(state text, context text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select state operator(pg_catalog.=) '57014'
+    and context operator(pg_catalog.!~) '^(PL/pgSQL[^[:cntrl:]]* RAISE([[:cntrl:]]|$)|remote SQL command|while [^[:cntrl:]]* dblink connection)'
+$function$
 CREATE OR REPLACE FUNCTION rowbell_alert.judge_each(rules jsonb, old_rows anyarray, new_rows anyarray, OUT codes integer[], OUT olds json[], OUT news json[], OUT partitions text[], OUT failures jsonb)
  RETURNS record
  LANGUAGE plpgsql
@@ -2210,6 +2315,7 @@ declare
   hit record;
   message text;
   state text;
+  context text;
   failed_key json;
 begin
   for rule in select value from jsonb_array_elements(rules) loop
@@ -2222,7 +2328,11 @@ begin
           news := news || hit.new;
           partitions := partitions || hit.partition;
         end loop;
-      exception when others or assert_failure then
+      exception when others or assert_failure or query_canceled then
+        get stacked diagnostics context = pg_exception_context;
+        if rowbell_alert.is_cancel(sqlstate, context) then
+          raise;
+        end if;
         if message is null then
           get stacked diagnostics message = message_text, state = returned_sqlstate;
           -- as the rule was written: "operator does not exist: text > integer"
@@ -2236,8 +2346,7 @@ begin
       end;
     end loop;
     if message is not null then
-      failures := coalesce(failures, '[]')
-        || jsonb_build_object('rule', rule ->> 'rule', 'error', message, 'sqlstate', state, 'key', failed_key);
+      failures := coalesce(failures, '[]') || rowbell_alert.failure(rule ->> 'rule', message, state, failed_key);
     end if;
   end loop;
 end

@@ -24,6 +24,7 @@ AS $function$
 declare
   hits pg_catalog.record;
   raised pg_catalog.int4;
+  context pg_catalog.text;
 begin
   begin
     if tg_op operator(pg_catalog.=) 'UPDATE' then
@@ -76,11 +77,20 @@ begin
     if pg_catalog.has_function_privilege('rowbell_alert.raise_1'::pg_catalog.regproc, 'execute') is not true then
       raise exception 'no right to raise alerts';
     end if;
-  exception when others or assert_failure then
+  exception when others or assert_failure or query_canceled then
+    get stacked diagnostics context = pg_exception_context;
+    if rowbell_alert.is_cancel(sqlstate, context) then
+      raise;
+    end if;
     begin
       execute rowbell_alert.again_1(tg_op, tg_relid) into hits;
     exception when others or assert_failure then
-      raise warning 'rowbell: the rules of public.orders were not judged: %', sqlerrm;
+      begin
+        raise warning 'rowbell: the rules of public.orders were not judged: %', sqlerrm;
+        raised := rowbell_alert.raise_1(tg_op, tg_relid, null, null, null, null, rowbell_alert.failure(null, sqlerrm, sqlstate, null));
+      exception when others or assert_failure then
+        null;
+      end;
       return null;
     end;
   end;

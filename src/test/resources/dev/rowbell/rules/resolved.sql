@@ -70,7 +70,12 @@ begin
     begin
       execute rowbell_alert.again_1(tg_op, tg_relid) into hits;
     exception when others or assert_failure then
-      raise warning 'rowbell: the rules of public.orders were not judged: %', sqlerrm;
+      begin
+        raise warning 'rowbell: the rules of public.orders were not judged: %', sqlerrm;
+        raised := rowbell_alert.raise_1(tg_op, tg_relid, null, null, null, null, rowbell_alert.failure(null, sqlerrm, sqlstate, null));
+      exception when others or assert_failure then
+        null;
+      end;
       return null;
     end;
   end;
