@@ -5,6 +5,7 @@ import dev.rowbell.database.Database;
 import dev.rowbell.feedback.Batch;
 import dev.rowbell.feedback.Doorbell;
 import dev.rowbell.feedback.FeedbackTransaction;
+import dev.rowbell.health.GuardedVertx;
 import dev.rowbell.health.Metrics;
 import dev.rowbell.health.QueueMonitor;
 import dev.rowbell.health.Watchdog;
@@ -26,6 +27,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
+import org.apache.camel.Route;
+import org.apache.camel.Service;
 import org.apache.camel.health.HealthCheckRegistry;
 import org.apache.camel.support.CamelContextHelper;
 import org.apache.camel.support.LifecycleStrategySupport;
@@ -212,6 +215,14 @@ public final class Rowbell extends ServiceSupport {
     @Override
     protected void doInit() {
         context.addLifecycleStrategy(new LifecycleStrategySupport() {
+            @Override
+            public void onServiceAdd(CamelContext to, Service service, Route route) {
+                // by name: an application may have no such class
+                if (service.getClass().getSimpleName().equals("ManagementHttpServer")) {
+                    GuardedVertx.bind(to, service, settings);
+                }
+            }
+
             @Override
             public void onContextStopping(CamelContext stopping) {
                 closeConnectionsLater();

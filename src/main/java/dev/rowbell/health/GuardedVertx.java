@@ -1,0 +1,135 @@
+package dev.rowbell.health;
+
+import dev.rowbell.settings.Settings;
+import io.vertx.core.Handler;
+import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpConnection;
+import io.vertx.core.http.HttpServer;
+import io.vertx.core.http.HttpServerOptions;
+import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.impl.VertxInternal;
+import io.vertx.core.impl.VertxWrapper;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.apache.camel.CamelContext;
+import org.apache.camel.Service;
+import org.apache.camel.component.platform.http.main.ManagementHttpServer;
+import org.apache.camel.util.InetAddressUtil;
+
+/**
+ * Guards the port of health and metrics; Camel's server has no settings for that. A request is for an address or for a known host name: a page in a
+ * browser may give its own name the address of this machine (DNS rebinding), and an address cannot be given. A connection has a limited time to send
+ * a request, and the connections are limited. Safe for many threads.
+ */
+public final class GuardedVertx extends VertxWrapper {
+
+    private static final int BAD_REQUEST = 400;
+    private static final int MISDIRECTED = 421;
+    /** That wait for a request. */
+    private static final int CONNECTIONS = 100;
+    /** From the connect, or from the end of a response, to the end of a request's headers. */
+    private static final Duration REQUEST = Duration.ofSeconds(20);
+
+    private final int port;
+    private final Set<String> names;
+    /** The connections that may send a request, the oldest first, each with the timer that closes it. */
+    private final Map<HttpConnection, Long> waiting = new LinkedHashMap<>();
+
+    /** To be called when Camel's server is added and has not yet looked for a Vert.x. One of the application's stays. */
+    public static void bind(CamelContext context, Service server, Settings settings) {
+        int port = settings.number("rowbell.health.port", 1);
+        if (((ManagementHttpServer) server).getPort() == port
+                && context.getRegistry().findByType(Vertx.class).isEmpty()) {
+            Set<String> names = Stream.of(
+                            settings.text("rowbell.health.names") + ",localhost",
+                            settings.text("rowbell.health.host"),
+                            InetAddressUtil.getLocalHostNameSafe())
+                    .flatMap(list -> Stream.of(list.split(",")))
+                    .map(name -> name.strip().toLowerCase(Locale.ROOT))
+                    .collect(Collectors.toSet());
+            context.getRegistry().bind("rowbellVertx", new GuardedVertx(port, names));
+        }
+    }
+
+    /** @param names host names in lower case; addresses are known all */
+    private GuardedVertx(int port, Set<String> names) {
+        super((VertxInternal) Vertx.vertx());
+        this.port = port;
+        this.names = names;
+    }
+
+    @Override
+    public HttpServer createHttpServer(HttpServerOptions options) {
+        // with HTTP/2 in clear text, a connection is not handled before its first bytes have come
+        HttpServer server =
+                super.createHttpServer(options.setHttp2ClearTextEnabled(false)).connectionHandler(this::connected);
+        return (HttpServer) Proxy.newProxyInstance(
+                HttpServer.class.getClassLoader(), new Class<?>[] {HttpServer.class}, (proxy, method, arguments) -> {
+                    if (method.getName().equals("requestHandler") && arguments != null) {
+                        @SuppressWarnings("unchecked")
+                        Handler<HttpServerRequest> handler = (Handler<HttpServerRequest>) arguments[0];
+                        return server.requestHandler(request -> requested(request, handler));
+                    }
+                    try {
+                        return method.invoke(server, arguments);
+                    } catch (InvocationTargetException e) {
+                        throw e.getCause();
+                    }
+                });
+    }
+
+    private void connected(HttpConnection connection) {
+        if (connection.localAddress().port() != port) {
+            return;
+        }
+        connection.closeHandler(closed -> cancel(connection));
+        awaitRequest(connection);
+    }
+
+    private synchronized void awaitRequest(HttpConnection connection) {
+        waiting.put(connection, setTimer(REQUEST.toMillis(), timer -> connection.close()));
+        if (waiting.size() > CONNECTIONS) {
+            // the one that sends no request must not keep out those that do
+            HttpConnection oldest = waiting.keySet().iterator().next();
+            cancel(oldest);
+            oldest.close();
+        }
+    }
+
+    private synchronized void cancel(HttpConnection connection) {
+        Long timer = waiting.remove(connection);
+        if (timer != null) {
+            cancelTimer(timer);
+        }
+    }
+
+    private void requested(HttpServerRequest request, Handler<HttpServerRequest> handler) {
+        if (request.localAddress().port() == port) {
+            cancel(request.connection());
+            request.response().bodyEndHandler(end -> awaitRequest(request.connection()));
+            if (request.authority() == null) {
+                // the router would log a stack trace
+                request.response().setStatusCode(BAD_REQUEST).end("no host that can be read\n");
+                return;
+            } else if (!isKnown(request.authority().host())) {
+                request.response()
+                        .setStatusCode(MISDIRECTED)
+                        .end("unknown host name: add it to rowbell.health.names\n");
+                return;
+            }
+        }
+        handler.handle(request);
+    }
+
+    private boolean isKnown(String name) {
+        String host = name.toLowerCase(Locale.ROOT).replaceFirst("\\.$", "");
+        return host.matches("\\d{1,3}(\\.\\d{1,3}){3}|\\[?[0-9a-f:.]*:[0-9a-f:.]*]?") || names.contains(host);
+    }
+}
