@@ -17,6 +17,7 @@ import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.rules.Rules;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.silence.Silences;
+import dev.rowbell.sink.JsonLines;
 import dev.rowbell.sink.Webhook;
 import java.time.Clock;
 import java.time.Duration;
@@ -104,6 +105,7 @@ public final class Rowbell extends ServiceSupport {
     private void checkSettings() {
         settings.check();
         Webhook.keys(settings.text("rowbell.http.secret"));
+        JsonLines.mode(settings.text("rowbell.file.permissions"));
         settings.misspelled(System.getenv()).forEach(LOG::warn);
     }
 

@@ -118,9 +118,10 @@ public final class RowbellPlugin implements ContextServicePlugin {
         beans.put("rowbellMailLogin", new MailLogin(settings));
         // read later, since properties may still be added, and once, since that takes a tenth of the CPU of a delivery
         Supplier<String> directory = Suppliers.memorize(() -> settings.text("rowbell.file.dir"));
+        Supplier<String> permissions = Suppliers.memorize(() -> settings.text("rowbell.file.permissions"));
         Supplier<Duration> timeout = Suppliers.memorize(() -> settings.duration("rowbell.http.response-timeout"));
         Supplier<String> secret = Suppliers.memorize(() -> settings.text("rowbell.http.secret"));
-        beans.put("rowbellFile", new JsonLines(directory, Clock.systemDefaultZone()));
+        beans.put("rowbellFile", new JsonLines(directory, permissions, Clock.systemDefaultZone()));
         beans.put("rowbellHttpDeadline", new Deadline(context, timeout));
         beans.put("rowbellWebhook", new Webhook(secret, Clock.systemUTC()));
         return beans;

@@ -11,6 +11,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.apache.camel.CamelContext;
@@ -24,6 +25,8 @@ import org.apache.camel.util.TimeUtils;
  * {@code application.properties} in the jar. No value is ever null, and nothing is cached.
  */
 public final class Settings {
+
+    private static final Pattern DURATION = Pattern.compile("(\\d+(ms|[smhd]))+");
 
     private static final String PREFIX = "rowbell.";
     /** The most characters in which a misspelled key differs: rowbell.chat.url is not rowbell.jdbc.url. */
@@ -64,13 +67,14 @@ public final class Settings {
     public Duration duration(String key) {
         try {
             Duration duration = TimeUtils.toDuration(text(key));
-            if (duration.toMillis() > 0) {
+            // Camel would read a number without a unit as milliseconds, wherever it stands
+            if (DURATION.matcher(text(key)).matches() && duration.toMillis() > 0) {
                 return duration;
             }
         } catch (RuntimeException e) {
             // reported below
         }
-        throw new SettingsException("%s=%s: give a duration such as 500ms, 1s or 15m".formatted(key, text(key)));
+        throw new SettingsException("%s=%s: give a duration such as 500ms, 1s, 15m or 1h30m".formatted(key, text(key)));
     }
 
     /** @throws SettingsException where the value is neither true nor false */

@@ -47,7 +47,7 @@ public final class Webhook {
      */
     public static List<byte[]> keys(String secrets) {
         List<byte[]> keys = new ArrayList<>();
-        for (String secret : secrets.isBlank() ? new String[0] : secrets.split(",")) {
+        for (String secret : secrets.isBlank() ? new String[0] : secrets.split(",", -1)) {
             byte[] key = decoded(secret.strip());
             if (key.length < LEAST || key.length > MOST) {
                 throw new SettingsException(

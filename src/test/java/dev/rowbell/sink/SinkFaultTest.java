@@ -1,6 +1,7 @@
 package dev.rowbell.sink;
 
 import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -8,6 +9,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.BadServer;
+import dev.rowbell.testing.LockHolder;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.SmtpServer;
 import dev.rowbell.testing.TestDatabase;
@@ -20,7 +22,9 @@ import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
+import java.time.Clock;
 import java.time.Duration;
+import java.time.LocalDate;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
@@ -378,6 +382,14 @@ class SinkFaultTest {
     }
 
     @Test
+    void aFileThatAnotherProcessLocksFailsTheDeliveryAndIsWaitedFor() throws Exception {
+        Path alerts = Files.createDirectories(dir.resolve("alerts"));
+        Path file = Files.createFile(alerts.resolve("alerts-" + LocalDate.now() + ".jsonl"));
+        Process locking = LockHolder.start(file);
+        fileFault(alerts, ALERTS, locking::destroy);
+    }
+
+    @Test
     void aDirectoryThatCannotBeMadeIsWaitedFor() throws IOException {
         Path inTheWay = Files.writeString(dir.resolve("in-the-way"), "");
         fileFault(inTheWay.resolve("alerts"), ALERTS, () -> inTheWay.toFile().delete());
@@ -395,6 +407,18 @@ class SinkFaultTest {
         Path disk = Files.createDirectories(dir.resolve("disk"));
         assumeTrue(run("mount", "-t", "tmpfs", "-o", options, "tmpfs", disk.toString()), "needs the right to mount");
         return disk;
+    }
+
+    @Test
+    void aDirectoryThatIsReadOnlyAtTheStartKeepsNoOtherSinkFromStarting() throws IOException {
+        Path disk = mounted("size=1m,ro");
+        try {
+            JsonLines lines = new JsonLines(disk::toString, () -> "600", Clock.systemUTC());
+            assertDoesNotThrow(lines::check);
+            assertDoesNotThrow(new JsonLines(() -> disk + "/alerts", () -> "600", Clock.systemUTC())::check);
+        } finally {
+            run("umount", disk.toString());
+        }
     }
 
     @Test

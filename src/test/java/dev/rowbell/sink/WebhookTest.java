@@ -103,6 +103,8 @@ class WebhookTest {
                 "whsec_c2hvcnQ=",
                 "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
                 "whsec_not base64 at all!",
+                ",",
+                "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw,",
                 ",whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
             })
     void aSecretThatIsNoneIsRefusedAndNotShown(String secrets) {
