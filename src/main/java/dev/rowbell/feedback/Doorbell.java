@@ -5,7 +5,6 @@ import java.time.Duration;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.ReentrantLock;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Consumer;
 import org.apache.camel.spi.ScheduledPollConsumerScheduler;
@@ -16,27 +15,30 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Polls the feedback table when it is rung, and otherwise after {@code delay} of its consumer; after a second where the last poll failed, and all
- * the time in a storm, while writers do not ring. However often it is rung while a poll runs, one more poll follows. One poll at a time. Safe for
- * many threads.
+ * the time in a storm, while writers do not ring. However often it is rung while a poll runs, one more poll follows. In a backlog more threads poll,
+ * one for each step of a {@link FeedbackTransaction}. Safe for many threads.
  */
 public final class Doorbell extends ServiceSupport implements ScheduledPollConsumerScheduler {
 
     static final Duration IN_STORM = Duration.ofMillis(5);
 
     private static final Logger LOG = LoggerFactory.getLogger(Doorbell.class);
+    private static final String LOOP = "the poll of the feedback table";
+    private static final int POLLS_AT_ONCE = 3;
     private static final Duration RETRY = Duration.ofSeconds(1);
 
     private final Watchdog watchdog;
     private final Semaphore rings = new Semaphore(0);
+    /** Has a permit for each poll that a thread beside the first is to begin. */
+    private final Semaphore backlog = new Semaphore(0);
+
     private final DoorbellLease lease = new DoorbellLease();
-    /** Held by the thread that polls: one that hangs in a route when it is stopped ends its poll before another begins one. */
-    private final ReentrantLock polling = new ReentrantLock();
 
     private CamelContext context;
     private ScheduledPollConsumer consumer;
     private Runnable poll;
     /** Null while stopped. */
-    private volatile ExecutorService thread;
+    private volatile ExecutorService threads;
 
     private volatile Duration wait;
 
@@ -47,8 +49,17 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
     /** The table may have alerts. */
     public void ring() {
         // one permit is enough: a poll takes all there is
-        if (rings.availablePermits() == 0) {
-            rings.release();
+        release(rings, 1);
+    }
+
+    /** More alerts wait than the poll under way has taken. */
+    void help() {
+        release(backlog, POLLS_AT_ONCE - 1);
+    }
+
+    private static void release(Semaphore permits, int most) {
+        if (permits.availablePermits() < most) {
+            permits.release();
         }
     }
 
@@ -83,30 +94,49 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
 
     @Override
     public synchronized void startScheduler() {
-        if (thread == null) {
-            ExecutorService started = context.getExecutorServiceManager().newSingleThreadExecutor(this, "feedback");
-            thread = started;
+        if (threads == null) {
+            ExecutorService started =
+                    context.getExecutorServiceManager().newFixedThreadPool(this, "feedback", POLLS_AT_ONCE);
+            threads = started;
+            backlog.drainPermits();
             ScheduledPollConsumer polled = consumer;
             Runnable task = poll;
-            watchdog.start("the poll of the feedback table", started, () -> run(started, polled, task));
+            watchdog.start(LOOP, started, () -> run(started, polled, task));
+            for (int i = 1; i < POLLS_AT_ONCE; i++) {
+                watchdog.start(LOOP, started, () -> runInBacklog(started, polled, task));
+            }
         }
     }
 
     private void run(ExecutorService own, ScheduledPollConsumer polled, Runnable task) {
         try {
             awaitStarted(own, polled);
-            polling.lockInterruptibly();
-            try {
-                while (thread == own) {
-                    wait = RETRY;
-                    poll(task);
-                    // an interrupt that a route left behind is no stop
-                    Thread.interrupted();
-                    rings.tryAcquire(Math.min(wait.toMillis(), polled.getDelay()), TimeUnit.MILLISECONDS);
-                    rings.drainPermits();
+            while (threads == own) {
+                wait = RETRY;
+                poll(task);
+                // an interrupt that a route left behind is no stop
+                Thread.interrupted();
+                rings.tryAcquire(Math.min(wait.toMillis(), polled.getDelay()), TimeUnit.MILLISECONDS);
+                rings.drainPermits();
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void runInBacklog(ExecutorService own, ScheduledPollConsumer polled, Runnable task) {
+        try {
+            awaitStarted(own, polled);
+            backlog.acquire();
+            while (threads == own) {
+                boolean ended = poll(task);
+                Thread.interrupted();
+                if (ended) {
+                    backlog.acquire();
+                } else {
+                    // by the same thread, as only that can clear what it left behind
+                    TimeUnit.NANOSECONDS.sleep(RETRY.toNanos());
                 }
-            } finally {
-                polling.unlock();
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -118,33 +148,36 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
      * are taken then come again, after those of the next batch.
      */
     private void awaitStarted(ExecutorService own, ScheduledPollConsumer polled) throws InterruptedException {
-        while (thread == own && (polled.isStarting() || context.isStarting())) {
+        while (threads == own && (polled.isStarting() || context.isStarting())) {
             TimeUnit.MILLISECONDS.sleep(1);
         }
     }
 
-    private void poll(Runnable task) {
+    /** Returns false where an Error ended the poll: Camel lets it through, and without this thread no alert would be taken again. */
+    private boolean poll(Runnable task) {
         try {
             task.run();
+            return true;
         } catch (Throwable e) {
-            // Camel lets Errors through; without this thread no alert would be taken again
             watchdog.caught(e);
             LOG.error("polling the feedback table failed, trying again", e);
+            return false;
         }
     }
 
     @Override
     public synchronized boolean isSchedulerStarted() {
-        return thread != null;
+        return threads != null;
     }
 
-    /** Waits for the poll that runs, for as long as Camel gives a stop. */
+    /** Waits for the polls that run, for as long as Camel gives a stop. */
     @Override
     protected synchronized void doStop() {
-        ExecutorService ending = thread;
+        ExecutorService ending = threads;
         if (ending != null) {
-            thread = null;
+            threads = null;
             ring();
+            backlog.release(POLLS_AT_ONCE);
             context.getExecutorServiceManager()
                     .shutdownGraceful(
                             ending,

@@ -10,7 +10,7 @@ import org.springframework.jdbc.core.simple.JdbcClient;
 /**
  * The row of {@code rowbell.doorbell_lease} that tells writers of a feedback table whether to ring: they ring while a listener's lease lasts, and
  * not while it is suppressed because polls in a storm follow each other anyway. Both leases end by themselves when this process dies. A lease that
- * cannot be written delays alerts, or slows writers down; it loses nothing. For the thread that polls; {@link #reset} for any.
+ * cannot be written delays alerts, or slows writers down; it loses nothing. Safe for many threads.
  */
 final class DoorbellLease {
 
@@ -35,7 +35,7 @@ final class DoorbellLease {
     /** While alerts come all the time, so that no poll is idle. */
     private static final Duration LISTENING_AGAIN_AT_LAST = Duration.ofSeconds(15);
 
-    private volatile boolean listening;
+    private boolean listening;
     private long listeningAt;
     private boolean suppressed;
     private long suppressedAt;
@@ -52,7 +52,7 @@ final class DoorbellLease {
      * @param poll the longest time until the next poll
      * @param idle whether no alert waits meanwhile
      */
-    void listen(JdbcClient jdbc, String table, Duration poll, boolean idle) {
+    synchronized void listen(JdbcClient jdbc, String table, Duration poll, boolean idle) {
         Duration again = idle ? LISTENING_AGAIN : LISTENING_AGAIN_AT_LAST;
         if (!listening || System.nanoTime() - listeningAt > again.toNanos()) {
             // also where it fails: it is tried again when it would be renewed
@@ -63,7 +63,7 @@ final class DoorbellLease {
     }
 
     /** Counts the alerts of a batch that was committed, and has writers not ring where that makes a storm. */
-    void count(JdbcClient jdbc, String table, int alerts) {
+    synchronized void count(JdbcClient jdbc, String table, int alerts) {
         long now = System.nanoTime();
         counted += alerts;
         long elapsed = now - countedAt;
@@ -82,7 +82,7 @@ final class DoorbellLease {
     }
 
     /** Whether a writer may not have rung because the doorbell was suppressed. */
-    boolean isSuppressed() {
+    synchronized boolean isSuppressed() {
         if (suppressed
                 && System.nanoTime() - suppressedAt
                         > SUPPRESSED.plus(LAST_COMMITS).toNanos()) {
@@ -92,7 +92,7 @@ final class DoorbellLease {
     }
 
     /** The database was away and may have lost the lease. */
-    void reset() {
+    synchronized void reset() {
         listening = false;
     }
 

@@ -7,6 +7,7 @@ import java.sql.Timestamp;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import javax.sql.DataSource;
@@ -22,16 +23,20 @@ import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.jdbc.datasource.DataSourceTransactionManager;
 import org.springframework.transaction.TransactionStatus;
+import org.springframework.transaction.support.TransactionSynchronizationManager;
 import org.springframework.transaction.support.TransactionTemplate;
 
 /**
  * One poll of the feedback table, or one group of notifications, is one database transaction: taking the alerts and filing their deliveries commit
  * together. As the route's policy it counts the alerts that were routed, and commits a poll only where that is all of them: a consumer that is being
- * stopped skips the rest of its batch without a word. Polls are for one thread, that of {@link Doorbell}; {@link #run} is for any.
+ * stopped skips the rest of its batch without a word. In a backlog three threads poll, so that one batch is taken while another is routed and a third
+ * commits; no batch overtakes another. Safe for many threads; a poll belongs to the thread that began it.
  */
 public final class FeedbackTransaction extends RoutePolicySupport implements PollingConsumerPollStrategy {
 
     private static final Logger LOG = LoggerFactory.getLogger(FeedbackTransaction.class);
+    /** Of an exchange: the batch of its poll. */
+    private static final String BATCH = "RowbellBatch";
 
     private final DataSource dataSource;
     private final DataSourceTransactionManager manager;
@@ -44,17 +49,22 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     private final BiConsumer<String, Batch> committed;
     private final Runnable whenIdle;
     private final PollCursor cursor = new PollCursor();
-    /** The poll before took a full batch. */
-    private boolean backlog;
-    /** The poll under way; null between polls. */
-    private volatile Poll poll;
+    /** A poll holds one of the three locks, and lets go of it when it holds the next: so polls follow each other. */
+    private final ReentrantLock taking = new ReentrantLock(true);
 
+    private final ReentrantLock routing = new ReentrantLock(true);
+    private final ReentrantLock committing = new ReentrantLock(true);
+    /** The last poll took a full batch. Guarded by {@link #taking}. */
+    private boolean backlog;
+
+    /** A poll under way, bound to its thread as its transaction is. */
     private static final class Poll {
 
         private final PollCursor.Scan scan;
         private final TransactionStatus transaction;
         private final Batch batch = new Batch();
         private Savepoints savepoints;
+        private int taken;
         private Object newest;
 
         private Poll(PollCursor.Scan scan, TransactionStatus transaction) {
@@ -117,61 +127,96 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         return jdbc;
     }
 
-    /** From where the poll under way scans; for its query. Null: the last two seconds. */
+    /** From where the poll of this thread scans; for its query. Null: the last two seconds. */
     public Timestamp since() {
-        return poll.scan.since();
+        return poll().scan.since();
     }
 
+    /** Waits until no other poll takes alerts. Returns false where the thread is interrupted meanwhile, as at a stop. */
     @Override
     public boolean begin(org.apache.camel.Consumer consumer, Endpoint endpoint) {
         // an Error may have left one behind
         rollback();
+        try {
+            taking.lockInterruptibly();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
         lease.listen(jdbc, table, delay(consumer), false);
-        poll = new Poll(cursor.next(backlog), manager.getTransaction(template));
+        PollCursor.Scan scan = cursor.next(backlog);
+        TransactionSynchronizationManager.bindResource(this, new Poll(scan, manager.getTransaction(template)));
         return true;
     }
 
     /** The database has answered the query of the poll. */
     void answered() {
+        Poll poll = poll();
         cursor.answered(poll.scan);
         poll.savepoints = Savepoints.begin(dataSource);
     }
 
     /** @param time of a row, as the driver has it; null where it has none. The last row is the newest. */
     void taken(Object time) {
+        Poll poll = poll();
+        poll.taken++;
         poll.newest = time;
     }
 
     @Override
+    public void onExchangeBegin(Route route, Exchange exchange) {
+        Poll poll = poll();
+        if (poll != null) {
+            startRouting(poll);
+            exchange.setProperty(BATCH, poll.batch);
+        }
+    }
+
+    /** All rows are read: the next poll may take those behind them. */
+    private void startRouting(Poll poll) {
+        if (taking.isHeldByCurrentThread()) {
+            routing.lock();
+            cursor.found(poll.newest, poll.taken == 0);
+            backlog = poll.taken >= batchSize;
+            if (backlog) {
+                doorbell.help();
+            }
+            taking.unlock();
+        }
+    }
+
+    /** Called by the thread in which the route ended, which need not be the one that polls. */
+    @Override
     public void onExchangeDone(Route route, Exchange exchange) {
-        Poll current = poll;
-        if (current != null && !exchange.isFailed()) {
-            current.batch.add(exchange);
+        if (exchange.getProperty(BATCH) instanceof Batch batch && !exchange.isFailed()) {
+            batch.add(exchange);
         }
     }
 
     /** @throws IllegalStateException where not all that was taken has been routed; the caller then rolls back */
     @Override
     public void commit(org.apache.camel.Consumer consumer, Endpoint endpoint, int polledMessages) {
-        Poll done = poll;
-        if (done.batch.count() != polledMessages) {
+        Poll poll = poll();
+        if (poll.batch.count() != polledMessages) {
             throw new IllegalStateException("of %d alerts %d were routed, all of them stay in the feedback table"
-                    .formatted(polledMessages, done.batch.count()));
+                    .formatted(polledMessages, poll.batch.count()));
         }
-        done.endSavepoints();
-        manager.commit(done.transaction);
-        poll = null;
         boolean idle = polledMessages == 0;
-        backlog = polledMessages >= batchSize;
-        cursor.found(done.newest, idle);
+        startRouting(poll);
+        committing.lock();
+        routing.unlock();
+        poll.endSavepoints();
+        manager.commit(poll.transaction);
+        // before any work that needs a connection: polls that wait for a lock hold theirs
+        end();
         if (idle) {
             lease.listen(jdbc, table, delay(consumer), true);
             whenIdle.run();
         } else {
             lease.count(jdbc, table, polledMessages);
-            committed.accept("durable", done.batch);
+            committed.accept("durable", poll.batch);
         }
-        doorbell.pollWithin(lease.isSuppressed() ? Doorbell.IN_STORM : delay(consumer));
+        doorbell.pollWithin(!idle ? Duration.ZERO : lease.isSuppressed() ? Doorbell.IN_STORM : delay(consumer));
     }
 
     @Override
@@ -210,12 +255,30 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     }
 
     private void rollback() {
-        Poll failed = poll;
-        poll = null;
-        if (failed != null && !failed.transaction.isCompleted()) {
-            cursor.reset();
-            failed.endSavepoints();
-            manager.rollback(failed.transaction);
+        Poll failed = poll();
+        try {
+            if (failed != null && !failed.transaction.isCompleted()) {
+                cursor.reset();
+                failed.endSavepoints();
+                manager.rollback(failed.transaction);
+            }
+        } finally {
+            end();
+        }
+    }
+
+    /** The poll of this thread; null where it has none. */
+    private Poll poll() {
+        return (Poll) TransactionSynchronizationManager.getResource(this);
+    }
+
+    /** This thread has no poll any more, and holds up none. */
+    private void end() {
+        TransactionSynchronizationManager.unbindResourceIfPossible(this);
+        for (ReentrantLock lock : List.of(taking, routing, committing)) {
+            if (lock.isHeldByCurrentThread()) {
+                lock.unlock();
+            }
         }
     }
 

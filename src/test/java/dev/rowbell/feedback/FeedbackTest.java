@@ -208,10 +208,10 @@ class FeedbackTest {
     /** Of all that were taken, the first is routed. */
     private void asOneExchange() throws IOException {
         String shipped = Files.readString(Path.of("routes/sources.camel.yaml"));
-        String greedy = "        greedy: true\n      steps:\n";
-        assertTrue(shipped.contains(greedy), "or the test has nothing to change");
-        Files.writeString(dir.resolve("sources.camel.yaml"), shipped.replace(greedy, """
-                        greedy: true
+        String last = "        delay: \"{{rowbell.feedback.poll}}\"\n      steps:\n";
+        assertTrue(shipped.contains(last), "or the test has nothing to change");
+        Files.writeString(dir.resolve("sources.camel.yaml"), shipped.replace(last, """
+                        delay: "{{rowbell.feedback.poll}}"
                         useIterator: false
                       steps:
                         - setBody:

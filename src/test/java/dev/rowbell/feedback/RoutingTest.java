@@ -221,8 +221,8 @@ class RoutingTest {
                     sources,
                     Files.readString(sources)
                             .replace(
-                                    "greedy: true\n      steps:\n",
-                                    "greedy: true\n      steps:\n        - setBody:\n            expression:\n"
+                                    "delay: \"{{rowbell.feedback.poll}}\"\n      steps:\n",
+                                    "delay: \"{{rowbell.feedback.poll}}\"\n      steps:\n        - setBody:\n            expression:\n"
                                             + "              simple:\n                expression: \"${body}\"\n"));
             Path http = routes.resolve("http.camel.yaml");
             Files.writeString(
@@ -241,9 +241,9 @@ class RoutingTest {
             assertEquals(
                     filed().stream().sorted().toList(),
                     posted().stream().sorted().toList());
-            // the one that polls, and none of the routes before
+            // the three that poll, and none of the routes before
             assertEquals(
-                    1,
+                    3,
                     Thread.getAllStackTraces().keySet().stream()
                             .filter(thread -> thread.getName().endsWith(" feedback"))
                             .count());
