@@ -124,6 +124,12 @@ public final class PollCursor {
         }
     }
 
+    /** How long to wait after this scan found nothing, until one may find a row with a time of long ago; null where it was of everything itself. */
+    public synchronized Duration untilEverything(Scan empty) {
+        long wait = everythingAt + everythingTook * SHARE - nanoTime.getAsLong();
+        return empty.isOfEverything() ? null : Duration.ofNanos(Math.max(1_000_000, wait));
+    }
+
     /** Rows that were found are in the queue again: the next scan is of everything. */
     public synchronized void reset() {
         reset = true;

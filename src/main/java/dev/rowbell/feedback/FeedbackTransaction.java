@@ -216,7 +216,8 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
             lease.count(jdbc, table, polledMessages);
             committed.accept("durable", poll.batch);
         }
-        doorbell.pollWithin(!idle ? Duration.ZERO : lease.isSuppressed() ? Doorbell.IN_STORM : delay(consumer));
+        doorbell.pollWithin(
+                !idle ? Duration.ZERO : lease.isSuppressed() ? Doorbell.IN_STORM : whenIdle(poll.scan, consumer));
     }
 
     @Override
@@ -280,6 +281,13 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
                 lock.unlock();
             }
         }
+    }
+
+    /** A row with a time of long ago may have rung for this poll, which did not scan so far back. */
+    private Duration whenIdle(PollCursor.Scan scan, org.apache.camel.Consumer consumer) {
+        Duration everything = cursor.untilEverything(scan);
+        Duration delay = delay(consumer);
+        return everything == null || everything.compareTo(delay) > 0 ? delay : everything;
     }
 
     private static Duration delay(org.apache.camel.Consumer consumer) {

@@ -79,6 +79,17 @@ class PollCursorTest {
     }
 
     @Test
+    void afterAScanThatDidNotLookFarBackOneThatDoesFollows() {
+        assertNull(cursor.untilEverything(scan(Duration.ofSeconds(1))));
+        cursor.found(null, true);
+        PollCursor.Scan late = scan(Duration.ofSeconds(4));
+        assertEquals(Duration.ofSeconds(6), cursor.untilEverything(late));
+        now.addAndGet(Duration.ofSeconds(6).toNanos());
+        assertEquals(Duration.ofMillis(1), cursor.untilEverything(late));
+        assertTrue(cursor.next().isOfEverything());
+    }
+
+    @Test
     void rowsThatCameBackAreScannedForAtOnce() {
         scan(Duration.ofSeconds(1));
         cursor.found(TEN, false);
