@@ -16,7 +16,12 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The conditions of the shipped routes. */
 class AlertLanguageTest {
 
-    private static final Map<String, Object> ALERT = Map.of("truncated", true, "cut", false, "severity",
+    private static final Map<String, Object> ALERT = Map.of(
+            "truncated",
+            true,
+            "cut",
+            false,
+            "severity",
             "info",
             "operation",
             "UPDATE",
@@ -48,8 +53,8 @@ class AlertLanguageTest {
                 "changed, false",
                 "old, false",
                 "truncated, true",
-        "cut, false",
-        "missing, false",
+                "cut, false",
+                "missing, false",
                 "missing == '', false",
                 "missing != 'x', true",
                 "new[c2] == '5', true",
