@@ -12,6 +12,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Properties;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -29,6 +30,22 @@ public final class Database implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Database.class);
     private static final int OLDEST = 130000;
     private static final Duration CLOSE = Duration.ofSeconds(2);
+
+    /**
+     * How each session begins: with the values that Rowbell relies on, whatever are the defaults of the role and the database. Settings that a version
+     * of PostgreSQL does not know are left out.
+     */
+    private static final String SESSION = """
+            select pg_catalog.set_config(s.name, relied.setting, false)
+            from (values
+              ('default_transaction_isolation', 'read committed'), ('default_transaction_read_only', 'off'), ('default_transaction_deferrable', 'off'),
+              ('statement_timeout', '0'), ('lock_timeout', '0'), ('transaction_timeout', '0'), ('idle_session_timeout', '0'),
+              ('search_path', '"$user", public'), ('default_tablespace', ''), ('default_table_access_method', 'heap'), ('temp_tablespaces', ''),
+              ('standard_conforming_strings', 'on'), ('backslash_quote', 'safe_encoding'), ('array_nulls', 'on'), ('transform_null_equals', 'off'),
+              ('quote_all_identifiers', 'off'), ('check_function_bodies', 'on'), ('row_security', 'on'), ('IntervalStyle', 'postgres'),
+              ('bytea_output', 'hex'), ('idle_in_transaction_session_timeout', '%s')) relied (name, setting)
+            join pg_catalog.pg_settings s on s.name = relied.name and s.setting <> relied.setting;
+            """;
 
     private final EmbeddedServer embedded;
     private final String url;
@@ -65,15 +82,24 @@ public final class Database implements AutoCloseable {
             throw refused(e);
         }
         pool = visited ? visitor(login) : pool(settings, login);
-        listening = new PGSimpleDataSource();
-        listening.setUrl(url);
-        login.forEach((key, value) -> set(listening, key.toString(), value.toString()));
-        set(listening, "ApplicationName", "rowbell listen");
+        listening = sessions(login, "rowbell listen", "");
         try {
             if (visited) {
                 Schema.expect(pool);
             } else {
-                Schema.apply(settings, pool, name);
+                // a name of its own: the sessions that wait for a lock are found by it
+                String start = "rowbell start " + ProcessHandle.current().pid() + " "
+                        + Instant.now().toEpochMilli();
+                DataSource starting = sessions(
+                        login,
+                        start,
+                        "set lock_timeout = "
+                                + Math.max(
+                                        1,
+                                        settings.duration("rowbell.jdbc.wait").toMillis()));
+                try (LockWatch watch = new LockWatch(starting, start)) {
+                    Schema.apply(settings, starting, watch, name);
+                }
             }
         } catch (RuntimeException e) {
             pool.close();
@@ -129,6 +155,7 @@ public final class Database implements AutoCloseable {
         // Flyway looks at the schema with two
         config.setMaximumPoolSize(2);
         config.setMinimumIdle(1);
+        config.setConnectionInitSql(SESSION.formatted("0"));
         return started(config);
     }
 
@@ -152,10 +179,9 @@ public final class Database implements AutoCloseable {
          * order of an index, or by ctid, are allowed. One plan serves all executions, since planning takes longer than
          * running. No plan is compiled: before PostgreSQL 18 a scan that cannot be avoided counts as endlessly dear.
          */
-        config.setConnectionInitSql(
-                "set enable_seqscan = off; set enable_bitmapscan = off; set jit = off; set plan_cache_mode = force_generic_plan;"
-                        + " set idle_in_transaction_session_timeout = '30s'; set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5;"
-                        + " set tcp_keepalives_count = 3");
+        config.setConnectionInitSql(SESSION.formatted("30000")
+                + "set enable_seqscan = off; set enable_bitmapscan = off; set jit = off; set plan_cache_mode = force_generic_plan;"
+                + " set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3");
         return started(config);
     }
 
@@ -164,6 +190,36 @@ public final class Database implements AutoCloseable {
             return new HikariDataSource(config);
         } catch (PoolInitializationException e) {
             throw e.getCause() instanceof SQLException why ? refused(why) : e;
+        }
+    }
+
+    /** Sessions outside of the pool. */
+    private PGSimpleDataSource sessions(Properties login, String application, String settings) {
+        PGSimpleDataSource sessions = new Sessions(SESSION.formatted("0") + settings);
+        sessions.setUrl(url);
+        login.forEach((key, value) -> set(sessions, key.toString(), value.toString()));
+        set(sessions, "ApplicationName", application);
+        return sessions;
+    }
+
+    private static final class Sessions extends PGSimpleDataSource {
+
+        private final String beginning;
+
+        Sessions(String beginning) {
+            this.beginning = beginning;
+        }
+
+        @Override
+        public Connection getConnection(String user, String password) throws SQLException {
+            Connection connection = super.getConnection(user, password);
+            try (Statement statement = connection.createStatement()) {
+                statement.execute(beginning);
+                return connection;
+            } catch (SQLException e) {
+                connection.close();
+                throw e;
+            }
         }
     }
 

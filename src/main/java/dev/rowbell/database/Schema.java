@@ -7,6 +7,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
@@ -19,6 +20,7 @@ import org.flywaydb.core.api.FlywayException;
 import org.flywaydb.core.api.MigrationInfo;
 import org.flywaydb.core.api.MigrationInfoService;
 import org.flywaydb.core.api.MigrationState;
+import org.flywaydb.core.api.configuration.FluentConfiguration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -30,12 +32,21 @@ final class Schema {
 
     private Schema() {}
 
-    static void apply(Settings settings, DataSource dataSource, String database) {
+    /** @param watch tells for which locks the sessions of the data source wait */
+    static void apply(Settings settings, DataSource dataSource, LockWatch watch, String database) {
+        Duration patience = settings.duration("rowbell.jdbc.wait");
         try {
-            Flyway flyway = flyway(dataSource);
+            Flyway flyway = flyway(dataSource)
+                    .lockRetryCount((int) Math.max(1, patience.toSeconds()))
+                    .load();
             refuseForeign(flyway.info());
             if (settings.flag("rowbell.migrate")) {
-                flyway.migrate();
+                // any role can take Flyway's lock: it is taken for something to do alone
+                if (flyway.info().pending().length > 0 || !flyway.validateWithResult().validationSuccessful) {
+                    // first, because for a new schema it would ask ten times as often
+                    watch.awaitFlyway(patience);
+                    flyway.migrate();
+                }
                 compileFeeds(dataSource);
                 warnOfMissingRoles(dataSource);
             } else {
@@ -45,14 +56,14 @@ final class Schema {
             }
             feedbackTable(settings.text("rowbell.feedback.table"), dataSource);
         } catch (FlywayException | SQLException e) {
-            throw refused(e, settings, database);
+            throw refused(e, settings, database, watch.holder());
         }
     }
 
     /** @throws SettingsException where the schema is not up to date */
     static void expect(DataSource dataSource) {
         try {
-            MigrationInfoService info = flyway(dataSource).info();
+            MigrationInfoService info = flyway(dataSource).load().info();
             refuseForeign(info);
             refuseIncomplete(
                     info, "the schema rowbell lacks %s: start Rowbell once, or apply what docs/schema.md says");
@@ -61,15 +72,14 @@ final class Schema {
         }
     }
 
-    private static Flyway flyway(DataSource dataSource) {
+    private static FluentConfiguration flyway(DataSource dataSource) {
         return Flyway.configure(Schema.class.getClassLoader())
                 .dataSource(dataSource)
                 .defaultSchema("rowbell")
                 .schemas("rowbell")
                 // not db/migration: the Flyway of an application that embeds the jar would take the files for its own
                 .locations("classpath:dev/rowbell/schema")
-                .placeholderReplacement(false)
-                .load();
+                .placeholderReplacement(false);
     }
 
     /** A schema of a newer Rowbell must not get the functions of an older one back, and one of before 0.1 has no way up. */
@@ -138,7 +148,8 @@ final class Schema {
         }
     }
 
-    private static SettingsException refused(Exception e, Settings settings, String database) {
+    /** @param holder what it waited for; null where it did not wait */
+    private static SettingsException refused(Exception e, Settings settings, String database, String holder) {
         Throwable cause = e;
         while (cause.getCause() != null && !(cause instanceof SQLException)) {
             cause = cause.getCause();
@@ -153,6 +164,9 @@ final class Schema {
                     "rowbell.jdbc.user=%s lacks a right on database %s (%s): grant create on the database, or see docs/schema.md for rowbell.migrate=false"
                             .formatted(settings.text("rowbell.jdbc.user"), database, why),
                     e);
+        }
+        if (holder != null) {
+            why = "waited %s (rowbell.jdbc.wait) for %s".formatted(settings.text("rowbell.jdbc.wait"), holder);
         }
         return new SettingsException("the schema rowbell could not be brought up to date: " + why, e);
     }

@@ -10,6 +10,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -134,16 +135,18 @@ final class ListenConsumer extends DefaultConsumer {
     private boolean awaitTurn(JdbcClient jdbc) {
         boolean standsBy = false;
         while (isRunning()) {
-            if (!endpoint.isExclusive()
-                    || jdbc.sql("select pg_try_advisory_lock(hashtext('rowbell listen'), hashtext(?))")
+            Optional<String> holder = endpoint.isExclusive()
+                    ? jdbc.sql("select rowbell.claim_channels(?)")
                             .param(endpoint.getChannel())
-                            .query(Boolean.class)
-                            .single()) {
+                            .query(String.class)
+                            .optional()
+                    : Optional.empty();
+            if (holder.isEmpty()) {
                 return true;
             }
             listeners().here(channels);
             if (!standsBy) {
-                LOG.info("another process listens to {}, this one stands by", channels);
+                LOG.info("another process listens to {}, this one stands by: {}", channels, holder.get());
                 standsBy = true;
             }
             pause(STANDBY);

@@ -161,6 +161,11 @@ public final class RuleRepository {
                 .list();
     }
 
+    /** Reports the failures that writers noted: in the state of the rule, and at most once a minute by an alert. */
+    void reportFailures() {
+        jdbc.sql("select from rowbell.report_failures()").query(row -> {});
+    }
+
     /**
      * Adds hits to the rules that exist. Skips a rule that another transaction has locked, so that no deadlock is possible.
      *

@@ -31,6 +31,9 @@ public final class Rules {
     private static final Logger LOG = LoggerFactory.getLogger(Rules.class);
     private static final String INSUFFICIENT_PRIVILEGE = "42501";
     private static final String DEFAULT_FILE = "rules.yaml";
+    /** The hint of {@code rowbell.apply_rules} where other transactions are in the way. */
+    private static final String TRIES_AGAIN = "Rowbell tries again every 10 seconds";
+
     private static final Duration RELOAD = Duration.ofSeconds(1);
     private static final Duration REFRESH = Duration.ofSeconds(10);
     private static final Duration COUNT = Duration.ofSeconds(1);
@@ -84,11 +87,11 @@ public final class Rules {
                 }
                 LOG.debug("the rules were not applied", e);
             }
-            if (settings.flag("rowbell.rules.reload")) {
-                housekeeping.register("apply the rules", RELOAD, this::reload);
-            }
+            boolean reloads = settings.flag("rowbell.rules.reload");
+            housekeeping.register("apply the rules", reloads ? RELOAD : REFRESH, reloads ? this::reload : this::retry);
         }
         housekeeping.register("compare the rules with their feeds", REFRESH, () -> refresh(opened));
+        housekeeping.register("report failures of rules", COUNT, opened::reportFailures);
         housekeeping.registerAlsoAtStop("count how often rules fired", COUNT, () -> hits.write(opened::addHits));
     }
 
@@ -221,6 +224,13 @@ public final class Rules {
         }
     }
 
+    /** Applies again what could not be applied because of other transactions. */
+    private synchronized void retry() {
+        if (seen != null && !seen.equals(applied)) {
+            apply(seen);
+        }
+    }
+
     /** @param content null: the file cannot be read, and nothing is changed */
     private void apply(Content content) {
         if (content == null) {
@@ -245,7 +255,7 @@ public final class Rules {
                 throw e;
             }
         }
-        applied = content;
+        applied = problems.stream().anyMatch(problem -> problem.hint().equals(TRIES_AGAIN)) ? null : content;
     }
 
     /** Logs the new problems only. */

@@ -7,6 +7,7 @@ import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import javax.sql.DataSource;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.simple.JdbcClient;
@@ -98,17 +99,32 @@ final class SilenceRepository {
                 .single();
     }
 
-    /** @param alerts by the id of a silence, how many more alerts it has kept from being delivered */
-    void count(Map<Long, Long> alerts) {
-        jdbc.sql("""
-                        update rowbell.silence s
-                        set silenced = s.silenced + counted.alerts
-                        from unnest(?, ?) as counted (id, alerts)
-                        where s.id = counted.id
+    /**
+     * Waits for no transaction that has a silence locked.
+     *
+     * @param alerts by the id of a silence, how many more alerts it has kept from being delivered
+     * @return the silences that are locked, and were not counted
+     */
+    Set<Long> count(Map<Long, Long> alerts) {
+        return jdbc.sql("""
+                        with counted as (
+                          select id, alerts from unnest(:ids::bigint[], :alerts::bigint[]) as counted (id, alerts)),
+                        free as (
+                          select s.id from rowbell.silence s where s.id in (select id from counted) order by s.id for no key update skip locked),
+                        added as (
+                          update rowbell.silence s
+                          set silenced = s.silenced + counted.alerts
+                          from counted
+                          join free on free.id = counted.id
+                          where s.id = counted.id)
+                        select s.id
+                        from rowbell.silence s
+                        where s.id in (select id from counted) and s.id not in (select id from free)
                         """)
-                .param(alerts.keySet().toArray(Long[]::new))
-                .param(alerts.values().toArray(Long[]::new))
-                .update();
+                .param("ids", alerts.keySet().toArray(Long[]::new))
+                .param("alerts", alerts.values().toArray(Long[]::new))
+                .query(Long.class)
+                .set();
     }
 
     /** Deletes cooldowns that are over. */
@@ -118,8 +134,8 @@ final class SilenceRepository {
                         where ctid = any(array(
                           select c.ctid
                           from rowbell.cooldown c
-                          join rowbell.rule r on r.name = c.rule
-                          where c.last < clock_timestamp() - r.cooldown
+                          left join rowbell.rule r on r.name = c.rule
+                          where c.last < clock_timestamp() - coalesce(r.cooldown, interval '0')
                           order by c.last
                           limit ?
                           for update of c skip locked))

@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Set;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -113,7 +114,9 @@ public final class Silences {
         }
         try {
             if (!taken.isEmpty()) {
-                repository.count(taken);
+                Set<Long> locked = repository.count(taken);
+                taken.keySet().retainAll(locked);
+                restore(taken);
             }
         } catch (DataAccessException e) {
             restore(taken);

@@ -127,5 +127,5 @@ language sql immutable
 set search_path = pg_catalog, pg_temp
 as $fn$
   select string_agg(m[1] || coalesce(placeholders ->> m[2], ''), '' order by n)
-  from regexp_matches(template, '((?:(?!\{\{).)*)(?:\{\{(\w+)\}\})?', 'g') with ordinality as pieces (m, n)
+  from regexp_matches(template, $re$((?:(?!\{\{).)*)(?:\{\{(\w+)\}\})?$re$, 'g') with ordinality as pieces (m, n)
 $fn$;

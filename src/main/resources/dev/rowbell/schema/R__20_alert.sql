@@ -174,7 +174,7 @@ begin
 end
 $fn$;
 
--- Says that a rule could not be judged: by an alert, at most one a minute for each rule. Waits for no lock and never fails its caller. The error may hold a
+-- Notes that a rule could not be judged, for report_failures(). Only adds a row, so that it waits for no lock; never fails its caller. The error may hold a
 -- value of the row, of any length.
 create or replace function rowbell.rule_failed(failed_rule text, error text, state text, feed text, operation text, key json) returns void
 language plpgsql
@@ -182,25 +182,21 @@ set search_path = pg_catalog, pg_temp
 as $fn$
 begin
   error := left(error, 1000);
-  perform from rowbell.rule_state s
-  where s.rule = failed_rule
-    and (s.reported is null or clock_timestamp() not between s.reported and s.reported + interval '1 minute')
-  for update skip locked;
-  if found then
-    update rowbell.rule_state s
-    set failure = error, failed = clock_timestamp(), reported = clock_timestamp()
-    where s.rule = failed_rule;
-    insert into rowbell.feedback (alert) values (json_build_object(
-      'id', rowbell.new_id(),
-      'rule', 'rowbell-rule-failed',
-      'reason', format('rule %s failed: %s', failed_rule, error),
-      'severity', 'critical',
-      'status', 'firing',
-      'table', feed,
-      'time', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-      'payload', json_strip_nulls(json_build_object(
-        'rule', failed_rule, 'error', error, 'sqlstate', state, 'operation', operation, 'key', key))));
+  -- one is enough until it was reported; but to look for it could fail the commit of a serializable transaction
+  if current_setting('transaction_isolation') <> 'serializable' and exists (select from rowbell.rule_failure f where f.rule = failed_rule) then
+    return;
   end if;
+  insert into rowbell.rule_failure (rule, failure, alert)
+  values (failed_rule, error, json_build_object(
+    'id', rowbell.new_id(),
+    'rule', 'rowbell-rule-failed',
+    'reason', format('rule %s failed: %s', failed_rule, error),
+    'severity', 'critical',
+    'status', 'firing',
+    'table', feed,
+    'time', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'payload', json_strip_nulls(json_build_object(
+      'rule', failed_rule, 'error', error, 'sqlstate', state, 'operation', operation, 'key', key))));
 exception when others or assert_failure then
   perform rowbell.warn(format('rule %s failed: %s; and that could not be reported: %s', failed_rule, error, sqlerrm));
 end

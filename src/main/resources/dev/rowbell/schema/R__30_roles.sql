@@ -39,8 +39,10 @@ set search_path = pg_catalog, pg_temp
 as $fn$
 declare
   -- what functions are told apart by: the name and the types of the parameters
-  called constant text := regexp_replace(signature, '(\(|, )\w+ ', '\1', 'g');
+  called text := regexp_replace(signature, $re$(\(|, )\w+ $re$, $re$\1$re$, 'g');
   schema_name constant text := split_part(signature, '.', 1);
+  -- where a function changes its owner
+  workshop text;
   setting text;
 begin
   if rowbell.function_is(called, body, settings, owner) then
@@ -53,11 +55,16 @@ begin
     execute format('alter function %s set %I = %s', called, split_part(setting, '=', 1), case split_part(setting, '=', 1)
       when 'search_path' then substr(setting, 13) else quote_literal(substr(setting, strpos(setting, '=') + 1)) end);
   end loop;
-  if owner <> current_user then
-    -- an owner needs it for this moment alone, and no other transaction sees it
-    execute format('grant create on schema %I to %I', schema_name, owner);
+  if owner <> (select r.rolname from pg_proc p join pg_roles r on r.oid = p.proowner where p.oid = to_regprocedure(called)) then
+    -- A new owner needs the right to create in the schema of a function, for this moment alone. It gets a schema of its own for that: a grant on the schema
+    -- of all functions would be a lock on it, for which the first rules of other feeds would wait.
+    workshop := format('rowbell_workshop_%s', to_regprocedure(called)::oid);
+    execute format('create schema %I authorization %I', workshop, owner);
+    execute format('alter function %s set schema %I', called, workshop);
+    called := replace(called, schema_name || '.', workshop || '.');
     execute format('alter function %s owner to %I', called, owner);
-    execute format('revoke create on schema %I from %I', schema_name, owner);
+    execute format('alter function %s set schema %I', called, schema_name);
+    execute format('drop schema %I', workshop);
   end if;
 end
 $fn$;
@@ -84,9 +91,6 @@ begin
         using hint = format('create role %I nologin; grant %1$I to %I;', role_name, current_user);
     end;
   end if;
-  if rowbell.has_role(feed_id) then
-    execute format('grant usage on schema rowbell_alert to %I', role_name);
-  end if;
   perform rowbell.make_function(format('rowbell.run_%s(query text)', feed_id), 'returns void', rowbell.all_settings(),
     'begin execute query; end', rowbell.evaluator_of(feed_id));
 end
@@ -106,6 +110,30 @@ as $fn$
       from pg_settings s
       where s.name in ('default_text_search_config', 'lc_monetary', 'lc_numeric', 'lc_time')
       order by s.name)
+$fn$;
+
+-- Grants a right as far as the owner of the schema may. Again where another transaction granted one on the same object meanwhile, which PostgreSQL takes for
+-- an error. To be called for rights that the role has not: a grant is a lock on its object.
+create or replace function rowbell.grant_right(right_name text, role_name text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  for try in 1 .. 10 loop
+    begin
+      execute format('grant %s to %I', right_name, role_name);
+      return;
+    exception
+      when insufficient_privilege then
+        return;
+      when internal_error then
+        -- tuple concurrently updated
+        if try = 10 then
+          raise;
+        end if;
+    end;
+  end loop;
+end
 $fn$;
 
 -- Lets the role of a feed read what a condition names: tables, and the schemas of tables, functions, operators and types. What a function reads in turn is
@@ -140,14 +168,15 @@ begin
     select array_agg(r.name) into rights
     from (
       select format('usage on schema %I', n.nspname) as name from objects o join pg_namespace n on n.oid = o.schema
-      where n.nspname not in ('rowbell', 'rowbell_alert')
+      where n.nspname not in ('rowbell', 'rowbell_alert') and not has_schema_privilege(role_name, n.oid, 'usage')
       union
       -- the feed is in there as a type, and where the condition reads it also as a table
       select 'select on ' || rowbell.sql_name(o.id) from objects o
       where o.class = 'pg_class'::regclass and o.schema not in (select n.oid from pg_namespace n where n.nspname in ('rowbell', 'rowbell_alert'))
         and (o.id not in (select t.relid from rowbell.tables_of(feed.relation) t) or exists (
           select from pg_rewrite w
-          where w.ev_class = 'rowbell.named'::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))) r
+          where w.ev_class = 'rowbell.named'::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))
+        and not has_table_privilege(role_name, o.id, 'select')) r
     where r.name is not null;
     raise exception using errcode = 'RB004';
   exception when others then
@@ -155,11 +184,7 @@ begin
     null;
   end;
   foreach right_name in array coalesce(rights, '{}') loop
-    begin
-      execute format('grant %s to %I', right_name, role_name);
-    exception when insufficient_privilege then
-      null;
-    end;
+    perform rowbell.grant_right(right_name, role_name);
   end loop;
 end
 $fn$;

@@ -11,7 +11,7 @@ set search_path = pg_catalog, pg_temp
 as $fn$
 declare
   schema_name constant text := (select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = relation);
-  judge regrole;
+  judge text;
   rows_of text;
   message text;
   hint text;
@@ -21,14 +21,10 @@ begin
   if to_regproc(format('rowbell.run_%s', feed_id)) is null then
     perform rowbell.make_role(feed_id);
   end if;
-  select p.proowner::regrole into judge from pg_proc p where p.oid = to_regproc(format('rowbell.run_%s', feed_id));
+  select r.rolname into judge from pg_proc p join pg_roles r on r.oid = p.proowner where p.oid = to_regproc(format('rowbell.run_%s', feed_id));
   if feed_id = 0 and not has_schema_privilege(judge, schema_name, 'usage') then
     -- without it the role could not name the feed, and each condition would be right
-    begin
-      execute format('grant usage on schema %I to %s', schema_name, judge);
-    exception when insufficient_privilege then
-      null;
-    end;
+    perform rowbell.grant_right(format('usage on schema %I', schema_name), judge);
   end if;
   -- offset 0: what is known to be NULL would be worked out while planning
   rows_of := concat_ws(', ',
@@ -78,6 +74,7 @@ create or replace function rowbell.validate_rule(rule rowbell.rule, feed_id int 
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $fn$
 #variable_conflict use_variable
 declare
@@ -184,6 +181,7 @@ $fn$;
 create or replace function rowbell.check_rule(rule json) returns table (field text, problem text, hint text)
 language sql
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $fn$
   select p.* from rowbell.validate_rule(rowbell.rule_of(rule)) p
 $fn$;

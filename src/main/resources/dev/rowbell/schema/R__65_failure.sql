@@ -129,3 +129,41 @@ begin
   end loop;
 end
 $fn$;
+
+-- Reports failures of rules: in rule_state, and by an alert, at most one a minute for each rule. To be called every second. Skips a rule whose state another
+-- transaction has locked; its failures stay for the next call.
+create or replace function rowbell.report_failures() returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  known record;
+  last_failure record;
+begin
+  if not exists (select from rowbell.rule_failure) then
+    return;
+  end if;
+  for known in
+    select s.rule, s.reported is null or clock_timestamp() not between s.reported and s.reported + interval '1 minute' as due
+    from rowbell.rule_state s
+    where s.rule in (select f.rule from rowbell.rule_failure f)
+    order by s.rule
+    for no key update skip locked
+  loop
+    with gone as (delete from rowbell.rule_failure f where f.rule = known.rule returning f.*)
+    select g.* into last_failure from gone g order by g.failed desc limit 1;
+    if found then
+      update rowbell.rule_state s
+      set failure = last_failure.failure, failed = last_failure.failed, reported = case when known.due then clock_timestamp() else s.reported end
+      where s.rule = known.rule;
+      if known.due then
+        insert into rowbell.feedback (alert) values (last_failure.alert);
+      end if;
+    end if;
+  end loop;
+  -- of rules that were deleted since
+  with gone as (delete from rowbell.rule_failure f where not exists (select from rowbell.rule r where r.name = f.rule) returning f.*)
+  insert into rowbell.feedback (alert) select distinct on (g.rule) g.alert from gone g order by g.rule, g.failed desc;
+end
+$fn$;

@@ -1,11 +1,12 @@
 -- Triggers of feeds: made, changed, taken off.
 
--- One compiler at a time, until the end of the transaction: two would overwrite each other's functions.
-create or replace function rowbell.lock_compiler() returns void
+-- One compiler of a feed at a time, until the end of the transaction: two would overwrite each other's functions. A lock on a row of rowbell.feed, on which
+-- strangers have no right.
+create or replace function rowbell.lock_feed(feed_name text) returns rowbell.feed
 language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
-  select pg_advisory_xact_lock(hashtext('rowbell'), hashtext('compiler'))
+  select f.* from rowbell.feed f where f.name = feed_name for no key update
 $fn$;
 
 -- The statements that give the feed and its children the triggers that they are to have for these operations and have not. A table on which the owner of
@@ -139,18 +140,19 @@ create or replace function rowbell.compile(feed_name text, patience interval def
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $fn$
 <<compile>>
 declare
   later constant boolean := coalesce(current_setting('rowbell.triggers', true) = 'later', false);
   feed rowbell.feed;
 begin
-  perform rowbell.lock_compiler();
-  select f.* into feed from rowbell.feed f where f.name = feed_name;
-  if not found or rowbell.sql_name(feed.relation) is null then
+  feed := rowbell.lock_feed(feed_name);
+  if rowbell.sql_name(feed.relation) is null then
     return;
   end if;
-  if (case when rowbell.has_role(feed.id) then has_schema_privilege(rowbell.role_of(feed.id), 'rowbell_alert', 'usage') end) is not true then
+  if (case when rowbell.has_role(feed.id) then
+      has_function_privilege(rowbell.role_of(feed.id), to_regproc(format('rowbell_alert.raise_%s', feed.id)), 'execute') end) is not true then
     -- a database that was restored has none of its roles; or a DBA has just made this one
     perform rowbell.make_role(feed.id);
     perform rowbell.grant_reads(compile.feed, r.condition) from rowbell.rule r where r.feed = feed_name and r.enabled;
@@ -176,6 +178,7 @@ create or replace function rowbell.for_each(feed text, what text) returns void
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $fn$
 declare
   feed_relation constant oid := rowbell.find_feed(feed);
@@ -185,7 +188,6 @@ begin
     raise exception 'triggers are changed in transactions of isolation level read committed'
       using errcode = 'RB002', hint = 'Another level would compile a feed without the rules that others have committed since.';
   end if;
-  perform rowbell.lock_compiler();
   if what in ('row', 'statement') is not true then
     raise exception 'for_each: %', format('%L is neither row nor statement', what) using errcode = 'RB001';
   elsif feed_relation is null or not exists (
@@ -198,7 +200,7 @@ begin
     raise exception 'for_each: the table % is partitioned, or a partition', feed
       using errcode = 'RB001', hint = 'For a row trigger, a row that moves to another partition is deleted in one and inserted into the other.';
   end if;
-  watched := rowbell.feed_of(feed_relation);
+  watched := rowbell.lock_feed((rowbell.feed_of(feed_relation)).name);
   if exists (select from rowbell.row_feed r where r.feed = watched.id) = (what = 'row') then
     return;
   end if;
@@ -349,11 +351,12 @@ end
 $fn$;
 
 -- Sees what changed outside of rules: children that came or went, tables renamed, dropped or made again, rules that broke or work again.
--- To be called every few seconds; one caller at a time, another gets no rows. Each row is for an operator to read.
+-- To be called every few seconds. Skips feeds whose rules another transaction changes. Each row is for an operator to read.
 create or replace function rowbell.refresh() returns table (feed text, event text)
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 set lock_timeout = '100ms'
 as $fn$
 #variable_conflict use_column
@@ -362,14 +365,15 @@ declare
   by_row bool;
   rule record;
 begin
-  if not pg_try_advisory_xact_lock(hashtext('rowbell'), hashtext('compiler')) then
-    return;
-  end if;
   return query select * from rowbell.follow_tables();
   for watched in select * from rowbell.feed f where rowbell.sql_name(f.relation) = f.name order by f.id loop
     begin
+      perform from rowbell.feed f where f.id = watched.id for no key update skip locked;
+      if not found then
+        continue;
+      end if;
       for rule in
-        select r.name, s.broken, p.problem
+        select r.name, r.condition, s.broken, p.problem
         from rowbell.rule r
         join rowbell.rule_state s on s.rule = r.name
         left join lateral (select format('%s: %s', p.field, p.problem) as problem from rowbell.validate_rule(r, watched.id) p limit 1) p on true
@@ -379,6 +383,8 @@ begin
         if rule.problem is null then
           return query select watched.name, format('rule "%s" works again', rule.name);
         else
+          -- rights may have been revoked: then the next look finds that it works again
+          perform rowbell.grant_reads(watched, rule.condition);
           perform rowbell.rule_failed(rule.name, rule.problem, 'RB001', watched.name, null, null);
           return query select watched.name, format('rule "%s" is broken and is left out: %s', rule.name, rule.problem);
         end if;
@@ -394,6 +400,7 @@ begin
     end;
     return query select watched.name, rowbell.unwatched(watched);
   end loop;
+  perform rowbell.report_failures();
 end
 $fn$;
 

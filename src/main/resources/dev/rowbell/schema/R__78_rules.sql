@@ -1,6 +1,6 @@
 -- Rules: changed, applied from a file, tested.
 
--- Before rules are changed: one at a time, and with the rules of others in sight.
+-- Before rules are changed: with the rules of others in sight.
 create or replace function rowbell.rule_changing() returns trigger
 language plpgsql
 security definer
@@ -11,7 +11,6 @@ begin
     raise exception 'rules are changed in transactions of isolation level read committed'
       using errcode = 'RB002', hint = 'Another level would compile a feed without the rules that others have committed since.';
   end if;
-  perform rowbell.lock_compiler();
   return null;
 end
 $fn$;
@@ -21,6 +20,7 @@ create or replace function rowbell.rule_checked() returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $fn$
 declare
   wrong record;
@@ -72,6 +72,7 @@ create or replace function rowbell.rule_changed() returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $fn$
 declare
   changed text[];
@@ -100,6 +101,19 @@ begin
 end
 $fn$;
 
+-- Which other sessions change rules or feeds, in words.
+create or replace function rowbell.holders() returns text
+language sql
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select coalesce('while rules are being changed by ' || string_agg(distinct format('pid %s (user %s, application %s)', a.pid, a.usename, a.application_name), ', '),
+    'and in vain')
+  from pg_locks l
+  join pg_stat_activity a on a.pid = l.pid
+  where l.relation in ('rowbell.rule'::regclass, 'rowbell.feed'::regclass, 'rowbell.rule_state'::regclass) and l.granted and l.pid <> pg_backend_pid()
+    and l.mode not in ('AccessShareLock')
+$fn$;
+
 -- Makes the rules of one origin what a JSON array says: adds, changes, removes. Those named in keep stay as they are. A rule that is wrong
 -- is returned and not applied; what it was before stays. So are the rules of a feed that cannot be compiled: no feed keeps another from its rules. Touches
 -- nothing that does not differ. Where a feed is so busy that its triggers cannot be made at once, its rules are returned too, and refresh() makes them.
@@ -108,9 +122,12 @@ returns table (rule text, field text, problem text, hint text)
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
+set lock_timeout = '2s'
 as $fn$
 #variable_conflict use_column
 declare
+  again constant text := 'Rowbell tries again every 10 seconds';
   given rowbell.rule;
   wrong record;
   good rowbell.rule[] := '{}';
@@ -119,7 +136,6 @@ declare
   of_feed text;
   advice text;
 begin
-  perform rowbell.lock_compiler();
   perform rowbell.follow_tables();
   for given in select (rowbell.rule_of(r)).* from json_array_elements(rules) r loop
     names := names || given.name;
@@ -153,18 +169,25 @@ begin
         columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
         operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown
       where r is distinct from excluded;
-    exception when others then
-      get stacked diagnostics advice = pg_exception_hint;
-      return query select (g).name, 'feed', sqlerrm, advice from unnest(good) g where (g).feed = of_feed;
+    exception
+      when lock_not_available or deadlock_detected then
+        return query select (g).name, 'feed', 'waited for 2 seconds, ' || rowbell.holders(), again from unnest(good) g where (g).feed = of_feed;
+      when others then
+        get stacked diagnostics advice = pg_exception_hint;
+        return query select (g).name, 'feed', sqlerrm, advice from unnest(good) g where (g).feed = of_feed;
     end;
   end loop;
   return query
-  select r.name, 'feed', 'transactions write to it all the time, so its triggers are still to be made', 'Rowbell tries again every 10 seconds'
+  select r.name, 'feed', 'transactions write to it all the time, so its triggers are still to be made', again
   from rowbell.feed f
   join rowbell.rule r on r.feed = f.name
   where r.name = any (select (g).name from unnest(good) g) and r.enabled and exists (select from rowbell.missing_triggers(f, r.operations));
-  perform set_config('rowbell.triggers', 'later', true);
-  delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names);
+  begin
+    perform set_config('rowbell.triggers', 'later', true);
+    delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names);
+  exception when lock_not_available or deadlock_detected then
+    return query select null::text, 'name', 'rules that are no more in the file wait to be removed, ' || rowbell.holders(), again;
+  end;
   perform set_config('rowbell.triggers', '', true);
 end
 $fn$;

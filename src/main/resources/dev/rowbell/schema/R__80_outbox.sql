@@ -28,6 +28,7 @@ $fn$;
 create or replace function rowbell.alert_text(alert json, key text) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $fn$
 begin
   return rowbell.readable(alert ->> key);

@@ -20,8 +20,5 @@ begin
   update rowbell.cooldown c set silenced = c.silenced + 1
   where c.rule = passes_cooldown.rule and c.path = passes_cooldown.path and c.status = passes_cooldown.status and c.key = passes_cooldown.key;
   return false;
-exception when foreign_key_violation then
-  -- the rule was removed since
-  return true;
 end
 $fn$;

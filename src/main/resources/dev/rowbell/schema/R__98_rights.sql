@@ -2,7 +2,8 @@
 -- not make roles, the owner of the schema does both, until a DBA makes the roles and runs this file again.
 
 revoke all on all functions in schema rowbell from public;
-revoke all on schema rowbell_alert from public;
+-- each of its functions has the rights of its own
+grant usage on schema rowbell_alert to public;
 revoke all on all functions in schema rowbell_alert from public;
 grant execute on function rowbell_alert.judge_each(jsonb, anyarray, anyarray), rowbell_alert.is_cancel(text, text),
   rowbell_alert.failure(text, text, text, json) to public;
@@ -43,12 +44,13 @@ begin
     grant usage on schema rowbell to rowbell_consumer;
     grant select, insert, update, delete on rowbell.feedback, rowbell.notification, rowbell.delivery, rowbell.dead_letter, rowbell.cooldown,
       rowbell.sink to rowbell_consumer;
-    grant select, insert, update on rowbell.doorbell_lease, rowbell.setting to rowbell_consumer;
+    grant select, insert, update on rowbell.doorbell_lease, rowbell.listener, rowbell.setting to rowbell_consumer;
     grant select on rowbell.waiting to rowbell_consumer;
     grant select on rowbell.rule, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
     grant update (silenced) on rowbell.silence to rowbell_consumer;
     grant select, update on rowbell.rule_state to rowbell_consumer;
-    grant execute on function rowbell.refresh(), rowbell.passes_cooldown(text, text, text, text, timestamptz, interval),
+    grant execute on function rowbell.refresh(), rowbell.report_failures(), rowbell.claim_channels(text),
+      rowbell.passes_cooldown(text, text, text, text, timestamptz, interval),
       rowbell.readable(text, text), rowbell.alert_text(json, text), rowbell.put_unreadable_aside(regclass, int) to rowbell_consumer;
   end if;
 end

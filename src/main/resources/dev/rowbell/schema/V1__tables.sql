@@ -87,6 +87,15 @@ create unlogged table rowbell.doorbell_lease (
 );
 comment on table rowbell.doorbell_lease is 'Until when the doorbell of a feedback table is listened to, and until when it is suppressed';
 
+-- Which session listens to channels to which one process alone is to listen. Free again when that session is gone. No advisory lock, which any role can take.
+create unlogged table rowbell.listener (
+  channels text primary key,
+  pid int not null,
+  role oid not null,
+  started timestamptz not null
+);
+comment on table rowbell.listener is 'Which session listens to channels to which one process alone is to listen';
+
 -- The rules, as they were written. A change takes effect in its own transaction.
 create table rowbell.rule (
   name text primary key,
@@ -123,7 +132,17 @@ create table rowbell.rule_state (
 );
 comment on table rowbell.rule_state is 'What became of each rule: hits, last failure, why it is left out';
 
--- The watched tables. The number names their functions; relation follows a table that is renamed, and a dump and restore.
+-- Failures of rules, until report_failures() folds them into rule_state. Only added to by writers, who so wait for nothing; no reference, which would wait for
+-- an administrator that deletes the rule.
+create table rowbell.rule_failure (
+  rule text not null,
+  failed timestamptz not null default clock_timestamp(),
+  failure text not null,
+  alert json not null
+);
+comment on table rowbell.rule_failure is 'Failures of rules that were not reported yet';
+
+-- The watched tables. The number names their functions; relation follows a table that is renamed, and a dump and restore. Its rows are the locks of the compiler.
 create table rowbell.feed (
   id int generated always as identity primary key,
   name text not null unique,
@@ -138,9 +157,10 @@ create table rowbell.row_feed (
 );
 comment on table rowbell.row_feed is 'The feeds that are judged by triggers for each row, chosen by rowbell.for_each(); all others by triggers for each statement';
 
--- When a rule fired for a row last. The time is the alert's own, so that a backlog is judged as it came about.
+-- When a rule fired for a row last. The time is the alert's own, so that a backlog is judged as it came about. No reference to the rule: routing would wait
+-- for an administrator that deletes it.
 create table rowbell.cooldown (
-  rule text not null references rowbell.rule on update cascade on delete cascade,
+  rule text not null,
   -- durable or notify: a notification, which anyone can send, keeps no durable alert quiet
   path text not null,
   status text not null,

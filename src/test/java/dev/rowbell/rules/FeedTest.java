@@ -170,7 +170,7 @@ class FeedTest {
         assertEquals(List.of("feed 1", "feed 21"), takeAlerts());
         // a failing row does not fail the writer either
         database.execute("alter table feed rename column a to b", "insert into feed (id, b) values (3, 6)");
-        assertEquals(1, database.count("rowbell.feedback where alert->>'rule' = 'rowbell-rule-failed'"));
+        assertEquals(1, database.count("rowbell.rule_failure"));
         database.execute(
                 "alter table feed rename column b to a",
                 "delete from rowbell.feedback",
@@ -234,6 +234,78 @@ class FeedTest {
 
     private static String foreign(String what) {
         return "create foreign table feed_f %s server itself options (table_name 'remote')".formatted(what);
+    }
+
+    // --- one open transaction ---
+
+    @Test
+    void anOpenTransactionWithAFailingRowHoldsUpNothing() throws SQLException {
+        database.execute(
+                "create table feed (id int, a int)",
+                "create table other (id int, a int)",
+                rule("feed", "10 / NEW.a > 5"),
+                rule("other", "NEW.a > 5"));
+        try (Connection open = database.connect();
+                Statement writing = open.createStatement()) {
+            open.setAutoCommit(false);
+            writing.execute("insert into feed values (1, 0)");
+            database.execute(
+                    "set lock_timeout = 3000",
+                    "insert into feed values (2, 0)",
+                    "select rowbell.report_failures()",
+                    "update rowbell.rule set condition = '20 / NEW.a > 5' where name = 'feed'",
+                    "update rowbell.rule set condition = 'NEW.a > 6' where name = 'other'");
+            assertEquals(
+                    List.of("rule feed failed: division by zero"),
+                    database.query("select alert->>'reason' from rowbell.feedback"));
+            database.execute("insert into feed values (3, 0)", "select rowbell.report_failures()");
+            assertEquals(
+                    List.of("division by zero"),
+                    database.query("select failure from rowbell.rule_state where rule = 'feed'"));
+            database.execute("set lock_timeout = 3000", "delete from rowbell.rule where name = 'feed'");
+            open.commit();
+        }
+        // of a rule that is gone
+        assertEquals(List.of(), refresh());
+        assertEquals(0, database.count("rowbell.rule_failure"));
+    }
+
+    @Test
+    void anOpenTransactionThatChangesRulesHoldsUpItsFeedAlone() throws SQLException {
+        database.execute(
+                "create table a (id int, n int)",
+                "create table b (id int, n int)",
+                "create table c (id int, n int)",
+                rule("c", "NEW.n > 5"));
+        try (Connection open = database.connect();
+                Statement changing = open.createStatement()) {
+            open.setAutoCommit(false);
+            changing.execute(rule("a", "NEW.n > 5"));
+            database.execute(
+                    "set lock_timeout = 3000; " + rule("b", "NEW.n > 5"),
+                    "set lock_timeout = 3000; update rowbell.rule set condition = 'NEW.n > 6' where name = 'c'",
+                    "set lock_timeout = 3000; select rowbell.for_each('public.c', 'row')",
+                    "alter table b rename column n to m");
+            assertEquals(
+                    List.of("rule \"b\" is broken and is left out: condition: column new.n does not exist"), refresh());
+            SQLException waited = (SQLException) assertThrows(
+                            IllegalStateException.class,
+                            () -> database.execute("set lock_timeout = 100; " + rule("second", "a", "NEW.n > 5")))
+                    .getCause();
+            assertEquals("55P03", waited.getSQLState());
+            String busy = database.query(
+                            "select concat_ws(' ', rule, field, problem, hint) from rowbell.apply_rules('file', '["
+                                    + "{\"name\": \"x\", \"feed\": \"public.a\", \"condition\": \"NEW.n > 1\"},"
+                                    + "{\"name\": \"y\", \"feed\": \"public.c\", \"condition\": \"NEW.n > 1\"}]')")
+                    .get(0);
+            assertTrue(
+                    busy.matches(
+                            "x feed waited for 2 seconds, while rules are being changed by pid \\d+ \\(user \\w+, application .*\\) Rowbell tries again every 10 seconds"),
+                    busy);
+            open.commit();
+        }
+        database.execute("insert into a values (1, 6)", "insert into c values (2, 7)");
+        assertEquals(List.of("a 1", "c 2", "y 2"), takeAlerts());
     }
 
     @Test

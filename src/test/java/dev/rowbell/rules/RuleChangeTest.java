@@ -81,7 +81,8 @@ class RuleChangeTest {
         assertEquals(expected, alerts);
         // enough to prove something; how many there are is a matter of the machine
         assertTrue(changes.get() > LENGTH.toSeconds(), changes + " changes");
-        assertEquals(0, database.count("rowbell.feedback where alert->>'rule' = 'rowbell-rule-failed'"));
+        assertEquals(0, database.count("rowbell.rule_failure"));
+        assertEquals(List.of(), database.query("select failure from rowbell.rule_state where failure is not null"));
         System.out.printf(
                 "%d rule changes, %d alerts of the unchanged rule, each once%n", changes.get(), alerts.size());
     }

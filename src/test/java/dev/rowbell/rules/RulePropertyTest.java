@@ -534,6 +534,7 @@ class RulePropertyTest {
             for (PGNotification notification : notifications == null ? new PGNotification[0] : notifications) {
                 payloads.add(notification.getParameter());
             }
+            statement.execute("select rowbell.report_failures()");
             List<String> actual = new ArrayList<>();
             List<String> failed = new ArrayList<>();
             List<String> ids = new ArrayList<>();

@@ -145,6 +145,7 @@ class WriterTest {
                         + " substring(alert::text, '\"status\":\"(\\w+)'), count(*)) from rowbell.feedback"
                         + " where alert::text like '%\"rule\":\"durable\"%' group by substring(alert::text, '\"operation\":\"(\\w+)'),"
                         + " substring(alert::text, '\"status\":\"(\\w+)') order by 1"));
+        database.execute("select rowbell.report_failures()");
         assertEquals(List.of("fails"), database.query("select rule from rowbell.rule_state where failure is not null"));
     }
 
@@ -246,7 +247,10 @@ class WriterTest {
         database.execute("create table feed (n int)", "select rowbell.for_each('public.feed', '" + each + "')");
         rule("'a', 'public.feed', '1 / NEW.n > 0', 'durable', 'every'");
         rule("'b', 'public.feed', 'NEW.n > 5', 'notify', 'every'");
-        database.execute("alter function rowbell_alert.again_1 rename to gone", "insert into feed values (0)");
+        database.execute(
+                "alter function rowbell_alert.again_1 rename to gone",
+                "insert into feed values (0)",
+                "select rowbell.report_failures()");
         assertEquals(
                 List.of("a", "b"), database.query("select alert->'payload'->>'rule' from rowbell.feedback order by 1"));
     }
@@ -276,7 +280,7 @@ class WriterTest {
                         + " perform pg_sleep(n); return true; end$$");
         rule("'cancels', 'public.feed', 'public.canceled(NEW.n)', 'durable', 'every'");
         rule("'other', 'public.feed', 'NEW.id > 0', 'durable', 'every'");
-        database.execute("insert into feed values (1, 1), (2, 0)");
+        database.execute("insert into feed values (1, 1), (2, 0)", "select rowbell.report_failures()");
         assertEquals(
                 List.of("cancels 2", "other 1", "other 2"),
                 database.query("select concat(alert->>'rule', ' ', alert->'new'->>'id') from rowbell.feedback"
@@ -320,7 +324,8 @@ class WriterTest {
                 "insert into wide values (1, 1), (2, 0)",
                 "update wide set n = n + 1, c0 = 1, c1589 = 1",
                 "delete from wide",
-                "insert into \"" + strange + "\" values (1, 2, 3, 4)");
+                "insert into \"" + strange + "\" values (1, 2, 3, 4)",
+                "select rowbell.report_failures()");
         assertEquals(
                 List.of("all 1", "rowbell-rule-failed 1", "strange 1", "wide 2"),
                 database.query("select concat(alert->>'rule', ' ', count(*)) from rowbell.feedback"

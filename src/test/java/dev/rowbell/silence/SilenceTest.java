@@ -8,10 +8,14 @@ import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -125,6 +129,32 @@ class SilenceTest {
                             .count()
                     == 4);
         }
+    }
+
+    @Test
+    @Tag("long")
+    void anOpenTransactionOfAnAdministratorHoldsUpNeitherRoutingNorHousekeeping() throws SQLException {
+        database.execute(
+                "create table feed (id int primary key, c2 int)",
+                "insert into rowbell.rule (name, feed, condition, fires, cooldown) values ('quiet', 'public.feed', 'NEW.c2 > 10', 'every', '10 min')",
+                "insert into rowbell.silence (rule, until, why) values ('silenced', now() + interval '1 h', 'being mended'), ('too', now() + interval '1 h', 'too')");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings);
+                Connection administrator = database.connect();
+                Statement changing = administrator.createStatement()) {
+            database.execute("insert into feed values (1, 11)");
+            raise(alert("a", "r", "t", 1));
+            administrator.setAutoCommit(false);
+            changing.execute("delete from rowbell.rule");
+            changing.execute("update rowbell.silence set why = 'still' where rule = 'silenced'");
+            database.execute("insert into feed values (2, 11)");
+            raise(alert("b", "silenced", "t", 1), alert("c", "too", "t", 1), alert("d", "r", "t", 1));
+            assertEquals(2, database.count("rowbell.cooldown"));
+            await().until(() -> database.count("rowbell.silence where silenced = 1") == 1);
+            administrator.commit();
+        }
+        // counted at the stop
+        assertEquals(2, database.count("rowbell.silence where silenced = 1"));
+        assertEquals(4, delivered().size());
     }
 
     @Test

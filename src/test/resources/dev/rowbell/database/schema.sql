@@ -46,6 +46,12 @@ table rowbell.feedback (
   crt_time timestamp with time zone not null default clock_timestamp(),
   alert json not null
 );
+unlogged table rowbell.listener (
+  channels text not null,
+  pid integer not null,
+  role oid not null,
+  started timestamp with time zone not null
+);
 table rowbell.notification (
   id text not null,
   channel text not null,
@@ -70,6 +76,12 @@ table rowbell.rule (
   enabled boolean not null default true,
   origin text,
   cooldown interval not null default '00:00:00'::interval
+);
+table rowbell.rule_failure (
+  rule text not null,
+  failed timestamp with time zone not null default clock_timestamp(),
+  failure text not null,
+  alert json not null
 );
 table rowbell.rule_state (
   rule text not null,
@@ -135,6 +147,7 @@ CREATE UNIQUE INDEX doorbell_lease_pkey ON rowbell.doorbell_lease USING btree (r
 CREATE UNIQUE INDEX feed_name_key ON rowbell.feed USING btree (name)
 CREATE UNIQUE INDEX feed_pkey ON rowbell.feed USING btree (id)
 CREATE UNIQUE INDEX feed_relation_key ON rowbell.feed USING btree (relation)
+CREATE UNIQUE INDEX listener_pkey ON rowbell.listener USING btree (channels)
 CREATE UNIQUE INDEX notification_pkey ON rowbell.notification USING btree (id)
 CREATE UNIQUE INDEX row_feed_pkey ON rowbell.row_feed USING btree (feed)
 CREATE UNIQUE INDEX rule_pkey ON rowbell.rule USING btree (name)
@@ -144,7 +157,6 @@ CREATE UNIQUE INDEX setting_pkey ON rowbell.setting USING btree (name)
 CREATE UNIQUE INDEX silence_pkey ON rowbell.silence USING btree (id)
 CREATE UNIQUE INDEX sink_pkey ON rowbell.sink USING btree (process, name)
 rowbell.cooldown: cooldown_pkey PRIMARY KEY (rule, path, status, key)
-rowbell.cooldown: cooldown_rule_fkey FOREIGN KEY (rule) REFERENCES rowbell.rule(name) ON UPDATE CASCADE ON DELETE CASCADE
 rowbell.dead_letter: dead_letter_pkey PRIMARY KEY (id)
 rowbell.delivery: delivery_alerts_check CHECK ((alerts > 0))
 rowbell.delivery: delivery_documents_check CHECK (((array_ndims(documents) = 1) AND (array_position(documents, NULL::text) IS NULL)))
@@ -153,6 +165,7 @@ rowbell.doorbell_lease: doorbell_lease_pkey PRIMARY KEY (relation)
 rowbell.feed: feed_name_key UNIQUE (name)
 rowbell.feed: feed_pkey PRIMARY KEY (id)
 rowbell.feed: feed_relation_key UNIQUE (relation)
+rowbell.listener: listener_pkey PRIMARY KEY (channels)
 rowbell.notification: notification_pkey PRIMARY KEY (id)
 rowbell.row_feed: row_feed_feed_fkey FOREIGN KEY (feed) REFERENCES rowbell.feed(id) ON DELETE CASCADE
 rowbell.row_feed: row_feed_pkey PRIMARY KEY (feed)
@@ -175,6 +188,7 @@ rowbell.alert_text(json,text): execute to rowbell_consumer
 rowbell.apply_rules(text,json,text[]): execute to rowbell_admin
 rowbell.change_triggers(text,text[],interval): execute to -
 rowbell.check_rule(json): execute to rowbell_admin
+rowbell.claim_channels(text): execute to rowbell_consumer
 rowbell.cooldown: delete, insert, select, update to rowbell_consumer
 rowbell.dead_letter: delete, insert, select, update to rowbell_consumer
 rowbell.delivery: delete, insert, select, update to rowbell_consumer
@@ -186,6 +200,7 @@ rowbell.feedback: delete, insert, select, update to rowbell_consumer
 rowbell.find_feed(text): execute to rowbell_admin
 rowbell.flyway_schema_history: select to rowbell_consumer
 rowbell.for_each(text,text): execute to rowbell_admin
+rowbell.listener: insert, select, update to rowbell_consumer
 rowbell.new_id(): execute to -
 rowbell.notification: delete, insert, select, update to rowbell_consumer
 rowbell.passes_cooldown(text,text,text,text,timestamp with time zone,interval): execute to rowbell_consumer
@@ -195,6 +210,7 @@ rowbell.readable(text,text): execute to rowbell_consumer
 rowbell.refresh(): execute to rowbell_admin
 rowbell.refresh(): execute to rowbell_consumer
 rowbell.replay(bigint): execute to -
+rowbell.report_failures(): execute to rowbell_consumer
 rowbell.ring(): execute to -
 rowbell.row_feed: select to rowbell_admin
 rowbell.rule: delete, insert, select, update to rowbell_admin
@@ -213,7 +229,7 @@ rowbell.unwatch(text): execute to -
 rowbell.validate_rule(rowbell.rule,integer): execute to rowbell_admin
 rowbell.waiting: select to rowbell_admin
 rowbell.waiting: select to rowbell_consumer
-rowbell_alert: usage to rowbell_DATABASE_0
+rowbell_alert: usage to -
 rowbell_alert.failure(text,text,text,json): execute to -
 rowbell_alert.is_cancel(text,text): execute to -
 rowbell_alert.judge_each(jsonb,anyarray,anyarray): execute to -
@@ -226,11 +242,13 @@ rowbell.delivery: The outbox: batches of alerts for a sink, deleted when deliver
 rowbell.doorbell_lease: Until when the doorbell of a feedback table is listened to, and until when it is suppressed
 rowbell.feed: The watched tables, and the numbers that name their functions
 rowbell.feedback: Durable alerts, written by triggers, emptied by delete-returning
+rowbell.listener: Which session listens to channels to which one process alone is to listen
 rowbell.notification: Notifications that were received and not routed before a stop; the next start routes them
 rowbell.row_feed: The feeds that are judged by triggers for each row, chosen by rowbell.for_each(); all others by triggers for each statement
 rowbell.rule.cooldown: After an alert about a row, those about the same row are counted and not delivered for so long
 rowbell.rule.origin: The file that owns the rule, which is to be changed there; null where it was made by SQL
 rowbell.rule: The rules: what is wrong with a row. A change takes effect in its own transaction
+rowbell.rule_failure: Failures of rules that were not reported yet
 rowbell.rule_state: What became of each rule: hits, last failure, why it is left out
 rowbell.setting: Settings of the process that started last, as far as triggers need them
 rowbell.silence.silenced: How many alerts it kept from being delivered
@@ -265,6 +283,7 @@ CREATE OR REPLACE FUNCTION rowbell.alert_text(alert json, key text)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
 AS $function$
 begin
   return rowbell.readable(alert ->> key);
@@ -307,9 +326,12 @@ CREATE OR REPLACE FUNCTION rowbell.apply_rules(origin text, rules json, keep tex
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
+ SET lock_timeout TO '2s'
 AS $function$
 #variable_conflict use_column
 declare
+  again constant text := 'Rowbell tries again every 10 seconds';
   given rowbell.rule;
   wrong record;
   good rowbell.rule[] := '{}';
@@ -318,7 +340,6 @@ declare
   of_feed text;
   advice text;
 begin
-  perform rowbell.lock_compiler();
   perform rowbell.follow_tables();
   for given in select (rowbell.rule_of(r)).* from json_array_elements(rules) r loop
     names := names || given.name;
@@ -352,18 +373,25 @@ begin
         columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
         operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown
       where r is distinct from excluded;
-    exception when others then
-      get stacked diagnostics advice = pg_exception_hint;
-      return query select (g).name, 'feed', sqlerrm, advice from unnest(good) g where (g).feed = of_feed;
+    exception
+      when lock_not_available or deadlock_detected then
+        return query select (g).name, 'feed', 'waited for 2 seconds, ' || rowbell.holders(), again from unnest(good) g where (g).feed = of_feed;
+      when others then
+        get stacked diagnostics advice = pg_exception_hint;
+        return query select (g).name, 'feed', sqlerrm, advice from unnest(good) g where (g).feed = of_feed;
     end;
   end loop;
   return query
-  select r.name, 'feed', 'transactions write to it all the time, so its triggers are still to be made', 'Rowbell tries again every 10 seconds'
+  select r.name, 'feed', 'transactions write to it all the time, so its triggers are still to be made', again
   from rowbell.feed f
   join rowbell.rule r on r.feed = f.name
   where r.name = any (select (g).name from unnest(good) g) and r.enabled and exists (select from rowbell.missing_triggers(f, r.operations));
-  perform set_config('rowbell.triggers', 'later', true);
-  delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names);
+  begin
+    perform set_config('rowbell.triggers', 'later', true);
+    delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names);
+  exception when lock_not_available or deadlock_detected then
+    return query select null::text, 'name', 'rules that are no more in the file wait to be removed, ' || rowbell.holders(), again;
+  end;
   perform set_config('rowbell.triggers', '', true);
 end
 $function$
@@ -455,8 +483,34 @@ CREATE OR REPLACE FUNCTION rowbell.check_rule(rule json)
  RETURNS TABLE(field text, problem text, hint text)
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
 AS $function$
   select p.* from rowbell.validate_rule(rowbell.rule_of(rule)) p
+$function$
+CREATE OR REPLACE FUNCTION rowbell.claim_channels(channels text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+  holder text;
+begin
+  select format('pid %s (user %s, application %s)', a.pid, a.usename, a.application_name) into holder
+  from rowbell.listener l
+  join pg_stat_activity a on a.pid = l.pid and a.usesysid = l.role and coalesce(a.backend_start, l.started) = l.started
+  where l.channels = channels and l.pid <> pg_backend_pid();
+  if found then
+    return holder;
+  end if;
+  insert into rowbell.listener as l (channels, pid, role, started)
+  select channels, a.pid, a.usesysid, a.backend_start from pg_stat_activity a where a.pid = pg_backend_pid()
+  on conflict on constraint listener_pkey do update set pid = excluded.pid, role = excluded.role, started = excluded.started
+  where not exists (
+    select from pg_stat_activity a
+    where a.pid = l.pid and a.pid <> pg_backend_pid() and a.usesysid = l.role and coalesce(a.backend_start, l.started) = l.started);
+  return case when not found then 'another session, since a moment' end;
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.codes_sql(codes text[])
  RETURNS text
@@ -472,18 +526,19 @@ CREATE OR REPLACE FUNCTION rowbell.compile(feed_name text, patience interval DEF
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
 AS $function$
 <<compile>>
 declare
   later constant boolean := coalesce(current_setting('rowbell.triggers', true) = 'later', false);
   feed rowbell.feed;
 begin
-  perform rowbell.lock_compiler();
-  select f.* into feed from rowbell.feed f where f.name = feed_name;
-  if not found or rowbell.sql_name(feed.relation) is null then
+  feed := rowbell.lock_feed(feed_name);
+  if rowbell.sql_name(feed.relation) is null then
     return;
   end if;
-  if (case when rowbell.has_role(feed.id) then has_schema_privilege(rowbell.role_of(feed.id), 'rowbell_alert', 'usage') end) is not true then
+  if (case when rowbell.has_role(feed.id) then
+      has_function_privilege(rowbell.role_of(feed.id), to_regproc(format('rowbell_alert.raise_%s', feed.id)), 'execute') end) is not true then
     -- a database that was restored has none of its roles; or a DBA has just made this one
     perform rowbell.make_role(feed.id);
     perform rowbell.grant_reads(compile.feed, r.condition) from rowbell.rule r where r.feed = feed_name and r.enabled;
@@ -551,7 +606,7 @@ CREATE OR REPLACE FUNCTION rowbell.condition_error(condition text, relation oid,
 AS $function$
 declare
   schema_name constant text := (select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = relation);
-  judge regrole;
+  judge text;
   rows_of text;
   message text;
   hint text;
@@ -561,14 +616,10 @@ begin
   if to_regproc(format('rowbell.run_%s', feed_id)) is null then
     perform rowbell.make_role(feed_id);
   end if;
-  select p.proowner::regrole into judge from pg_proc p where p.oid = to_regproc(format('rowbell.run_%s', feed_id));
+  select r.rolname into judge from pg_proc p join pg_roles r on r.oid = p.proowner where p.oid = to_regproc(format('rowbell.run_%s', feed_id));
   if feed_id = 0 and not has_schema_privilege(judge, schema_name, 'usage') then
     -- without it the role could not name the feed, and each condition would be right
-    begin
-      execute format('grant usage on schema %I to %s', schema_name, judge);
-    exception when insufficient_privilege then
-      null;
-    end;
+    perform rowbell.grant_right(format('usage on schema %I', schema_name), judge);
   end if;
   -- offset 0: what is known to be NULL would be worked out while planning
   rows_of := concat_ws(', ',
@@ -734,7 +785,7 @@ CREATE OR REPLACE FUNCTION rowbell.fill(template text, placeholders jsonb)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select string_agg(m[1] || coalesce(placeholders ->> m[2], ''), '' order by n)
-  from regexp_matches(template, '((?:(?!\{\{).)*)(?:\{\{(\w+)\}\})?', 'g') with ordinality as pieces (m, n)
+  from regexp_matches(template, $re$((?:(?!\{\{).)*)(?:\{\{(\w+)\}\})?$re$, 'g') with ordinality as pieces (m, n)
 $function$
 CREATE OR REPLACE FUNCTION rowbell.find_feed(feed text)
  RETURNS oid
@@ -871,6 +922,7 @@ CREATE OR REPLACE FUNCTION rowbell.for_each(feed text, what text)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
 AS $function$
 declare
   feed_relation constant oid := rowbell.find_feed(feed);
@@ -880,7 +932,6 @@ begin
     raise exception 'triggers are changed in transactions of isolation level read committed'
       using errcode = 'RB002', hint = 'Another level would compile a feed without the rules that others have committed since.';
   end if;
-  perform rowbell.lock_compiler();
   if what in ('row', 'statement') is not true then
     raise exception 'for_each: %', format('%L is neither row nor statement', what) using errcode = 'RB001';
   elsif feed_relation is null or not exists (
@@ -893,7 +944,7 @@ begin
     raise exception 'for_each: the table % is partitioned, or a partition', feed
       using errcode = 'RB001', hint = 'For a row trigger, a row that moves to another partition is deleted in one and inserted into the other.';
   end if;
-  watched := rowbell.feed_of(feed_relation);
+  watched := rowbell.lock_feed((rowbell.feed_of(feed_relation)).name);
   if exists (select from rowbell.row_feed r where r.feed = watched.id) = (what = 'row') then
     return;
   end if;
@@ -974,14 +1025,15 @@ begin
     select array_agg(r.name) into rights
     from (
       select format('usage on schema %I', n.nspname) as name from objects o join pg_namespace n on n.oid = o.schema
-      where n.nspname not in ('rowbell', 'rowbell_alert')
+      where n.nspname not in ('rowbell', 'rowbell_alert') and not has_schema_privilege(role_name, n.oid, 'usage')
       union
       -- the feed is in there as a type, and where the condition reads it also as a table
       select 'select on ' || rowbell.sql_name(o.id) from objects o
       where o.class = 'pg_class'::regclass and o.schema not in (select n.oid from pg_namespace n where n.nspname in ('rowbell', 'rowbell_alert'))
         and (o.id not in (select t.relid from rowbell.tables_of(feed.relation) t) or exists (
           select from pg_rewrite w
-          where w.ev_class = 'rowbell.named'::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))) r
+          where w.ev_class = 'rowbell.named'::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))
+        and not has_table_privilege(role_name, o.id, 'select')) r
     where r.name is not null;
     raise exception using errcode = 'RB004';
   exception when others then
@@ -989,10 +1041,28 @@ begin
     null;
   end;
   foreach right_name in array coalesce(rights, '{}') loop
+    perform rowbell.grant_right(right_name, role_name);
+  end loop;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.grant_right(right_name text, role_name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  for try in 1 .. 10 loop
     begin
       execute format('grant %s to %I', right_name, role_name);
-    exception when insufficient_privilege then
-      null;
+      return;
+    exception
+      when insufficient_privilege then
+        return;
+      when internal_error then
+        -- tuple concurrently updated
+        if try = 10 then
+          raise;
+        end if;
     end;
   end loop;
 end
@@ -1021,6 +1091,18 @@ AS $function$
     where f.id = feed_id
       and (c.relkind <> 'p' and exists (select from rowbell.row_feed r where r.feed = f.id) or rowbell.foreign_part_of(f.relation) is not null))
 $function$
+CREATE OR REPLACE FUNCTION rowbell.holders()
+ RETURNS text
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select coalesce('while rules are being changed by ' || string_agg(distinct format('pid %s (user %s, application %s)', a.pid, a.usename, a.application_name), ', '),
+    'and in vain')
+  from pg_locks l
+  join pg_stat_activity a on a.pid = l.pid
+  where l.relation in ('rowbell.rule'::regclass, 'rowbell.feed'::regclass, 'rowbell.rule_state'::regclass) and l.granted and l.pid <> pg_backend_pid()
+    and l.mode not in ('AccessShareLock')
+$function$
 CREATE OR REPLACE FUNCTION rowbell.key_of(relation oid)
  RETURNS text[]
  LANGUAGE sql
@@ -1032,12 +1114,12 @@ AS $function$
   join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
   where i.indrelid = relation and i.indisprimary
 $function$
-CREATE OR REPLACE FUNCTION rowbell.lock_compiler()
- RETURNS void
+CREATE OR REPLACE FUNCTION rowbell.lock_feed(feed_name text)
+ RETURNS rowbell.feed
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select pg_advisory_xact_lock(hashtext('rowbell'), hashtext('compiler'))
+  select f.* from rowbell.feed f where f.name = feed_name for no key update
 $function$
 CREATE OR REPLACE FUNCTION rowbell.make_function(signature text, kind text, settings text[], body text, owner text)
  RETURNS void
@@ -1046,8 +1128,10 @@ CREATE OR REPLACE FUNCTION rowbell.make_function(signature text, kind text, sett
 AS $function$
 declare
   -- what functions are told apart by: the name and the types of the parameters
-  called constant text := regexp_replace(signature, '(\(|, )\w+ ', '\1', 'g');
+  called text := regexp_replace(signature, $re$(\(|, )\w+ $re$, $re$\1$re$, 'g');
   schema_name constant text := split_part(signature, '.', 1);
+  -- where a function changes its owner
+  workshop text;
   setting text;
 begin
   if rowbell.function_is(called, body, settings, owner) then
@@ -1060,11 +1144,16 @@ begin
     execute format('alter function %s set %I = %s', called, split_part(setting, '=', 1), case split_part(setting, '=', 1)
       when 'search_path' then substr(setting, 13) else quote_literal(substr(setting, strpos(setting, '=') + 1)) end);
   end loop;
-  if owner <> current_user then
-    -- an owner needs it for this moment alone, and no other transaction sees it
-    execute format('grant create on schema %I to %I', schema_name, owner);
+  if owner <> (select r.rolname from pg_proc p join pg_roles r on r.oid = p.proowner where p.oid = to_regprocedure(called)) then
+    -- A new owner needs the right to create in the schema of a function, for this moment alone. It gets a schema of its own for that: a grant on the schema
+    -- of all functions would be a lock on it, for which the first rules of other feeds would wait.
+    workshop := format('rowbell_workshop_%s', to_regprocedure(called)::oid);
+    execute format('create schema %I authorization %I', workshop, owner);
+    execute format('alter function %s set schema %I', called, workshop);
+    called := replace(called, schema_name || '.', workshop || '.');
     execute format('alter function %s owner to %I', called, owner);
-    execute format('revoke create on schema %I from %I', schema_name, owner);
+    execute format('alter function %s set schema %I', called, schema_name);
+    execute format('drop schema %I', workshop);
   end if;
 end
 $function$
@@ -1088,9 +1177,6 @@ begin
       raise warning 'rowbell: conditions run with the rights of %, who may not make the role %: %', current_user, role_name, sqlerrm
         using hint = format('create role %I nologin; grant %1$I to %I;', role_name, current_user);
     end;
-  end if;
-  if rowbell.has_role(feed_id) then
-    execute format('grant usage on schema rowbell_alert to %I', role_name);
   end if;
   perform rowbell.make_function(format('rowbell.run_%s(query text)', feed_id), 'returns void', rowbell.all_settings(),
     'begin execute query; end', rowbell.evaluator_of(feed_id));
@@ -1454,9 +1540,6 @@ begin
   update rowbell.cooldown c set silenced = c.silenced + 1
   where c.rule = passes_cooldown.rule and c.path = passes_cooldown.path and c.status = passes_cooldown.status and c.key = passes_cooldown.key;
   return false;
-exception when foreign_key_violation then
-  -- the rule was removed since
-  return true;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.plain_condition(condition text, relation oid, as_old boolean DEFAULT false)
@@ -1678,6 +1761,7 @@ CREATE OR REPLACE FUNCTION rowbell.refresh()
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
  SET lock_timeout TO '100ms'
 AS $function$
 #variable_conflict use_column
@@ -1686,14 +1770,15 @@ declare
   by_row bool;
   rule record;
 begin
-  if not pg_try_advisory_xact_lock(hashtext('rowbell'), hashtext('compiler')) then
-    return;
-  end if;
   return query select * from rowbell.follow_tables();
   for watched in select * from rowbell.feed f where rowbell.sql_name(f.relation) = f.name order by f.id loop
     begin
+      perform from rowbell.feed f where f.id = watched.id for no key update skip locked;
+      if not found then
+        continue;
+      end if;
       for rule in
-        select r.name, s.broken, p.problem
+        select r.name, r.condition, s.broken, p.problem
         from rowbell.rule r
         join rowbell.rule_state s on s.rule = r.name
         left join lateral (select format('%s: %s', p.field, p.problem) as problem from rowbell.validate_rule(r, watched.id) p limit 1) p on true
@@ -1703,6 +1788,8 @@ begin
         if rule.problem is null then
           return query select watched.name, format('rule "%s" works again', rule.name);
         else
+          -- rights may have been revoked: then the next look finds that it works again
+          perform rowbell.grant_reads(watched, rule.condition);
           perform rowbell.rule_failed(rule.name, rule.problem, 'RB001', watched.name, null, null);
           return query select watched.name, format('rule "%s" is broken and is left out: %s', rule.name, rule.problem);
         end if;
@@ -1718,6 +1805,7 @@ begin
     end;
     return query select watched.name, rowbell.unwatched(watched);
   end loop;
+  perform rowbell.report_failures();
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.replay(dead_letter bigint)
@@ -1738,6 +1826,42 @@ begin
     insert into rowbell.delivery (sink, documents) values (dead.sink, array[dead.alert::text]);
   end if;
   return true;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.report_failures()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  known record;
+  last_failure record;
+begin
+  if not exists (select from rowbell.rule_failure) then
+    return;
+  end if;
+  for known in
+    select s.rule, s.reported is null or clock_timestamp() not between s.reported and s.reported + interval '1 minute' as due
+    from rowbell.rule_state s
+    where s.rule in (select f.rule from rowbell.rule_failure f)
+    order by s.rule
+    for no key update skip locked
+  loop
+    with gone as (delete from rowbell.rule_failure f where f.rule = known.rule returning f.*)
+    select g.* into last_failure from gone g order by g.failed desc limit 1;
+    if found then
+      update rowbell.rule_state s
+      set failure = last_failure.failure, failed = last_failure.failed, reported = case when known.due then clock_timestamp() else s.reported end
+      where s.rule = known.rule;
+      if known.due then
+        insert into rowbell.feedback (alert) values (last_failure.alert);
+      end if;
+    end if;
+  end loop;
+  -- of rules that were deleted since
+  with gone as (delete from rowbell.rule_failure f where not exists (select from rowbell.rule r where r.name = f.rule) returning f.*)
+  insert into rowbell.feedback (alert) select distinct on (g.rule) g.alert from gone g order by g.rule, g.failed desc;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.retry(sink text DEFAULT NULL::text, rule text DEFAULT NULL::text, older_than interval DEFAULT NULL::interval)
@@ -1815,6 +1939,7 @@ CREATE OR REPLACE FUNCTION rowbell.rule_changed()
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
 AS $function$
 declare
   changed text[];
@@ -1853,7 +1978,6 @@ begin
     raise exception 'rules are changed in transactions of isolation level read committed'
       using errcode = 'RB002', hint = 'Another level would compile a feed without the rules that others have committed since.';
   end if;
-  perform rowbell.lock_compiler();
   return null;
 end
 $function$
@@ -1862,6 +1986,7 @@ CREATE OR REPLACE FUNCTION rowbell.rule_checked()
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
 AS $function$
 declare
   wrong record;
@@ -1914,25 +2039,21 @@ CREATE OR REPLACE FUNCTION rowbell.rule_failed(failed_rule text, error text, sta
 AS $function$
 begin
   error := left(error, 1000);
-  perform from rowbell.rule_state s
-  where s.rule = failed_rule
-    and (s.reported is null or clock_timestamp() not between s.reported and s.reported + interval '1 minute')
-  for update skip locked;
-  if found then
-    update rowbell.rule_state s
-    set failure = error, failed = clock_timestamp(), reported = clock_timestamp()
-    where s.rule = failed_rule;
-    insert into rowbell.feedback (alert) values (json_build_object(
-      'id', rowbell.new_id(),
-      'rule', 'rowbell-rule-failed',
-      'reason', format('rule %s failed: %s', failed_rule, error),
-      'severity', 'critical',
-      'status', 'firing',
-      'table', feed,
-      'time', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-      'payload', json_strip_nulls(json_build_object(
-        'rule', failed_rule, 'error', error, 'sqlstate', state, 'operation', operation, 'key', key))));
+  -- one is enough until it was reported; but to look for it could fail the commit of a serializable transaction
+  if current_setting('transaction_isolation') <> 'serializable' and exists (select from rowbell.rule_failure f where f.rule = failed_rule) then
+    return;
   end if;
+  insert into rowbell.rule_failure (rule, failure, alert)
+  values (failed_rule, error, json_build_object(
+    'id', rowbell.new_id(),
+    'rule', 'rowbell-rule-failed',
+    'reason', format('rule %s failed: %s', failed_rule, error),
+    'severity', 'critical',
+    'status', 'firing',
+    'table', feed,
+    'time', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'payload', json_strip_nulls(json_build_object(
+      'rule', failed_rule, 'error', error, 'sqlstate', state, 'operation', operation, 'key', key))));
 exception when others or assert_failure then
   perform rowbell.warn(format('rule %s failed: %s; and that could not be reported: %s', failed_rule, error, sqlerrm));
 end
@@ -2177,6 +2298,7 @@ CREATE OR REPLACE FUNCTION rowbell.validate_rule(rule rowbell.rule, feed_id inte
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
 AS $function$
 #variable_conflict use_variable
 declare
