@@ -167,7 +167,6 @@ public final class Rowbell extends ServiceSupport {
     private void count(String path, Batch batch) {
         try {
             rules.hits().count(batch.alerts());
-            silences.count(batch.silences());
             metrics.routed(path, batch.alerts());
             metrics.silenced(batch.silenced());
         } catch (RuntimeException e) {

@@ -13,7 +13,6 @@ public final class Batch {
     private int count;
     private final List<Map<String, Object>> alerts = new ArrayList<>();
     private final List<Map<String, Object>> silenced = new ArrayList<>();
-    private final List<Long> silences = new ArrayList<>();
 
     /** Adds an alert that came through its route. */
     @SuppressWarnings("unchecked")
@@ -21,10 +20,8 @@ public final class Batch {
         count++;
         if (OriginalAlert.of(exchange) instanceof Map<?, ?> alert) {
             alerts.add((Map<String, Object>) alert);
-            Long silence = exchange.getProperty(Silences.PROPERTY, Long.class);
-            if (silence != null) {
+            if (exchange.getProperty(Silences.PROPERTY) != null) {
                 silenced.add((Map<String, Object>) alert);
-                silences.add(silence);
             }
         }
     }
@@ -40,10 +37,5 @@ public final class Batch {
 
     public synchronized List<Map<String, Object>> silenced() {
         return List.copyOf(silenced);
-    }
-
-    /** By what each of the silenced was silenced, as {@link Silences#silenceOf} says. */
-    public synchronized List<Long> silences() {
-        return List.copyOf(silences);
     }
 }

@@ -6,7 +6,8 @@ import java.util.Optional;
 
 /**
  * Whether a sink is worth a try. After some failures in a row it is open: one delivery is tried once a backoff, and the rest of the queue is
- * left alone, until one succeeds. Safe for many threads.
+ * left alone, until one succeeds. Where none is left to try, it is half open: the next one is tried at once, and opens it again if it fails. Safe
+ * for many threads.
  */
 final class Circuit {
 
@@ -34,6 +35,11 @@ final class Circuit {
         }
         probing = true;
         return Duration.ZERO;
+    }
+
+    /** No delivery waits: whether the sink is there is not known. */
+    synchronized void nothingWaits() {
+        failuresInARow = Math.min(failuresInARow, opensAfter - 1);
     }
 
     /** The thread that was to probe has done so, or found nothing to probe with. */

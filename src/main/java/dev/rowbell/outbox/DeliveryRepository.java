@@ -204,18 +204,19 @@ final class DeliveryRepository {
             List<Delivery> deliveries = failed.stream().map(Outcome::delivery).toList();
             sql(deliveries, """
                             update rowbell.delivery d
-                            set attempts = d.attempts + 1,
+                            set attempts = d.attempts + failed.counted,
                                 due = clock_timestamp() + failed.wait * interval '1 ms',
                                 locked_by = null,
                                 locked_until = '-infinity',
                                 last_error = failed.error
-                            from unnest(:ids::uuid[], :waits::bigint[], :errors::text[]) as failed (id, wait, error)
+                            from unnest(:ids::uuid[], :waits::bigint[], :errors::text[], :counted::int[]) as failed (id, wait, error, counted)
                             where d.id = failed.id
                               -- again, so that any plan goes by the index
                               and d.id = any(:ids::uuid[])
                               and d.locked_by = any(:leases::uuid[])
                             """)
                     .param("waits", texts(failed, outcome -> outcome.retryIn().toMillis()))
+                    .param("counted", texts(failed, outcome -> outcome.counted() ? 1 : 0))
                     .param("errors", texts(failed, outcome -> storable.of(outcome.error())))
                     .update();
         }
@@ -244,6 +245,14 @@ final class DeliveryRepository {
                         where sink = ?
                           and due > clock_timestamp() + ? * interval '2 ms'
                         """).param(sink).param(longestWait.toMillis()).update();
+    }
+
+    /** Whether no delivery waits for the sink, due or not. */
+    boolean isEmpty(String sink) {
+        return !jdbc.sql("select exists (select from rowbell.delivery where sink = ?)")
+                .param(sink)
+                .query(Boolean.class)
+                .single();
     }
 
     /** A statement about deliveries and their leases, {@code :ids} and {@code :leases}. */

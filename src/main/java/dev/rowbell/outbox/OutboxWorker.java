@@ -21,6 +21,9 @@ final class OutboxWorker implements Runnable {
 
     private static final Logger LOG = LoggerFactory.getLogger(OutboxWorker.class);
 
+    /** How often to look whether anything waits while the circuit is open: an operator or another process may have taken it. */
+    private static final Duration LOOK = Duration.ofSeconds(5);
+
     private final OutboxConsumer consumer;
     private final OutboxEndpoint endpoint;
     private final String sink;
@@ -81,9 +84,13 @@ final class OutboxWorker implements Runnable {
 
     /** Tries one delivery while the circuit is open, if it is time and no other thread does. */
     private void probe() {
+        if (consumer.repository.isEmpty(sink)) {
+            circuit.nothingWaits();
+            return;
+        }
         Duration away = circuit.away(System.nanoTime());
         if (!away.isZero()) {
-            sleep(away);
+            sleep(away.compareTo(LOOK) < 0 ? away : LOOK);
             return;
         }
         try {
@@ -126,7 +133,7 @@ final class OutboxWorker implements Runnable {
                     consumer.acknowledgements.add(
                             next.stream().map(Outcome::delivered).toList());
                 } else {
-                    failed(next, Failure.of(thrown, Clock.systemUTC()), untried);
+                    failed(next, Failure.of(thrown, Clock.systemUTC()), probe, untried);
                 }
                 consumer.acknowledgements.flush(false);
             }
@@ -152,7 +159,7 @@ final class OutboxWorker implements Runnable {
         }
     }
 
-    private void failed(List<Delivery> deliveries, Failure failure, Deque<List<Delivery>> untried) {
+    private void failed(List<Delivery> deliveries, Failure failure, boolean probe, Deque<List<Delivery>> untried) {
         if (Delivery.alerts(deliveries) > 1 && endpoint.isSplit() && !failure.aboutSink()) {
             List<Delivery> single = split(deliveries);
             int half = single.size() / 2;
@@ -163,7 +170,9 @@ final class OutboxWorker implements Runnable {
             succeeded();
             giveUp(deliveries, "refused", failure);
         } else {
-            retry(deliveries, failure);
+            // in an outage of the sink, a delivery that was chosen to probe would be given up though nothing is wrong
+            // with it
+            retry(deliveries, failure, !(probe && failure.aboutSink()));
         }
     }
 
@@ -182,7 +191,7 @@ final class OutboxWorker implements Runnable {
         return single;
     }
 
-    private void retry(List<Delivery> deliveries, Failure failure) {
+    private void retry(List<Delivery> deliveries, Failure failure, boolean counted) {
         int failuresInARow =
                 circuit.failed(System.nanoTime(), consumer.retryPolicy.limited(failure.notBefore()), failure.error());
         if (failuresInARow == endpoint.getCircuit()) {
@@ -194,12 +203,12 @@ final class OutboxWorker implements Runnable {
         }
         List<Delivery> dead = new ArrayList<>();
         List<Delivery> waiting = new ArrayList<>();
-        deliveries.forEach(d -> (consumer.retryPolicy.isLast(d) ? dead : waiting).add(d));
+        deliveries.forEach(d -> (counted && consumer.retryPolicy.isLast(d) ? dead : waiting).add(d));
         if (!dead.isEmpty()) {
             giveUp(dead, "failed for the last time to take", failure);
         }
         if (!waiting.isEmpty()) {
-            putOff(waiting, failure, failuresInARow == 1 ? Level.WARN : Level.DEBUG);
+            putOff(waiting, failure, counted, failuresInARow == 1 ? Level.WARN : Level.DEBUG);
         }
     }
 
@@ -212,9 +221,9 @@ final class OutboxWorker implements Runnable {
     }
 
     /** Deliveries that failed together come again together. */
-    private void putOff(List<Delivery> deliveries, Failure failure, Level level) {
+    private void putOff(List<Delivery> deliveries, Failure failure, boolean counted, Level level) {
         consumer.metrics().failed(sink, false, Delivery.alerts(deliveries));
-        int attempts = deliveries.get(0).attempts() + 1;
+        int attempts = Math.max(1, deliveries.get(0).attempts() + (counted ? 1 : 0));
         Duration wait = consumer.retryPolicy.waitAfter(attempts, failure.notBefore());
         LOG.atLevel(level)
                 .log(
@@ -226,7 +235,7 @@ final class OutboxWorker implements Runnable {
                         endpoint.getMaxAttempts(),
                         failure.error());
         consumer.acknowledgements.add(deliveries.stream()
-                .map(delivery -> new Outcome(delivery, failure.error(), wait))
+                .map(delivery -> new Outcome(delivery, failure.error(), wait, counted))
                 .toList());
     }
 

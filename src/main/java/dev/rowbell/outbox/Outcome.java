@@ -7,15 +7,16 @@ import java.time.Duration;
  *
  * @param error null where it succeeded
  * @param retryIn how long to wait before the next try; null where there will be none
+ * @param counted whether it is one of the tries after which the delivery is given up
  */
-record Outcome(Delivery delivery, String error, Duration retryIn) {
+record Outcome(Delivery delivery, String error, Duration retryIn, boolean counted) {
 
     static Outcome delivered(Delivery delivery) {
-        return new Outcome(delivery, null, null);
+        return new Outcome(delivery, null, null, true);
     }
 
     static Outcome dead(Delivery delivery, String error) {
-        return new Outcome(delivery, error, null);
+        return new Outcome(delivery, error, null, true);
     }
 
     boolean isDelivered() {

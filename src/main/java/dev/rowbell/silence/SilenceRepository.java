@@ -23,12 +23,16 @@ final class SilenceRepository {
 
     private final JdbcClient jdbc;
     private final TransactionTemplate outsideOfTransaction;
+    private final TransactionTemplate savepoint;
     private final StorableText storable;
 
     SilenceRepository(DataSource dataSource) {
         jdbc = JdbcClient.create(dataSource);
         storable = new StorableText(dataSource);
-        outsideOfTransaction = new TransactionTemplate(new DataSourceTransactionManager(dataSource));
+        DataSourceTransactionManager manager = new DataSourceTransactionManager(dataSource);
+        savepoint = new TransactionTemplate(manager);
+        savepoint.setPropagationBehavior(TransactionDefinition.PROPAGATION_NESTED);
+        outsideOfTransaction = new TransactionTemplate(manager);
         outsideOfTransaction.setPropagationBehavior(TransactionDefinition.PROPAGATION_NOT_SUPPORTED);
     }
 
@@ -100,13 +104,14 @@ final class SilenceRepository {
     }
 
     /**
-     * Waits for no transaction that has a silence locked.
+     * Adds to the counts of silences, in the thread's transaction; where that fails, the transaction is as it was before. Waits for no transaction
+     * that has a silence locked.
      *
      * @param alerts by the id of a silence, how many more alerts it has kept from being delivered
      * @return the silences that are locked, and were not counted
      */
     Set<Long> count(Map<Long, Long> alerts) {
-        return jdbc.sql("""
+        return savepoint.execute(status -> jdbc.sql("""
                         with counted as (
                           select id, alerts from unnest(:ids::bigint[], :alerts::bigint[]) as counted (id, alerts)),
                         free as (
@@ -124,7 +129,7 @@ final class SilenceRepository {
                 .param("ids", alerts.keySet().toArray(Long[]::new))
                 .param("alerts", alerts.values().toArray(Long[]::new))
                 .query(Long.class)
-                .set();
+                .set());
     }
 
     /** Deletes cooldowns that are over. */

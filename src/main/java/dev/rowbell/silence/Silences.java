@@ -4,18 +4,18 @@ import dev.rowbell.alert.AlertTime;
 import dev.rowbell.error.Errors;
 import dev.rowbell.housekeeping.Housekeeping;
 import java.time.Duration;
-import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.Set;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessException;
+import org.springframework.transaction.support.TransactionSynchronization;
+import org.springframework.transaction.support.TransactionSynchronizationManager;
 
 /**
- * Which alerts are not delivered, because of a silence or of the cooldown of their rule. They are counted when the transaction that routes them
- * has committed. Safe for many threads.
+ * Which alerts are not delivered, because of a silence or of the cooldown of their rule. They are counted in the transaction that routes them: the
+ * count is their only trace. Safe for many threads.
  */
 public final class Silences {
 
@@ -38,7 +38,8 @@ public final class Silences {
     private SilenceRepository.InForce inForce = SilenceRepository.InForce.NONE;
     private long readAt;
     private volatile boolean failed;
-    private Map<Long, Long> counts = new HashMap<>();
+    /** Counts by silence, that a transaction could not write: an administrator had the silence locked. */
+    private Map<Long, Long> leftOver = new HashMap<>();
 
     /** To be called before the other methods. */
     public synchronized void start(DataSource dataSource, Housekeeping housekeeping) {
@@ -57,6 +58,7 @@ public final class Silences {
         SilenceRepository.InForce now = inForce(FRESH);
         for (Silence silence : now.silences()) {
             if (silence.covers(alert)) {
+                count(silence.id());
                 return silence.id();
             }
         }
@@ -96,36 +98,88 @@ public final class Silences {
         return inForce;
     }
 
-    /** @param silences what {@link #silenceOf} returned, without null */
-    public synchronized void count(Collection<Long> silences) {
-        silences.stream().filter(id -> id != COOLDOWN).forEach(id -> counts.merge(id, 1L, Long::sum));
+    private void count(long silence) {
+        if (TransactionSynchronizationManager.isSynchronizationActive()) {
+            Counts.current(this).add(silence);
+        } else {
+            keep(Map.of(silence, 1L));
+        }
     }
 
-    /**
-     * Stores the counts and deletes some cooldowns that are over.
-     *
-     * @throws DataAccessException where the database fails; the counts are kept for the next call
-     */
+    /** What one transaction silences, written just before its commit. For one thread. */
+    private static final class Counts implements TransactionSynchronization {
+
+        private final Silences silences;
+        private Map<Long, Long> counts = new HashMap<>();
+
+        private Counts(Silences silences) {
+            this.silences = silences;
+        }
+
+        /** The one of the thread's transaction. */
+        static Counts current(Silences silences) {
+            if (TransactionSynchronizationManager.getResource(silences) instanceof Counts current) {
+                return current;
+            }
+            Counts started = new Counts(silences);
+            TransactionSynchronizationManager.bindResource(silences, started);
+            TransactionSynchronizationManager.registerSynchronization(started);
+            return started;
+        }
+
+        void add(long silence) {
+            counts.merge(silence, 1L, Long::sum);
+        }
+
+        @Override
+        public void beforeCommit(boolean readOnly) {
+            counts = silences.write(counts);
+        }
+
+        @Override
+        public void suspend() {
+            TransactionSynchronizationManager.unbindResourceIfPossible(silences);
+        }
+
+        @Override
+        public void resume() {
+            TransactionSynchronizationManager.bindResource(silences, this);
+        }
+
+        @Override
+        public void afterCompletion(int status) {
+            TransactionSynchronizationManager.unbindResourceIfPossible(silences);
+            if (status == STATUS_COMMITTED) {
+                silences.keep(counts);
+            }
+        }
+    }
+
+    /** Returns the counts that could not be written. A failure must not fail the transaction of the alerts. */
+    private Map<Long, Long> write(Map<Long, Long> counts) {
+        Map<Long, Long> later = new HashMap<>(counts);
+        try {
+            later.keySet().retainAll(repository.count(counts));
+        } catch (DataAccessException e) {
+            LOG.debug("silenced alerts are counted later", e);
+        }
+        return later;
+    }
+
+    /** Stores counts that were left over, and deletes some cooldowns that are over. */
     private void tidy() {
         Map<Long, Long> taken;
         synchronized (this) {
-            taken = counts;
-            counts = new HashMap<>();
+            taken = leftOver;
+            leftOver = new HashMap<>();
         }
-        try {
-            if (!taken.isEmpty()) {
-                Set<Long> locked = repository.count(taken);
-                taken.keySet().retainAll(locked);
-                restore(taken);
-            }
-        } catch (DataAccessException e) {
-            restore(taken);
-            throw e;
+        if (!taken.isEmpty()) {
+            keep(write(taken));
         }
         repository.deleteExpired(DELETED_AT_ONCE);
     }
 
-    private synchronized void restore(Map<Long, Long> taken) {
-        taken.forEach((id, count) -> counts.merge(id, count, Long::sum));
+    private synchronized void keep(Map<Long, Long> counts) {
+        counts.forEach((id, count) -> leftOver.merge(id, count, Long::sum));
     }
 }

@@ -129,6 +129,28 @@ class HealthTest {
     }
 
     @Test
+    void aSinkForWhichNothingWaitsIsNoReasonNotToBeReady() {
+        web.answer(request -> 503);
+        settings.put("rowbell.outbox.backoff", "50ms");
+        settings.put("rowbell.outbox.max-backoff", "1h");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            awaitReady();
+            raise(10);
+            awaitDown("sink http fails");
+            // as an operator or another process does
+            await().until(() -> {
+                database.execute("delete from rowbell.delivery");
+                return get("health/ready").startsWith("200 ");
+            });
+            web.answer(request -> 200);
+            int before = web.requests().size();
+            raise(1);
+            await().until(() -> web.requests().size() > before && database.isDelivered());
+            awaitReady();
+        }
+    }
+
+    @Test
     void whatWaitsForTooLongIsSaid() {
         settings.put("rowbell.health.max-age", "5m");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {

@@ -77,6 +77,20 @@ class CircuitTest {
     }
 
     @Test
+    void whereNothingWaitsItIsHalfOpenAndOneFailureOpensItAgain() {
+        fail(20);
+        circuit.nothingWaits();
+        assertEquals(Optional.empty(), circuit.openedBy());
+        assertEquals(Duration.ZERO, circuit.away(now));
+        fail(1);
+        assertTrue(circuit.isOpen());
+        assertTrue(circuit.succeeded());
+        circuit.nothingWaits();
+        fail(2);
+        assertFalse(circuit.isOpen());
+    }
+
+    @Test
     void aProbeThatSucceedsClosesItForAll() {
         fail(20);
         pass(Duration.ofMinutes(2));

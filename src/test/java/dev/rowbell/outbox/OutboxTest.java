@@ -107,6 +107,43 @@ class OutboxTest {
     }
 
     @Test
+    void anOutageOfTheReceiverHoweverLongMakesNoDeadLetterOfALoneAlert() {
+        settings.put("rowbell.outbox.max-attempts", "6");
+        settings.put("rowbell.outbox.max-backoff", "50ms");
+        web.answer(request -> web.requests().size() < 30 ? 503 : 200);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 1);
+            await().until(() -> posted().size() == 30 && database.isDelivered());
+            assertEquals(0, database.count("rowbell.dead_letter"));
+        }
+    }
+
+    @Test
+    void anAlertAtWhichItsRouteFailsIsADeadLetterAlsoWhileTheCircuitIsOpen() throws IOException {
+        settings.put("rowbell.outbox.max-attempts", "8");
+        settings.put("rowbell.outbox.max-backoff", "50ms");
+        Files.writeString(dir.resolve("picky.camel.yaml"), """
+                - route:
+                    id: picky
+                    errorHandler:
+                      noErrorHandler: {}
+                    from:
+                      uri: outbox:file
+                      steps:
+                        - throwException:
+                            exceptionType: java.lang.IllegalStateException
+                            message: not this one
+                """);
+        try (RunningRowbell rowbell = RunningRowbell.start(
+                settings,
+                "file:routes/sources.camel.yaml,file:routes/alerts.camel.yaml,file:" + dir + "/*.camel.yaml")) {
+            raise(1, 1);
+            await().until(() ->
+                    database.query("select attempts from rowbell.dead_letter").equals(List.of("8")));
+        }
+    }
+
+    @Test
     void theWaitDoublesAndIsNeverLongerThanTheLongest() {
         settings.put("rowbell.outbox.backoff", "100s");
         settings.put("rowbell.outbox.max-backoff", "300s");

@@ -72,6 +72,20 @@ class SilenceTest {
     }
 
     @Test
+    void theCountIsStoredInTheTransactionThatRoutesTheAlert() {
+        database.execute(
+                "insert into rowbell.silence (rule, until, why) values ('r', now() + interval '1 h', 'a test'), ('q', now() + interval '1 h', 'a test')");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            for (int i = 1; i <= 3; i++) {
+                raise(alert("a" + i, "r", "t", 1), alert("b" + i, "q", "t", 1));
+                // without a wait: a kill -9 would lose what is counted later
+                assertEquals(
+                        List.of(i + "", i + ""), database.query("select silenced from rowbell.silence order by id"));
+            }
+        }
+    }
+
+    @Test
     void aSilenceTakesEffectWithoutARestartAndEndsByItself() {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(alert("before", "r", "t", 1));
