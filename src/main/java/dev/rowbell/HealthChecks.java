@@ -40,10 +40,13 @@ record HealthChecks(
                         .toList())));
         checks.register(new ReadyCheck(
                 "rowbell-rules",
-                () -> Stream.concat(
+                () -> Stream.of(
                                 rules.problems().stream().map(Problem::toString),
-                                whileOpen(open -> open.snapshot().brokenRules()).stream())
-                        .toList()));
+                                whileOpen(open -> open.snapshot().brokenRules()).stream(),
+                                rules.silentTriggers().stream())
+                        .flatMap(reasons -> reasons)
+                        .toList(),
+                rules::dangers));
         checks.register(new ReadyCheck("rowbell-queues", () -> whileOpen(QueueMonitor::late)));
         checks.register(new ReadyCheck("rowbell-listener", () -> listeners.goneLongerThan(GONE)));
         checks.register(new ReadyCheck("rowbell-sinks", this::openCircuits));

@@ -12,11 +12,17 @@ import org.apache.camel.impl.health.AbstractHealthCheck;
 public final class ReadyCheck extends AbstractHealthCheck {
 
     private final Supplier<List<String>> wrong;
+    private final Supplier<List<String>> notes;
     private final boolean liveness;
 
     /** A check of conditions that no restart would mend: it says nothing about being alive. */
     public ReadyCheck(String id, Supplier<List<String>> wrong) {
-        this(id, wrong, false);
+        this(id, wrong, List::of, false);
+    }
+
+    /** @param notes said while it is up */
+    public ReadyCheck(String id, Supplier<List<String>> wrong, Supplier<List<String>> notes) {
+        this(id, wrong, notes, false);
     }
 
     /**
@@ -24,8 +30,13 @@ public final class ReadyCheck extends AbstractHealthCheck {
      * @param liveness whether a restart would mend it
      */
     public ReadyCheck(String id, Supplier<List<String>> wrong, boolean liveness) {
+        this(id, wrong, List::of, liveness);
+    }
+
+    private ReadyCheck(String id, Supplier<List<String>> wrong, Supplier<List<String>> notes, boolean liveness) {
         super("rowbell", id);
         this.wrong = wrong;
+        this.notes = notes;
         this.liveness = liveness;
     }
 
@@ -34,6 +45,9 @@ public final class ReadyCheck extends AbstractHealthCheck {
         List<String> words = wrong.get();
         if (words.isEmpty()) {
             result.up();
+            if (!notes.get().isEmpty()) {
+                result.message(String.join("; ", notes.get()));
+            }
         } else {
             result.down().message(String.join("; ", words));
         }

@@ -161,6 +161,23 @@ public final class RuleRepository {
                 .list();
     }
 
+    /** Triggers of feeds that do not fire, for the operator. */
+    List<String> silentTriggers() {
+        return jdbc.sql("select feed, problem from rowbell.silent_triggers() order by feed, problem")
+                .query((row, number) -> "feed %s: %s".formatted(row.getString(1), row.getString(2)))
+                .list();
+    }
+
+    /** The superusers by which Rowbell runs, or which its schema belongs to. */
+    List<String> superusers() {
+        return jdbc.sql("""
+                        select r.rolname
+                        from pg_roles r
+                        where r.rolsuper and (r.rolname = session_user or r.oid = (select n.nspowner from pg_namespace n where n.nspname = 'rowbell'))
+                        order by r.rolname
+                        """).query(String.class).list();
+    }
+
     /** Reports the failures that writers noted: in the state of the rule, and at most once a minute by an alert. */
     void reportFailures() {
         jdbc.sql("select from rowbell.report_failures()").query(row -> {});

@@ -45,6 +45,9 @@ public final class Rules {
     private volatile String fallback = "";
     /** Null while the database is closed. */
     private volatile RuleRepository repository;
+
+    private volatile List<String> silentTriggers = List.of();
+    private volatile List<String> dangers = List.of();
     /** What the last refresh reported. */
     private List<String> events = List.of();
     /** The content that was read last and the one that was applied last; null if that failed. */
@@ -75,6 +78,8 @@ public final class Rules {
         repository = opened;
         problems = List.of();
         events = List.of();
+        silentTriggers = List.of();
+        dangers = List.of();
         applied = null;
         seen = null;
         if (!file().isEmpty()) {
@@ -101,7 +106,18 @@ public final class Rules {
     }
 
     private void refresh(RuleRepository opened) {
-        List<String> now = opened.refresh();
+        List<String> now = new ArrayList<>(opened.refresh());
+        silentTriggers = opened.silentTriggers();
+        now.addAll(silentTriggers);
+        // the embedded server is for trials, and has but one role
+        dangers = settings.isSet("rowbell.jdbc.url")
+                ? opened.superusers().stream()
+                        .map(
+                                "%s is a superuser: who may change rules may do everything on the server; docs/schema.md has the rights that Rowbell needs"
+                                        ::formatted)
+                        .toList()
+                : List.of();
+        now.addAll(dangers);
         // an event that lasts is logged once
         now.stream().filter(event -> !events.contains(event)).forEach(event -> LOG.warn("{}", event));
         events = now;
@@ -116,6 +132,16 @@ public final class Rules {
     public Map<String, String> broken() {
         RuleRepository opened = repository;
         return opened == null ? Map.of() : opened.broken();
+    }
+
+    /** The triggers that did not fire when they were looked at last, for a person. */
+    public List<String> silentTriggers() {
+        return silentTriggers;
+    }
+
+    /** What works and should not be so, for a person. */
+    public List<String> dangers() {
+        return dangers;
     }
 
     /** Counts the alerts of each rule. */

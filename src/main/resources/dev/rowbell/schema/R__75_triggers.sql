@@ -404,6 +404,42 @@ begin
 end
 $fn$;
 
+-- Which triggers of feeds with enabled rules do not fire, because they are disabled or because of a default of roles or of the database, for an operator.
+create or replace function rowbell.silent_triggers() returns table (feed text, problem text)
+language sql stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+  with watching as (
+    select f.name as feed, g.tgname, g.tgenabled, rowbell.sql_name(t.relid) as table_name
+    from rowbell.feed f
+    cross join rowbell.triggers_of(f.id) t
+    join pg_trigger g on g.tgrelid = t.relid and g.tgname = t.name
+    where exists (select from rowbell.rule r where r.feed = f.name and r.enabled))
+  select w.feed, format('the trigger %I of %s is disabled, and its rules do not see all writes: alter table %2$s enable trigger %1$I', w.tgname, w.table_name)
+  from watching w
+  where w.tgenabled in ('D', 'R')
+  union
+  -- a session that sets it for itself is not seen
+  select w.feed, format('%s with session_replication_role = %s, so the rules do not see its writes: reset it, or alter table %s enable always trigger %I',
+    s.place, s.setting, w.table_name, w.tgname)
+  from watching w
+  cross join (
+    select concat_ws(' in ', coalesce('the role ' || quote_ident(r.rolname) || ' writes', case when d.setdatabase <> 0 then 'all roles write' end),
+        'the database ' || quote_ident(b.datname)) as place,
+      split_part(c.setting, '=', 2) as setting
+    from pg_db_role_setting d
+    cross join unnest(d.setconfig) c (setting)
+    left join pg_roles r on r.oid = d.setrole
+    left join pg_database b on b.oid = d.setdatabase
+    where c.setting like 'session_replication_role=%' and d.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+    union all
+    select 'the server lets all roles write', s.reset_val
+    from pg_settings s
+    where s.name = 'session_replication_role' and s.source = 'configuration file') s
+  where w.tgenabled = 'O' and s.setting = 'replica'
+$fn$;
+
 -- What is written below a feed with enabled rules and judged by no trigger, for an operator.
 create or replace function rowbell.unwatched(feed rowbell.feed) returns setof text
 language sql stable

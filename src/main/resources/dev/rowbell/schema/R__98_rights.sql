@@ -49,7 +49,7 @@ begin
     grant select on rowbell.rule, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
     grant update (silenced) on rowbell.silence to rowbell_consumer;
     grant select, update on rowbell.rule_state to rowbell_consumer;
-    grant execute on function rowbell.refresh(), rowbell.report_failures(), rowbell.claim_channels(text),
+    grant execute on function rowbell.refresh(), rowbell.report_failures(), rowbell.silent_triggers(), rowbell.claim_channels(text),
       rowbell.passes_cooldown(text, text, text, text, timestamptz, interval),
       rowbell.readable(text, text), rowbell.alert_text(json, text), rowbell.put_unreadable_aside(regclass, int) to rowbell_consumer;
   end if;

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TcpProxy;
 import dev.rowbell.testing.TestDatabase;
@@ -105,6 +106,27 @@ class HealthTest {
                 select json_build_object('id', gen_random_uuid(), 'rule', 'r', 'time', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
                 from generate_series(1, %d)
                 """.formatted(alerts));
+    }
+
+    @Test
+    void aDisabledTriggerAndASuperuserAreSaidInTheLogAndInHealth() {
+        database.execute(
+                "create table feed (id int, a int)",
+                "insert into rowbell.rule (name, feed, condition) values ('r', 'public.feed', 'NEW.a > 5')",
+                "alter table feed disable trigger rowbell_1_insert");
+        try (LogLines log = new LogLines("dev.rowbell.rules.Rules")) {
+            try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+                awaitDown("feed public.feed: the trigger rowbell_1_insert of public.feed is disabled");
+                assertTrue(log.lines().stream()
+                        .anyMatch(line -> line.contains("rowbell_1_insert of public.feed is disabled")));
+                assertTrue(log.lines().stream().anyMatch(line -> line.contains("WARN postgres is a superuser")));
+            }
+            database.execute("alter table feed enable trigger rowbell_1_insert");
+            try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+                awaitReady();
+                await().until(() -> get("health/ready").contains("postgres is a superuser"));
+            }
+        }
     }
 
     @Test

@@ -308,6 +308,53 @@ class FeedTest {
         assertEquals(List.of("a 1", "c 2", "y 2"), takeAlerts());
     }
 
+    // --- triggers that do not fire ---
+
+    @Test
+    void aTriggerThatIsDisabledIsSaid() {
+        database.execute(
+                "create table feed (id int, a int)",
+                "create table child () inherits (feed)",
+                rule("feed", "NEW.a > 5"),
+                "alter table feed disable trigger rowbell_1_insert",
+                "alter table child enable replica trigger rowbell_1_update");
+        assertEquals(
+                List.of(
+                        "the trigger rowbell_1_insert of public.feed is disabled, and its rules do not see all writes: alter table public.feed enable trigger rowbell_1_insert",
+                        "the trigger rowbell_1_update of public.child is disabled, and its rules do not see all writes: alter table public.child enable trigger rowbell_1_update"),
+                silent());
+        database.execute(
+                "alter table feed enable trigger rowbell_1_insert",
+                "alter table child enable trigger rowbell_1_update");
+        assertEquals(List.of(), silent());
+        database.execute("alter table feed disable trigger user", "delete from rowbell.rule");
+        assertEquals(List.of(), silent());
+    }
+
+    @Test
+    void aRoleThatWritesWithoutTriggersIsSaid() {
+        String writer = database.name() + "_replicator";
+        database.execute(
+                "create table feed (id int, a int)",
+                rule("feed", "NEW.a > 5"),
+                "create role " + writer,
+                "alter role " + writer + " in database " + database.name() + " set session_replication_role = replica",
+                "alter table feed enable always trigger rowbell_1_update");
+        assertEquals(
+                List.of("the role " + writer + " writes in the database " + database.name()
+                        + " with session_replication_role = replica, so the rules do not see its writes:"
+                        + " reset it, or alter table public.feed enable always trigger rowbell_1_insert"),
+                silent());
+        database.execute("drop role " + writer);
+        assertEquals(List.of(), silent());
+        database.execute("alter database " + database.name() + " set session_replication_role = replica");
+        assertTrue(silent().get(0).startsWith("all roles write in the database " + database.name()));
+    }
+
+    private List<String> silent() {
+        return database.query("select problem from rowbell.silent_triggers() order by problem");
+    }
+
     @Test
     void idsOfAlertsComeInTheOrderOfTime() {
         assertEquals(

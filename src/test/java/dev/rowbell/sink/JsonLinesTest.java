@@ -1,10 +1,14 @@
 package dev.rowbell.sink;
 
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.settings.SettingsException;
+import dev.rowbell.testing.AlertFiles;
+import dev.rowbell.testing.RunningRowbell;
+import dev.rowbell.testing.TestDatabase;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -48,6 +52,20 @@ class JsonLinesTest {
         lines(directory, octal).append(Map.of("id", "a1"));
         assertEquals(ofFile, permissions(directory.resolve("alerts-2026-11-28.jsonl")));
         assertEquals(ofDirectory, permissions(directory));
+    }
+
+    @Test
+    void theSettingReachesTheFileSink() throws IOException {
+        TestDatabase database = TestDatabase.createWithSchema();
+        Map<String, String> settings = database.settings();
+        Path directory = dir.resolve("alerts");
+        settings.put("rowbell.file.dir", directory.toString());
+        settings.put("rowbell.file.permissions", "640");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"a1\"}')");
+            await().until(() -> !AlertFiles.values(directory, "id").isEmpty());
+        }
+        assertEquals("rwxr-x---", permissions(directory));
     }
 
     @Test

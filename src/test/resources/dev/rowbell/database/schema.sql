@@ -222,6 +222,7 @@ rowbell.setting: insert, select, update to rowbell_consumer
 rowbell.silence: delete, insert, select, update to rowbell_admin
 rowbell.silence: select to rowbell_consumer
 rowbell.silence.silenced: update to rowbell_consumer
+rowbell.silent_triggers(): execute to rowbell_consumer
 rowbell.sink: delete, insert, select, update to rowbell_consumer
 rowbell.sql_name(oid): execute to rowbell_admin
 rowbell.test_rule(text,integer): execute to rowbell_admin
@@ -2143,6 +2144,41 @@ AS $function$
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
   where c.oid = relation
+$function$
+CREATE OR REPLACE FUNCTION rowbell.silent_triggers()
+ RETURNS TABLE(feed text, problem text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with watching as (
+    select f.name as feed, g.tgname, g.tgenabled, rowbell.sql_name(t.relid) as table_name
+    from rowbell.feed f
+    cross join rowbell.triggers_of(f.id) t
+    join pg_trigger g on g.tgrelid = t.relid and g.tgname = t.name
+    where exists (select from rowbell.rule r where r.feed = f.name and r.enabled))
+  select w.feed, format('the trigger %I of %s is disabled, and its rules do not see all writes: alter table %2$s enable trigger %1$I', w.tgname, w.table_name)
+  from watching w
+  where w.tgenabled in ('D', 'R')
+  union
+  -- a session that sets it for itself is not seen
+  select w.feed, format('%s with session_replication_role = %s, so the rules do not see its writes: reset it, or alter table %s enable always trigger %I',
+    s.place, s.setting, w.table_name, w.tgname)
+  from watching w
+  cross join (
+    select concat_ws(' in ', coalesce('the role ' || quote_ident(r.rolname) || ' writes', case when d.setdatabase <> 0 then 'all roles write' end),
+        'the database ' || quote_ident(b.datname)) as place,
+      split_part(c.setting, '=', 2) as setting
+    from pg_db_role_setting d
+    cross join unnest(d.setconfig) c (setting)
+    left join pg_roles r on r.oid = d.setrole
+    left join pg_database b on b.oid = d.setdatabase
+    where c.setting like 'session_replication_role=%' and d.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+    union all
+    select 'the server lets all roles write', s.reset_val
+    from pg_settings s
+    where s.name = 'session_replication_role' and s.source = 'configuration file') s
+  where w.tgenabled = 'O' and s.setting = 'replica'
 $function$
 CREATE OR REPLACE FUNCTION rowbell.sql_name(relation oid)
  RETURNS text
