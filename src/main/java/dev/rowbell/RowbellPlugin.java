@@ -20,8 +20,8 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
-import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
+import org.apache.camel.CamelContextAware;
 import org.apache.camel.RuntimeCamelException;
 import org.apache.camel.spi.ContextServicePlugin;
 import org.apache.camel.spi.PropertiesComponent;
@@ -52,9 +52,8 @@ public final class RowbellPlugin implements ContextServicePlugin {
         }
         Registry registry = context.getRegistry();
         beans(context, rowbell).forEach((name, bean) -> {
-            if (registry.lookupByName(name) == null) {
-                registry.bind(name, bean);
-            }
+            CamelContextAware.trySetCamelContext(bean, context);
+            bind(registry, name, () -> bean);
         });
         bindLazily(registry, rowbell);
     }
@@ -129,19 +128,23 @@ public final class RowbellPlugin implements ContextServicePlugin {
 
     /** The beans that open the database, made when a route uses them. */
     private static void bindLazily(Registry registry, Rowbell rowbell) {
-        if (registry.lookupByName(Rowbell.DATA_SOURCE) == null) {
-            registry.bind(
-                    Rowbell.DATA_SOURCE,
-                    DataSource.class,
-                    () -> rowbell.database().pool());
-        }
-        registry.bind(
-                "rowbellListen", DataSource.class, () -> rowbell.database().listening());
-        registry.bind("rowbellTransaction", FeedbackTransaction.class, rowbell::feedbackTransaction);
-        registry.bind(
+        bind(registry, Rowbell.DATA_SOURCE, () -> rowbell.database().pool());
+        bind(registry, "rowbellListen", () -> rowbell.database().listening());
+        bind(registry, "rowbellTransaction", rowbell::feedbackTransaction);
+        bind(
+                registry,
                 "rowbellRows",
-                AlertRows.class,
                 () -> new AlertRows(
                         rowbell.alerts, registry.lookupByNameAndType("rowbellTransaction", FeedbackTransaction.class)));
+    }
+
+    /**
+     * By name alone, unless the application has bound that name: Camel gives its components the only bean of a type, so a bean of a known type would
+     * change routes of the application, or take from them the one that they had.
+     */
+    private static void bind(Registry registry, String name, Supplier<Object> bean) {
+        if (registry.lookupByName(name) == null) {
+            registry.bind(name, Object.class, bean);
+        }
     }
 }

@@ -2,6 +2,8 @@ package dev.rowbell;
 
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 
 import dev.rowbell.testing.AlertFiles;
@@ -10,11 +12,14 @@ import java.io.IOException;
 import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
+import org.apache.camel.impl.DefaultCamelContext;
 import org.apache.camel.language.bean.BeanLanguage;
 import org.apache.camel.main.Main;
 import org.apache.camel.spi.Language;
@@ -102,9 +107,65 @@ class EmbeddingTest extends CamelTestSupport {
                         .evaluate(exchange, String.class));
     }
 
+    /** Camel gives a component the only bean of a type that is in the registry, and looks up others by type as well. */
+    @Test
+    void noBeanOfRowbellIsFoundByItsType() {
+        List<String> names = List.of(
+                "rowbell",
+                "rowbellListen",
+                "rowbellTransaction",
+                "rowbellRows",
+                "rowbellRouting",
+                "rowbellDoorbell",
+                "rowbellPollErrors",
+                "rowbellMailLogin",
+                "rowbellText",
+                "outbox",
+                "pgevent");
+        for (String name : names) {
+            Object bean = context.getRegistry().lookupByName(name);
+            assertNotNull(bean, name);
+            for (Class<?> type : typesOf(bean.getClass())) {
+                assertFalse(context.getRegistry().findByType(type).contains(bean), name + " is found as " + type);
+            }
+        }
+    }
+
+    private static Set<Class<?>> typesOf(Class<?> type) {
+        Set<Class<?>> types = new HashSet<>();
+        if (type != null && type != Object.class) {
+            types.add(type);
+            types.addAll(typesOf(type.getSuperclass()));
+            for (Class<?> implemented : type.getInterfaces()) {
+                types.addAll(typesOf(implemented));
+            }
+        }
+        return types;
+    }
+
+    @Test
+    void aRouteOfTheApplicationUsesItsOnlyDataSourceAndGetsItsRowsAsCamelMakesThem() throws Exception {
+        TestDatabase database = TestDatabase.create();
+        try (CamelContext application = new DefaultCamelContext()) {
+            PGSimpleDataSource own = new PGSimpleDataSource();
+            own.setUrl(database.url());
+            own.setUser(database.settings().get("rowbell.jdbc.user"));
+            own.setPassword(database.settings().get("rowbell.jdbc.password"));
+            application.getRegistry().bind("own", own);
+            application.start();
+            assertEquals(
+                    "[{id=7, alert=text}]",
+                    application
+                            .createFluentProducerTemplate()
+                            .to("sql:select 7 as id, 'text' as alert")
+                            .request(List.class)
+                            .toString());
+        }
+    }
+
     @Test
     void anApplicationWithoutTheRoutesOpensNoConnection() throws Exception {
-        try (CamelContext other = new org.apache.camel.impl.DefaultCamelContext()) {
+        try (CamelContext other = new DefaultCamelContext()) {
             other.start();
             assertEquals(0, other.getRoutes().size());
             assertNull(other.hasComponent("outbox"));
