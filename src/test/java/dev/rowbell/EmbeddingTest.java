@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 
+import com.impossibl.postgres.jdbc.PGDataSource;
 import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.TestDatabase;
 import java.io.IOException;
@@ -16,9 +17,12 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Queue;
 import java.util.Set;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
+import org.apache.camel.builder.RouteBuilder;
 import org.apache.camel.impl.DefaultCamelContext;
 import org.apache.camel.language.bean.BeanLanguage;
 import org.apache.camel.main.Main;
@@ -160,6 +164,55 @@ class EmbeddingTest extends CamelTestSupport {
                             .to("sql:select 7 as id, 'text' as alert")
                             .request(List.class)
                             .toString());
+        }
+    }
+
+    /** As Camel's documentation of pgevent has it. */
+    @Test
+    void pgeventByHostAndPortPublishesAndSubscribes() throws Exception {
+        TestDatabase database = TestDatabase.create();
+        PGSimpleDataSource url = new PGSimpleDataSource();
+        url.setUrl(database.url());
+        publishAndSubscribe(
+                new DefaultCamelContext(),
+                "pgevent:%s:%d/%s/%s?user=%s&pass=RAW(%s)"
+                        .formatted(
+                                url.getServerNames()[0],
+                                url.getPortNumbers()[0],
+                                url.getDatabaseName(),
+                                "by_port",
+                                database.settings().get("rowbell.jdbc.user"),
+                                database.settings().get("rowbell.jdbc.password")));
+    }
+
+    @Test
+    void pgeventWithADataSourceOfPgjdbcNgPublishesAndSubscribes() throws Exception {
+        TestDatabase database = TestDatabase.create();
+        PGSimpleDataSource url = new PGSimpleDataSource();
+        url.setUrl(database.url());
+        PGDataSource own = new PGDataSource();
+        own.setServerName(url.getServerNames()[0]);
+        own.setPortNumber(url.getPortNumbers()[0]);
+        own.setDatabaseName(url.getDatabaseName());
+        own.setUser(database.settings().get("rowbell.jdbc.user"));
+        own.setPassword(database.settings().get("rowbell.jdbc.password"));
+        CamelContext application = new DefaultCamelContext();
+        application.getRegistry().bind("own", own);
+        publishAndSubscribe(application, "pgevent:///x/by_source?datasource=#own");
+    }
+
+    private static void publishAndSubscribe(CamelContext application, String uri) throws Exception {
+        Queue<String> heard = new ConcurrentLinkedQueue<>();
+        try (application) {
+            application.addRoutes(new RouteBuilder() {
+                @Override
+                public void configure() {
+                    from(uri).process(exchange -> heard.add(exchange.getIn().getBody(String.class)));
+                }
+            });
+            application.start();
+            application.createFluentProducerTemplate().to(uri).withBody("one").send();
+            await().until(() -> List.copyOf(heard).equals(List.of("one")));
         }
     }
 

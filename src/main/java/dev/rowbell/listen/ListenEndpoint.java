@@ -1,5 +1,6 @@
 package dev.rowbell.listen;
 
+import com.impossibl.postgres.jdbc.PGDataSource;
 import dev.rowbell.feedback.FeedbackTransaction;
 import java.sql.Connection;
 import java.sql.DriverManager;
@@ -25,14 +26,22 @@ public final class ListenEndpoint extends PgEventEndpoint {
 
     @Override
     public Consumer createConsumer(Processor processor) throws Exception {
+        if (isForCamel()) {
+            return super.createConsumer(processor);
+        }
         ListenConsumer consumer = new ListenConsumer(this, processor);
         configureConsumer(consumer);
         return consumer;
     }
 
     @Override
-    public Producer createProducer() {
-        return new NotifyProducer(this);
+    public Producer createProducer() throws Exception {
+        return isForCamel() ? super.createProducer() : new NotifyProducer(this);
+    }
+
+    /** A DataSource of pgjdbc-ng has none of the connections that Rowbell listens with. An application that has one gets what Camel makes of it. */
+    private boolean isForCamel() {
+        return getDatasource() instanceof PGDataSource;
     }
 
     ListenComponent component() {
