@@ -1,9 +1,9 @@
 package dev.rowbell.alert;
 
+import dev.rowbell.error.Printable;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
 import java.util.StringJoiner;
 import org.apache.camel.Body;
 
@@ -44,12 +44,14 @@ public final class AlertText {
         add(where, key(alert));
         return Map.of(
                 "mark", mark(alert),
-                "title", String.valueOf(orElse(alert.get("reason"), title(alert))),
-                "where", where.toString(),
+                "title", Printable.line(String.valueOf(orElse(alert.get("reason"), title(alert)))),
+                "where", Printable.line(where.toString()),
                 "rows", rows(alert),
                 "both", hasOld(alert) && !row(alert, "new").isEmpty(),
                 "payload", alert.get("payload") == null ? "" : cut(alert.get("payload")),
-                "foot", "%s from %s, alert %s".formatted(alert.get("time"), alert.get("source"), alert.get("id")));
+                "foot",
+                        Printable.line("%s from %s, alert %s"
+                                .formatted(alert.get("time"), alert.get("source"), alert.get("id"))));
     }
 
     /** The mail's text part. */
@@ -58,10 +60,11 @@ public final class AlertText {
         StringBuilder text =
                 new StringBuilder("%s: %s%n%s%n%n".formatted(view.get("mark"), view.get("title"), view.get("where")));
         for (Row row : rows(alert)) {
-            text.append(
-                    row.changed() && (boolean) view.get("both")
-                            ? "* %s: %s → %s%n".formatted(row.name(), row.old(), row.now())
-                            : "  %s: %s%n".formatted(row.name(), row.now()));
+            String line = row.changed() && (boolean) view.get("both")
+                    ? "* %s: %s → %s".formatted(row.name(), row.old(), row.now())
+                    : "  %s: %s".formatted(row.name(), row.now());
+            // a line of a value looks like no row
+            text.append(line.replace("\n", "\n      ")).append("%n".formatted());
         }
         return text.append(view.get("payload"))
                 .append("%n%s%n".formatted(view.get("foot")))
@@ -71,7 +74,7 @@ public final class AlertText {
     private static List<Row> rows(Map<String, Object> alert) {
         return row(alert, side(alert)).entrySet().stream()
                 .map(column -> new Row(
-                        String.valueOf(column.getKey()),
+                        Printable.line(String.valueOf(column.getKey())),
                         cut(value(alert, "old", column.getKey())),
                         cut(column.getValue()),
                         changed(alert).contains(column.getKey())))
@@ -86,7 +89,7 @@ public final class AlertText {
     /** The key of the row as {@code id=2}: its column id, else its first column; empty where there is no row. */
     public static String key(Map<String, Object> alert) {
         String column = keyColumn(alert);
-        return column == null ? "" : column + "=" + brief(value(alert, side(alert), column));
+        return column == null ? "" : clean(column, VALUE_ON_A_LINE) + "=" + brief(value(alert, side(alert), column));
     }
 
     private static String keyColumn(Map<String, Object> alert) {
@@ -189,11 +192,11 @@ public final class AlertText {
     private static String cut(Object value) {
         String text = show(value);
         return text.length() <= VALUE_IN_A_MAIL
-                ? text
+                ? Printable.text(text)
                 : String.format(
                         Locale.ROOT,
                         "%s… (%,d characters)",
-                        text.substring(0, text.offsetByCodePoints(0, VALUE_IN_A_MAIL / 2)),
+                        Printable.text(text.substring(0, text.offsetByCodePoints(0, VALUE_IN_A_MAIL / 2))),
                         text.length());
     }
 
@@ -203,7 +206,7 @@ public final class AlertText {
 
     /** One line of at most {@code length} characters: a value can forge neither a log line nor a mail header. */
     static String clean(String text, int length) {
-        String line = Objects.requireNonNull(text).replaceAll("[\\p{Cntrl}\\u2028\\u2029]+", " ");
+        String line = Printable.line(text);
         return line.codePointCount(0, line.length()) <= length
                 ? line
                 : line.substring(0, line.offsetByCodePoints(0, length - 1)) + "…";

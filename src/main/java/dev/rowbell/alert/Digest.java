@@ -1,5 +1,6 @@
 package dev.rowbell.alert;
 
+import dev.rowbell.error.Printable;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -77,14 +78,14 @@ public final class Digest {
         view.put("title", title(alerts));
         view.put(
                 "where",
-                "from %s, %s to %s UTC"
+                Printable.line("from %s, %s to %s UTC"
                         .formatted(
                                 values(alerts, "source")
                                         .distinct()
                                         .limit(SOURCES)
                                         .collect(Collectors.joining(", ")),
                                 second(Collections.min(times)),
-                                second(Collections.max(times))));
+                                second(Collections.max(times)))));
         view.put("groups", groups(kinds));
         view.put(
                 "foot",

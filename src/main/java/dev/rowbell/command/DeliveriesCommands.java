@@ -1,5 +1,6 @@
 package dev.rowbell.command;
 
+import dev.rowbell.error.Printable;
 import dev.rowbell.outbox.DeadLetterRepository;
 import dev.rowbell.outbox.DeadLetterRepository.Filter;
 import dev.rowbell.outbox.DeadLetterRepository.Letter;
@@ -72,7 +73,11 @@ final class DeliveriesCommands {
                     .getOut()
                     .printf(
                             "sink        %s%ngiven up    %s, after %d attempts%nlast error  %s%n%s%n",
-                            sink(letter), letter.died(), letter.attempts(), letter.lastError(), letter.alert());
+                            Printable.line(sink(letter)),
+                            letter.died(),
+                            letter.attempts(),
+                            Printable.line(letter.lastError()),
+                            Printable.json(letter.alert()));
             return 0;
         }
     }

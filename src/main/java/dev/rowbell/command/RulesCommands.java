@@ -1,5 +1,6 @@
 package dev.rowbell.command;
 
+import dev.rowbell.error.Printable;
 import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.rules.RuleState;
 import dev.rowbell.rules.Rules;
@@ -111,7 +112,7 @@ final class RulesCommands {
                                         .map("did you mean %s?"::formatted)
                                         .orElse(others)));
             }
-            int rows = rules.test(name, limit, out()::println);
+            int rows = rules.test(name, limit, row -> out().println(Printable.json(row)));
             out().println("%d %s%s"
                     .formatted(
                             rows,

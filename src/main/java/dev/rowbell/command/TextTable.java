@@ -1,19 +1,19 @@
 package dev.rowbell.command;
 
+import dev.rowbell.error.Printable;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
-/** Text in columns, each as wide as its widest cell. Control characters of a cell become a blank. */
+/** Text in columns, each as wide as its widest cell. A cell is {@link Printable} and one line. */
 record TextTable(List<String> heads, List<List<String>> rows) {
 
     @Override
     public String toString() {
         List<List<String>> lines = new ArrayList<>();
         lines.add(heads);
-        rows.forEach(row -> lines.add(
-                row.stream().map(cell -> cell.replaceAll("\\p{Cntrl}+", " ")).toList()));
+        rows.forEach(row -> lines.add(row.stream().map(Printable::line).toList()));
         int[] widths = IntStream.range(0, heads.size())
                 .map(column -> lines.stream()
                         .mapToInt(line -> width(line.get(column)))

@@ -9,6 +9,7 @@ import java.util.regex.Pattern;
 public final class Errors {
 
     private static final int LENGTH = 1000;
+    private static final int READ = 10 * LENGTH;
     /** The path of an address may be a secret: that of a webhook often is. */
     private static final Pattern ADDRESS = Pattern.compile("(https?://)(?:[^/@\\s]*@)?([^/?#\\s]+)\\S*");
 
@@ -66,7 +67,9 @@ public final class Errors {
 
     /** The text on one line, each address in it cut to its host. */
     public static String withoutSecrets(String text) {
-        String line = text.replaceAll("\\s*[\\p{Cntrl}]+\\s*", " ").strip();
+        // no more than can be shown: a receiver may answer at any length
+        String line =
+                Printable.line(text.substring(0, Math.min(text.length(), READ))).strip();
         return ADDRESS.matcher(line).replaceAll("$1$2/…");
     }
 }

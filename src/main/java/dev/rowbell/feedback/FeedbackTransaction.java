@@ -2,6 +2,7 @@ package dev.rowbell.feedback;
 
 import dev.rowbell.database.PollCursor;
 import dev.rowbell.error.Errors;
+import dev.rowbell.error.Printable;
 import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.time.Duration;
@@ -248,7 +249,10 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
                     .query(String.class)
                     .list();
             if (!ids.isEmpty()) {
-                LOG.error("{} alerts have bytes that are no text, and are dead letters: {}", ids.size(), ids);
+                LOG.error(
+                        "{} alerts have bytes that are no text, and are dead letters: {}",
+                        ids.size(),
+                        Printable.line(ids.toString()));
             }
         } catch (DataAccessException e) {
             LOG.warn("alerts that cannot be read cannot be put aside, trying again: {}", Errors.inWords(e));

@@ -1,5 +1,6 @@
 package dev.rowbell.health;
 
+import dev.rowbell.error.Printable;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
@@ -49,7 +50,7 @@ public final class ReadyCheck extends AbstractHealthCheck {
                 result.message(String.join("; ", notes.get()));
             }
         } else {
-            result.down().message(String.join("; ", words));
+            result.down().message(Printable.line(String.join("; ", words)));
         }
     }
 

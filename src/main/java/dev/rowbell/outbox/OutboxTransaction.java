@@ -2,6 +2,7 @@ package dev.rowbell.outbox;
 
 import dev.rowbell.alert.AlertJson;
 import dev.rowbell.error.Errors;
+import dev.rowbell.error.Printable;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -127,7 +128,7 @@ final class OutboxTransaction implements TransactionSynchronization {
                 if (!OutboxComponent.isRefusal(e)) {
                     throw e;
                 }
-                LOG.error("PostgreSQL refuses to file alert {}: {}", alert.id(), Errors.inWords(e));
+                LOG.error("PostgreSQL refuses to file alert {}: {}", Printable.line(alert.id()), Errors.inWords(e));
                 String text = alert.document().replace("\\u0000", "");
                 deadLetters.add(new NewDeadLetter(
                         null,

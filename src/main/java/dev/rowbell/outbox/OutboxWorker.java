@@ -2,6 +2,7 @@ package dev.rowbell.outbox;
 
 import dev.rowbell.error.Backoff;
 import dev.rowbell.error.Errors;
+import dev.rowbell.error.Printable;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -240,7 +241,8 @@ final class OutboxWorker implements Runnable {
     }
 
     private static String shown(List<Delivery> deliveries) {
-        String first = "alert " + Delivery.alertId(deliveries.get(0).documents().get(0));
+        String first = "alert "
+                + Printable.line(Delivery.alertId(deliveries.get(0).documents().get(0)));
         int alerts = Delivery.alerts(deliveries);
         return alerts == 1 ? first : "%s and %d more".formatted(first, alerts - 1);
     }

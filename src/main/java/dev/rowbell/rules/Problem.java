@@ -1,5 +1,7 @@
 package dev.rowbell.rules;
 
+import dev.rowbell.error.Printable;
+
 /**
  * A problem of the rules, as one line: {@code rules.yaml:12: rule "c2-overflow": condition: … (hint)}.
  *
@@ -28,6 +30,6 @@ public record Problem(String file, int line, String rule, String field, String t
         if (!hint.isEmpty()) {
             words.append(" (").append(hint).append(')');
         }
-        return words.toString().replaceAll("\\s*[\\p{Cntrl}]+\\s*", " ").strip();
+        return Printable.line(words.toString()).strip();
     }
 }

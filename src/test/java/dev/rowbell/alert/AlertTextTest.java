@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Clock;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
@@ -49,6 +50,39 @@ class AlertTextTest {
         assertTrue(line.startsWith("warning r [critical] forged t id=1: note a b x"), line);
         assertTrue(line.endsWith("x…") && line.length() < 150, line);
         assertTrue(line.lines().count() == 1, line);
+    }
+
+    @Test
+    void noCharacterThatSteersATerminalOrIsNotSeenReachesAPerson() {
+        String bad = "\u0085\u009b2J\u202e\u2066\u2029\u200b\ufeff\u001b[31m";
+        Map<String, Object> alert = alert("""
+                {"rule": "r%1$s", "reason": "why%1$s", "table": "t%1$s", "source": "s%1$s", "old": {"i%1$sd": 1, "n": "b%1$s"},
+                 "new": {"i%1$sd": 1, "n": "a%1$s", "j": {"k": "%1$s"}}, "time": "now%1$s"}""".formatted(bad.replace("\u001b", "\\u001b")));
+        Map<String, Object> one = text.view(alert);
+        Digest digest = new Digest();
+        List<Map<String, Object>> two = List.of(alert, alert);
+        for (String shown : List.of(
+                text.line(alert),
+                text.subject(alert),
+                text.plain(alert),
+                one.toString(),
+                digest.subject(two),
+                digest.plain(two),
+                digest.view(two).toString())) {
+            assertEquals(
+                    "",
+                    shown.replaceAll("[^\\p{Cf}\\p{Cc}\\u2028\\u2029]|\n", ""),
+                    () -> shown.codePoints()
+                            .mapToObj(Integer::toHexString)
+                            .toList()
+                            .toString());
+        }
+    }
+
+    @Test
+    void aLineOfAValueLooksLikeNoOtherColumn() {
+        assertTrue(text.plain(alert("{\"rule\": \"r\", \"new\": {\"a\": \"1\\n  paid: yes\"}}"))
+                .contains("  a: 1\n        paid: yes"));
     }
 
     @Test
