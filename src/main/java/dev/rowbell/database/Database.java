@@ -3,6 +3,7 @@ package dev.rowbell.database;
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import com.zaxxer.hikari.HikariPoolMXBean;
+import com.zaxxer.hikari.SQLExceptionOverride;
 import com.zaxxer.hikari.pool.HikariPool.PoolInitializationException;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.settings.SettingsException;
@@ -19,9 +20,9 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import javax.sql.DataSource;
-import org.postgresql.ds.PGSimpleDataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.jdbc.datasource.DriverManagerDataSource;
 import org.springframework.util.ClassUtils;
 
 /** The PostgreSQL that Rowbell works on: the user's, or an embedded one where no URL is set. Safe for many threads. */
@@ -29,30 +30,19 @@ public final class Database implements AutoCloseable {
 
     private static final Logger LOG = LoggerFactory.getLogger(Database.class);
     private static final int OLDEST = 130000;
+    private static final String READ_ONLY = "25006";
+    private static final String LISTEN_URL = "rowbell.listen.url";
     private static final Duration CLOSE = Duration.ofSeconds(2);
-
-    /**
-     * How each session begins: with the values that Rowbell relies on, whatever are the defaults of the role and the database. Settings that a version
-     * of PostgreSQL does not know are left out.
-     */
-    private static final String SESSION = """
-            select pg_catalog.set_config(s.name, relied.setting, false)
-            from (values
-              ('default_transaction_isolation', 'read committed'), ('default_transaction_read_only', 'off'), ('default_transaction_deferrable', 'off'),
-              ('statement_timeout', '0'), ('lock_timeout', '0'), ('transaction_timeout', '0'), ('idle_session_timeout', '0'),
-              ('search_path', '"$user", public'), ('default_tablespace', ''), ('default_table_access_method', 'heap'), ('temp_tablespaces', ''),
-              ('standard_conforming_strings', 'on'), ('backslash_quote', 'safe_encoding'), ('array_nulls', 'on'), ('transform_null_equals', 'off'),
-              ('quote_all_identifiers', 'off'), ('check_function_bodies', 'on'), ('row_security', 'on'), ('IntervalStyle', 'postgres'),
-              ('bytea_output', 'hex'), ('idle_in_transaction_session_timeout', '%s')) relied (name, setting)
-            join pg_catalog.pg_settings s on s.name = relied.name and s.setting <> relied.setting;
-            """;
 
     private final EmbeddedServer embedded;
     private final String url;
     private final String name;
     private final String version;
     private final HikariDataSource pool;
-    private final PGSimpleDataSource listening;
+    /** Between transactions a pooler lends the sessions of the pool to others. */
+    private final boolean shared;
+
+    private final DataSource listening;
 
     private Database(Settings settings, EmbeddedServer embedded, boolean visited) {
         this.embedded = embedded;
@@ -67,22 +57,39 @@ public final class Database implements AutoCloseable {
         put(login, "ApplicationName", "rowbell");
         // the message of an error would contain the row
         put(login, "logServerErrorDetail", "false");
+        // whichever server answers, so that a standby can be named
+        put(login, "targetServerType", "preferPrimary");
         try (Connection connection = DriverManager.getConnection(url, login);
                 Statement statement = connection.createStatement();
-                ResultSet row = statement.executeQuery(
-                        "select current_database(), current_setting('server_version'), current_setting('server_version_num')::int")) {
+                ResultSet row = statement.executeQuery("""
+                        select current_database(), current_setting('server_version'), current_setting('server_version_num')::int,
+                          pg_is_in_recovery(), setting = 'on' and source in ('user', 'database', 'database user')
+                        from pg_settings where name = 'default_transaction_read_only'
+                        """)) {
             row.next();
             name = row.getString(1);
             version = row.getString(2);
             if (row.getInt(3) < OLDEST) {
                 throw new SettingsException("rowbell.jdbc.url: %s is PostgreSQL %s, Rowbell needs 13 or newer"
                         .formatted(shownUrl(), version));
+            } else if (row.getBoolean(4)) {
+                throw new SQLException("it is a standby, Rowbell needs the primary", READ_ONLY);
+            }
+            shared = Sessions.areShared(connection, () -> DriverManager.getConnection(url, login));
+            if (row.getBoolean(5) && !shared) {
+                put(login, "options", "-c default_transaction_read_only=off");
             }
         } catch (SQLException e) {
             throw refused(e);
         }
+        // a primary that was demoted is no server to stay with
+        put(login, "targetServerType", "primary");
+        listening = sessions(listenUrl(settings), listenLogin(settings, login), "rowbell listen", "");
+        if (shared) {
+            put(login, "prepareThreshold", "0");
+            warnOfSharedSessions(settings);
+        }
         pool = visited ? visitor(login) : pool(settings, login);
-        listening = sessions(login, "rowbell listen", "");
         try {
             if (visited) {
                 Schema.expect(pool);
@@ -90,13 +97,7 @@ public final class Database implements AutoCloseable {
                 // a name of its own: the sessions that wait for a lock are found by it
                 String start = "rowbell start " + ProcessHandle.current().pid() + " "
                         + Instant.now().toEpochMilli();
-                DataSource starting = sessions(
-                        login,
-                        start,
-                        "set lock_timeout = "
-                                + Math.max(
-                                        1,
-                                        settings.duration("rowbell.jdbc.wait").toMillis()));
+                DataSource starting = starting(settings, login, start);
                 try (LockWatch watch = new LockWatch(starting, start)) {
                     Schema.apply(settings, starting, watch, name);
                 }
@@ -146,6 +147,40 @@ public final class Database implements AutoCloseable {
         }
     }
 
+    private String listenUrl(Settings settings) {
+        return settings.isSet(LISTEN_URL) ? settings.text(LISTEN_URL) : url;
+    }
+
+    private static Properties listenLogin(Settings settings, Properties login) {
+        Properties own = new Properties();
+        own.putAll(login);
+        put(own, "user", settings.text("rowbell.listen.user"));
+        put(own, "password", settings.text("rowbell.listen.password"));
+        return own;
+    }
+
+    /** For the schema: in sessions of its own where that can be had, since it sets them up. */
+    private DataSource starting(Settings settings, Properties login, String application) {
+        if (shared && !settings.isSet(LISTEN_URL)) {
+            return sessions(url, login, application, "");
+        }
+        String beginning = Sessions.ALONE + "; set lock_timeout = "
+                + Math.max(1, settings.duration("rowbell.jdbc.wait").toMillis());
+        return shared
+                ? sessions(listenUrl(settings), listenLogin(settings, login), application, beginning)
+                : sessions(url, login, application, beginning);
+    }
+
+    private void warnOfSharedSessions(Settings settings) {
+        LOG.warn(
+                "rowbell.jdbc.url: a pooler in transaction mode is in front of {}: Rowbell prepares no statements and leaves the settings"
+                        + " of its sessions alone (see docs/schema.md){}",
+                shownUrl(),
+                settings.isSet(LISTEN_URL)
+                        ? ""
+                        : "; nothing can listen through it: set rowbell.listen.url to a connection that leads to the server itself");
+    }
+
     /** Without time limits: a person waits for the command and can stop it. */
     private HikariDataSource visitor(Properties login) {
         HikariConfig config = new HikariConfig();
@@ -155,7 +190,6 @@ public final class Database implements AutoCloseable {
         // Flyway looks at the schema with two
         config.setMaximumPoolSize(2);
         config.setMinimumIdle(1);
-        config.setConnectionInitSql(SESSION.formatted("0"));
         return started(config);
     }
 
@@ -173,19 +207,25 @@ public final class Database implements AutoCloseable {
         config.addDataSourceProperty("cleanupSavepoints", "true");
         // no statement of Rowbell takes as long: such a connection died silently
         config.addDataSourceProperty("socketTimeout", "60");
-        /*
-         * Where the network is cut silently, the server releases the locks of a transaction soon, and not after hours.
-         * A plan made while a queue or its statistics were empty would read or sort all of a long queue: only plans in the
-         * order of an index, or by ctid, are allowed. One plan serves all executions, since planning takes longer than
-         * running. No plan is compiled: before PostgreSQL 18 a scan that cannot be avoided counts as endlessly dear.
-         */
-        config.setConnectionInitSql(SESSION.formatted("30000")
-                + "set enable_seqscan = off; set enable_bitmapscan = off; set jit = off; set plan_cache_mode = force_generic_plan;"
-                + " set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3");
         return started(config);
     }
 
     private HikariDataSource started(HikariConfig config) {
+        if (!shared) {
+            // else settings would reach the other clients of the pooler
+            config.setConnectionInitSql(Sessions.POOLED);
+        }
+        config.setExceptionOverride(new SQLExceptionOverride() {
+            @java.lang.Override
+            public Override adjudicate(SQLException e) {
+                if (!READ_ONLY.equals(e.getSQLState())) {
+                    return Override.CONTINUE_EVICT;
+                }
+                // a primary that was demoted keeps its connections: each would fail its next user
+                invalidateConnections();
+                return Override.MUST_EVICT;
+            }
+        });
         try {
             return new HikariDataSource(config);
         } catch (PoolInitializationException e) {
@@ -193,34 +233,26 @@ public final class Database implements AutoCloseable {
         }
     }
 
-    /** Sessions outside of the pool. */
-    private PGSimpleDataSource sessions(Properties login, String application, String settings) {
-        PGSimpleDataSource sessions = new Sessions(SESSION.formatted("0") + settings);
-        sessions.setUrl(url);
-        login.forEach((key, value) -> set(sessions, key.toString(), value.toString()));
-        set(sessions, "ApplicationName", application);
-        return sessions;
-    }
-
-    private static final class Sessions extends PGSimpleDataSource {
-
-        private final String beginning;
-
-        Sessions(String beginning) {
-            this.beginning = beginning;
-        }
-
-        @Override
-        public Connection getConnection(String user, String password) throws SQLException {
-            Connection connection = super.getConnection(user, password);
-            try (Statement statement = connection.createStatement()) {
-                statement.execute(beginning);
-                return connection;
-            } catch (SQLException e) {
-                connection.close();
-                throw e;
+    /** Sessions outside of the pool that begin with this SQL, unless it is empty. */
+    private static DataSource sessions(String url, Properties login, String application, String beginning) {
+        Properties own = new Properties();
+        own.putAll(login);
+        put(own, "ApplicationName", application);
+        return new DriverManagerDataSource(url, own) {
+            @java.lang.Override
+            protected Connection getConnectionFromDriverManager(String url, Properties login) throws SQLException {
+                Connection connection = super.getConnectionFromDriverManager(url, login);
+                try (Statement statement = connection.createStatement()) {
+                    if (!beginning.isEmpty()) {
+                        statement.execute(beginning);
+                    }
+                    return connection;
+                } catch (SQLException e) {
+                    connection.close();
+                    throw e;
+                }
             }
-        }
+        };
     }
 
     private SettingsException refused(SQLException e) {
@@ -267,7 +299,7 @@ public final class Database implements AutoCloseable {
      * Closes the idle connections of the pool: where one that listens is lost, they most likely are too, and each would fail its next user.
      */
     public void invalidateConnections() {
-        HikariPoolMXBean connections = pool.getHikariPoolMXBean();
+        HikariPoolMXBean connections = pool == null ? null : pool.getHikariPoolMXBean();
         if (connections != null) {
             connections.softEvictConnections();
         }
@@ -300,14 +332,6 @@ public final class Database implements AutoCloseable {
     private static void put(Properties properties, String key, String value) {
         if (!value.isEmpty()) {
             properties.setProperty(key, value);
-        }
-    }
-
-    private static void set(PGSimpleDataSource dataSource, String key, String value) {
-        try {
-            dataSource.setProperty(key, value);
-        } catch (SQLException e) {
-            throw new IllegalArgumentException(e);
         }
     }
 }

@@ -1,6 +1,7 @@
 package dev.rowbell.health;
 
 import dev.rowbell.error.Errors;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -61,7 +62,15 @@ public final class QueueMonitor {
                     .toList();
             return new Snapshot("", queues, broken, notificationQueue);
         } catch (DataAccessException e) {
-            return new Snapshot("the database cannot be asked: " + Errors.inWords(e), List.of(), List.of(), 0);
+            boolean readOnly =
+                    e.getMostSpecificCause() instanceof SQLException why && "25006".equals(why.getSQLState());
+            return new Snapshot(
+                    readOnly
+                            ? "the server is read only, as a standby or a primary that was demoted: alerts wait for a primary"
+                            : "the database cannot be asked: " + Errors.inWords(e),
+                    List.of(),
+                    List.of(),
+                    0);
         }
     }
 

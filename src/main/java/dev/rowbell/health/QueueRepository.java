@@ -52,10 +52,12 @@ final class QueueRepository {
                 .list();
     }
 
-    /** How full the server's queue of notifications is, from 0 to 1. */
+    /** How full the server's queue of notifications is, from 0 to 1. Fails where the server is read only, as a primary that was demoted. */
     double notificationQueue() {
-        return jdbc.sql("select pg_notification_queue_usage()")
-                .query(Double.class)
-                .single();
+        return jdbc.sql("""
+                        select pg_notification_queue_usage()
+                        from (values (1)) as one
+                        left join (select 1 from rowbell.delivery limit 0 for update) as written on true
+                        """).query(Double.class).single();
     }
 }

@@ -1,5 +1,6 @@
 package dev.rowbell.listen;
 
+import dev.rowbell.database.Sessions;
 import dev.rowbell.error.Backoff;
 import dev.rowbell.error.Errors;
 import dev.rowbell.feedback.Batch;
@@ -10,7 +11,9 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -44,12 +47,31 @@ final class ListenConsumer extends DefaultConsumer {
 
     private static final Duration STANDBY = Duration.ofMillis(500);
 
-    /** The server notices too when this end is gone, and releases what only one process may hold. */
-    private static final String KEEPALIVE =
-            "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3";
+    /** Asks by a notification to this listener itself, unless the server's queue is nearly full, where sending would fail. */
+    private static final String ECHO =
+            "case when pg_notification_queue_usage() < 0.9 then pg_notify(:echo, '')::text end is not null as sent";
+
+    private static final String SHARED =
+            "a pooler in transaction mode cannot carry notifications: set rowbell.listen.url to a connection that leads to the server itself";
+    private static final String NO_ECHO =
+            "a notification to itself did not come back, so something in between loses them:"
+                    + " set rowbell.listen.url to a connection that leads to the server itself";
+
+    /** The connection is there, and hears nothing. */
+    private static final class NotHeardException extends SQLException {
+
+        private static final long serialVersionUID = 1L;
+
+        NotHeardException(String why) {
+            super(why);
+        }
+    }
 
     private final ListenEndpoint endpoint;
     private final String channels;
+    /** The channel on which this listener sends to itself. */
+    private final String echo = "rowbell_echo_" + UUID.randomUUID();
+
     private final Backoff backoff = new Backoff(Duration.ofMillis(200), Duration.ofSeconds(10));
     private ExecutorService thread;
     /** Down while stopped. */
@@ -58,6 +80,10 @@ final class ListenConsumer extends DefaultConsumer {
     private long lostAt;
 
     private boolean listening;
+    /** A notification to itself is under way. */
+    private boolean awaitingEcho;
+
+    private int failures;
 
     ListenConsumer(ListenEndpoint endpoint, Processor processor) {
         super(endpoint, processor);
@@ -69,7 +95,7 @@ final class ListenConsumer extends DefaultConsumer {
     protected void doStart() throws Exception {
         super.doStart();
         stop = new CountDownLatch(1);
-        listeners().gone(channels);
+        listeners().gone(channels, "");
         thread = endpoint.getCamelContext()
                 .getExecutorServiceManager()
                 .newSingleThreadExecutor(this, "listen:" + endpoint.getChannel());
@@ -101,22 +127,23 @@ final class ListenConsumer extends DefaultConsumer {
     }
 
     private void connectForEver() {
-        int failures = 0;
+        failures = 0;
         while (isRunning()) {
             try (Connection connection = endpoint.connect()) {
                 // a half-open socket answers the heartbeat with silence
                 connection.setNetworkTimeout(Runnable::run, (int) heartbeat().toMillis());
                 JdbcClient jdbc = JdbcClient.create(new SingleConnectionDataSource(connection, true));
-                jdbc.sql(KEEPALIVE).update();
+                if (Sessions.areShared(connection, endpoint::connect)) {
+                    throw new NotHeardException(SHARED);
+                }
+                jdbc.sql(Sessions.ALONE).query().listOfRows();
                 if (awaitTurn(jdbc)) {
                     listen(jdbc);
-                    failures = 0;
-                    routeStored();
                     receive(connection.unwrap(PGConnection.class), jdbc);
                 }
             } catch (SQLException | DataAccessException e) {
                 watchdog().caught(e);
-                lost(e, failures);
+                lost(e);
                 pause(backoff.after(++failures));
             } catch (Throwable e) {
                 // without this thread the process would never listen again
@@ -155,10 +182,30 @@ final class ListenConsumer extends DefaultConsumer {
     }
 
     private void listen(JdbcClient jdbc) {
-        for (String channel : endpoint.channels()) {
-            jdbc.sql("listen \"" + channel.replace("\"", "\"\"") + "\"").update();
+        listening = false;
+        listen(jdbc, echo);
+        awaitingEcho = jdbc.sql("select " + ECHO)
+                .param("echo", echo)
+                .query(Boolean.class)
+                .single();
+        endpoint.channels().forEach(channel -> listen(jdbc, channel));
+        if (!awaitingEcho) {
+            heard();
+        }
+    }
+
+    private static void listen(JdbcClient jdbc, String channel) {
+        jdbc.sql("listen \"" + channel.replace("\"", "\"\"") + "\"").update();
+    }
+
+    /** The notification to itself came back. */
+    private void heard() {
+        awaitingEcho = false;
+        if (listening) {
+            return;
         }
         listening = true;
+        failures = 0;
         if (lostAt == 0) {
             LOG.debug("listening to {}", channels);
         } else {
@@ -172,34 +219,52 @@ final class ListenConsumer extends DefaultConsumer {
         }
         listeners().here(channels);
         endpoint.component().doorbell().ring();
+        routeStored();
     }
 
     private void receive(PGConnection connection, JdbcClient jdbc) throws SQLException {
         long heardAt = System.nanoTime();
         while (isRunning()) {
-            PGNotification[] notifications = connection.getNotifications((int) SLICE.toMillis());
-            if (notifications != null && notifications.length > 0) {
+            PGNotification[] received = connection.getNotifications((int) SLICE.toMillis());
+            if (received != null && received.length > 0) {
                 heardAt = System.nanoTime();
-                route(Notification.of(notifications), jdbc);
-            } else if (System.nanoTime() - heardAt > heartbeat().toNanos()) {
-                // also asks whether the server still answers
-                int registered = jdbc.sql("select count(*) from pg_listening_channels()")
-                        .query(Integer.class)
-                        .single();
-                if (registered < endpoint.channels().size()) {
-                    // a pooler in between, or a discard all
-                    lostAt = heardAt;
-                    LOG.warn("the server has forgotten that this process listens to {}, listening again", channels);
-                    listen(jdbc);
+                List<Notification> alerts = Notification.of(received, echo);
+                if (alerts.size() < received.length) {
+                    heard();
                 }
-                routeStored();
+                route(alerts, jdbc);
+            } else if (System.nanoTime() - heardAt > heartbeat().toNanos()) {
+                beat(jdbc, heardAt);
                 heardAt = System.nanoTime();
             }
         }
         if (endpoint.getTransaction() != null) {
             jdbc.sql("unlisten *").update();
             // what the server sent before it knew
-            store(Notification.of(connection.getNotifications()), jdbc);
+            store(Notification.of(connection.getNotifications(), echo), jdbc);
+        }
+    }
+
+    /** Finds out whether the server still answers, as a primary, and knows who listens. */
+    private void beat(JdbcClient jdbc, long heardAt) throws SQLException {
+        if (awaitingEcho) {
+            throw new NotHeardException(NO_ECHO);
+        }
+        Map<String, Object> answer =
+                jdbc.sql("select " + ECHO + """
+                        , (select count(*) from pg_listening_channels()) as registered,
+                        current_setting('transaction_read_only') = 'on' as read_only
+                        """).param("echo", echo).query().singleRow();
+        if ((boolean) answer.get("read_only")) {
+            throw new SQLException("the server is read only, as a primary that was demoted", "25006");
+        } else if ((long) answer.get("registered") <= endpoint.channels().size()) {
+            // a discard all, or a pooler in between
+            lostAt = heardAt;
+            LOG.warn("the server has forgotten that this process listens to {}, listening again", channels);
+            listen(jdbc);
+        } else {
+            awaitingEcho = (boolean) answer.get("sent");
+            routeStored();
         }
     }
 
@@ -209,11 +274,13 @@ final class ListenConsumer extends DefaultConsumer {
      */
     private void route(List<Notification> notifications, JdbcClient jdbc) {
         FeedbackTransaction transaction = endpoint.getTransaction();
-        if (transaction == null) {
+        if (notifications.isEmpty()) {
+            return;
+        } else if (transaction == null) {
             routeAlone(notifications);
             return;
         }
-        for (int failures = 0; true; ) {
+        for (int tries = 1; true; tries++) {
             try {
                 transaction.run(batch -> routeTogether(notifications, batch));
                 return;
@@ -223,13 +290,13 @@ final class ListenConsumer extends DefaultConsumer {
                     store(notifications, jdbc);
                     return;
                 }
-                if (++failures == 1) {
+                if (tries == 1) {
                     LOG.warn(
                             "routing {} notifications failed, trying again: {}",
                             notifications.size(),
                             Errors.inWords(e));
                 }
-                pause(backoff.after(failures));
+                pause(backoff.after(tries));
             }
         }
     }
@@ -302,18 +369,24 @@ final class ListenConsumer extends DefaultConsumer {
         return exchange;
     }
 
-    private void lost(Exception e, int failures) {
+    private void lost(Exception e) {
         if (!isRunning()) {
             return;
         }
-        listeners().gone(channels);
+        boolean unheard = e instanceof NotHeardException;
+        listeners().gone(channels, unheard ? e.getMessage() : "");
         if (listening) {
             lostAt = System.nanoTime();
             listening = false;
             endpoint.component().connectionLost();
         }
         if (failures == 0) {
-            LOG.warn("the connection that listens to {} is gone, connecting again: {}", channels, Errors.inWords(e));
+            LOG.warn(
+                    unheard
+                            ? "{} cannot be listened to, trying again: {}"
+                            : "the connection that listens to {} is gone, connecting again: {}",
+                    channels,
+                    unheard ? e.getMessage() : Errors.inWords(e));
         }
     }
 

@@ -14,12 +14,16 @@ import org.postgresql.PGNotification;
  */
 record Notification(String id, String channel, String payload, Instant arrived) {
 
-    /** @param received just now; null for none, as the driver has it */
-    static List<Notification> of(PGNotification[] received) {
+    /**
+     * @param received just now; null for none, as the driver has it
+     * @param echo a channel to leave out
+     */
+    static List<Notification> of(PGNotification[] received, String echo) {
         Instant now = Instant.now();
         return received == null
                 ? List.of()
                 : Arrays.stream(received)
+                        .filter(one -> !one.getName().equals(echo))
                         .map(one -> new Notification(
                                 AlertId.next(Clock.systemUTC()), one.getName(), one.getParameter(), now))
                         .toList();

@@ -3,16 +3,22 @@ package dev.rowbell.testing;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.sql.Connection;
 import java.sql.DriverManager;
+import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.awaitility.Awaitility;
 
 /**
@@ -52,6 +58,42 @@ public final class OwnPostgres implements AutoCloseable {
             throw new UncheckedIOException(e);
         }
         start();
+    }
+
+    /** A copy of a server that is stopped, on a port of its own. Not started. */
+    private OwnPostgres(OwnPostgres original, Path data, int port) {
+        this.data = data;
+        this.port = port;
+        programs = original.programs;
+        options = original.options;
+        log = data.resolveSibling(data.getFileName() + ".log");
+    }
+
+    /** What a standby would be, that has all of this one: for a switch-over. This one is to be stopped. */
+    public OwnPostgres copy(Path to) {
+        try (ServerSocket free = new ServerSocket(0);
+                Stream<Path> files = Files.walk(data)) {
+            for (Path file : files.toList()) {
+                Files.copy(file, to.resolve(data.relativize(file).toString()), StandardCopyOption.COPY_ATTRIBUTES);
+            }
+            Files.deleteIfExists(to.resolve("postmaster.pid"));
+            return new OwnPostgres(this, to, free.getLocalPort());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** At its next start it is a standby, which only reads. */
+    public void demote() {
+        try {
+            Files.createFile(data.resolve("standby.signal"));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    public int port() {
+        return port;
     }
 
     public Map<String, String> settings() {
@@ -116,6 +158,32 @@ public final class OwnPostgres implements AutoCloseable {
         }
     }
 
+    /** The first column of every row. */
+    public List<String> query(String sql) {
+        try (Connection connection = DriverManager.getConnection(url(), "postgres", "postgres");
+                Statement statement = connection.createStatement();
+                ResultSet rows = statement.executeQuery(sql)) {
+            List<String> values = new ArrayList<>();
+            while (rows.next()) {
+                values.add(rows.getString(1));
+            }
+            return values;
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    public void execute(String... statements) {
+        try (Connection connection = DriverManager.getConnection(url(), "postgres", "postgres");
+                Statement statement = connection.createStatement()) {
+            for (String sql : statements) {
+                statement.execute(sql);
+            }
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
     public boolean isAlive() {
         return server != null && server.isAlive();
     }
@@ -130,7 +198,16 @@ public final class OwnPostgres implements AutoCloseable {
 
     /** {@code pg_ctl stop -m immediate}. */
     public void stopImmediately() {
-        launch("pg_ctl", List.of("stop", "-D", data.toString(), "-m", "immediate"));
+        stop("immediate");
+    }
+
+    /** {@code pg_ctl stop -m fast}: as an administrator stops it. */
+    public void stop() {
+        stop("fast");
+    }
+
+    private void stop(String mode) {
+        launch("pg_ctl", List.of("stop", "-D", data.toString(), "-m", mode));
         awaitEnd();
     }
 

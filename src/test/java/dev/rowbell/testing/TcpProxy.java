@@ -18,7 +18,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 public final class TcpProxy implements AutoCloseable {
 
     private final ServerSocket server;
-    private final int target;
+    private volatile int target;
     private final List<Socket> sockets = new CopyOnWriteArrayList<>();
     private final ExecutorService threads = Executors.newCachedThreadPool();
     private volatile boolean refusing;
@@ -44,6 +44,11 @@ public final class TcpProxy implements AutoCloseable {
 
     public int port() {
         return server.getLocalPort();
+    }
+
+    /** New connections go to another server; those that there are stay. */
+    public void redirect(int port) {
+        target = port;
     }
 
     /** Every connection there is stays open and carries nothing any more; new ones work. */
@@ -85,7 +90,14 @@ public final class TcpProxy implements AutoCloseable {
             client.close();
             return;
         }
-        Socket upstream = new Socket("localhost", target);
+        Socket upstream;
+        try {
+            upstream = new Socket("localhost", target);
+        } catch (IOException e) {
+            // a server that is down
+            client.close();
+            return;
+        }
         sockets.add(client);
         sockets.add(upstream);
         AtomicBoolean open = forwarding;
