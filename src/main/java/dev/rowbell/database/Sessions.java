@@ -62,6 +62,8 @@ public final class Sessions {
         }
         for (int i = 0; i < TRIES; i++) {
             try (Connection other = opener.open()) {
+                // the driver would prepare its rollback, in a session that others get
+                other.unwrap(PGConnection.class).setPrepareThreshold(0);
                 other.setAutoCommit(false);
                 int lent = process(other);
                 boolean shared = lent == known || process(connection) != known;
