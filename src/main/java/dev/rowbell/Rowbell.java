@@ -36,6 +36,7 @@ import org.apache.camel.support.LifecycleStrategySupport;
 import org.apache.camel.support.service.ServiceSupport;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.jdbc.core.simple.JdbcClient;
 
 /**
  * The parts of Rowbell that the routes of one CamelContext share, and how they fit together. A context that has the jar and none of its
@@ -147,8 +148,19 @@ public final class Rowbell extends ServiceSupport {
                 "remove old dead letters",
                 INTERVAL,
                 () -> letters.deleteExpired(settings.duration("rowbell.dead-letter.keep"), EXPIRED_AT_ONCE));
+        housekeeping.register("tell the triggers how long an alert may be", INTERVAL, () -> tellMaxSize(opened));
         housekeeping.register(
                 "measure the queues", INTERVAL, () -> metrics.seen(queues.snapshot(), circuits(), listeners.state()));
+    }
+
+    private void tellMaxSize(Database opened) {
+        JdbcClient.create(opened.pool())
+                .sql("""
+                        insert into rowbell.setting as s (name, value) values ('alert.max-size', ?)
+                        on conflict (name) do update set value = excluded.value where s.value <> excluded.value
+                        """)
+                .param(String.valueOf(settings.size("rowbell.alert.max-size")))
+                .update();
     }
 
     FeedbackTransaction feedbackTransaction() {

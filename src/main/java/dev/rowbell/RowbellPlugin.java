@@ -68,8 +68,16 @@ public final class RowbellPlugin implements ContextServicePlugin {
         // row of any other.
         // The whole row of Rowbell's own takes the query a fifth longer
         properties.addPropertiesFunction(new SettingFunction(
-                "document",
-                key -> settings.text(key).equals("rowbell.feedback") ? "alert" : "row_to_json(taken) as feedback"));
+                "document", key -> isOwnTable(settings, key) ? "alert" : "row_to_json(taken) as feedback"));
+        // the bytes of a row "queued" there. The alerts of Rowbell's own table are stored as they are, so that the size
+        // of one takes no look at it
+        properties.addPropertiesFunction(new SettingFunction(
+                "size",
+                key -> isOwnTable(settings, key) ? "pg_column_size(alert)" : "octet_length(cast(queued as text))"));
+    }
+
+    private static boolean isOwnTable(Settings settings, String key) {
+        return settings.text(key).equals("rowbell.feedback");
     }
 
     /** {@code {{NAME:KEY}}} in a route; the value is a function of the key. */

@@ -11,6 +11,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -25,6 +26,8 @@ import org.apache.camel.util.TimeUtils;
  * {@code application.properties} in the jar. No value is ever null, and nothing is cached.
  */
 public final class Settings {
+
+    private static final Pattern SIZE = Pattern.compile("(\\d{1,9})(kB|MB|)");
 
     private static final Pattern DURATION = Pattern.compile("(\\d+(ms|[smhd]))+");
 
@@ -61,6 +64,23 @@ public final class Settings {
             // reported below
         }
         throw new SettingsException("%s=%s: give a whole number of at least %d".formatted(key, text(key), least));
+    }
+
+    /**
+     * A size in bytes.
+     *
+     * @throws SettingsException where the value is no size from 10 kB to 100 MB
+     */
+    public int size(String key) {
+        Matcher size = SIZE.matcher(text(key));
+        if (size.matches()) {
+            long unit = size.group(2).equals("MB") ? 1_000_000 : size.group(2).equals("kB") ? 1000 : 1;
+            long bytes = Long.parseLong(size.group(1)) * unit;
+            if (bytes >= 10_000 && bytes <= 100_000_000) {
+                return (int) bytes;
+            }
+        }
+        throw new SettingsException("%s=%s: give a size from 10kB to 100MB".formatted(key, text(key)));
     }
 
     /** @throws SettingsException where the value is not a duration above zero */
@@ -104,6 +124,7 @@ public final class Settings {
                 .forEach(this::duration);
         Stream.of("rowbell.feedback.batch", "rowbell.health.port", "rowbell.http.batch", "rowbell.mail.port")
                 .forEach(key -> number(key, 1));
+        size("rowbell.alert.max-size");
         Stream.of("rowbell.rules.reload", "rowbell.health.enabled", "rowbell.mail.starttls")
                 .forEach(this::flag);
         String console = text("rowbell.console");

@@ -5,6 +5,8 @@ create table rowbell.feedback (
   crt_time timestamptz not null default clock_timestamp(),
   alert json not null
 );
+-- not compressed, so that a poll knows how many bytes an alert has without reading it
+alter table rowbell.feedback alter column alert set storage external;
 create index feedback_crt_time on rowbell.feedback (crt_time);
 comment on table rowbell.feedback is 'Durable alerts, written by triggers, emptied by delete-returning';
 

@@ -28,6 +28,8 @@ import org.apache.camel.Consumer;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** From the writer's commit to routing, exactly once a row. */
 class FeedbackTest {
@@ -239,6 +241,34 @@ class FeedbackTest {
                 settings,
                 "file:routes/alerts.camel.yaml,file:routes/file.camel.yaml,file:%s/*.camel.yaml".formatted(dir))) {
             await().until(() -> received("id").equals(List.of("a1", "a2", "a3", "a4", "a5")));
+        }
+    }
+
+    /** In another table all rows may have the same time, or none. */
+    @ParameterizedTest
+    @ValueSource(strings = {"rowbell.feedback", "public.queue"})
+    void aBatchIsLimitedInBytesToo(String table) throws IOException {
+        // deliveries of a sink that is nowhere stay as they were filed: one for each batch
+        RunningRowbell.writeAlertsRoute(dir, """
+                - to:
+                    uri: outbox:elsewhere
+                """);
+        settings.put("rowbell.feedback.table", table);
+        database.execute(
+                "create table public.queue (crt_time timestamptz default now(), alert json)",
+                "insert into %s (alert) select json_build_object('id', 'a' || i, 'rule', 'r', 'new', json_build_object('n', i, 't', repeat('x', case when i %% 2 = 0 then 1000000 else 10 end))) from generate_series(1, 30) i"
+                        .formatted(table));
+        if (table.equals("public.queue")) {
+            database.execute(
+                    "update public.queue set crt_time = null where ctid = any (array(select ctid from public.queue limit 4))");
+        }
+        try (RunningRowbell rowbell = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
+            await().until(() -> database.count(table) == 0);
+            assertEquals(30, database.alerts("true"));
+            assertEquals(
+                    List.of("t"),
+                    database.query(
+                            "select max(bytes) between 4000000 and 7000000 from (select sum(octet_length(documents[1])) as bytes from rowbell.delivery group by xmin::text) as of_batches"));
         }
     }
 

@@ -108,6 +108,8 @@ class SettingsTest {
         "rowbell.feedback.batch, many, a whole number of at least 1",
         "rowbell.feedback.batch, 99999999999, a whole number of at least 1",
         "rowbell.health.port, 80.5, a whole number of at least 1",
+        "rowbell.alert.max-size, 9999, a size from 10kB to 100MB",
+        "rowbell.alert.max-size, 1GB, a size from 10kB to 100MB",
         "rowbell.feedback.poll, soon, a duration such as 500ms",
         "rowbell.feedback.poll, 30, a duration such as 500ms",
         "rowbell.feedback.poll, 1h30, a duration such as 500ms",

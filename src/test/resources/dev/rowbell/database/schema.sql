@@ -44,7 +44,7 @@ table rowbell.feed (
 );
 table rowbell.feedback (
   crt_time timestamp with time zone not null default clock_timestamp(),
-  alert json not null
+  alert json not null storage e
 );
 unlogged table rowbell.listener (
   channels text not null,
