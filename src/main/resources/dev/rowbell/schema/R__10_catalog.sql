@@ -97,8 +97,9 @@ as $fn$
   select min(t.relid) from rowbell.tree_of(relation) t where t.kind = 'f'
 $fn$;
 
--- Whether row triggers judge the feed: where that was chosen, and where a foreign table is among its partitions or children, because PostgreSQL then refuses
--- statements that have to hand rows to statement triggers. A table that was made again as a partitioned one has statement triggers in any other case.
+-- Whether row triggers judge the feed: where that was chosen, and where statement triggers cannot. Of a partition or child, they would not fire when it is
+-- written through its parent; with a foreign table among the partitions or children, PostgreSQL refuses statements that have to hand rows to them. A table
+-- that was made again as a partitioned one has statement triggers in any other case.
 create or replace function rowbell.has_row_triggers(feed_id int) returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -107,7 +108,8 @@ as $fn$
     select from rowbell.feed f
     join pg_class c on c.oid = f.relation
     where f.id = feed_id
-      and (c.relkind <> 'p' and exists (select from rowbell.row_feed r where r.feed = f.id) or rowbell.foreign_part_of(f.relation) is not null))
+      and (c.relkind <> 'p' and exists (select from rowbell.row_feed r where r.feed = f.id) or rowbell.foreign_part_of(f.relation) is not null
+        or exists (select from pg_inherits i where i.inhrelid = f.relation)))
 $fn$;
 
 -- Whether PostgreSQL has this function, with this body, these settings and this owner.

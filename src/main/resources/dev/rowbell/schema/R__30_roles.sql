@@ -59,6 +59,13 @@ begin
     -- A new owner needs the right to create in the schema of a function, for this moment alone. It gets a schema of its own for that: a grant on the schema
     -- of all functions would be a lock on it, for which the first rules of other feeds would wait.
     workshop := format('rowbell_workshop_%s', to_regprocedure(called)::oid);
+    if not has_database_privilege(current_database(), 'create') then
+      -- taken away since the schema was made: others wait
+      execute format('grant create on schema %I to %I', schema_name, owner);
+      execute format('alter function %s owner to %I', called, owner);
+      execute format('revoke create on schema %I from %I', schema_name, owner);
+      return;
+    end if;
     execute format('create schema %I authorization %I', workshop, owner);
     execute format('alter function %s set schema %I', called, workshop);
     called := replace(called, schema_name || '.', workshop || '.');

@@ -196,8 +196,8 @@ begin
       where c.oid = feed_relation and c.relkind in ('r', 'p') and c.relpersistence <> 't'
         and n.nspname not in ('pg_catalog', 'information_schema', 'rowbell', 'rowbell_alert')) then
     raise exception 'for_each: there is no table % to watch', feed using errcode = 'RB001';
-  elsif what = 'row' and (select c.relkind = 'p' or c.relispartition from pg_class c where c.oid = feed_relation) then
-    raise exception 'for_each: the table % is partitioned, or a partition', feed
+  elsif what = 'row' and (select c.relkind = 'p' from pg_class c where c.oid = feed_relation) then
+    raise exception 'for_each: the table % is partitioned', feed
       using errcode = 'RB001', hint = 'For a row trigger, a row that moves to another partition is deleted in one and inserted into the other.';
   end if;
   watched := rowbell.lock_feed((rowbell.feed_of(feed_relation)).name);

@@ -146,6 +146,41 @@ class FeedTest {
         assertEquals(List.of("y 1"), takeAlerts());
     }
 
+    // --- feeds below another table ---
+
+    @Test
+    void aPartitionOrChildThatIsWatchedFiresAlsoWhenItIsWrittenThroughItsParent() {
+        database.execute(
+                "create table parent (id int, a int) partition by range (id)",
+                "create table part partition of parent for values from (0) to (10)",
+                "create table other partition of parent for values from (10) to (20)",
+                rule("part", "NEW.a > 5"),
+                "insert into parent values (1, 6), (11, 6)",
+                "insert into part values (2, 6)",
+                "update parent set a = 0",
+                "update parent set a = 7");
+        assertEquals(List.of("part 1", "part 1", "part 2", "part 2"), takeAlerts());
+        database.execute(
+                "create table above (id int, a int)",
+                "create table child () inherits (above)",
+                rule("child", "NEW.a > 5"),
+                "insert into child values (3, 0)",
+                "update above set a = 6");
+        assertEquals(List.of("child 3"), takeAlerts());
+    }
+
+    @Test
+    void aFeedThatIsAttachedToAParentLaterIsWatchedThroughItAfterTheNextLook() {
+        database.execute(
+                "create table parent (id int, a int) partition by range (id)",
+                "create table part (id int, a int)",
+                rule("part", "NEW.a > 5"),
+                "alter table parent attach partition part default");
+        assertEquals(List.of(), refresh());
+        database.execute("insert into parent values (1, 6)");
+        assertEquals(List.of("part 1"), takeAlerts());
+    }
+
     // --- foreign tables below a feed ---
 
     @Test

@@ -236,8 +236,7 @@ class RowTriggerTest {
                 "'public.nothing', 'row'     | for_each: there is no table public.nothing to watch",
                 "'public.a_view', 'row'      | for_each: there is no table public.a_view to watch",
                 "'rowbell.rule', 'row'       | for_each: there is no table rowbell.rule to watch",
-                "'public.parted', 'row'      | for_each: the table public.parted is partitioned, or a partition",
-                "'public.part', 'row'        | for_each: the table public.part is partitioned, or a partition"
+                "'public.parted', 'row'      | for_each: the table public.parted is partitioned"
             },
             quoteCharacter = '"')
     void whatCannotBeIsRefused(String arguments, String problem) {

@@ -248,6 +248,18 @@ class StrangersCodeTest {
         assertEquals(
                 List.of(owner),
                 database.query("select proowner::regrole::text from pg_proc where proname = 'raise_1'"));
+        // the owner needs the right to make schemas for the installation alone
+        database.execute(
+                "revoke create on database " + database.name() + " from " + owner,
+                "create table later (id int, c int)",
+                "grant trigger on later to " + owner);
+        try (Connection connection = database.connectAs(owner, "secret");
+                Statement statement = connection.createStatement()) {
+            statement.execute(rule("later", "NEW.c > 5"));
+        }
+        assertEquals(
+                List.of("rowbell_" + database.name() + "_2"),
+                database.query("select proowner::regrole::text from pg_proc where proname = 'on_statement_2'"));
         database.execute("drop table feed");
         database.query("select event from rowbell.refresh()");
         assertEquals(0, database.count("pg_roles where rolname = '" + ownRole + "'"));

@@ -941,8 +941,8 @@ begin
       where c.oid = feed_relation and c.relkind in ('r', 'p') and c.relpersistence <> 't'
         and n.nspname not in ('pg_catalog', 'information_schema', 'rowbell', 'rowbell_alert')) then
     raise exception 'for_each: there is no table % to watch', feed using errcode = 'RB001';
-  elsif what = 'row' and (select c.relkind = 'p' or c.relispartition from pg_class c where c.oid = feed_relation) then
-    raise exception 'for_each: the table % is partitioned, or a partition', feed
+  elsif what = 'row' and (select c.relkind = 'p' from pg_class c where c.oid = feed_relation) then
+    raise exception 'for_each: the table % is partitioned', feed
       using errcode = 'RB001', hint = 'For a row trigger, a row that moves to another partition is deleted in one and inserted into the other.';
   end if;
   watched := rowbell.lock_feed((rowbell.feed_of(feed_relation)).name);
@@ -1090,7 +1090,8 @@ AS $function$
     select from rowbell.feed f
     join pg_class c on c.oid = f.relation
     where f.id = feed_id
-      and (c.relkind <> 'p' and exists (select from rowbell.row_feed r where r.feed = f.id) or rowbell.foreign_part_of(f.relation) is not null))
+      and (c.relkind <> 'p' and exists (select from rowbell.row_feed r where r.feed = f.id) or rowbell.foreign_part_of(f.relation) is not null
+        or exists (select from pg_inherits i where i.inhrelid = f.relation)))
 $function$
 CREATE OR REPLACE FUNCTION rowbell.holders()
  RETURNS text
@@ -1149,6 +1150,13 @@ begin
     -- A new owner needs the right to create in the schema of a function, for this moment alone. It gets a schema of its own for that: a grant on the schema
     -- of all functions would be a lock on it, for which the first rules of other feeds would wait.
     workshop := format('rowbell_workshop_%s', to_regprocedure(called)::oid);
+    if not has_database_privilege(current_database(), 'create') then
+      -- taken away since the schema was made: others wait
+      execute format('grant create on schema %I to %I', schema_name, owner);
+      execute format('alter function %s owner to %I', called, owner);
+      execute format('revoke create on schema %I from %I', schema_name, owner);
+      return;
+    end if;
     execute format('create schema %I authorization %I', workshop, owner);
     execute format('alter function %s set schema %I', called, workshop);
     called := replace(called, schema_name || '.', workshop || '.');
