@@ -137,9 +137,10 @@ final class ListenConsumer extends DefaultConsumer {
                     throw new NotHeardException(SHARED);
                 }
                 jdbc.sql(Sessions.ALONE).query().listOfRows();
+                ReadBudget budget = ReadBudget.of(connection);
                 if (awaitTurn(jdbc)) {
                     listen(jdbc);
-                    receive(connection.unwrap(PGConnection.class), jdbc);
+                    receive(connection.unwrap(PGConnection.class), budget, jdbc);
                 }
             } catch (SQLException | DataAccessException e) {
                 watchdog().caught(e);
@@ -222,10 +223,13 @@ final class ListenConsumer extends DefaultConsumer {
         routeStored();
     }
 
-    private void receive(PGConnection connection, JdbcClient jdbc) throws SQLException {
+    private void receive(PGConnection connection, ReadBudget budget, JdbcClient jdbc) throws SQLException {
         long heardAt = System.nanoTime();
+        boolean more = false;
         while (isRunning()) {
+            budget.begin();
             PGNotification[] received = connection.getNotifications((int) SLICE.toMillis());
+            more = budget.end();
             if (received != null && received.length > 0) {
                 heardAt = System.nanoTime();
                 List<Notification> alerts = Notification.of(received, echo);
@@ -238,7 +242,7 @@ final class ListenConsumer extends DefaultConsumer {
                 heardAt = System.nanoTime();
             }
         }
-        if (endpoint.getTransaction() != null) {
+        if (endpoint.getTransaction() != null && !more) {
             jdbc.sql("unlisten *").update();
             // what the server sent before it knew
             store(Notification.of(connection.getNotifications(), echo), jdbc);
