@@ -116,6 +116,7 @@ public final class Rowbell extends ServiceSupport {
                 opened.pool(),
                 settings.text("rowbell.feedback.table"),
                 rules::broken,
+                watchdog.failures(),
                 () -> settings.duration("rowbell.health.max-age"));
         rules.start(new RuleRepository(opened.pool()), housekeeping);
         register(opened, monitor);
@@ -220,6 +221,7 @@ public final class Rowbell extends ServiceSupport {
                         "the stop has waited {} s for answers of the database and closes its connections:"
                                 + " nothing is lost, unacknowledged deliveries come again after their lease",
                         seconds);
+                watchdog.failures().setQuiet(true);
                 opened.closeConnections();
             }
         });
@@ -246,6 +248,7 @@ public final class Rowbell extends ServiceSupport {
     @Override
     protected void doStart() {
         source = null;
+        watchdog.failures().setQuiet(false);
         database.start();
         HealthCheckRegistry checks = HealthCheckRegistry.get(context);
         if (checks != null) {

@@ -461,6 +461,68 @@ class FaultIT {
         }
     }
 
+    /** Two sinks that are refused, a database that is away, sessions that are killed, and a stop: what the operator reads. */
+    @Test
+    void ofAFaultTheLogSaysInFewLinesWhatSinceWhenAndWhatToDo() throws Exception {
+        TestDatabase database = TestDatabase.createWithSchema();
+        use(database.settings());
+        settings.put("rowbell.http.url", "http://127.0.0.1:1/hook");
+        settings.put("rowbell.mail.host", "127.0.0.1");
+        settings.put("rowbell.mail.port", "1");
+        settings.put("rowbell.mail.to", "a@example.org");
+        settings.put("rowbell.mail.digest", "1ms");
+        settings.put("rowbell.outbox.max-backoff", "5s");
+        try (TcpProxy network = new TcpProxy(database.port());
+                Writer writer = new Writer(20, 1_000_000)) {
+            Map<String, String> through = new HashMap<>(settings);
+            through.put(
+                    "rowbell.jdbc.url", "jdbc:postgresql://localhost:%d/%s".formatted(network.port(), database.name()));
+            try (Program rowbell = Program.rowbell(dir, through)) {
+                awaitWatching(rowbell);
+                awaitOutput(rowbell, "sink http fails since ");
+                awaitOutput(rowbell, "sink mail fails since ");
+                network.refuse(true);
+                awaitOutput(rowbell, "the database is away since ");
+                awaitMoment(Duration.ofSeconds(25));
+                network.refuse(false);
+                awaitOutput(rowbell, "the database is back after ");
+                for (int kill = 0; kill < 20; kill++) {
+                    database.execute("select pg_terminate_backend(pid) from pg_stat_activity"
+                            + " where datname = current_database() and application_name like 'rowbell%'");
+                    awaitMoment(Duration.ofMillis(300));
+                }
+                network.cutSilently();
+                awaitMoment(Duration.ofSeconds(3));
+                rowbell.terminate();
+                rowbell.exitWithin(12);
+                List<String> lines = rowbell.output()
+                        .lines()
+                        .dropWhile(line -> !line.startsWith("  mail"))
+                        .skip(1)
+                        .filter(line -> !line.isBlank())
+                        .toList();
+                System.out.println(String.join("\n", lines));
+                assertTrue(lines.size() <= 12, lines.size() + " lines");
+                for (String line : lines) {
+                    assertTrue(
+                            line.matches("\\d\\d:\\d\\d:\\d\\d\\.\\d{3} (WARN |INFO ) .*"), "no stack trace: " + line);
+                    assertTrue(
+                            !line.contains("WARN") || line.matches(".*(since 2\\d{3}-|the stop has waited \\d+ s).*"),
+                            "since when: " + line);
+                    assertTrue(line.length() < 400, line);
+                }
+            }
+        }
+    }
+
+    private static void awaitOutput(Program program, String text) {
+        await(text).until(() -> program.output().contains(text));
+    }
+
+    private static void awaitMoment(Duration time) {
+        await().atMost(time.plusSeconds(10)).pollDelay(time).until(() -> true);
+    }
+
     private void copyRoutes(int parallel) throws IOException {
         Files.createDirectory(dir.resolve("routes"));
         for (String route : List.of("sources", "alerts", "file", "http", "mail")) {

@@ -44,14 +44,25 @@ public final class Errors {
         return inWords(failure);
     }
 
-    /** The innermost cause's message, or its class where it has none; one line of at most 1000 characters. */
+    /**
+     * The message of the innermost cause; where it has none, its class and the message of the cause around it that has one. One line of at most 1000
+     * characters.
+     */
     public static String inWords(Throwable failure) {
-        Throwable cause = failure;
-        while (cause.getCause() != null && cause.getCause() != cause) {
-            cause = cause.getCause();
+        Throwable innermost = failure;
+        Throwable said = failure;
+        while (innermost.getCause() != null && innermost.getCause() != innermost) {
+            innermost = innermost.getCause();
+            // one that was made of its cause has no message of its own
+            boolean own =
+                    innermost.getMessage() != null && !innermost.getMessage().isBlank();
+            said = own ? innermost : said;
         }
-        String name = cause.getClass().getSimpleName();
-        String line = withoutSecrets(cause.getMessage() == null ? name : name + ": " + cause.getMessage());
+        String name = innermost.getClass().getSimpleName();
+        boolean silent = said.getMessage() == null
+                || said != innermost && said.getMessage().equals(innermost.toString());
+        String line =
+                withoutSecrets(silent ? name : name + ": " + said.getMessage()).replaceFirst("\\.$", "");
         return line.length() <= LENGTH ? line : line.substring(0, LENGTH - 1) + "…";
     }
 

@@ -1,2 +1,5 @@
-/** Errors in one line without secrets ({@link dev.rowbell.error.Errors}), and the wait before another try ({@link dev.rowbell.error.Backoff}). */
+/**
+ * Errors in one line without secrets ({@link dev.rowbell.error.Errors}), when a failure that goes on is logged ({@link
+ * dev.rowbell.error.FailureLog}), and the wait before another try ({@link dev.rowbell.error.Backoff}).
+ */
 package dev.rowbell.error;

@@ -160,7 +160,9 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
             return true;
         } catch (Throwable e) {
             watchdog.caught(e);
-            LOG.error("polling the feedback table failed, trying again", e);
+            watchdog.failures()
+                    .failed("poll")
+                    .ifPresent(since -> LOG.error("the feedback table cannot be polled {}, trying again", since, e));
             return false;
         }
     }

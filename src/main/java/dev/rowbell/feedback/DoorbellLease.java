@@ -108,7 +108,7 @@ final class DoorbellLease {
                     .update();
             failed = false;
         } catch (DataAccessException e) {
-            if (!failed) {
+            if (!failed && !Errors.isDatabaseAway(e)) {
                 LOG.warn(
                         "the lease of the doorbell cannot be written, so alerts may wait for the next poll: {}",
                         Errors.inWords(e));

@@ -2,22 +2,17 @@ package dev.rowbell.feedback;
 
 import dev.rowbell.error.Errors;
 import dev.rowbell.health.Watchdog;
-import java.util.concurrent.TimeUnit;
 import org.apache.camel.Exchange;
 import org.apache.camel.spi.ExceptionHandler;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Logs a failed poll of the feedback table in one line, once a minute where it stays the same, instead of a stack trace every second. */
+/** Logs a failed poll of the feedback table in one line now and then, instead of a stack trace every second. */
 public final class PollErrors implements ExceptionHandler {
 
     private static final Logger LOG = LoggerFactory.getLogger(PollErrors.class);
 
-    private static final long QUIET = TimeUnit.MINUTES.toNanos(1);
-
     private final Watchdog watchdog;
-    private String last = "";
-    private long saidAt;
 
     public PollErrors(Watchdog watchdog) {
         this.watchdog = watchdog;
@@ -34,13 +29,15 @@ public final class PollErrors implements ExceptionHandler {
     }
 
     @Override
-    public synchronized void handleException(String message, Exchange exchange, Throwable exception) {
+    public void handleException(String message, Exchange exchange, Throwable exception) {
         watchdog.caught(exception);
-        String words = Errors.inWords(exception);
-        if (!words.equals(last) || System.nanoTime() - saidAt > QUIET) {
-            LOG.warn("taking alerts from the feedback table failed, nothing is lost, trying again: {}", words);
-            last = words;
-            saidAt = System.nanoTime();
+        if (!watchdog.failures().isDatabaseAway(exception)) {
+            watchdog.failures()
+                    .failed("poll")
+                    .ifPresent(since -> LOG.warn(
+                            "alerts cannot be taken from the feedback table {}: nothing is lost, trying again: {}",
+                            since,
+                            Errors.inWords(exception)));
         }
         LOG.debug("taking alerts failed", exception);
     }

@@ -1,10 +1,15 @@
 package dev.rowbell.health;
 
 import dev.rowbell.error.Errors;
+import dev.rowbell.error.FailureLog;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
@@ -16,6 +21,10 @@ public final class QueueMonitor {
 
     private static final Logger LOG = LoggerFactory.getLogger(QueueMonitor.class);
 
+    /** Within which a snapshot is there, or what is known is. */
+    private static final Duration ANSWER = Duration.ofMillis(500);
+    /** A look that takes longer says that the database is away. */
+    private static final Duration PATIENCE = Duration.ofSeconds(3);
     /** The checks of one call share a snapshot. */
     private static final Duration FRESH = Duration.ofSeconds(1);
     /** PostgreSQL itself warns at one half, and fails each transaction that notifies when it is full. */
@@ -24,8 +33,13 @@ public final class QueueMonitor {
     private final QueueRepository repository;
     private final Supplier<Map<String, String>> brokenRules;
     private final Supplier<Duration> maxAge;
+    private final FailureLog failures;
     private Snapshot last;
     private long lastAt;
+    /** Under way, since {@code startedAt} by nanoTime; null between two. */
+    private CompletableFuture<Snapshot> looking;
+
+    private long startedAt;
     private boolean warned;
 
     /**
@@ -37,17 +51,54 @@ public final class QueueMonitor {
             DataSource dataSource,
             String feedback,
             Supplier<Map<String, String>> brokenRules,
+            FailureLog failures,
             Supplier<Duration> maxAge) {
         repository = new QueueRepository(dataSource, feedback);
         this.brokenRules = brokenRules;
+        this.failures = failures;
         this.maxAge = maxAge;
     }
 
-    /** At most a second old. */
-    public synchronized Snapshot snapshot() {
-        if (last == null || System.nanoTime() - lastAt > FRESH.toNanos()) {
-            last = look();
+    /**
+     * At most a second old, or else what is known: a probe gives up after a second, and a database that is away is asked for longer than that.
+     */
+    public Snapshot snapshot() {
+        CompletableFuture<Snapshot> asked;
+        synchronized (this) {
+            if (last != null && System.nanoTime() - lastAt < FRESH.toNanos()) {
+                return last;
+            } else if (looking == null) {
+                startedAt = System.nanoTime();
+                looking =
+                        CompletableFuture.supplyAsync(this::look, task -> new Thread(task, "rowbell monitor").start());
+                looking.whenComplete((seen, error) -> keep(seen));
+            }
+            asked = looking;
+        }
+        try {
+            return asked.get(ANSWER.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (TimeoutException | ExecutionException e) {
+            return known();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return known();
+        }
+    }
+
+    private synchronized void keep(Snapshot seen) {
+        looking = null;
+        if (seen != null) {
+            last = seen;
             lastAt = System.nanoTime();
+        }
+    }
+
+    private synchronized Snapshot known() {
+        Duration since = Duration.ofNanos(System.nanoTime() - startedAt);
+        boolean silent = looking != null && since.compareTo(PATIENCE) > 0;
+        if (last == null || last.isUp() && silent) {
+            return new Snapshot(
+                    "the database has not answered for %d s".formatted(since.toSeconds()), List.of(), List.of(), 0);
         }
         return last;
     }
@@ -60,8 +111,10 @@ public final class QueueMonitor {
             List<String> broken = brokenRules.get().entrySet().stream()
                     .map(rule -> "rule \"%s\" is broken and is left out: %s".formatted(rule.getKey(), rule.getValue()))
                     .toList();
+            failures.databaseAnswers();
             return new Snapshot("", queues, broken, notificationQueue);
         } catch (DataAccessException e) {
+            failures.isDatabaseAway(e);
             boolean readOnly =
                     e.getMostSpecificCause() instanceof SQLException why && "25006".equals(why.getSQLState());
             return new Snapshot(

@@ -1,6 +1,8 @@
 package dev.rowbell.health;
 
 import dev.rowbell.error.Errors;
+import dev.rowbell.error.FailureLog;
+import java.time.Clock;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -17,6 +19,7 @@ public final class Watchdog {
     private record Loop(String name, ExecutorService thread) {}
 
     private final Map<Future<?>, Loop> loops = new ConcurrentHashMap<>();
+    private final FailureLog failures = new FailureLog(Clock.systemDefaultZone());
     private volatile Runnable onOutOfMemory = () -> {};
 
     /** Called when a loop has caught an OutOfMemoryError. Without it the loops go on: the process belongs to an application. */
@@ -40,6 +43,11 @@ public final class Watchdog {
         if (Errors.isCausedBy(failure, OutOfMemoryError.class)) {
             onOutOfMemory.run();
         }
+    }
+
+    /** When to log what the loops catch. */
+    public FailureLog failures() {
+        return failures;
     }
 
     /** The loops that have ended, for a person. */

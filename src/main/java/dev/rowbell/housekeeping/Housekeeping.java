@@ -1,12 +1,18 @@
 package dev.rowbell.housekeeping;
 
+import dev.rowbell.error.Errors;
+import dev.rowbell.error.FailureLog;
 import dev.rowbell.health.Watchdog;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Runs the tasks of all packages, one at a time, each at its interval. A task that fails is tried again at its next turn. One thread, a daemon,
@@ -14,12 +20,15 @@ import java.util.concurrent.TimeUnit;
  */
 public final class Housekeeping {
 
+    private static final Logger LOG = LoggerFactory.getLogger(Housekeeping.class);
+
     /** How long a stop waits for the task that runs. */
     private static final Duration STOP = Duration.ofSeconds(2);
 
     private final Watchdog watchdog;
     private final List<Registered> tasks = new ArrayList<>();
-    private FailureLog failures;
+    /** The names of those that failed when they ran last. */
+    private final Set<String> failing = ConcurrentHashMap.newKeySet();
     /** Null while the database is closed. */
     private ScheduledExecutorService thread;
 
@@ -53,7 +62,7 @@ public final class Housekeeping {
 
     /** The database is open. */
     public synchronized void start() {
-        failures = new FailureLog(watchdog);
+        failing.clear();
         thread = Executors.newSingleThreadScheduledExecutor(task -> {
             Thread daemon = new Thread(task, "rowbell housekeeping");
             daemon.setDaemon(true);
@@ -63,15 +72,31 @@ public final class Housekeeping {
     }
 
     private void schedule(Registered registered) {
-        FailureLog log = failures;
         watchdog.watch(
                 "housekeeping: " + registered.name(),
                 thread,
                 thread.scheduleWithFixedDelay(
-                        () -> log.run(registered.name(), registered.task()),
-                        0,
-                        registered.interval().toMillis(),
-                        TimeUnit.MILLISECONDS));
+                        () -> run(registered), 0, registered.interval().toMillis(), TimeUnit.MILLISECONDS));
+    }
+
+    /** Throws nothing: an Error must not end the thread of the other tasks. */
+    private void run(Registered registered) {
+        String what = "housekeeping cannot " + registered.name();
+        FailureLog failures = watchdog.failures();
+        try {
+            registered.task().run();
+            failing.remove(registered.name());
+            failures.succeeded(what)
+                    .ifPresent(after -> LOG.info("housekeeping can {} again {}", registered.name(), after));
+        } catch (Throwable e) {
+            watchdog.caught(e);
+            failing.add(registered.name());
+            if (!failures.isDatabaseAway(e)) {
+                failures.failed(what)
+                        .ifPresent(since -> LOG.warn("{} {}, trying again: {}", what, since, Errors.inWords(e)));
+            }
+            LOG.debug(what, e);
+        }
     }
 
     /**
@@ -96,10 +121,10 @@ public final class Housekeeping {
         try {
             if (ending.awaitTermination(STOP.toMillis(), TimeUnit.MILLISECONDS)) {
                 last.stream()
-                        .filter(registered -> !failures.isFailing(registered.name()))
-                        .forEach(registered -> failures.run(registered.name(), registered.task()));
+                        .filter(registered -> !failing.contains(registered.name()))
+                        .forEach(this::run);
             } else {
-                failures.stopping();
+                watchdog.failures().setQuiet(true);
                 ending.shutdownNow();
                 ending.awaitTermination(STOP.toMillis(), TimeUnit.MILLISECONDS);
             }

@@ -42,6 +42,9 @@ final class ListenConsumer extends DefaultConsumer {
     private static final String ID_HEADER = "alertId";
     /** When a notification arrived, by which the time in it is judged. */
     private static final String ARRIVED_HEADER = "alertArrived";
+
+    /** Carries no alerts. */
+    private static final String DOORBELL = "rowbell_doorbell";
     /** How long one wait for notifications is, and so how soon a stop is seen. */
     private static final Duration SLICE = Duration.ofMillis(250);
 
@@ -149,7 +152,10 @@ final class ListenConsumer extends DefaultConsumer {
             } catch (Throwable e) {
                 // without this thread the process would never listen again
                 watchdog().caught(e);
-                LOG.error("listening to {} failed, trying again", channels, e);
+                watchdog()
+                        .failures()
+                        .failed("listener of " + channels)
+                        .ifPresent(since -> LOG.error("listening to {} fails {}, trying again", channels, since, e));
                 pause(backoff.after(++failures));
             }
         }
@@ -207,14 +213,22 @@ final class ListenConsumer extends DefaultConsumer {
         }
         listening = true;
         failures = 0;
+        watchdog().failures().databaseAnswers();
         if (lostAt == 0) {
             LOG.debug("listening to {}", channels);
         } else {
             Duration gap = Duration.ofNanos(System.nanoTime() - lostAt);
-            LOG.warn(
-                    "listening to {} again after a gap of {} s: notifications sent meanwhile are lost, durable alerts are not",
-                    channels,
-                    "%d.%d".formatted(gap.toSeconds(), gap.toMillisPart() / 100));
+            if (!channels.equals(DOORBELL)) {
+                watchdog()
+                        .failures()
+                        .failed("gap of " + channels)
+                        .ifPresent(since -> LOG.warn(
+                                "listening to {} again after a gap of {} s ({}): notifications sent meanwhile are lost, durable alerts"
+                                        + " are not",
+                                channels,
+                                "%d.%d".formatted(gap.toSeconds(), gap.toMillisPart() / 100),
+                                since));
+            }
             endpoint.component().metrics().gap(gap);
             lostAt = 0;
         }
@@ -294,7 +308,7 @@ final class ListenConsumer extends DefaultConsumer {
                     store(notifications, jdbc);
                     return;
                 }
-                if (tries == 1) {
+                if (tries == 1 && !watchdog().failures().isDatabaseAway(e)) {
                     LOG.warn(
                             "routing {} notifications failed, trying again: {}",
                             notifications.size(),
@@ -384,7 +398,7 @@ final class ListenConsumer extends DefaultConsumer {
             listening = false;
             endpoint.component().connectionLost();
         }
-        if (failures == 0) {
+        if (failures == 0 && (unheard || !watchdog().failures().isDatabaseAway(e))) {
             LOG.warn(
                     unheard
                             ? "{} cannot be listened to, trying again: {}"

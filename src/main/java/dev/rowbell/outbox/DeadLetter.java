@@ -21,11 +21,17 @@ public final class DeadLetter {
         Map<String, Object> alert =
                 component.alerts().fromBody(origin == null ? exchange.getIn().getBody() : origin, null);
         String id = (String) alert.get("id");
-        LOG.error(
-                "alert {} of rule {} could not be routed and is a dead letter: {}",
-                id,
-                Errors.withoutSecrets(String.valueOf(alert.get("rule"))),
-                error);
+        component
+                .watchdog()
+                .failures()
+                .failed("routing")
+                .ifPresent(since -> LOG.error(
+                        "alert {} of rule {} could not be routed and is a dead letter ({}): {}. Mend routes/alerts.camel.yaml;"
+                                + " \"deliveries retry\" routes it again",
+                        id,
+                        Errors.withoutSecrets(String.valueOf(alert.get("rule"))),
+                        since,
+                        error));
         String document = text(id, alert);
         component.file(transaction -> transaction.addDeadLetter(id, document, error, origin));
     }

@@ -3,6 +3,7 @@ package dev.rowbell.outbox;
 import dev.rowbell.alert.AlertJson;
 import dev.rowbell.error.Backoff;
 import dev.rowbell.error.Errors;
+import dev.rowbell.error.FailureLog;
 import dev.rowbell.health.Metrics;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -108,11 +109,7 @@ final class OutboxConsumer extends DefaultConsumer {
             repository.release(deliveries);
             fetcher.rewind();
         } catch (DataAccessException e) {
-            LOG.warn(
-                    "outbox:{} could not release {} deliveries, they are due again after their lease: {}",
-                    getEndpoint().getSink(),
-                    deliveries.size(),
-                    Errors.inWords(e));
+            notTold(deliveries.size(), e);
         }
     }
 
@@ -237,11 +234,20 @@ final class OutboxConsumer extends DefaultConsumer {
         try {
             acknowledgements.flush(true);
         } catch (DataAccessException e) {
-            LOG.warn(
-                    "outbox:{} could not acknowledge {} deliveries, they are repeated after their lease: {}",
-                    getEndpoint().getSink(),
-                    acknowledgements.size(),
-                    Errors.inWords(e));
+            notTold(acknowledgements.size(), e);
+        }
+    }
+
+    private void notTold(int deliveries, DataAccessException e) {
+        FailureLog failures = getEndpoint().getComponent().watchdog().failures();
+        if (!failures.isDatabaseAway(e)) {
+            failures.failed("leases of sink " + getEndpoint().getSink())
+                    .ifPresent(since -> LOG.warn(
+                            "sink {} cannot acknowledge or release {} deliveries {}, they are due again after their lease: {}",
+                            getEndpoint().getSink(),
+                            deliveries,
+                            since,
+                            Errors.inWords(e)));
         }
     }
 

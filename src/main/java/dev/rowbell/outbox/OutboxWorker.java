@@ -2,6 +2,7 @@ package dev.rowbell.outbox;
 
 import dev.rowbell.error.Backoff;
 import dev.rowbell.error.Errors;
+import dev.rowbell.error.FailureLog;
 import dev.rowbell.error.Printable;
 import java.time.Clock;
 import java.time.Duration;
@@ -11,7 +12,6 @@ import java.util.Deque;
 import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.slf4j.event.Level;
 import org.springframework.dao.DataAccessException;
 
 /**
@@ -29,6 +29,7 @@ final class OutboxWorker implements Runnable {
     private final OutboxEndpoint endpoint;
     private final String sink;
     private final Circuit circuit;
+    private final FailureLog failureLog;
     private final Backoff database = new Backoff(Duration.ofMillis(200), Duration.ofSeconds(10));
 
     OutboxWorker(OutboxConsumer consumer) {
@@ -36,6 +37,7 @@ final class OutboxWorker implements Runnable {
         endpoint = consumer.getEndpoint();
         sink = endpoint.getSink();
         circuit = consumer.circuit;
+        failureLog = endpoint.getComponent().watchdog().failures();
     }
 
     @Override
@@ -45,20 +47,23 @@ final class OutboxWorker implements Runnable {
             try {
                 step();
                 if (failures > 0) {
-                    LOG.info("outbox:{} reaches the database again", sink);
+                    failureLog.databaseAnswers();
                     failures = 0;
                 }
             } catch (DataAccessException e) {
                 endpoint.getComponent().watchdog().caught(e);
                 consumer.fetcher.lookSoon();
-                if (++failures == 1 && isRunning()) {
-                    LOG.warn("outbox:{} waits for the database: {}", sink, Errors.inWords(e));
+                if (++failures == 1 && isRunning() && !failureLog.isDatabaseAway(e)) {
+                    LOG.warn("sink {} cannot read its queue, trying again: {}", sink, Errors.inWords(e));
                 }
                 sleep(database.after(failures));
             } catch (Throwable e) {
                 // without this thread the sink would stand still
                 endpoint.getComponent().watchdog().caught(e);
-                LOG.error("outbox:{}: unexpected error in worker, continuing", sink, e);
+                failureLog
+                        .failed("worker of sink " + sink)
+                        .ifPresent(since ->
+                                LOG.error("sink {}: unexpected error in worker {}, continuing", sink, since, e));
                 sleep(database.after(1));
             }
         }
@@ -156,7 +161,7 @@ final class OutboxWorker implements Runnable {
 
     private void succeeded() {
         if (circuit.succeeded()) {
-            LOG.info("sink {} delivers again", sink);
+            failureLog.succeeded("sink " + sink).ifPresent(after -> LOG.info("sink {} delivers again {}", sink, after));
         }
     }
 
@@ -193,14 +198,16 @@ final class OutboxWorker implements Runnable {
     }
 
     private void retry(List<Delivery> deliveries, Failure failure, boolean counted) {
-        int failuresInARow =
-                circuit.failed(System.nanoTime(), consumer.retryPolicy.limited(failure.notBefore()), failure.error());
-        if (failuresInARow == endpoint.getCircuit()) {
-            LOG.warn(
-                    "sink {} failed {} times in a row: its queue waits, and one delivery is tried now and then: {}",
-                    sink,
-                    failuresInARow,
-                    failure.error());
+        circuit.failed(System.nanoTime(), consumer.retryPolicy.limited(failure.notBefore()), failure.error());
+        if (circuit.isOpen()) {
+            failureLog
+                    .failed("sink " + sink)
+                    .ifPresent(since -> LOG.warn(
+                            "sink {} fails {}: {}. Its queue waits and one delivery is tried now and then;"
+                                    + " see whether the receiver runs and its settings are right",
+                            sink,
+                            since,
+                            failure.error()));
         }
         List<Delivery> dead = new ArrayList<>();
         List<Delivery> waiting = new ArrayList<>();
@@ -209,32 +216,39 @@ final class OutboxWorker implements Runnable {
             giveUp(dead, "failed for the last time to take", failure);
         }
         if (!waiting.isEmpty()) {
-            putOff(waiting, failure, counted, failuresInARow == 1 ? Level.WARN : Level.DEBUG);
+            putOff(waiting, failure, counted);
         }
     }
 
     private void giveUp(List<Delivery> deliveries, String why, Failure failure) {
         consumer.metrics().failed(sink, true, Delivery.alerts(deliveries));
-        LOG.error("sink {} {} {}, a dead letter now: {}", sink, why, shown(deliveries), failure.error());
+        failureLog
+                .failed("dead letters of sink " + sink)
+                .ifPresent(since -> LOG.error(
+                        "sink {} {} {}, a dead letter now ({}): {}. \"deliveries retry\" sends it again",
+                        sink,
+                        why,
+                        shown(deliveries),
+                        since,
+                        failure.error()));
         consumer.acknowledgements.add(deliveries.stream()
                 .map(delivery -> Outcome.dead(delivery, failure.error()))
                 .toList());
     }
 
     /** Deliveries that failed together come again together. */
-    private void putOff(List<Delivery> deliveries, Failure failure, boolean counted, Level level) {
+    private void putOff(List<Delivery> deliveries, Failure failure, boolean counted) {
         consumer.metrics().failed(sink, false, Delivery.alerts(deliveries));
         int attempts = Math.max(1, deliveries.get(0).attempts() + (counted ? 1 : 0));
         Duration wait = consumer.retryPolicy.waitAfter(attempts, failure.notBefore());
-        LOG.atLevel(level)
-                .log(
-                        "sink {} fails, {} waits {} ms for attempt {} of {}: {}",
-                        sink,
-                        shown(deliveries),
-                        wait.toMillis(),
-                        attempts + 1,
-                        endpoint.getMaxAttempts(),
-                        failure.error());
+        LOG.debug(
+                "sink {} fails, {} waits {} ms for attempt {} of {}: {}",
+                sink,
+                shown(deliveries),
+                wait.toMillis(),
+                attempts + 1,
+                endpoint.getMaxAttempts(),
+                failure.error());
         consumer.acknowledgements.add(deliveries.stream()
                 .map(delivery -> new Outcome(delivery, failure.error(), wait, counted))
                 .toList());

@@ -88,7 +88,7 @@ public final class Silences {
                 inForce = repository.read();
                 failed = false;
             } catch (DataAccessException e) {
-                if (!failed) {
+                if (!failed && !Errors.isDatabaseAway(e)) {
                     LOG.warn("silences and cooldowns cannot be read, those known before stay: {}", Errors.inWords(e));
                 }
                 failed = true;

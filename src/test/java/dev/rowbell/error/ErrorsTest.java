@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.settings.SettingsException;
+import java.io.EOFException;
 import java.io.IOException;
 import java.sql.SQLException;
 import org.junit.jupiter.api.Test;
@@ -18,7 +19,17 @@ class ErrorsTest {
         assertEquals(
                 "IOException: disk full",
                 Errors.inWords(new RuntimeException("outer", new RuntimeException(new IOException("disk full")))));
-        assertEquals("NullPointerException", Errors.inWords(new RuntimeException("outer", new NullPointerException())));
+        assertEquals("NullPointerException", Errors.inWords(new RuntimeException(new NullPointerException())));
+    }
+
+    /** As the driver's, whose cause is an EOFException without a word. */
+    @Test
+    void aCauseWithoutAMessageIsSaidByTheOneAroundIt() {
+        assertEquals(
+                "EOFException: An I/O error occurred while sending to the backend",
+                Errors.inWords(new RuntimeException(
+                        "outer",
+                        new SQLException("An I/O error occurred while sending to the backend.", new EOFException()))));
     }
 
     @Test

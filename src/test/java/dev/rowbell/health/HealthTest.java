@@ -195,7 +195,14 @@ class HealthTest {
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
                 awaitReady();
                 network.refuse(true);
-                awaitDown("the database cannot be asked: ");
+                awaitDown("the database (cannot be asked: |has not answered for )");
+                for (int probe = 0; probe < 5; probe++) {
+                    long start = System.nanoTime();
+                    String answer = get("health/ready");
+                    Duration took = Duration.ofNanos(System.nanoTime() - start);
+                    assertTrue(took.compareTo(Duration.ofSeconds(2)) < 0, "a probe has given up: " + took);
+                    assertFalse(answer.contains("select"), answer);
+                }
                 awaitDown("the listener of \\S+ has had no connection for 3\\d s");
                 assertFalse(get("health/ready").contains(settings.get("rowbell.jdbc.password") + "@"));
                 network.refuse(false);
