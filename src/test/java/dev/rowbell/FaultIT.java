@@ -8,12 +8,19 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.rowbell.alert.AlertJson;
 import dev.rowbell.testing.OwnPostgres;
 import dev.rowbell.testing.Program;
+import dev.rowbell.testing.SmtpServer;
 import dev.rowbell.testing.TcpProxy;
 import dev.rowbell.testing.TestDatabase;
 import dev.rowbell.testing.WebReceiver;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -29,13 +36,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
+import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
@@ -521,6 +531,162 @@ class FaultIT {
 
     private static void awaitMoment(Duration time) {
         await().atMost(time.plusSeconds(10)).pollDelay(time).until(() -> true);
+    }
+
+    /** Seconds; {@code -Drowbell.soak=600} for ten minutes. */
+    private static final int SOAK = Integer.getInteger("rowbell.soak", 60);
+
+    @FunctionalInterface
+    private interface Misfortune {
+        void strike() throws Exception;
+    }
+
+    @Test
+    void aSoakOfFaultsAtRandomLosesNothingAndLeavesNothingStuck() throws Exception {
+        TestDatabase database = TestDatabase.createWithSchema();
+        use(database.settings());
+        try (TcpProxy network = new TcpProxy(database.port());
+                WebReceiver web = new WebReceiver();
+                TcpProxy webNetwork = new TcpProxy(URI.create(web.url()).getPort());
+                SmtpServer mail = new SmtpServer();
+                TcpProxy mailNetwork = new TcpProxy(mail.port());
+                Writer writer = new Writer(20, 1_000_000)) {
+            Map<String, String> through = new HashMap<>(settings);
+            through.put(
+                    "rowbell.jdbc.url", "jdbc:postgresql://localhost:%d/%s".formatted(network.port(), database.name()));
+            through.put("rowbell.http.url", "http://127.0.0.1:%d/hook".formatted(webNetwork.port()));
+            through.put("rowbell.http.batch", "50");
+            through.put("rowbell.mail.host", "127.0.0.1");
+            through.put("rowbell.mail.port", String.valueOf(mailNetwork.port()));
+            through.put("rowbell.mail.starttls", "false");
+            through.put("rowbell.mail.to", "a@example.org");
+            through.put("rowbell.mail.digest", "1s");
+            through.put("rowbell.outbox.max-attempts", "1000");
+            through.put("rowbell.outbox.max-backoff", "2s");
+            through.put("rowbell.outbox.lease", "10s");
+            through.put("rowbell.health.enabled", "true");
+            List<Program> processes = new ArrayList<>();
+            int[] ports = {freePort(), freePort()};
+            for (int port : ports) {
+                processes.add(soaked(through, port));
+            }
+            AtomicLong inFlight = new AtomicLong();
+            Map<String, Misfortune> misfortunes = new TreeMap<>(Map.of(
+                    "kill -9",
+                            () -> {
+                                int victim = random.nextInt(2);
+                                processes.get(victim).kill();
+                                processes.get(victim).awaitExit();
+                                inFlight.addAndGet(inFlight());
+                                processes.get(victim).close();
+                                processes.set(victim, soaked(through, ports[victim]));
+                            },
+                    "terminate",
+                            () -> {
+                                inFlight.addAndGet(inFlight());
+                                text("select count(pg_terminate_backend(pid)) from pg_stat_activity"
+                                        + " where datname = current_database() and application_name like 'rowbell%'");
+                            },
+                    "half open",
+                            () -> {
+                                inFlight.addAndGet(inFlight());
+                                network.cutSilently();
+                            },
+                    "http away", () -> webNetwork.refuse(true),
+                    "http 503", () -> web.answer(request -> 503),
+                    "mail away", () -> mailNetwork.refuse(true),
+                    "mail 451", () -> mail.answer("451 try again later"),
+                    "database away",
+                            () -> {
+                                inFlight.addAndGet(inFlight());
+                                network.refuse(true);
+                            },
+                    "deadlock", this::deadlock));
+            List<String> kinds = List.copyOf(misfortunes.keySet());
+            long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(SOAK);
+            int round = 0;
+            while (System.nanoTime() < end) {
+                // each kind once before any comes again by chance
+                String kind = round < kinds.size()
+                        ? kinds.get((round + (int) Math.floorMod(SEED, kinds.size())) % kinds.size())
+                        : kinds.get(random.nextInt(kinds.size()));
+                round++;
+                System.out.printf("soak: %s, -Drowbell.seed=%d%n", kind, SEED);
+                misfortunes.get(kind).strike();
+                awaitAnyMomentWithin(Duration.ofSeconds(5));
+                network.refuse(false);
+                webNetwork.refuse(false);
+                mailNetwork.refuse(false);
+                web.answer(request -> 204);
+                mail.answer("250 OK");
+                awaitAnyMomentWithin(Duration.ofSeconds(2));
+            }
+            writer.close();
+            awaitDrained(processes.toArray(Program[]::new));
+            for (int port : ports) {
+                await("ready")
+                        .atMost(DRAINED)
+                        .ignoreExceptionsInstanceOf(IOException.class)
+                        .until(() -> status(port, "ready") == 200);
+            }
+            assertEquals(0, count("pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"));
+            assertTrue(mail.taken() > 0, "no mail");
+            List<String> posted = web.requests().stream()
+                    .flatMap(request -> ids(request.body()))
+                    .toList();
+            Set<String> once = new HashSet<>(posted);
+            assertTrue(once.containsAll(writer.committed), "lost by HTTP, -Drowbell.seed=" + SEED);
+            arrived(writer, filed(), inFlight.get());
+            processes.forEach(Program::close);
+        }
+    }
+
+    /** Locks the queues against their order: a poll has rows of the one and waits for the other. PostgreSQL ends one of the two. */
+    private void deadlock() throws SQLException {
+        try (Connection connection = connect();
+                Statement statement = connection.createStatement()) {
+            connection.setAutoCommit(false);
+            statement.execute("lock rowbell.delivery in exclusive mode");
+            awaitMoment(Duration.ofMillis(300));
+            try {
+                statement.execute("lock rowbell.feedback in exclusive mode");
+            } catch (SQLException e) {
+                assertEquals("40P01", e.getSQLState());
+            }
+        }
+    }
+
+    private Program soaked(Map<String, String> through, int port) {
+        Map<String, String> own = new HashMap<>(through);
+        own.put("rowbell.health.port", String.valueOf(port));
+        Program program = Program.rowbell(dir, own);
+        awaitWatching(program);
+        return program;
+    }
+
+    private static int freePort() throws IOException {
+        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            return free.getLocalPort();
+        }
+    }
+
+    private static int status(int port, String check) throws IOException, InterruptedException {
+        return HttpClient.newHttpClient()
+                .send(
+                        HttpRequest.newBuilder(
+                                        URI.create("http://127.0.0.1:%d/observe/health/%s".formatted(port, check)))
+                                .build(),
+                        HttpResponse.BodyHandlers.discarding())
+                .statusCode();
+    }
+
+    /** Of the alerts of a batch of CloudEvents. */
+    private static Stream<String> ids(String body) {
+        return Pattern.compile("\"id\":\"(a\\d+)\"")
+                .matcher(body)
+                .results()
+                .map(found -> found.group(1))
+                .distinct();
     }
 
     private void copyRoutes(int parallel) throws IOException {
