@@ -153,7 +153,8 @@ begin
   end if;
   for i in 1 .. cardinality(alerts) loop
     begin
-      perform pg_notify(channels[i], alerts[i]::text);
+      -- PostgreSQL ends the session of a listener that cannot read a notification
+      perform pg_notify(channels[i], rowbell.readable(alerts[i]::text, '\\x'));
     exception when others then
       perform rowbell.warn(format('a notification on %s was not sent: %s', channels[i], sqlerrm));
     end;

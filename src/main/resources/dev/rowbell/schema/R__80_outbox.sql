@@ -9,7 +9,9 @@ as $fn$
 declare
   letter text;
 begin
-  perform convert_to(value, 'UTF8');
+  if getdatabaseencoding() <> 'UTF8' then
+    perform convert_to(value, 'UTF8');
+  end if;
   return value;
 exception when untranslatable_character or character_not_in_repertoire then
   for letter in select distinct l from regexp_split_to_table(value, '') l where ascii(l) not between 1 and 127 loop

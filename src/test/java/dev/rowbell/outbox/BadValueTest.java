@@ -87,6 +87,30 @@ class BadValueTest {
     }
 
     @Test
+    void aNotificationWithBytesThatAreNoTextArrivesAndEndsNoListener() {
+        TestDatabase database = TestDatabase.createInEncoding("WIN1252");
+        // makes the schema
+        RunningRowbell.start(settings(database)).close();
+        database.execute(
+                "create table public.feed (id int primary key, t text)",
+                "insert into rowbell.rule (name, feed, condition, delivery) values ('r', 'public.feed', 'new.id > 0', 'notify')");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings(database))) {
+            database.awaitListener("channel_1");
+            String listener =
+                    "select pid from pg_stat_activity where datname = current_database() and query ilike 'listen%'";
+            List<String> before = database.query(listener);
+            database.execute(
+                    "insert into public.feed values (1, convert_from('\\x6181', 'WIN1252'))",
+                    "insert into public.feed values (2, 'next')");
+            await().until(() -> AlertFiles.read(dir).stream()
+                    .map(alert -> ((Map<?, ?>) alert.get("new")).get("t"))
+                    .toList()
+                    .equals(List.of("a\\x81", "next")));
+            assertEquals(before, database.query(listener));
+        }
+    }
+
+    @Test
     void aCooldownForARowWhoseKeyCannotBeIndexedHoldsUpNoOther() {
         TestDatabase database = TestDatabase.createInEncoding("WIN1252");
         // makes the schema

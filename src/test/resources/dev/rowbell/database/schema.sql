@@ -1752,7 +1752,9 @@ AS $function$
 declare
   letter text;
 begin
-  perform convert_to(value, 'UTF8');
+  if getdatabaseencoding() <> 'UTF8' then
+    perform convert_to(value, 'UTF8');
+  end if;
   return value;
 exception when untranslatable_character or character_not_in_repertoire then
   for letter in select distinct l from regexp_split_to_table(value, '') l where ascii(l) not between 1 and 127 loop
@@ -2135,7 +2137,8 @@ begin
   end if;
   for i in 1 .. cardinality(alerts) loop
     begin
-      perform pg_notify(channels[i], alerts[i]::text);
+      -- PostgreSQL ends the session of a listener that cannot read a notification
+      perform pg_notify(channels[i], rowbell.readable(alerts[i]::text, '\\x'));
     exception when others then
       perform rowbell.warn(format('a notification on %s was not sent: %s', channels[i], sqlerrm));
     end;
