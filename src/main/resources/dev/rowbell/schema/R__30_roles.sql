@@ -153,14 +153,29 @@ declare
   role_name constant text := rowbell.role_of(feed.id);
   rights text[];
   right_name text;
+  named text;
+  had oid[];
 begin
   if not rowbell.has_role(feed.id) then
     return;
   end if;
+  had := array(select n.oid from pg_namespace n where has_schema_privilege(role_name, n.oid, 'usage'));
   begin
-    -- PostgreSQL notes for a view all that it names
-    execute format(E'create view rowbell.named as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
+    -- PostgreSQL notes for a view all that it names. The view is made by the role, because a literal may run the check of a domain; for that it has rights on
+    -- the schemas that the text may name.
+    execute format('create schema rowbell_named authorization %I', role_name);
+    for right_name in
+      select format('usage on schema %I', n.nspname)
+      from pg_namespace n
+      where (n.oid = (select c.relnamespace from pg_class c where c.oid = feed.relation)
+          or strpos(condition, n.nspname) > 0 or strpos(lower(condition), n.nspname) > 0 or strpos(condition, quote_ident(n.nspname)) > 0)
+        and n.nspname not in ('rowbell', 'rowbell_alert') and n.oid <> all (had)
+    loop
+      perform rowbell.grant_right(right_name, role_name);
+    end loop;
+    named := format(E'create view rowbell_named.named as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
       rowbell.sql_name(feed.relation), condition);
+    execute format('select rowbell.run_%s($1)', feed.id) using named;
     with objects (class, id, schema) as (
       select d.refclassid, d.refobjid, coalesce(c.relnamespace, p.pronamespace, o.oprnamespace, t.typnamespace)
       from pg_rewrite r
@@ -169,20 +184,20 @@ begin
       left join pg_proc p on d.refclassid = 'pg_proc'::regclass and p.oid = d.refobjid
       left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
       left join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
-      where r.ev_class = 'rowbell.named'::regclass
+      where r.ev_class = 'rowbell_named.named'::regclass
       union
       select 'pg_class'::regclass, c.oid, c.relnamespace from rowbell.tables_of(feed.relation) t join pg_class c on c.oid = t.relid)
     select array_agg(r.name) into rights
     from (
       select format('usage on schema %I', n.nspname) as name from objects o join pg_namespace n on n.oid = o.schema
-      where n.nspname not in ('rowbell', 'rowbell_alert') and not has_schema_privilege(role_name, n.oid, 'usage')
+      where n.nspname not in ('rowbell', 'rowbell_alert', 'rowbell_named') and n.oid <> all (had)
       union
       -- the feed is in there as a type, and where the condition reads it also as a table
       select 'select on ' || rowbell.sql_name(o.id) from objects o
       where o.class = 'pg_class'::regclass and o.schema not in (select n.oid from pg_namespace n where n.nspname in ('rowbell', 'rowbell_alert'))
         and (o.id not in (select t.relid from rowbell.tables_of(feed.relation) t) or exists (
           select from pg_rewrite w
-          where w.ev_class = 'rowbell.named'::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))
+          where w.ev_class = 'rowbell_named.named'::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))
         and not has_table_privilege(role_name, o.id, 'select')) r
     where r.name is not null;
     raise exception using errcode = 'RB004';

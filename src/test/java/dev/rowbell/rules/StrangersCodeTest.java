@@ -122,6 +122,40 @@ class StrangersCodeTest {
         assertEquals(List.of("feed 1", "feed 5"), alerts());
     }
 
+    /** A literal of an array over a domain runs the check of the domain when it is read, before anything is planned. */
+    @Test
+    void aDomainThatIsCheckedWhileALiteralIsReadDoesNoHarm() {
+        // not undone with the transaction, as a row would be
+        database.execute(
+                "create sequence calls",
+                "create sequence calls_of_owner",
+                "grant all on sequence calls, calls_of_owner to public");
+        asStranger(
+                "create function public.counts(int) returns boolean language plpgsql as $f$ begin perform nextval('public.calls');"
+                        + " if pg_has_role('" + owner()
+                        + "', 'member') then perform nextval('public.calls_of_owner'); end if;"
+                        + " return true; end $f$",
+                "create domain public.counted as int check (public.counts(value))",
+                "create type public.counted_pair as (a public.counted, b int)");
+        database.execute(
+                "create schema hidden",
+                "create table hidden.limits (n int)",
+                "create table feed (id int primary key, d public.counted[], p public.counted_pair)",
+                rule(
+                        "feed",
+                        "NEW.d = ''{1}'' and NEW.p = ''(1,2)''::public.counted_pair and NEW.id > (select max(n) from hidden.limits)"),
+                "select * from rowbell.refresh()");
+        assertEquals(
+                List.of("t f"),
+                database.query(
+                        "select concat((select is_called from calls), ' ', (select is_called from calls_of_owner))"));
+        assertEquals(
+                List.of("t"),
+                database.query("select has_table_privilege('" + ownRole
+                        + "', 'hidden.limits', 'select') and has_schema_privilege('" + ownRole
+                        + "', 'hidden', 'usage')"));
+    }
+
     @Test
     void aFunctionThatPostgresRunsWhileItPlansAConditionDoesNoHarm() {
         asStranger(
