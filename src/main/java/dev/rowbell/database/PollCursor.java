@@ -109,15 +109,16 @@ public final class PollCursor {
     /**
      * The rows of a scan were taken. Where that is undone, {@link #reset} is to be called.
      *
-     * @param time of the last row; where that is unknown or infinite, the next scan is of everything
+     * @param time of the last row; where that is unknown, infinite or before 1970, the next scan is of everything: PostgreSQL has no
+     *     time two seconds before its first
      * @param empty whether the scan found no row
      */
     public synchronized void found(Object time, boolean empty) {
         if (empty) {
             last = null;
         } else if (time instanceof Timestamp moment
-                && moment.getTime() != PGStatement.DATE_POSITIVE_INFINITY
-                && moment.getTime() != PGStatement.DATE_NEGATIVE_INFINITY) {
+                && moment.getTime() >= 0
+                && moment.getTime() != PGStatement.DATE_POSITIVE_INFINITY) {
             last = moment;
         } else {
             reset();

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.sql.Timestamp;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 import org.postgresql.PGStatement;
@@ -86,6 +87,14 @@ class PollCursorTest {
         assertEquals(Duration.ofSeconds(6), cursor.untilEverything(late));
         now.addAndGet(Duration.ofSeconds(6).toNanos());
         assertEquals(Duration.ofMillis(1), cursor.untilEverything(late));
+        assertTrue(cursor.next().isOfEverything());
+    }
+
+    /** PostgreSQL has no time two seconds before its first, which a row may have. */
+    @Test
+    void aRowWithATimeBefore1970IsNoPlaceToGoOnFrom() {
+        scan(Duration.ofSeconds(1));
+        cursor.found(Timestamp.from(Instant.parse("-4713-11-24T00:00:00Z")), false);
         assertTrue(cursor.next().isOfEverything());
     }
 
