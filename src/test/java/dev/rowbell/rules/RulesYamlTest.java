@@ -12,6 +12,9 @@ import dev.rowbell.testing.TestDatabase;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -124,6 +127,27 @@ class RulesYamlTest {
                     logged().get(1));
             assertEquals(2, Rowbell.of(rowbell.context()).rules().problems().size());
             assertTrue(Rowbell.of(rowbell.context()).rules().summary().endsWith(", 2 wrong: see above"));
+        }
+    }
+
+    @Test
+    void aTransactionThatChangesRulesIsNamedAndTheFileIsAppliedAfterIt() throws SQLException {
+        write(rule("one", "NEW.amount > 1"));
+        settings.put("rowbell.rules.reload", "true");
+        try (Connection administrator = database.connect();
+                Statement changing = administrator.createStatement()) {
+            administrator.setAutoCommit(false);
+            changing.execute(
+                    "insert into rowbell.rule (name, feed, condition) values ('by-sql', 'orders', 'NEW.amount > 0')");
+            try (RunningRowbell rowbell = start()) {
+                String problem =
+                        Rowbell.of(rowbell.context()).rules().problems().get(0).toString();
+                assertTrue(problem.contains("while rules are being changed by pid "), problem);
+                administrator.commit();
+                await().until(() ->
+                        Rowbell.of(rowbell.context()).rules().problems().isEmpty());
+                assertEquals(List.of("by-sql: NEW.amount > 0", "one: NEW.amount > 1"), rules());
+            }
         }
     }
 
