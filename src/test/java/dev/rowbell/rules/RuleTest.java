@@ -100,6 +100,15 @@ class RuleTest {
     }
 
     @Test
+    void aConditionNeedsNoBlanksAroundItsOperators() {
+        rule("name, feed, condition", "'a', 'public.feed', 'NEW.c2>9'");
+        rule("name, feed, condition", "'b', 'public.feed', 'NEW.\"c2\">=9 and NEW.c2<>OLD.c2'");
+        rule("name, feed, condition", "'c', 'public.feed', '(NEW.c2=10)or NEW.c1>NEW.c2'");
+        database.execute("insert into feed (id, c2) values (1, 1)", "update feed set c2 = 10");
+        assertEquals(List.of("a", "b", "c"), takeAlerts("alert->>'rule'", "alert->>'rule'"));
+    }
+
+    @Test
     void aConditionOverOldAndNewIsJudgedOnEachChange() {
         rule("name, feed, condition", "'rise', 'public.feed', 'NEW.c2 > OLD.c2'");
         rule("name, feed, condition, operations", "'gone', 'public.feed', 'OLD.c2 > 1', '{delete}'");

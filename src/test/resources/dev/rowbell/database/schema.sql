@@ -1611,7 +1611,7 @@ begin
     sql := sql || case kind
       -- a number in parentheses is a constant with its sign; without them the minus is an operator
       when 'n' then '(' || token || ')'
-      when 'o' then format('operator(pg_catalog.%s)', replace(token, '!=', '<>'))
+      when 'o' then case when sql ~ '[a-z0-9_"]$' then ' ' else '' end || format('operator(pg_catalog.%s)', replace(token, '!=', '<>'))
       else case when kind in ('N', 'T', 'B') then lower(left(token, 3)) || substr(token, 4) else token end
     end;
   end loop;
