@@ -48,6 +48,7 @@ final class ListenConsumer extends DefaultConsumer {
     /** How long one wait for notifications is, and so how soon a stop is seen. */
     private static final Duration SLICE = Duration.ofMillis(250);
 
+    private static final Duration START = Duration.ofSeconds(2);
     private static final Duration STANDBY = Duration.ofMillis(500);
 
     /** Asks by a notification to this listener itself, unless the server's queue is nearly full, where sending would fail. */
@@ -79,6 +80,8 @@ final class ListenConsumer extends DefaultConsumer {
     private ExecutorService thread;
     /** Down while stopped. */
     private volatile CountDownLatch stop = new CountDownLatch(0);
+    /** Down when it listens for the first time after a start, or waits for that. */
+    private volatile CountDownLatch started = new CountDownLatch(0);
     /** When the last connection was lost, by nanoTime; 0 while there has been none. */
     private long lostAt;
 
@@ -98,11 +101,14 @@ final class ListenConsumer extends DefaultConsumer {
     protected void doStart() throws Exception {
         super.doStart();
         stop = new CountDownLatch(1);
+        started = new CountDownLatch(1);
         listeners().gone(channels, "");
         thread = endpoint.getCamelContext()
                 .getExecutorServiceManager()
                 .newSingleThreadExecutor(this, "listen:" + endpoint.getChannel());
         watchdog().start("the listener of " + channels, thread, this::connectForEver);
+        // as with Camel's own, what is sent after the start is heard; a database that is away holds up no start
+        started.await(START.toMillis(), TimeUnit.MILLISECONDS);
     }
 
     @Override
@@ -207,6 +213,7 @@ final class ListenConsumer extends DefaultConsumer {
 
     /** The notification to itself came back. */
     private void heard() {
+        started.countDown();
         awaitingEcho = false;
         if (listening) {
             return;
@@ -410,6 +417,7 @@ final class ListenConsumer extends DefaultConsumer {
 
     /** Ends early at the stop. */
     private void pause(Duration time) {
+        started.countDown();
         try {
             stop.await(time.toNanos(), TimeUnit.NANOSECONDS);
         } catch (InterruptedException e) {
