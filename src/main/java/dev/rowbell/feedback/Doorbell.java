@@ -41,6 +41,7 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
     private volatile ExecutorService threads;
 
     private volatile Duration wait;
+    private volatile Runnable end = () -> {};
 
     public Doorbell(Watchdog watchdog) {
         this.watchdog = watchdog;
@@ -52,9 +53,18 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
         release(rings, 1);
     }
 
-    /** More alerts wait than the poll under way has taken. */
-    void help() {
-        release(backlog, POLLS_AT_ONCE - 1);
+    /** @param overlap whether a poll may begin beside the one under way, because more alerts wait than that has taken */
+    void help(boolean overlap) {
+        if (overlap) {
+            release(backlog, POLLS_AT_ONCE - 1);
+        } else {
+            backlog.drainPermits();
+        }
+    }
+
+    /** @param end called by each thread that polls no more */
+    void whenAThreadEnds(Runnable end) {
+        this.end = end;
     }
 
     private static void release(Semaphore permits, int most) {
@@ -121,6 +131,8 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+        } finally {
+            end.run();
         }
     }
 
@@ -140,6 +152,8 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+        } finally {
+            end.run();
         }
     }
 

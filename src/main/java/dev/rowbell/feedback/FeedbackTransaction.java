@@ -1,5 +1,6 @@
 package dev.rowbell.feedback;
 
+import com.zaxxer.hikari.HikariDataSource;
 import dev.rowbell.database.PollCursor;
 import dev.rowbell.error.Errors;
 import dev.rowbell.error.Printable;
@@ -39,6 +40,10 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     /** Of an exchange: the batch of its poll. */
     private static final String BATCH = "RowbellBatch";
 
+    private static final int CONNECTIONS_TO_OVERLAP = 5;
+    /** A transaction that is idle for 30 seconds ends, see {@link dev.rowbell.database.Sessions}. */
+    private static final Duration QUICK = Duration.ofSeconds(2);
+
     private final DataSource dataSource;
     private final DataSourceTransactionManager manager;
     private final TransactionTemplate template;
@@ -55,8 +60,12 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
 
     private final ReentrantLock routing = new ReentrantLock(true);
     private final ReentrantLock committing = new ReentrantLock(true);
+    /** Whether the pool has connections for polls that overlap: each holds one, and routing at times needs one more. */
+    private final boolean mayOverlap;
     /** The last poll took a full batch. Guarded by {@link #taking}. */
     private boolean backlog;
+    /** The last batch was routed so quickly that the next one may wait for it, its transaction being idle. */
+    private volatile boolean quick;
 
     /** A poll under way, bound to its thread as its transaction is. */
     private static final class Poll {
@@ -67,6 +76,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         private Savepoints savepoints;
         private int taken;
         private Object newest;
+        private long routedAt;
 
         private Poll(PollCursor.Scan scan, TransactionStatus transaction) {
             this.scan = scan;
@@ -100,6 +110,8 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         this.committed = committed;
         this.whenIdle = whenIdle;
         lease = doorbell.lease();
+        mayOverlap = connections(dataSource) >= CONNECTIONS_TO_OVERLAP;
+        doorbell.whenAThreadEnds(this::rollback);
         jdbc = JdbcClient.create(dataSource);
         manager = new DataSourceTransactionManager(dataSource);
         template = new TransactionTemplate(manager);
@@ -177,11 +189,10 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     private void startRouting(Poll poll) {
         if (taking.isHeldByCurrentThread()) {
             routing.lock();
+            poll.routedAt = System.nanoTime();
             cursor.found(poll.newest, poll.taken == 0);
             backlog = poll.taken >= batchSize;
-            if (backlog) {
-                doorbell.help();
-            }
+            doorbell.help(backlog && quick && mayOverlap);
             taking.unlock();
         }
     }
@@ -204,6 +215,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         }
         boolean idle = polledMessages == 0;
         startRouting(poll);
+        quick = System.nanoTime() - poll.routedAt < QUICK.toNanos();
         committing.lock();
         routing.unlock();
         poll.endSavepoints();
@@ -292,6 +304,17 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         Duration everything = cursor.untilEverything(scan);
         Duration delay = delay(consumer);
         return everything == null || everything.compareTo(delay) > 0 ? delay : everything;
+    }
+
+    /** How many connections the pool has at most; 0 where it is another than Rowbell knows. */
+    private static int connections(DataSource dataSource) {
+        try {
+            return dataSource.isWrapperFor(HikariDataSource.class)
+                    ? dataSource.unwrap(HikariDataSource.class).getMaximumPoolSize()
+                    : 0;
+        } catch (SQLException e) {
+            return 0;
+        }
     }
 
     private static Duration delay(org.apache.camel.Consumer consumer) {

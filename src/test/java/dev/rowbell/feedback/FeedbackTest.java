@@ -20,6 +20,7 @@ import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -269,6 +270,42 @@ class FeedbackTest {
                     List.of("t"),
                     database.query(
                             "select max(bytes) between 4000000 and 7000000 from (select sum(octet_length(documents[1])) as bytes from rowbell.delivery group by xmin::text) as of_batches"));
+        }
+    }
+
+    /** Where the table has had wide alerts, which ends batches early, as well as where it has not. */
+    @ParameterizedTest
+    @ValueSource(ints = {10, 100_000})
+    void alertsThatAnotherSessionHasLockedHoldUpNoneBehindThem(int length) throws SQLException {
+        settings.put("rowbell.feedback.batch", "10");
+        database.execute(
+                "insert into rowbell.feedback (alert) values (json_build_object('id', 'w', 'rule', repeat('x', %d)))"
+                        .formatted(length),
+                "delete from rowbell.feedback");
+        raise(1, 10);
+        try (Connection other = database.connect()) {
+            other.setAutoCommit(false);
+            try (Statement lock = other.createStatement()) {
+                lock.execute("select from rowbell.feedback for update");
+            }
+            raise(11, 40);
+            try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+                await().until(() -> received("id").size() == 30);
+                other.rollback();
+                await().until(() -> received("id").size() == 40);
+            }
+        }
+    }
+
+    /** Polls that overlap hold a connection each, and a sink that is off asks the database now and then. */
+    @Test
+    void aBacklogFlowsThroughTheSmallestPool() {
+        settings.put("rowbell.jdbc.pool-size", "2");
+        settings.put("rowbell.feedback.batch", "100");
+        raise(1, 5_000);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            await().until(() -> database.count("rowbell.feedback") == 0 && database.isDelivered());
+            assertEquals(5_000, Set.copyOf(received("id")).size());
         }
     }
 
