@@ -273,6 +273,21 @@ class FeedbackTest {
         }
     }
 
+    @Test
+    void theSettingOfTheLargestAlertReachesTheTriggers() throws IOException {
+        settings.put("rowbell.alert.max-size", "10kB");
+        database.execute(
+                "create table public.wide (id int primary key, a text)",
+                "insert into rowbell.rule (name, feed, condition) values ('r', 'public.wide', 'NEW.id > 0')");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            await().until(() -> database.query("select value from rowbell.setting where name = 'alert.max-size'")
+                    .equals(List.of("10000")));
+            database.execute("insert into public.wide values (1, repeat('x', 20000))");
+            await().until(() -> received("id").size() == 1);
+            assertEquals(List.of(true), received("truncated"));
+        }
+    }
+
     /** Where the table has had wide alerts, which ends batches early, as well as where it has not. */
     @ParameterizedTest
     @ValueSource(ints = {10, 100_000})
