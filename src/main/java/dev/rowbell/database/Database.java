@@ -31,7 +31,6 @@ public final class Database implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Database.class);
     private static final int OLDEST = 130000;
     private static final String READ_ONLY = "25006";
-    private static final String LISTEN_URL = "rowbell.listen.url";
     private static final Duration CLOSE = Duration.ofSeconds(2);
 
     private final EmbeddedServer embedded;
@@ -148,7 +147,7 @@ public final class Database implements AutoCloseable {
     }
 
     private String listenUrl(Settings settings) {
-        return settings.isSet(LISTEN_URL) ? settings.text(LISTEN_URL) : url;
+        return settings.isSet("rowbell.listen.url") ? settings.text("rowbell.listen.url") : url;
     }
 
     private static Properties listenLogin(Settings settings, Properties login) {
@@ -161,7 +160,7 @@ public final class Database implements AutoCloseable {
 
     /** For the schema: in sessions of its own where that can be had, since it sets them up. */
     private DataSource starting(Settings settings, Properties login, String application) {
-        if (shared && !settings.isSet(LISTEN_URL)) {
+        if (shared && !settings.isSet("rowbell.listen.url")) {
             return sessions(url, login, application, "");
         }
         String beginning = Sessions.ALONE + "; set lock_timeout = "
@@ -176,7 +175,7 @@ public final class Database implements AutoCloseable {
                 "rowbell.jdbc.url: a pooler in transaction mode is in front of {}: Rowbell prepares no statements and leaves the settings"
                         + " of its sessions alone (see docs/schema.md){}",
                 shownUrl(),
-                settings.isSet(LISTEN_URL)
+                settings.isSet("rowbell.listen.url")
                         ? ""
                         : "; nothing can listen through it: set rowbell.listen.url to a connection that leads to the server itself");
     }
