@@ -2,8 +2,10 @@ package dev.rowbell.outbox;
 
 import dev.rowbell.error.Errors;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Deque;
 import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -54,7 +56,14 @@ final class Acknowledgements {
                 add(due);
                 throw e;
             } else if (due.size() > 1) {
-                due.forEach(outcome -> acknowledge(List.of(outcome)));
+                Deque<Outcome> rest = new ArrayDeque<>(due);
+                try {
+                    while (!rest.isEmpty()) {
+                        acknowledge(List.of(rest.poll()));
+                    }
+                } finally {
+                    add(rest);
+                }
             } else {
                 LOG.error(
                         "PostgreSQL refuses to store what became of delivery {}, it is tried again after its lease: {}",
