@@ -38,6 +38,8 @@ public class OutboxComponent extends DefaultComponent {
     private static final Logger LOG = LoggerFactory.getLogger(OutboxComponent.class);
 
     private static final Duration KEEP = Duration.ofSeconds(10);
+    /** A batch that was refused comes again within this time. */
+    private static final Duration CAREFUL = Duration.ofSeconds(30);
 
     /** Classes of SQLSTATE that blame the data: data exception, integrity constraint, program limit (appendix A of PostgreSQL's manual). */
     private static final List<String> REFUSALS = List.of("22", "23", "54");
@@ -77,8 +79,8 @@ public class OutboxComponent extends DefaultComponent {
     private final BooleanSupplier connected;
     private Tables tables;
     private SinkSwitches switches;
-    /** PostgreSQL has refused one of several alerts: the next transaction files each by itself. */
-    private volatile boolean careful;
+    /** Since when transactions file each alert by itself, by System.nanoTime; null where they do not. */
+    private volatile Long carefulSince;
 
     /**
      * @param dataSource opens the database and brings its schema up to date, when the first route needs it
@@ -171,13 +173,21 @@ public class OutboxComponent extends DefaultComponent {
                 && REFUSALS.stream().anyMatch(sql.getSQLState()::startsWith);
     }
 
-    /** A savepoint for each alert costs a round trip, so there are none until PostgreSQL refuses one. */
-    void setCareful(boolean careful) {
-        this.careful = careful;
+    /**
+     * PostgreSQL has refused one of several alerts: from now on each is filed by itself, until the one has been found. The batch that has it comes
+     * again, but other batches may come before. A savepoint for each alert costs a round trip, so this does not go on for ever.
+     */
+    void startCareful() {
+        carefulSince = System.nanoTime();
+    }
+
+    void endCareful() {
+        carefulSince = null;
     }
 
     boolean isCareful() {
-        return careful;
+        Long since = carefulSince;
+        return since != null && System.nanoTime() - since < CAREFUL.toNanos();
     }
 
     boolean isOff(String sink) {

@@ -37,6 +37,8 @@ final class OutboxTransaction implements TransactionSynchronization {
     private final List<Alert> alerts = new ArrayList<>();
     private final List<NewDeadLetter> deadLetters = new ArrayList<>();
     private final Map<OutboxConsumer, List<NewDelivery>> reserved = new HashMap<>();
+    /** Whether an alert that PostgreSQL refuses has been found. */
+    private boolean refused;
 
     private OutboxTransaction(OutboxComponent outbox) {
         this.outbox = outbox;
@@ -71,7 +73,9 @@ final class OutboxTransaction implements TransactionSynchronization {
             try {
                 outbox.deliveries().insert(deliveries());
             } catch (DataAccessException e) {
-                outbox.setCareful(OutboxComponent.isRefusal(e));
+                if (OutboxComponent.isRefusal(e)) {
+                    outbox.startCareful();
+                }
                 throw e;
             }
         }
@@ -128,6 +132,7 @@ final class OutboxTransaction implements TransactionSynchronization {
                 if (!OutboxComponent.isRefusal(e)) {
                     throw e;
                 }
+                refused = true;
                 LOG.error("PostgreSQL refuses to file alert {}: {}", Printable.line(alert.id()), Errors.inWords(e));
                 String text = alert.document().replace("\\u0000", "");
                 deadLetters.add(new NewDeadLetter(
@@ -138,7 +143,6 @@ final class OutboxTransaction implements TransactionSynchronization {
                         "PostgreSQL refused the document"));
             }
         }
-        outbox.setCareful(false);
     }
 
     @Override
@@ -164,6 +168,9 @@ final class OutboxTransaction implements TransactionSynchronization {
                 consumer.cancel(Delivery.alerts(leased));
             }
         });
+        if (committed && refused) {
+            outbox.endCareful();
+        }
         if (committed) {
             alerts.stream()
                     .map(Alert::sink)
