@@ -263,10 +263,18 @@ final class ListenConsumer extends DefaultConsumer {
                 heardAt = System.nanoTime();
             }
         }
-        if (endpoint.getTransaction() != null && !more) {
+        if (!more && (endpoint.getTransaction() != null || endpoint.isExclusive())) {
             jdbc.sql("unlisten *").update();
-            // what the server sent before it knew
-            store(Notification.of(connection.getNotifications(), echo), jdbc);
+            if (endpoint.getTransaction() != null) {
+                // what the server sent before it knew
+                store(Notification.of(connection.getNotifications(), echo), jdbc);
+            }
+            if (endpoint.isExclusive()) {
+                jdbc.sql("select rowbell.release_channels(?)")
+                        .param(endpoint.getChannel())
+                        .query()
+                        .listOfRows();
+            }
         }
     }
 
@@ -286,7 +294,9 @@ final class ListenConsumer extends DefaultConsumer {
             // a discard all, or a pooler in between
             lostAt = heardAt;
             LOG.warn("the server has forgotten that this process listens to {}, listening again", channels);
-            listen(jdbc);
+            if (awaitTurn(jdbc)) {
+                listen(jdbc);
+            }
         } else {
             awaitingEcho = (boolean) answer.get("sent");
             routeStored();

@@ -43,14 +43,14 @@ begin
   if exists (select from pg_roles where rolname = 'rowbell_consumer') then
     grant usage on schema rowbell to rowbell_consumer;
     grant select, insert, update, delete on rowbell.feedback, rowbell.notification, rowbell.delivery, rowbell.dead_letter, rowbell.cooldown,
-      rowbell.sink to rowbell_consumer;
-    grant select, insert, update on rowbell.doorbell_lease, rowbell.listener, rowbell.setting to rowbell_consumer;
+      rowbell.sink, rowbell.listener to rowbell_consumer;
+    grant select, insert, update on rowbell.doorbell_lease, rowbell.setting to rowbell_consumer;
     grant select on rowbell.waiting to rowbell_consumer;
     grant select on rowbell.rule, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
     grant update (silenced) on rowbell.silence to rowbell_consumer;
     grant select, update on rowbell.rule_state to rowbell_consumer;
     grant execute on function rowbell.refresh(), rowbell.report_failures(), rowbell.silent_triggers(), rowbell.claim_channels(text),
-      rowbell.passes_cooldown(text, text, text, text, timestamptz, interval),
+      rowbell.release_channels(text), rowbell.listening_session(rowbell.listener), rowbell.passes_cooldown(text, text, text, text, timestamptz, interval),
       rowbell.readable(text, text), rowbell.alert_text(json, text), rowbell.put_unreadable_aside(regclass, int) to rowbell_consumer;
   end if;
 end

@@ -89,12 +89,15 @@ create unlogged table rowbell.doorbell_lease (
 );
 comment on table rowbell.doorbell_lease is 'Until when the doorbell of a feedback table is listened to, and until when it is suppressed';
 
--- Which session listens to channels to which one process alone is to listen. Free again when that session is gone. No advisory lock, which any role can take.
+-- Which session listens to channels to which one process alone is to listen. It holds the advisory lock of the key. Free again when that session is gone,
+-- or has no such lock any more: a pooler keeps the session of a process that has gone, and discards its locks. The lock alone says nothing, since
+-- any role can take any.
 create unlogged table rowbell.listener (
   channels text primary key,
   pid int not null,
   role oid not null,
-  started timestamptz not null
+  started timestamptz not null,
+  key bigint not null
 );
 comment on table rowbell.listener is 'Which session listens to channels to which one process alone is to listen';
 

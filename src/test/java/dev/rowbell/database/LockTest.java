@@ -105,6 +105,25 @@ class LockTest {
         }
     }
 
+    /** As a pooler does with a session whose client has gone. */
+    @Test
+    void channelsOfASessionThatDiscardedItsLocksAreFreeWhateverAStrangerLocks() throws SQLException {
+        TestDatabase database = TestDatabase.createWithSchema();
+        try (Connection first = database.connect();
+                Connection second = database.connect();
+                Connection stranger = stranger(database);
+                Statement discards = first.createStatement();
+                Statement locks = stranger.createStatement()) {
+            assertNull(claim(first));
+            String key = database.query("select key from rowbell.listener").get(0);
+            assertThrows(SQLException.class, () -> locks.execute("select key from rowbell.listener"));
+            discards.execute("discard all");
+            locks.execute("select pg_advisory_lock(" + key + ")");
+            assertNull(claim(second));
+            assertNotNull(claim(first));
+        }
+    }
+
     private static String claim(Connection connection) throws SQLException {
         try (Statement statement = connection.createStatement();
                 ResultSet row = statement.executeQuery("select rowbell.claim_channels('channel_1')")) {

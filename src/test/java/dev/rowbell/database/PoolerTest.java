@@ -8,7 +8,9 @@ import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.PgBouncer;
 import dev.rowbell.testing.RunningRowbell;
+import dev.rowbell.testing.TcpProxy;
 import dev.rowbell.testing.TestDatabase;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
@@ -16,6 +18,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -80,10 +83,10 @@ class PoolerTest {
         assertEquals(List.of(), database.query("select last_error from rowbell.dead_letter"));
     }
 
-    private void notificationsArrive() {
+    private void notificationArrives(String id) {
         await().until(() -> {
-            database.execute("select pg_notify('channel_1', '{\"id\": \"n\", \"rule\": \"r\"}')");
-            return arrived().contains("n");
+            database.execute("select pg_notify('channel_1', '{\"id\": \"%s\", \"rule\": \"r\"}')".formatted(id));
+            return arrived().contains(id);
         });
     }
 
@@ -147,7 +150,7 @@ class PoolerTest {
             settings.put("rowbell.listen.user", settings.get("rowbell.jdbc.user"));
             settings.put("rowbell.listen.password", settings.get("rowbell.jdbc.password"));
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
-                notificationsArrive();
+                notificationArrives("n");
                 durableAlertsArriveOnce();
                 nothingLeaks(pooler);
                 await().until(() -> down(rowbell.context()).isEmpty());
@@ -162,10 +165,51 @@ class PoolerTest {
             settings.put("rowbell.jdbc.url", pooler.url());
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
                 durableAlertsArriveOnce();
-                notificationsArrive();
+                notificationArrives("n");
                 await().until(() -> down(rowbell.context()).isEmpty());
             }
             nothingLeaks(pooler);
+        }
+    }
+
+    /** The pooler keeps the session of the process that has gone. */
+    @Test
+    void inSessionModeAProcessListensAgainAfterARestart() {
+        try (PgBouncer pooler = new PgBouncer(dir, database, "session")) {
+            settings.put("rowbell.jdbc.url", pooler.url());
+            for (int start = 1; start <= 3; start++) {
+                String id = "start " + start;
+                try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+                    notificationArrives(id);
+                    await().until(() -> down(rowbell.context()).isEmpty());
+                }
+                assertEquals(0, database.count("rowbell.listener"));
+            }
+        }
+    }
+
+    @Test
+    void inSessionModeAnotherProcessTakesOver() throws IOException {
+        try (PgBouncer pooler = new PgBouncer(dir, database, "session");
+                TcpProxy network = new TcpProxy(pooler.port())) {
+            settings.put("rowbell.jdbc.url", pooler.url());
+            settings.put("rowbell.jdbc.pool-size", "3");
+            Map<String, String> cut = new HashMap<>(settings);
+            cut.put("rowbell.listen.url", pooler.url().replace(":" + pooler.port(), ":" + network.port()));
+            cut.put("rowbell.listen.user", settings.get("rowbell.jdbc.user"));
+            cut.put("rowbell.listen.password", settings.get("rowbell.jdbc.password"));
+            try (RunningRowbell one = RunningRowbell.start(cut)) {
+                notificationArrives("one");
+                try (RunningRowbell two = RunningRowbell.start(settings)) {
+                    notificationArrives("still one");
+                    network.refuse(true);
+                    notificationArrives("two, after a crash");
+                    try (RunningRowbell three = RunningRowbell.start(settings)) {
+                        two.close();
+                        notificationArrives("three, after a stop");
+                    }
+                }
+            }
         }
     }
 }

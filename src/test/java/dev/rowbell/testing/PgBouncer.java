@@ -88,6 +88,10 @@ public final class PgBouncer implements AutoCloseable {
         return login.get("rowbell.jdbc.user");
     }
 
+    public int port() {
+        return port;
+    }
+
     public String url() {
         return "jdbc:postgresql://localhost:%d/%s".formatted(port, database.name());
     }

@@ -50,7 +50,8 @@ unlogged table rowbell.listener (
   channels text not null,
   pid integer not null,
   role oid not null,
-  started timestamp with time zone not null
+  started timestamp with time zone not null,
+  key bigint not null
 );
 table rowbell.notification (
   id text not null,
@@ -200,7 +201,8 @@ rowbell.feedback: delete, insert, select, update to rowbell_consumer
 rowbell.find_feed(text): execute to rowbell_admin
 rowbell.flyway_schema_history: select to rowbell_consumer
 rowbell.for_each(text,text): execute to rowbell_admin
-rowbell.listener: insert, select, update to rowbell_consumer
+rowbell.listener: delete, insert, select, update to rowbell_consumer
+rowbell.listening_session(rowbell.listener): execute to rowbell_consumer
 rowbell.new_id(): execute to -
 rowbell.notification: delete, insert, select, update to rowbell_consumer
 rowbell.passes_cooldown(text,text,text,text,timestamp with time zone,interval): execute to rowbell_consumer
@@ -209,6 +211,7 @@ rowbell.readable(text,text): execute to rowbell_admin
 rowbell.readable(text,text): execute to rowbell_consumer
 rowbell.refresh(): execute to rowbell_admin
 rowbell.refresh(): execute to rowbell_consumer
+rowbell.release_channels(text): execute to rowbell_consumer
 rowbell.replay(bigint): execute to -
 rowbell.report_failures(): execute to rowbell_consumer
 rowbell.ring(): execute to -
@@ -496,21 +499,27 @@ AS $function$
 #variable_conflict use_variable
 declare
   holder text;
+  own boolean;
+  key bigint;
 begin
-  select format('pid %s (user %s, application %s)', a.pid, a.usename, a.application_name) into holder
-  from rowbell.listener l
-  join pg_stat_activity a on a.pid = l.pid and a.usesysid = l.role and coalesce(a.backend_start, l.started) = l.started
-  where l.channels = channels and l.pid <> pg_backend_pid();
-  if found then
-    return holder;
+  select rowbell.listening_session(l), l.pid = pg_backend_pid() into holder, own from rowbell.listener l where l.channels = channels;
+  if holder is not null then
+    return case when not own then holder end;
   end if;
-  insert into rowbell.listener as l (channels, pid, role, started)
-  select channels, a.pid, a.usesysid, a.backend_start from pg_stat_activity a where a.pid = pg_backend_pid()
-  on conflict on constraint listener_pkey do update set pid = excluded.pid, role = excluded.role, started = excluded.started
-  where not exists (
-    select from pg_stat_activity a
-    where a.pid = l.pid and a.pid <> pg_backend_pid() and a.usesysid = l.role and coalesce(a.backend_start, l.started) = l.started);
-  return case when not found then 'another session, since a moment' end;
+  -- a stranger may have the lock of one key, and cannot know the next
+  loop
+    key := hashtextextended(gen_random_uuid()::text, 0);
+    exit when pg_try_advisory_lock(key);
+  end loop;
+  insert into rowbell.listener as l (channels, pid, role, started, key)
+  select channels, a.pid, a.usesysid, a.backend_start, key from pg_stat_activity a where a.pid = pg_backend_pid()
+  on conflict on constraint listener_pkey do update set pid = excluded.pid, role = excluded.role, started = excluded.started, key = excluded.key
+  where rowbell.listening_session(l) is null;
+  if not found then
+    perform pg_advisory_unlock(key);
+    return 'another session, since a moment';
+  end if;
+  return null;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.codes_sql(codes text[])
@@ -1130,6 +1139,17 @@ AS $function$
   from pg_index i
   join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
   where i.indrelid = relation and i.indisprimary
+$function$
+CREATE OR REPLACE FUNCTION rowbell.listening_session(l rowbell.listener)
+ RETURNS text
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select format('pid %s (user %s, application %s)', a.pid, a.usename, a.application_name)
+  from pg_stat_activity a
+  join pg_locks k on k.pid = a.pid
+  where a.pid = l.pid and a.usesysid = l.role and coalesce(a.backend_start, l.started) = l.started
+    and k.locktype = 'advisory' and k.database = a.datid and k.classid::bigint << 32 | k.objid::bigint = l.key and k.objsubid = 1 and k.granted
 $function$
 CREATE OR REPLACE FUNCTION rowbell.lock_feed(feed_name text)
  RETURNS rowbell.feed
@@ -1832,6 +1852,19 @@ begin
     return query select watched.name, rowbell.unwatched(watched);
   end loop;
   perform rowbell.report_failures();
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.release_channels(channels text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+  key bigint;
+begin
+  delete from rowbell.listener l where l.channels = channels and l.pid = pg_backend_pid() returning l.key into key;
+  perform pg_advisory_unlock(key);
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.replay(dead_letter bigint)
