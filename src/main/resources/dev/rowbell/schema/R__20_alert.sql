@@ -109,12 +109,15 @@ exception when others or assert_failure then
 end
 $fn$;
 
--- How many bytes a durable alert may have: rowbell.alert.max-size, as the process that started last has it.
+-- How many bytes a durable alert may have: rowbell.alert.max-size, as the process that started last has it. Never fails: writers ask it.
 create or replace function rowbell.max_alert_size() returns int
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
-  select coalesce((select s.value::int from rowbell.setting s where s.name = 'alert.max-size'), 1000000)
+  select coalesce((
+    select least(greatest(s.value::int, 10000), 100000000)
+    from rowbell.setting s
+    where s.name = 'alert.max-size' and s.value ~ '^[0-9]{1,9}$'), 1000000)
 $fn$;
 
 -- Warns the writer. Where the client's encoding lacks a character, the log of the server has the warning, and the writer does not fail.
@@ -162,14 +165,20 @@ begin
 end
 $fn$;
 
--- The part of an alert that names the partition or child which was written to; nothing for the feed itself.
+-- The part of an alert that names the partition or child which was written to; nothing for the feed itself. Null for any other table, as a former child,
+-- whose owner is to raise no alerts of the feed.
 create or replace function rowbell.partition_part(feed_id int, written oid) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
 begin
   return (
-    select case when f.relation <> written and written in (select t.relid from rowbell.tables_of(f.relation) t) then ',"partition":' || to_json(rowbell.shown_name(written)) else '' end
+    select case
+        when f.relation = written then ''
+        when written in (select t.relid from rowbell.tables_of(f.relation) t) then ',"partition":' || to_json(rowbell.shown_name(written))
+        -- a child that came after the snapshot of this transaction, and so did its triggers
+        when written not in (select t.relid from rowbell.triggers_of(f.id) t) then ''
+      end
     from rowbell.feed f
     where f.id = feed_id);
 end
@@ -226,6 +235,12 @@ begin
   if (operation operator(pg_catalog.=) any ('{INSERT,UPDATE,DELETE}')) is not true then
     return 0;
   end if;
+  if feed operator(pg_catalog.<>) relation then
+    place := rowbell.partition_part(feed_id, relation);
+    if place is null then
+      return 0;
+    end if;
+  end if;
   if failures is not null then
     begin
       perform rowbell.rule_failed(r.name, failure.value operator(pg_catalog.->>) 'error',
@@ -243,9 +258,6 @@ begin
   end if;
   place_of_first := pg_catalog.array_position(known, codes[1]);
   at := pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
-  if feed operator(pg_catalog.<>) relation then
-    place := rowbell.partition_part(feed_id, relation);
-  end if;
   may_store := pg_catalog.has_table_privilege('rowbell.feedback'::pg_catalog.regclass, 'insert');
   if codes[2] is null and channels is null and partitions is null and may_store and place_of_first is not null
       and coalesce(pg_catalog.pg_column_size(olds), 0) operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(news), 0) operator(pg_catalog.<) 5000 then

@@ -110,8 +110,8 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
   select array['search_path=pg_catalog, pg_temp', 'DateStyle=ISO, MDY', 'IntervalStyle=postgres', 'TimeZone=UTC', 'array_nulls=on',
-      'backslash_quote=safe_encoding', 'bytea_output=hex', 'extra_float_digits=1', 'quote_all_identifiers=off', 'standard_conforming_strings=on',
-      'transform_null_equals=off', 'xmlbinary=base64', 'xmloption=content']
+      'backslash_quote=safe_encoding', 'bytea_output=hex', 'exit_on_error=off', 'extra_float_digits=1', 'quote_all_identifiers=off', 'row_security=on',
+      'standard_conforming_strings=on', 'transform_null_equals=off', 'xmlbinary=base64', 'xmloption=content']
     || array(
       select format('%s=%s', s.name, s.reset_val)
       from pg_settings s
@@ -153,6 +153,7 @@ declare
   role_name constant text := rowbell.role_of(feed.id);
   rights text[];
   right_name text;
+  view_schema text := 'rowbell_named';
   named text;
   had oid[];
 begin
@@ -163,7 +164,13 @@ begin
   begin
     -- PostgreSQL notes for a view all that it names. The view is made by the role, because a literal may run the check of a domain; for that it has rights on
     -- the schemas that the text may name.
-    execute format('create schema rowbell_named authorization %I', role_name);
+    if has_database_privilege(current_database(), 'create') then
+      execute format('create schema rowbell_named authorization %I', role_name);
+    else
+      -- taken away since the schema was made: others wait, and the grant is undone below
+      view_schema := 'rowbell_alert';
+      perform rowbell.grant_right('create on schema rowbell_alert', role_name);
+    end if;
     for right_name in
       select format('usage on schema %I', n.nspname)
       from pg_namespace n
@@ -173,8 +180,8 @@ begin
     loop
       perform rowbell.grant_right(right_name, role_name);
     end loop;
-    named := format(E'create view rowbell_named.named as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
-      rowbell.sql_name(feed.relation), condition);
+    named := format(E'create view %3$s.rowbell_named as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
+      rowbell.sql_name(feed.relation), condition, view_schema);
     execute format('select rowbell.run_%s($1)', feed.id) using named;
     with objects (class, id, schema) as (
       select d.refclassid, d.refobjid, coalesce(c.relnamespace, p.pronamespace, o.oprnamespace, t.typnamespace)
@@ -184,7 +191,7 @@ begin
       left join pg_proc p on d.refclassid = 'pg_proc'::regclass and p.oid = d.refobjid
       left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
       left join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
-      where r.ev_class = 'rowbell_named.named'::regclass
+      where r.ev_class = format('%s.rowbell_named', view_schema)::regclass
       union
       select 'pg_class'::regclass, c.oid, c.relnamespace from rowbell.tables_of(feed.relation) t join pg_class c on c.oid = t.relid)
     select array_agg(r.name) into rights
@@ -194,10 +201,12 @@ begin
       union
       -- the feed is in there as a type, and where the condition reads it also as a table
       select 'select on ' || rowbell.sql_name(o.id) from objects o
-      where o.class = 'pg_class'::regclass and o.schema not in (select n.oid from pg_namespace n where n.nspname in ('rowbell', 'rowbell_alert'))
+      where o.class = 'pg_class'::regclass and (select c.relkind from pg_class c where c.oid = o.id) in ('r', 'p', 'v', 'm', 'f', 'S')
+        -- a composite type is in pg_class too
+        and o.schema not in (select n.oid from pg_namespace n where n.nspname in ('rowbell', 'rowbell_alert'))
         and (o.id not in (select t.relid from rowbell.tables_of(feed.relation) t) or exists (
           select from pg_rewrite w
-          where w.ev_class = 'rowbell_named.named'::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))
+          where w.ev_class = format('%s.rowbell_named', view_schema)::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))
         and not has_table_privilege(role_name, o.id, 'select')) r
     where r.name is not null;
     raise exception using errcode = 'RB004';

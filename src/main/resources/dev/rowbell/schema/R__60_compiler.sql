@@ -95,6 +95,14 @@ as $fn$
     end if;$part$) else '{}' end
 $fn$;
 
+-- The format of the warning of a trigger function that could raise nothing, as a literal that no setting of the writer changes.
+create or replace function rowbell.warning_sql(feed_name text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select quote_literal(format('rowbell: the rules of %s were not judged: %%', replace(feed_name, '%', '%%')))
+$fn$;
+
 -- The statement trigger function. Asks first whether any rule is met by any row, all in one pass; a statement without a hit costs no more.
 create or replace function rowbell.on_statement_sql(feed rowbell.feed, transitions rowbell.transition[]) returns text
 language plpgsql
@@ -179,7 +187,7 @@ begin
       execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into hits;
     exception when others or assert_failure then
       begin
-        raise warning 'rowbell: the rules of {{name}} were not judged: %', sqlerrm;
+        raise warning {{warning}}, sqlerrm;
         raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, null, null, null, null, rowbell_alert.failure(null, sqlerrm, sqlstate, null));
       exception when others or assert_failure then
         null;
@@ -190,7 +198,7 @@ begin
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, hits.codes, hits.olds, hits.news, hits.partitions, hits.failures);
   return null;
 end
-$body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(replace(feed.name, '''', ''''''), '%', '%%'))) end;
+$body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
 end
 $fn$;
 
@@ -250,7 +258,7 @@ begin
       execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into codes, olds, news, partitions, failures using old, new;
     exception when others or assert_failure then
       begin
-        raise warning 'rowbell: the rules of {{name}} were not judged: %', sqlerrm;
+        raise warning {{warning}}, sqlerrm;
         raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, null, null, null, null, rowbell_alert.failure(null, sqlerrm, sqlstate, null));
       exception when others or assert_failure then
         null;
@@ -261,7 +269,7 @@ begin
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, codes, olds, news, partitions, failures);
   return null;
 end
-$body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(replace(feed.name, '''', ''''''), '%', '%%'),
+$body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name),
     'columns', (select string_agg(format('%s/%s', a.atttypid::oid, a.atttypmod), ' ' order by a.attnum)
       from pg_attribute a where a.attrelid = feed.relation and a.attnum > 0 and not a.attisdropped),
     -- where rules change within a statement, its other rows meet the new function and the settings of the old one
@@ -270,6 +278,15 @@ $body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) 
       raise exception 'the rules have changed';
     end if;$part$ end)) end;
 end
+$fn$;
+
+-- An array as SQL that no setting of the writer changes: the literal '{NULL}' depends on array_nulls.
+create or replace function rowbell.array_sql(elements text[], type text, separator text default ', ') returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select format('array[%s]::pg_catalog.%s[]', string_agg(coalesce(case when type = 'int4' then e else quote_literal(e) end, 'null'), separator order by n), type)
+  from unnest(elements) with ordinality as elements (e, n)
 $fn$;
 
 -- raise_N: what the trigger function may call to raise alerts of this feed, and of this feed alone. The constants are by code, see transitions_of.
@@ -285,14 +302,14 @@ begin
     {{tails}}, {{channels}}, {{key}});
 end
 $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'name', quote_literal(rowbell.shown_name(feed.relation)),
-    'known', quote_literal(coalesce(array_agg(code order by code), '{}')),
-    'heads', coalesce(format(E'array[%s]', string_agg(quote_literal(format('"rule":%s,"reason":%s,"severity":"%s","status":"%s","table":%s',
+    'known', rowbell.array_sql(array_agg(code::text order by code), 'int4'),
+    'heads', rowbell.array_sql(array_agg(format('"rule":%s,"reason":%s,"severity":"%s","status":"%s","table":%s',
       to_json((rule).name), to_json(coalesce((rule).reason, (rule).name)), (rule).severity, status,
-      to_json(rowbell.shown_name(feed.relation)))), E',\n      ' order by code)), '''{}'''),
-    'tails', coalesce(format('array[%s]', string_agg(quote_literal(',"channel":' || to_json((rule).channel)), ', ' order by code)), '''{}'''),
-    'channels', coalesce(quote_literal(nullif(array_agg(case when (rule).delivery = 'notify' then (rule).channel end order by code),
-      array_agg(null::text))), 'null'),
-    'key', quote_literal(rowbell.key_of(feed.relation))))
+      to_json(rowbell.shown_name(feed.relation))) order by code), 'text', E',\n      '),
+    'tails', rowbell.array_sql(array_agg(',"channel":' || to_json((rule).channel) order by code), 'text'),
+    'channels', case when bool_or((rule).delivery = 'notify')
+      then rowbell.array_sql(array_agg(case when (rule).delivery = 'notify' then (rule).channel end order by code), 'text') else 'null' end,
+    'key', rowbell.array_sql(rowbell.key_of(feed.relation), 'text')))
   from (select distinct on (code) code, rule, status from unnest(transitions)) t
 $fn$;
 
@@ -326,15 +343,16 @@ begin
   perform rowbell.make_function(format('rowbell.on_statement_%s()', feed.id), 'returns trigger', case when by_row then '{}' else settings end,
     case when by_row then E'\nbegin\n  return null;\nend\n' else rowbell.on_statement_sql(feed, transitions) end, evaluator);
   if rowbell.has_role(feed.id) then
-    execute format('grant execute on function rowbell_alert.raise_%s, rowbell_alert.again_%1$s to %I', feed.id, rowbell.role_of(feed.id));
-    if has_children and cardinality(rowbell.key_of(feed.relation)) > 0 then
-      begin
-        execute format('grant select (%s, tableoid) on %s to %I', (select string_agg(quote_ident(k), ', ') from unnest(rowbell.key_of(feed.relation)) k),
-          rowbell.sql_name(feed.relation), rowbell.role_of(feed.id));
-      exception when insufficient_privilege then
-        null;
-      end;
-    end if;
+    perform rowbell.grant_right(r.name, rowbell.role_of(feed.id))
+    from (
+      select format('execute on function %s', f::regprocedure) as name
+      from unnest(array[to_regproc(format('rowbell_alert.raise_%s', feed.id)), to_regproc(format('rowbell_alert.again_%s', feed.id))]) f
+      where not has_function_privilege(rowbell.role_of(feed.id), f, 'execute')
+      union all
+      select format('select (%s) on %s', string_agg(quote_ident(k), ', '), rowbell.sql_name(feed.relation))
+      from unnest(rowbell.key_of(feed.relation) || 'tableoid'::text) k
+      where has_children and cardinality(rowbell.key_of(feed.relation)) > 0 and not has_column_privilege(rowbell.role_of(feed.id), feed.relation, k, 'select')
+      having count(*) > 0) r;
   end if;
 end
 $fn$;

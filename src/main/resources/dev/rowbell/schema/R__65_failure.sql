@@ -66,12 +66,12 @@ end
 $fn$;
 
 -- Whether an error ends the writer's statement: it is query_canceled, and neither raised by a function nor passed on from another server. A function that
--- raises it is known by where the error comes from. A real one comes out of a statement or an expression.
+-- raises it is known by where the error comes from. A real one comes out of a statement or an expression. Names may hold anything, line breaks too.
 create or replace function rowbell_alert.is_cancel(state text, context text) returns boolean
 language sql immutable
 as $fn$
   select state operator(pg_catalog.=) '57014'
-    and context operator(pg_catalog.!~) '^(PL/pgSQL[^[:cntrl:]]* RAISE([[:cntrl:]]|$)|remote SQL command|while [^[:cntrl:]]* dblink connection)'
+    and pg_catalog.regexp_replace(context, '"([^"]|"")*"', '', 'g') operator(pg_catalog.!~) '^(PL/pgSQL[^[:cntrl:]]* RAISE([[:cntrl:]]|$)|remote SQL command|while [^[:cntrl:]]* dblink connection)'
 $fn$;
 
 -- One failure as raise_N takes it; rule null: all rules of the feed. The error may hold a value of the row, of any length.

@@ -362,10 +362,14 @@ as $fn$
 #variable_conflict use_column
 declare
   watched rowbell.feed;
-  by_row bool;
   rule record;
+  followed text[] := '{}';
+  bare text[];
 begin
-  return query select * from rowbell.follow_tables();
+  for feed, event in select * from rowbell.follow_tables() loop
+    followed := followed || feed;
+    return next;
+  end loop;
   for watched in select * from rowbell.feed f where rowbell.sql_name(f.relation) = f.name order by f.id loop
     begin
       perform from rowbell.feed f where f.id = watched.id for no key update skip locked;
@@ -390,7 +394,16 @@ begin
         end if;
       end loop;
       perform rowbell.detach_former_children(watched);
+      -- a child has none while it is new
+      bare := array(
+        select distinct rowbell.sql_name(m.relid)
+        from rowbell.missing_triggers(watched, array(
+          select distinct unnest(r.operations) from rowbell.rule r join rowbell.rule_state s on s.rule = r.name
+          where r.feed = watched.name and r.enabled and s.broken is null)) m
+        where m.statement like 'create trigger %' and watched.name <> all (followed)
+          and (m.relid = watched.relation or m.relid in (select t.relid from rowbell.triggers_of(watched.id) t)));
       perform rowbell.compile(watched.name, '0 s');
+      return query select watched.name, format('triggers of %s were missing and were made again: writes until now were not judged', b) from unnest(bare) b;
     exception
       when lock_not_available or deadlock_detected or sqlstate 'RB003' then
         -- another session holds a lock: the next call tries again

@@ -128,6 +128,7 @@ as $fn$
 #variable_conflict use_column
 declare
   again constant text := 'Rowbell tries again every 10 seconds';
+  locked text[] := '{}';
   given rowbell.rule;
   wrong record;
   good rowbell.rule[] := '{}';
@@ -151,10 +152,20 @@ begin
       continue;
     end if;
     fault := null;
-    for wrong in select * from rowbell.validate_rule(given) loop
-      fault := wrong.field;
-      return query select given.name, wrong.field, wrong.problem, wrong.hint;
-    end loop;
+    begin
+      -- waits once for each locked table
+      if given.feed = any (locked) then
+        raise lock_not_available;
+      end if;
+      for wrong in select * from rowbell.validate_rule(given) loop
+        fault := wrong.field;
+        return query select given.name, wrong.field, wrong.problem, wrong.hint;
+      end loop;
+    exception when lock_not_available or deadlock_detected then
+      fault := 'feed';
+      locked := locked || given.feed;
+      return query select given.name, fault, 'another transaction has a lock on the table, or on one that the condition reads', again;
+    end;
     if fault is null then
       good := good || given;
     end if;

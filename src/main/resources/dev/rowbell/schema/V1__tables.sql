@@ -199,7 +199,9 @@ comment on schema rowbell is 'Rowbell: alerts on their way from tables to people
 -- Settings that triggers need; written by each process when it starts.
 create table rowbell.setting (
   name text primary key,
-  value text not null
+  value text not null,
+  constraint setting_max_size check (name <> 'alert.max-size'
+    or case when value ~ '^[0-9]{1,9}$' then value::int between 10000 and 100000000 else false end)
 );
 comment on table rowbell.setting is 'Settings of the process that started last, as far as triggers need them';
 

@@ -390,6 +390,56 @@ class FeedTest {
         return database.query("select problem from rowbell.silent_triggers() order by problem");
     }
 
+    // --- refresh ---
+
+    @Test
+    void refreshWritesNothingWhereNothingDiffers() {
+        database.execute(
+                "create table feed (id int primary key, a int)",
+                "create table child () inherits (feed)",
+                rule("feed", "NEW.a > 5"));
+        String catalog =
+                "select concat(p.oid, ' ', p.xmin) from pg_proc p where p.pronamespace in ('rowbell'::regnamespace, 'rowbell_alert'::regnamespace)"
+                        + " union all select concat(a.attname, ' ', a.xmin) from pg_attribute a where a.attrelid = 'feed'::regclass"
+                        + " union all select concat(c.oid, ' ', c.xmin) from pg_class c where c.relname in ('feed', 'child')"
+                        + " union all select concat(n.oid, ' ', n.xmin) from pg_namespace n order by 1";
+        refresh();
+        List<String> before = database.query(catalog);
+        refresh();
+        refresh();
+        assertEquals(before, database.query(catalog));
+    }
+
+    @Test
+    void triggersThatWereDroppedAreMadeAgainAndThatIsSaid() {
+        database.execute("create table feed (id int, a int)", rule("feed", "NEW.a > 5"));
+        assertEquals(List.of(), refresh());
+        database.execute("drop trigger rowbell_1_insert on feed", "insert into feed values (1, 10)");
+        assertEquals(
+                List.of("triggers of public.feed were missing and were made again: writes until now were not judged"),
+                refresh());
+        assertEquals(List.of(), refresh());
+        database.execute("insert into feed values (2, 10)");
+        assertEquals(List.of("feed 2"), takeAlerts());
+    }
+
+    @Test
+    void aLockedTableKeepsNoOtherFeedFromTheRulesOfAFile() throws SQLException {
+        database.execute("create table busy (id int, a int)", "create table feed (id int, a int)");
+        try (Connection holder = database.connect();
+                Statement statement = holder.createStatement()) {
+            holder.setAutoCommit(false);
+            statement.execute("lock table busy in access exclusive mode");
+            assertEquals(
+                    List.of("a feed", "b feed"),
+                    database.query("select concat(rule, ' ', field) from rowbell.apply_rules('rules.yaml',"
+                            + " '[{\"name\":\"a\",\"feed\":\"public.busy\",\"condition\":\"NEW.a > 5\"},"
+                            + " {\"name\":\"b\",\"feed\":\"public.busy\",\"condition\":\"NEW.a > 6\"},"
+                            + " {\"name\":\"c\",\"feed\":\"public.feed\",\"condition\":\"NEW.a > 5\"}]')"));
+        }
+        assertEquals(List.of("c"), database.query("select name from rowbell.rule"));
+    }
+
     @Test
     void idsOfAlertsComeInTheOrderOfTime() {
         assertEquals(

@@ -256,6 +256,55 @@ class StrangersCodeTest {
     }
 
     @Test
+    void aConditionMayReadAFieldOfACompositeType() {
+        database.execute(
+                "create type pr as (a int, b int)",
+                "create table feed (id int primary key, p pr)",
+                rule("feed", "(NEW.p).a > 3"),
+                "insert into feed values (1, row(4, 0)), (2, row(3, 0))");
+        assertEquals(List.of("feed 1"), alerts());
+    }
+
+    @Test
+    void withoutTheRightToMakeSchemasARoleIsStillGivenWhatItsConditionReads() throws SQLException {
+        String owner = installedBy("createrole");
+        database.execute(
+                "revoke create on database " + database.name() + " from " + owner,
+                "create schema shop",
+                "grant usage on schema shop to " + owner + " with grant option",
+                "create table shop.secret (word text)",
+                "grant select on shop.secret to " + owner + " with grant option",
+                "create table later (id int, c int)",
+                "grant trigger on later to " + owner);
+        try (Connection connection = database.connectAs(owner, "secret");
+                Statement statement = connection.createStatement()) {
+            statement.execute(rule("later", "NEW.c > (select count(*) from shop.secret)"));
+        }
+        assertEquals(
+                List.of("t"),
+                database.query(
+                        "select has_table_privilege('rowbell_" + database.name() + "_2', 'shop.secret', 'select')"));
+        assertEquals(
+                List.of("f"),
+                database.query(
+                        "select has_schema_privilege('rowbell_" + database.name() + "_2', 'rowbell_alert', 'create')"));
+        database.execute("insert into later values (1, 10)");
+        assertEquals(1, database.count("rowbell.feedback where alert->>'rule' = 'later'"));
+    }
+
+    @Test
+    void aFormerChildRaisesNoAlertsOfItsParent() {
+        database.execute(
+                "create table feed (id int, c int)",
+                "create table child () inherits (feed)",
+                rule("feed", "NEW.c > 5"),
+                "insert into child values (1, 10)",
+                "alter table child no inherit feed",
+                "insert into child values (2, 10)");
+        assertEquals(List.of("feed 1"), alerts());
+    }
+
+    @Test
     void aRightThatIsMissingIsSaidWithTheGrantThatHelps() {
         database.execute(
                 "create function public.word() returns text language sql as 'select word from public.secret'",

@@ -332,6 +332,86 @@ class WriterTest {
                         + " group by alert->>'rule' order by 1"));
     }
 
+    /** Settings that any writer may change for itself. */
+    @ParameterizedTest
+    @ValueSource(strings = {"statement", "row"})
+    void noSettingOfAWriterLosesADurableAlert(String each) {
+        database.execute("create table feed (id int, a int)", "select rowbell.for_each('public.feed', '" + each + "')");
+        rule("'durable', 'public.feed', 'NEW.a > 10', 'durable', 'every'");
+        rule("'notify', 'public.feed', 'NEW.a > 100', 'notify', 'every'");
+        database.execute(
+                "set array_nulls = off; set standard_conforming_strings = off; set quote_all_identifiers = on",
+                "insert into feed values (1, 20)");
+        assertEquals(1, database.count("rowbell.feedback where alert->>'rule' = 'durable'"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"statement", "row"})
+    void aConditionThatReadsATableWithPoliciesIsJudgedWhateverTheWritersSettings(String each) {
+        database.execute(
+                "create table feed (id int, a int)",
+                "select rowbell.for_each('public.feed', '" + each + "')",
+                "create table limits (a int)",
+                "insert into limits values (10)",
+                "alter table limits enable row level security",
+                "create policy all_rows on limits using (true)");
+        rule("'limit', 'public.feed', 'NEW.a > (select max(l.a) from public.limits l)', 'durable', 'every'");
+        database.execute("set row_security = off", "insert into feed values (1, 20)");
+        assertEquals(List.of("limit"), database.query("select alert->>'rule' from rowbell.feedback"));
+        assertEquals(0, database.count("rowbell.rule_failure"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"statement", "row"})
+    void aBackslashInANameFailsNoWriter(String each) {
+        for (String name : List.of("dom\\user", "it\\'s")) {
+            String quoted = name.replace("'", "''");
+            database.execute(
+                    "create table \"" + name + "\" (id int primary key, \"c\\\" int)",
+                    "select rowbell.for_each('public.\"" + quoted + "\"', '" + each + "')");
+            rule("'" + quoted + "', 'public.\"" + quoted + "\"', 'NEW.\"c\\\" > 0', 'durable', 'every'");
+            database.execute(
+                    "set standard_conforming_strings = off; set backslash_quote = off",
+                    "insert into \"" + name + "\" values (1, 1)");
+        }
+        assertEquals(
+                List.of("dom\\user public.dom\\user", "it\\'s public.it\\'s"),
+                database.query("select concat(alert->>'rule', ' ', alert->>'table') from rowbell.feedback order by 1"));
+    }
+
+    @Test
+    void aCancelRaisedByAFunctionOfAnyNameFailsNoWriter() {
+        database.execute("create table feed (id int)");
+        for (String name : List.of("x\ny", "a \"\" b\n", " at RAISE")) {
+            String function = "public.\"" + name + "\"";
+            database.execute(
+                    "create function " + function + "(int) returns boolean language plpgsql as"
+                            + " $$begin if $1 = 1 then raise exception 'no' using errcode = '57014'; end if; return true; end$$",
+                    "delete from rowbell.rule");
+            rule("'cancels', 'public.feed', '" + function + "(NEW.id)', 'durable', 'every'");
+            database.execute("insert into feed values (1)");
+        }
+        assertEquals(3, database.count("feed"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"abc", "-5", "0", "99999999999"})
+    void aSizeThatIsNoneIsRefusedAndFailsNoWriter(String size) {
+        String setting = "insert into rowbell.setting values ('alert.max-size', '" + size + "')";
+        assertThrows(IllegalStateException.class, () -> database.execute(setting));
+        // as a schema of an earlier build lets it in
+        database.execute(
+                "alter table rowbell.setting drop constraint setting_max_size",
+                setting,
+                "create table feed (id int primary key, note text)");
+        rule("'wide', 'public.feed', 'NEW.id > 0', 'durable', 'every'");
+        database.execute("insert into feed values (1, repeat('x', 6000)), (2, 'y')");
+        assertEquals(
+                List.of("1 6000", "2 1"),
+                database.query("select concat(alert->'new'->>'id', ' ', length(alert->'new'->>'note'))"
+                        + " from rowbell.feedback order by 1"));
+    }
+
     private void rule(String values) {
         database.execute("insert into rowbell.rule (name, feed, condition, delivery, fires) values (" + values + ")");
     }

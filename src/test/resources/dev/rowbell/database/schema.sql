@@ -175,6 +175,11 @@ rowbell.rule: rule_pkey PRIMARY KEY (name)
 rowbell.rule_state: rule_state_id_key UNIQUE (id)
 rowbell.rule_state: rule_state_pkey PRIMARY KEY (rule)
 rowbell.rule_state: rule_state_rule_fkey FOREIGN KEY (rule) REFERENCES rowbell.rule(name) ON UPDATE CASCADE ON DELETE CASCADE
+rowbell.setting: setting_max_size CHECK (((name <> 'alert.max-size'::text) OR
+CASE
+    WHEN (value ~ '^[0-9]{1,9}$'::text) THEN (((value)::integer >= 10000) AND ((value)::integer <= 100000000))
+    ELSE false
+END))
 rowbell.setting: setting_pkey PRIMARY KEY (name)
 rowbell.silence: silence_pkey PRIMARY KEY (id)
 rowbell.silence: silence_why_check CHECK ((why <> ''::text))
@@ -306,8 +311,8 @@ CREATE OR REPLACE FUNCTION rowbell.all_settings()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select array['search_path=pg_catalog, pg_temp', 'DateStyle=ISO, MDY', 'IntervalStyle=postgres', 'TimeZone=UTC', 'array_nulls=on',
-      'backslash_quote=safe_encoding', 'bytea_output=hex', 'extra_float_digits=1', 'quote_all_identifiers=off', 'standard_conforming_strings=on',
-      'transform_null_equals=off', 'xmlbinary=base64', 'xmloption=content']
+      'backslash_quote=safe_encoding', 'bytea_output=hex', 'exit_on_error=off', 'extra_float_digits=1', 'quote_all_identifiers=off', 'row_security=on',
+      'standard_conforming_strings=on', 'transform_null_equals=off', 'xmlbinary=base64', 'xmloption=content']
     || array(
       select format('%s=%s', s.name, s.reset_val)
       from pg_settings s
@@ -336,6 +341,7 @@ AS $function$
 #variable_conflict use_column
 declare
   again constant text := 'Rowbell tries again every 10 seconds';
+  locked text[] := '{}';
   given rowbell.rule;
   wrong record;
   good rowbell.rule[] := '{}';
@@ -359,10 +365,20 @@ begin
       continue;
     end if;
     fault := null;
-    for wrong in select * from rowbell.validate_rule(given) loop
-      fault := wrong.field;
-      return query select given.name, wrong.field, wrong.problem, wrong.hint;
-    end loop;
+    begin
+      -- waits once for each locked table
+      if given.feed = any (locked) then
+        raise lock_not_available;
+      end if;
+      for wrong in select * from rowbell.validate_rule(given) loop
+        fault := wrong.field;
+        return query select given.name, wrong.field, wrong.problem, wrong.hint;
+      end loop;
+    exception when lock_not_available or deadlock_detected then
+      fault := 'feed';
+      locked := locked || given.feed;
+      return query select given.name, fault, 'another transaction has a lock on the table, or on one that the condition reads', again;
+    end;
     if fault is null then
       good := good || given;
     end if;
@@ -398,6 +414,15 @@ begin
   end;
   perform set_config('rowbell.triggers', '', true);
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.array_sql(elements text[], type text, separator text DEFAULT ', '::text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select format('array[%s]::pg_catalog.%s[]', string_agg(coalesce(case when type = 'int4' then e else quote_literal(e) end, 'null'), separator order by n), type)
+  from unnest(elements) with ordinality as elements (e, n)
 $function$
 CREATE OR REPLACE FUNCTION rowbell.attach(feed rowbell.feed, operations text[], patience interval)
  RETURNS void
@@ -597,15 +622,16 @@ begin
   perform rowbell.make_function(format('rowbell.on_statement_%s()', feed.id), 'returns trigger', case when by_row then '{}' else settings end,
     case when by_row then E'\nbegin\n  return null;\nend\n' else rowbell.on_statement_sql(feed, transitions) end, evaluator);
   if rowbell.has_role(feed.id) then
-    execute format('grant execute on function rowbell_alert.raise_%s, rowbell_alert.again_%1$s to %I', feed.id, rowbell.role_of(feed.id));
-    if has_children and cardinality(rowbell.key_of(feed.relation)) > 0 then
-      begin
-        execute format('grant select (%s, tableoid) on %s to %I', (select string_agg(quote_ident(k), ', ') from unnest(rowbell.key_of(feed.relation)) k),
-          rowbell.sql_name(feed.relation), rowbell.role_of(feed.id));
-      exception when insufficient_privilege then
-        null;
-      end;
-    end if;
+    perform rowbell.grant_right(r.name, rowbell.role_of(feed.id))
+    from (
+      select format('execute on function %s', f::regprocedure) as name
+      from unnest(array[to_regproc(format('rowbell_alert.raise_%s', feed.id)), to_regproc(format('rowbell_alert.again_%s', feed.id))]) f
+      where not has_function_privilege(rowbell.role_of(feed.id), f, 'execute')
+      union all
+      select format('select (%s) on %s', string_agg(quote_ident(k), ', '), rowbell.sql_name(feed.relation))
+      from unnest(rowbell.key_of(feed.relation) || 'tableoid'::text) k
+      where has_children and cardinality(rowbell.key_of(feed.relation)) > 0 and not has_column_privilege(rowbell.role_of(feed.id), feed.relation, k, 'select')
+      having count(*) > 0) r;
   end if;
 end
 $function$
@@ -1013,6 +1039,7 @@ declare
   role_name constant text := rowbell.role_of(feed.id);
   rights text[];
   right_name text;
+  view_schema text := 'rowbell_named';
   named text;
   had oid[];
 begin
@@ -1023,7 +1050,13 @@ begin
   begin
     -- PostgreSQL notes for a view all that it names. The view is made by the role, because a literal may run the check of a domain; for that it has rights on
     -- the schemas that the text may name.
-    execute format('create schema rowbell_named authorization %I', role_name);
+    if has_database_privilege(current_database(), 'create') then
+      execute format('create schema rowbell_named authorization %I', role_name);
+    else
+      -- taken away since the schema was made: others wait, and the grant is undone below
+      view_schema := 'rowbell_alert';
+      perform rowbell.grant_right('create on schema rowbell_alert', role_name);
+    end if;
     for right_name in
       select format('usage on schema %I', n.nspname)
       from pg_namespace n
@@ -1033,8 +1066,8 @@ begin
     loop
       perform rowbell.grant_right(right_name, role_name);
     end loop;
-    named := format(E'create view rowbell_named.named as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
-      rowbell.sql_name(feed.relation), condition);
+    named := format(E'create view %3$s.rowbell_named as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
+      rowbell.sql_name(feed.relation), condition, view_schema);
     execute format('select rowbell.run_%s($1)', feed.id) using named;
     with objects (class, id, schema) as (
       select d.refclassid, d.refobjid, coalesce(c.relnamespace, p.pronamespace, o.oprnamespace, t.typnamespace)
@@ -1044,7 +1077,7 @@ begin
       left join pg_proc p on d.refclassid = 'pg_proc'::regclass and p.oid = d.refobjid
       left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
       left join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
-      where r.ev_class = 'rowbell_named.named'::regclass
+      where r.ev_class = format('%s.rowbell_named', view_schema)::regclass
       union
       select 'pg_class'::regclass, c.oid, c.relnamespace from rowbell.tables_of(feed.relation) t join pg_class c on c.oid = t.relid)
     select array_agg(r.name) into rights
@@ -1054,10 +1087,12 @@ begin
       union
       -- the feed is in there as a type, and where the condition reads it also as a table
       select 'select on ' || rowbell.sql_name(o.id) from objects o
-      where o.class = 'pg_class'::regclass and o.schema not in (select n.oid from pg_namespace n where n.nspname in ('rowbell', 'rowbell_alert'))
+      where o.class = 'pg_class'::regclass and (select c.relkind from pg_class c where c.oid = o.id) in ('r', 'p', 'v', 'm', 'f', 'S')
+        -- a composite type is in pg_class too
+        and o.schema not in (select n.oid from pg_namespace n where n.nspname in ('rowbell', 'rowbell_alert'))
         and (o.id not in (select t.relid from rowbell.tables_of(feed.relation) t) or exists (
           select from pg_rewrite w
-          where w.ev_class = 'rowbell_named.named'::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))
+          where w.ev_class = format('%s.rowbell_named', view_schema)::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))
         and not has_table_privilege(role_name, o.id, 'select')) r
     where r.name is not null;
     raise exception using errcode = 'RB004';
@@ -1232,7 +1267,10 @@ CREATE OR REPLACE FUNCTION rowbell.max_alert_size()
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select coalesce((select s.value::int from rowbell.setting s where s.name = 'alert.max-size'), 1000000)
+  select coalesce((
+    select least(greatest(s.value::int, 10000), 100000000)
+    from rowbell.setting s
+    where s.name = 'alert.max-size' and s.value ~ '^[0-9]{1,9}$'), 1000000)
 $function$
 CREATE OR REPLACE FUNCTION rowbell.may_notify()
  RETURNS boolean
@@ -1361,7 +1399,7 @@ begin
       execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into codes, olds, news, partitions, failures using old, new;
     exception when others or assert_failure then
       begin
-        raise warning 'rowbell: the rules of {{name}} were not judged: %', sqlerrm;
+        raise warning {{warning}}, sqlerrm;
         raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, null, null, null, null, rowbell_alert.failure(null, sqlerrm, sqlstate, null));
       exception when others or assert_failure then
         null;
@@ -1372,7 +1410,7 @@ begin
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, codes, olds, news, partitions, failures);
   return null;
 end
-$body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(replace(feed.name, '''', ''''''), '%', '%%'),
+$body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name),
     'columns', (select string_agg(format('%s/%s', a.atttypid::oid, a.atttypmod), ' ' order by a.attnum)
       from pg_attribute a where a.attrelid = feed.relation and a.attnum > 0 and not a.attisdropped),
     -- where rules change within a statement, its other rows meet the new function and the settings of the old one
@@ -1466,7 +1504,7 @@ begin
       execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into hits;
     exception when others or assert_failure then
       begin
-        raise warning 'rowbell: the rules of {{name}} were not judged: %', sqlerrm;
+        raise warning {{warning}}, sqlerrm;
         raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, null, null, null, null, rowbell_alert.failure(null, sqlerrm, sqlstate, null));
       exception when others or assert_failure then
         null;
@@ -1477,7 +1515,7 @@ begin
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, hits.codes, hits.olds, hits.news, hits.partitions, hits.failures);
   return null;
 end
-$body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'name', replace(replace(feed.name, '''', ''''''), '%', '%%'))) end;
+$body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.one_by_one_sql(feed_id integer, operation text, relation oid, rules jsonb)
@@ -1528,7 +1566,12 @@ CREATE OR REPLACE FUNCTION rowbell.partition_part(feed_id integer, written oid)
 AS $function$
 begin
   return (
-    select case when f.relation <> written and written in (select t.relid from rowbell.tables_of(f.relation) t) then ',"partition":' || to_json(rowbell.shown_name(written)) else '' end
+    select case
+        when f.relation = written then ''
+        when written in (select t.relid from rowbell.tables_of(f.relation) t) then ',"partition":' || to_json(rowbell.shown_name(written))
+        -- a child that came after the snapshot of this transaction, and so did its triggers
+        when written not in (select t.relid from rowbell.triggers_of(f.id) t) then ''
+      end
     from rowbell.feed f
     where f.id = feed_id);
 end
@@ -1690,6 +1733,12 @@ begin
   if (operation operator(pg_catalog.=) any ('{INSERT,UPDATE,DELETE}')) is not true then
     return 0;
   end if;
+  if feed operator(pg_catalog.<>) relation then
+    place := rowbell.partition_part(feed_id, relation);
+    if place is null then
+      return 0;
+    end if;
+  end if;
   if failures is not null then
     begin
       perform rowbell.rule_failed(r.name, failure.value operator(pg_catalog.->>) 'error',
@@ -1707,9 +1756,6 @@ begin
   end if;
   place_of_first := pg_catalog.array_position(known, codes[1]);
   at := pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
-  if feed operator(pg_catalog.<>) relation then
-    place := rowbell.partition_part(feed_id, relation);
-  end if;
   may_store := pg_catalog.has_table_privilege('rowbell.feedback'::pg_catalog.regclass, 'insert');
   if codes[2] is null and channels is null and partitions is null and may_store and place_of_first is not null
       and coalesce(pg_catalog.pg_column_size(olds), 0) operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(news), 0) operator(pg_catalog.<) 5000 then
@@ -1768,14 +1814,14 @@ begin
     {{tails}}, {{channels}}, {{key}});
 end
 $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'name', quote_literal(rowbell.shown_name(feed.relation)),
-    'known', quote_literal(coalesce(array_agg(code order by code), '{}')),
-    'heads', coalesce(format(E'array[%s]', string_agg(quote_literal(format('"rule":%s,"reason":%s,"severity":"%s","status":"%s","table":%s',
+    'known', rowbell.array_sql(array_agg(code::text order by code), 'int4'),
+    'heads', rowbell.array_sql(array_agg(format('"rule":%s,"reason":%s,"severity":"%s","status":"%s","table":%s',
       to_json((rule).name), to_json(coalesce((rule).reason, (rule).name)), (rule).severity, status,
-      to_json(rowbell.shown_name(feed.relation)))), E',\n      ' order by code)), '''{}'''),
-    'tails', coalesce(format('array[%s]', string_agg(quote_literal(',"channel":' || to_json((rule).channel)), ', ' order by code)), '''{}'''),
-    'channels', coalesce(quote_literal(nullif(array_agg(case when (rule).delivery = 'notify' then (rule).channel end order by code),
-      array_agg(null::text))), 'null'),
-    'key', quote_literal(rowbell.key_of(feed.relation))))
+      to_json(rowbell.shown_name(feed.relation))) order by code), 'text', E',\n      '),
+    'tails', rowbell.array_sql(array_agg(',"channel":' || to_json((rule).channel) order by code), 'text'),
+    'channels', case when bool_or((rule).delivery = 'notify')
+      then rowbell.array_sql(array_agg(case when (rule).delivery = 'notify' then (rule).channel end order by code), 'text') else 'null' end,
+    'key', rowbell.array_sql(rowbell.key_of(feed.relation), 'text')))
   from (select distinct on (code) code, rule, status from unnest(transitions)) t
 $function$
 CREATE OR REPLACE FUNCTION rowbell.readable(value text, escape text DEFAULT '\x'::text)
@@ -1813,10 +1859,14 @@ AS $function$
 #variable_conflict use_column
 declare
   watched rowbell.feed;
-  by_row bool;
   rule record;
+  followed text[] := '{}';
+  bare text[];
 begin
-  return query select * from rowbell.follow_tables();
+  for feed, event in select * from rowbell.follow_tables() loop
+    followed := followed || feed;
+    return next;
+  end loop;
   for watched in select * from rowbell.feed f where rowbell.sql_name(f.relation) = f.name order by f.id loop
     begin
       perform from rowbell.feed f where f.id = watched.id for no key update skip locked;
@@ -1841,7 +1891,16 @@ begin
         end if;
       end loop;
       perform rowbell.detach_former_children(watched);
+      -- a child has none while it is new
+      bare := array(
+        select distinct rowbell.sql_name(m.relid)
+        from rowbell.missing_triggers(watched, array(
+          select distinct unnest(r.operations) from rowbell.rule r join rowbell.rule_state s on s.rule = r.name
+          where r.feed = watched.name and r.enabled and s.broken is null)) m
+        where m.statement like 'create trigger %' and watched.name <> all (followed)
+          and (m.relid = watched.relation or m.relid in (select t.relid from rowbell.triggers_of(watched.id) t)));
       perform rowbell.compile(watched.name, '0 s');
+      return query select watched.name, format('triggers of %s were missing and were made again: writes until now were not judged', b) from unnest(bare) b;
     exception
       when lock_not_available or deadlock_detected or sqlstate 'RB003' then
         -- another session holds a lock: the next call tries again
@@ -2162,8 +2221,10 @@ CREATE OR REPLACE FUNCTION rowbell.run_0(query text)
  SET array_nulls TO 'on'
  SET backslash_quote TO 'safe_encoding'
  SET bytea_output TO 'hex'
+ SET exit_on_error TO 'off'
  SET extra_float_digits TO '1'
  SET quote_all_identifiers TO 'off'
+ SET row_security TO 'on'
  SET standard_conforming_strings TO 'on'
  SET transform_null_equals TO 'off'
  SET xmlbinary TO 'base64'
@@ -2506,6 +2567,14 @@ exception when others then
   null;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.warning_sql(feed_name text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select quote_literal(format('rowbell: the rules of %s were not judged: %%', replace(feed_name, '%', '%%')))
+$function$
 CREATE OR REPLACE FUNCTION rowbell_alert.failure(rule text, error text, state text, key json)
  RETURNS jsonb
  LANGUAGE sql
@@ -2520,7 +2589,7 @@ CREATE OR REPLACE FUNCTION rowbell_alert.is_cancel(state text, context text)
  IMMUTABLE
 AS $function$
   select state operator(pg_catalog.=) '57014'
-    and context operator(pg_catalog.!~) '^(PL/pgSQL[^[:cntrl:]]* RAISE([[:cntrl:]]|$)|remote SQL command|while [^[:cntrl:]]* dblink connection)'
+    and pg_catalog.regexp_replace(context, '"([^"]|"")*"', '', 'g') operator(pg_catalog.!~) '^(PL/pgSQL[^[:cntrl:]]* RAISE([[:cntrl:]]|$)|remote SQL command|while [^[:cntrl:]]* dblink connection)'
 $function$
 CREATE OR REPLACE FUNCTION rowbell_alert.judge_each(rules jsonb, old_rows anyarray, new_rows anyarray, OUT codes integer[], OUT olds json[], OUT news json[], OUT partitions text[], OUT failures jsonb)
  RETURNS record

@@ -9,8 +9,10 @@ CREATE OR REPLACE FUNCTION rowbell.on_statement_1()
  SET array_nulls TO 'on'
  SET backslash_quote TO 'safe_encoding'
  SET bytea_output TO 'hex'
+ SET exit_on_error TO 'off'
  SET extra_float_digits TO '1'
  SET quote_all_identifiers TO 'off'
+ SET row_security TO 'on'
  SET standard_conforming_strings TO 'on'
  SET transform_null_equals TO 'off'
  SET xmlbinary TO 'base64'
@@ -99,8 +101,8 @@ AS $function$
 begin
   -- no perform, which is a query
   return rowbell.raise_alerts(1, RELATION, 'public.orders', operation, relation, codes, olds, news, partitions, failures,
-    '{1}', array['"rule":"doubled","reason":"doubled","severity":"warning","status":"firing","table":"public.orders"'],
-    array[',"channel":"channel_1"'], null, '{id}');
+    array[1]::pg_catalog.int4[], array['"rule":"doubled","reason":"doubled","severity":"warning","status":"firing","table":"public.orders"']::pg_catalog.text[],
+    array[',"channel":"channel_1"']::pg_catalog.text[], null, array['id']::pg_catalog.text[]);
 end
 $function$
 

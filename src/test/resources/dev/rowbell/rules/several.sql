@@ -89,10 +89,10 @@ AS $function$
 begin
   -- no perform, which is a query
   return rowbell.raise_alerts(1, RELATION, 'public.orders', operation, relation, codes, olds, news, partitions, failures,
-    '{1,3,5}', array['"rule":"a","reason":"a","severity":"warning","status":"firing","table":"public.orders"',
+    array[1, 3, 5]::pg_catalog.int4[], array['"rule":"a","reason":"a","severity":"warning","status":"firing","table":"public.orders"',
       '"rule":"b","reason":"b","severity":"warning","status":"firing","table":"public.orders"',
-      '"rule":"c","reason":"c","severity":"warning","status":"firing","table":"public.orders"'],
-    array[',"channel":"channel_1"', ',"channel":"channel_1"', ',"channel":"channel_1"'], '{NULL,channel_1,NULL}', '{id}');
+      '"rule":"c","reason":"c","severity":"warning","status":"firing","table":"public.orders"']::pg_catalog.text[],
+    array[',"channel":"channel_1"', ',"channel":"channel_1"', ',"channel":"channel_1"']::pg_catalog.text[], array[null, 'channel_1', null]::pg_catalog.text[], array['id']::pg_catalog.text[]);
 end
 $function$
 

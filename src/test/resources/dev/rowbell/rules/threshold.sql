@@ -78,8 +78,8 @@ AS $function$
 begin
   -- no perform, which is a query
   return rowbell.raise_alerts(1, RELATION, 'public.orders', operation, relation, codes, olds, news, partitions, failures,
-    '{1}', array['"rule":"order-too-large","reason":"order-too-large","severity":"warning","status":"firing","table":"public.orders"'],
-    array[',"channel":"channel_1"'], null, '{id}');
+    array[1]::pg_catalog.int4[], array['"rule":"order-too-large","reason":"order-too-large","severity":"warning","status":"firing","table":"public.orders"']::pg_catalog.text[],
+    array[',"channel":"channel_1"']::pg_catalog.text[], null, array['id']::pg_catalog.text[]);
 end
 $function$
 

@@ -80,8 +80,8 @@ AS $function$
 begin
   -- no perform, which is a query
   return rowbell.raise_alerts(1, RELATION, 'public.types', operation, relation, codes, olds, news, partitions, failures,
-    '{1}', array['"rule":"t","reason":"t","severity":"warning","status":"firing","table":"public.types"'],
-    array[',"channel":"channel_1"'], null, '{id}');
+    array[1]::pg_catalog.int4[], array['"rule":"t","reason":"t","severity":"warning","status":"firing","table":"public.types"']::pg_catalog.text[],
+    array[',"channel":"channel_1"']::pg_catalog.text[], null, array['id']::pg_catalog.text[]);
 end
 $function$
 
