@@ -1,10 +1,13 @@
 package dev.rowbell.alert;
 
 import dev.rowbell.error.Printable;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.StringJoiner;
+import java.util.UUID;
+import java.util.regex.Pattern;
 import org.apache.camel.Body;
 
 /** An alert as text for people: a line of the console, the subject and the parts of a mail. Safe for many threads. */
@@ -14,6 +17,8 @@ public final class AlertText {
     private static final int VALUE_ON_A_LINE = 60;
     private static final int VALUE_IN_A_MAIL = 4000;
     static final int SUBJECT = 200;
+    /** A dot-atom of RFC 5322, short enough for a line of a mail. */
+    private static final Pattern ID = Pattern.compile("(?=.{1,200}$)[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*");
 
     /** {@code warning c2-overflow public.feed id=2: c2 8000 → 30001}. */
     public String line(@Body Map<String, Object> alert) {
@@ -81,9 +86,16 @@ public final class AlertText {
                 .toList();
     }
 
-    /** The same for every try, so that a mail server or reader can drop repeats. */
+    /**
+     * The same for every try, so that a mail server or reader can drop repeats. It has the id of the alert where RFC 5322 allows that there,
+     * else a UUID made of it.
+     */
     public String messageId(@Body Map<String, Object> alert) {
-        return "<" + String.valueOf(alert.get("id")).replaceAll("[^A-Za-z0-9._-]", "") + "@rowbell>";
+        String id = String.valueOf(alert.get("id"));
+        String valid = ID.matcher(id).matches()
+                ? id
+                : UUID.nameUUIDFromBytes(id.getBytes(StandardCharsets.UTF_8)).toString();
+        return "<" + valid + "@rowbell>";
     }
 
     /** The key of the row as {@code id=2}: its column id, else its first column; empty where there is no row. */

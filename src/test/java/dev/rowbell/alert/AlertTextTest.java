@@ -25,6 +25,17 @@ class AlertTextTest {
     }
 
     @Test
+    void theIdOfAMailIsValidAndItsOwnWhateverTheIdOfTheAlertIs() {
+        assertEquals("<0f-a_1.2@rowbell>", text.messageId(Map.of("id", "0f-a_1.2")));
+        List<String> bad = List.of("", "é", "ж", "a.", "a", ".a", "a..b", "a b", "ab", "a\n", "<a>", "x".repeat(2000));
+        List<String> ids =
+                bad.stream().map(id -> text.messageId(Map.of("id", id))).toList();
+        ids.forEach(id -> assertTrue(id.matches("<[A-Za-z0-9_-]{1,200}@rowbell>"), id));
+        assertEquals(bad.size(), ids.stream().distinct().count());
+        assertEquals(text.messageId(Map.of("id", "é")), text.messageId(Map.of("id", "é")));
+    }
+
+    @Test
     void anInsertedRowsKeyIsSaidOnce() {
         assertEquals("critical r t id=2: c2 30001", text.line(alert("""
                 {"rule": "r", "severity": "critical", "table": "t", "new": {"id": 2, "c1": null, "c2": 30001}}""")));
