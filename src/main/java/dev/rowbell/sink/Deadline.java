@@ -25,10 +25,11 @@ import org.apache.hc.core5.http.ClassicHttpRequest;
 import org.apache.hc.core5.http.ClassicHttpResponse;
 import org.apache.hc.core5.http.HttpException;
 import org.apache.hc.core5.http.config.Http1Config;
+import org.apache.hc.core5.io.Closer;
 import org.apache.hc.core5.ssl.SSLContexts;
 
 /**
- * Limits what a receiver can do to a request. One whose response is not complete in time is ended: the timeout of the HTTP client is no such limit,
+ * Limits what a receiver can do to a request. One whose TLS handshake or response is not complete in time is ended: the timeout of the HTTP client is no such limit,
  * it begins anew with each byte that arrives. Lines and headers of a response are limited in length and number, and its body is not kept; of a
  * response only the status and the headers are used, so there are no cookies and no decompression. Safe for many threads.
  */
@@ -49,7 +50,7 @@ public final class Deadline implements HttpClientConfigurer {
     private final Supplier<Duration> time;
     private final ScheduledThreadPoolExecutor timer;
 
-    /** @param time from the request to the end of the response; asked for each request */
+    /** @param time for the TLS handshake, and from the request to the end of the response; asked for each */
     public Deadline(CamelContext context, Supplier<Duration> time) {
         this.context = context;
         this.time = time;
@@ -67,31 +68,45 @@ public final class Deadline implements HttpClientConfigurer {
     @Override
     public void configureHttpClient(HttpClientBuilder builder) {
         builder.disableCookieManagement().disableContentCompression();
+        HttpComponent component = context.getComponent("http", HttpComponent.class);
         // Camel's own has no limits
         builder.setConnectionManager(PoolingHttpClientConnectionManagerBuilder.create()
                         .useSystemProperties()
-                        .setTlsSocketStrategy(tls())
+                        .setTlsSocketStrategy(tls(component))
+                        .setMaxConnPerRoute(component.getConnectionsPerRoute())
+                        .setMaxConnTotal(component.getMaxTotalConnections())
                         .setConnectionFactory(ManagedHttpClientConnectionFactory.builder()
                                 .http1Config(LIMITS)
                                 .build())
                         .build())
                 .setConnectionManagerShared(false);
         builder.addExecInterceptorBefore(ChainElement.PROTOCOL.name(), "rowbell body", this::dropBody);
-        // after the connect, which has its own timeout: from then on there is a connection to close
+        // after the connect, which has its own timeouts: from then on there is a connection to close
         builder.addExecInterceptorAfter(ChainElement.CONNECT.name(), "rowbell deadline", this::proceed);
     }
 
-    /** By the settings of Camel's HTTP component, if there are any. */
-    private TlsSocketStrategy tls() {
-        HttpComponent component = context.getComponent("http", HttpComponent.class);
+    /** By the settings of Camel's HTTP component, if there are any. A handshake that is not complete in time is ended. */
+    private TlsSocketStrategy tls(HttpComponent component) {
         SSLContextParameters parameters = component.getSslContextParameters();
         if (parameters == null && component.isUseGlobalSslContextParameters()) {
             parameters = context.getSSLContextParameters();
         }
         try {
-            return new DefaultClientTlsStrategy(
+            TlsSocketStrategy strategy = new DefaultClientTlsStrategy(
                     parameters == null ? SSLContexts.createSystemDefault() : parameters.createSSLContext(context),
                     component.getX509HostnameVerifier());
+            return (socket, target, port, attachment, clientContext) -> {
+                Duration most = time.get();
+                Future<?> end =
+                        timer.schedule(() -> Closer.closeQuietly(socket), most.toMillis(), TimeUnit.MILLISECONDS);
+                try {
+                    return strategy.upgrade(socket, target, port, attachment, clientContext);
+                } catch (IOException e) {
+                    throw end.isDone() ? late("no whole TLS handshake", most, e) : e;
+                } finally {
+                    end.cancel(false);
+                }
+            };
         } catch (GeneralSecurityException | IOException e) {
             throw new IllegalArgumentException("the TLS settings of the component http cannot be used", e);
         }
@@ -108,14 +123,17 @@ public final class Deadline implements HttpClientConfigurer {
             return response;
         } catch (IOException | HttpException | RuntimeException e) {
             if (end.isDone()) {
-                SocketTimeoutException late =
-                        new SocketTimeoutException("no whole answer within %d ms".formatted(most.toMillis()));
-                late.addSuppressed(e);
-                throw late;
+                throw late("no whole answer", most, e);
             }
             end.cancel(false);
             throw e;
         }
+    }
+
+    private static SocketTimeoutException late(String what, Duration most, Exception cause) {
+        SocketTimeoutException late = new SocketTimeoutException("%s within %d ms".formatted(what, most.toMillis()));
+        late.addSuppressed(cause);
+        return late;
     }
 
     /** Reads a short body, so that the connection can be used again. Whatever it is, the status says what became of the request. */
