@@ -108,7 +108,9 @@ final class ListenConsumer extends DefaultConsumer {
                 .newSingleThreadExecutor(this, "listen:" + endpoint.getChannel());
         watchdog().start("the listener of " + channels, thread, this::connectForEver);
         // as with Camel's own, what is sent after the start is heard; a database that is away holds up no start
-        started.await(START.toMillis(), TimeUnit.MILLISECONDS);
+        CountDownLatch first = started;
+        endpoint.getCamelContext()
+                .addStartupListener((context, running) -> first.await(START.toMillis(), TimeUnit.MILLISECONDS));
     }
 
     @Override
