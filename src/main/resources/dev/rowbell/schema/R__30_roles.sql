@@ -98,12 +98,13 @@ begin
         using hint = format('create role %I nologin; grant %1$I to %I;', role_name, current_user);
     end;
   end if;
-  perform rowbell.make_function(format('rowbell.run_%s(query text)', feed_id), 'returns void', rowbell.all_settings(),
-    'begin execute query; end', rowbell.evaluator_of(feed_id));
+  perform rowbell.make_function(format('rowbell.run_%s(query text)', feed_id), 'returns void',
+    rowbell.all_settings() || 'timezone_abbreviations=Default'::text, 'begin execute query; end', rowbell.evaluator_of(feed_id));
 end
 $fn$;
 
--- Every setting that can change what a condition or a document means, each with the value that Rowbell judges by. What depends on the place, as money does,
+-- Every setting that can change what a condition or a document means, each with the value that Rowbell judges by; but for timezone_abbreviations, see
+-- unless_plain_sql(). What depends on the place, as money does,
 -- has the value of the database.
 create or replace function rowbell.all_settings() returns text[]
 language sql stable

@@ -80,12 +80,18 @@ begin
 end
 $fn$;
 
--- The parts of the handler of a trigger function for errors that a function in a condition names query_canceled. Plain conditions call no function.
-create or replace function rowbell.canceled_sql(plain boolean) returns jsonb
+-- The parts of a trigger function that plain conditions do without, because they call no function: in the handler, for errors that a function names
+-- query_canceled; and before the conditions, for a writer with other names of time zones. PostgreSQL reads a file when that setting is set, 100 us at each
+-- call (PostgreSQL 15), so it is asked here and set by judge_each alone.
+create or replace function rowbell.unless_plain_sql(plain boolean) returns jsonb
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $fn$
   select case when not plain then jsonb_build_object(
+    'zones', $part$
+    if pg_catalog.current_setting('timezone_abbreviations') operator(pg_catalog.<>) 'Default' then
+      raise exception 'the writer has other names of time zones';
+    end if;$part$,
     'canceled', ' or query_canceled',
     'declare_context', E'\n  context pg_catalog.text;',
     'unless_real', $part$
@@ -175,7 +181,7 @@ declare
   hits pg_catalog.record;
   raised pg_catalog.int4;{{declare_context}}
 begin
-  begin{{parts}}
+  begin{{zones}}{{parts}}
     else
       return null;
     end if;
@@ -198,7 +204,7 @@ begin
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, hits.codes, hits.olds, hits.news, hits.partitions, hits.failures);
   return null;
 end
-$body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
+$body$, rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
 end
 $fn$;
 
@@ -246,7 +252,7 @@ declare
   failures pg_catalog.jsonb;
   raised pg_catalog.int4;{{declare_context}}
 begin
-  begin{{guard}}{{parts}}
+  begin{{zones}}{{guard}}{{parts}}
     else
       return null;
     end if;
@@ -269,7 +275,7 @@ begin
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, codes, olds, news, partitions, failures);
   return null;
 end
-$body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name),
+$body$, rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name),
     'columns', (select string_agg(format('%s/%s', a.atttypid::oid, a.atttypmod), ' ' order by a.attnum)
       from pg_attribute a where a.attrelid = feed.relation and a.attnum > 0 and not a.attisdropped),
     -- where rules change within a statement, its other rows meet the new function and the settings of the old one

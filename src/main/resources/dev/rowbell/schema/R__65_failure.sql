@@ -87,6 +87,7 @@ create or replace function rowbell_alert.judge_each(rules jsonb, old_rows anyarr
   out codes int[], out olds json[], out news json[], out partitions text[], out failures jsonb)
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set timezone_abbreviations = 'Default'
 as $fn$
 declare
   rule jsonb;

@@ -361,6 +361,25 @@ class WriterTest {
         assertEquals(0, database.count("rowbell.rule_failure"));
     }
 
+    /** IST is the time of Israel, or that of India. */
+    @ParameterizedTest
+    @ValueSource(strings = {"statement", "row"})
+    void aNameOfATimeZoneMeansTheSameForEachWriter(String each) {
+        database.execute(
+                "create table feed (id int, t text)", "select rowbell.for_each('public.feed', '" + each + "')");
+        rule("'read', 'public.feed', 'NEW.t::timestamptz = ''2020-01-01 00:00+02''', 'durable', 'every'");
+        rule("'written', 'public.feed', 'NEW.t::timestamptz = ''2020-01-01 00:00 IST''', 'durable', 'every'");
+        database.execute(
+                "set timezone_abbreviations = 'India'",
+                "insert into feed values (1, '2020-01-01 00:00 IST'), (2, '2020-01-01 00:00+05:30')",
+                "set timezone_abbreviations = 'Default'",
+                "insert into feed values (3, '2020-01-01 00:00 IST'), (4, '2020-01-01 00:00+05:30')");
+        assertEquals(
+                List.of("read 1", "read 3", "written 1", "written 3"),
+                database.query(
+                        "select concat(alert->>'rule', ' ', alert->'new'->>'id') from rowbell.feedback order by 1"));
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"statement", "row"})
     void aBackslashInANameFailsNoWriter(String each) {

@@ -433,21 +433,6 @@ AS $function$
   from rowbell.missing_triggers(feed, operations) m
   having count(*) > 0
 $function$
-CREATE OR REPLACE FUNCTION rowbell.canceled_sql(plain boolean)
- RETURNS jsonb
- LANGUAGE sql
- IMMUTABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-  select case when not plain then jsonb_build_object(
-    'canceled', ' or query_canceled',
-    'declare_context', E'\n  context pg_catalog.text;',
-    'unless_real', $part$
-    get stacked diagnostics context = pg_exception_context;
-    if rowbell_alert.is_cancel(sqlstate, context) then
-      raise;
-    end if;$part$) else '{}' end
-$function$
 CREATE OR REPLACE FUNCTION rowbell.change_triggers(feed_name text, statements text[], patience interval)
  RETURNS void
  LANGUAGE plpgsql
@@ -1257,8 +1242,8 @@ begin
         using hint = format('create role %I nologin; grant %1$I to %I;', role_name, current_user);
     end;
   end if;
-  perform rowbell.make_function(format('rowbell.run_%s(query text)', feed_id), 'returns void', rowbell.all_settings(),
-    'begin execute query; end', rowbell.evaluator_of(feed_id));
+  perform rowbell.make_function(format('rowbell.run_%s(query text)', feed_id), 'returns void',
+    rowbell.all_settings() || 'timezone_abbreviations=Default'::text, 'begin execute query; end', rowbell.evaluator_of(feed_id));
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.max_alert_size()
@@ -1387,7 +1372,7 @@ declare
   failures pg_catalog.jsonb;
   raised pg_catalog.int4;{{declare_context}}
 begin
-  begin{{guard}}{{parts}}
+  begin{{zones}}{{guard}}{{parts}}
     else
       return null;
     end if;
@@ -1410,7 +1395,7 @@ begin
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, codes, olds, news, partitions, failures);
   return null;
 end
-$body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name),
+$body$, rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name),
     'columns', (select string_agg(format('%s/%s', a.atttypid::oid, a.atttypmod), ' ' order by a.attnum)
       from pg_attribute a where a.attrelid = feed.relation and a.attnum > 0 and not a.attisdropped),
     -- where rules change within a statement, its other rows meet the new function and the settings of the old one
@@ -1492,7 +1477,7 @@ declare
   hits pg_catalog.record;
   raised pg_catalog.int4;{{declare_context}}
 begin
-  begin{{parts}}
+  begin{{zones}}{{parts}}
     else
       return null;
     end if;
@@ -1515,7 +1500,7 @@ begin
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, hits.codes, hits.olds, hits.news, hits.partitions, hits.failures);
   return null;
 end
-$body$, rowbell.canceled_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
+$body$, rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.one_by_one_sql(feed_id integer, operation text, relation oid, rules jsonb)
@@ -2233,6 +2218,7 @@ CREATE OR REPLACE FUNCTION rowbell.run_0(query text)
  SET lc_monetary TO …
  SET lc_numeric TO …
  SET lc_time TO …
+ SET timezone_abbreviations TO 'Default'
 AS $function$begin execute query; end$function$
 CREATE OR REPLACE FUNCTION rowbell.send(alerts json[], channels text[])
  RETURNS void
@@ -2423,6 +2409,25 @@ AS $function$
   where p.pronamespace = 'rowbell'::regnamespace and p.proname in (format('on_statement_%s', feed_id), format('on_row_%s', feed_id))
     and g.tgparentid = 0
 $function$
+CREATE OR REPLACE FUNCTION rowbell.unless_plain_sql(plain boolean)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case when not plain then jsonb_build_object(
+    'zones', $part$
+    if pg_catalog.current_setting('timezone_abbreviations') operator(pg_catalog.<>) 'Default' then
+      raise exception 'the writer has other names of time zones';
+    end if;$part$,
+    'canceled', ' or query_canceled',
+    'declare_context', E'\n  context pg_catalog.text;',
+    'unless_real', $part$
+    get stacked diagnostics context = pg_exception_context;
+    if rowbell_alert.is_cancel(sqlstate, context) then
+      raise;
+    end if;$part$) else '{}' end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.unwatch(feed text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -2595,6 +2600,7 @@ CREATE OR REPLACE FUNCTION rowbell_alert.judge_each(rules jsonb, old_rows anyarr
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET timezone_abbreviations TO 'Default'
 AS $function$
 declare
   rule jsonb;

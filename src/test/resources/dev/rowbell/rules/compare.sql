@@ -29,6 +29,9 @@ declare
   context pg_catalog.text;
 begin
   begin
+    if pg_catalog.current_setting('timezone_abbreviations') operator(pg_catalog.<>) 'Default' then
+      raise exception 'the writer has other names of time zones';
+    end if;
     if tg_op operator(pg_catalog.=) 'UPDATE' then
       if not (exists (select from (
           select _new.r as new_row, _old.r as old_row

@@ -29,6 +29,9 @@ declare
   context pg_catalog.text;
 begin
   begin
+    if pg_catalog.current_setting('timezone_abbreviations') operator(pg_catalog.<>) 'Default' then
+      raise exception 'the writer has other names of time zones';
+    end if;
     if tg_op operator(pg_catalog.=) 'UPDATE' then
       perform from new_rows as new where case when (length(NEW.state) > 5 -- no plain condition
 ) then true end limit 1;
