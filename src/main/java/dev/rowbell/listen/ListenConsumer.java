@@ -17,6 +17,7 @@ import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.camel.Exchange;
 import org.apache.camel.Processor;
 import org.apache.camel.RuntimeCamelException;
@@ -248,6 +249,7 @@ final class ListenConsumer extends DefaultConsumer {
 
     private void receive(PGConnection connection, ReadBudget budget, JdbcClient jdbc) throws SQLException {
         long heardAt = System.nanoTime();
+        long storedAt = heardAt;
         boolean more = false;
         while (isRunning()) {
             budget.begin();
@@ -263,6 +265,11 @@ final class ListenConsumer extends DefaultConsumer {
             } else if (System.nanoTime() - heardAt > heartbeat().toNanos()) {
                 beat(jdbc, heardAt);
                 heardAt = System.nanoTime();
+            }
+            // by time: a busy channel is never silent
+            if (listening && System.nanoTime() - storedAt > heartbeat().toNanos()) {
+                routeStored();
+                storedAt = System.nanoTime();
             }
         }
         if (!more && (endpoint.getTransaction() != null || endpoint.isExclusive())) {
@@ -301,7 +308,6 @@ final class ListenConsumer extends DefaultConsumer {
             }
         } else {
             awaitingEcho = (boolean) answer.get("sent");
-            routeStored();
         }
     }
 
@@ -321,7 +327,9 @@ final class ListenConsumer extends DefaultConsumer {
             try {
                 transaction.run(batch -> routeTogether(notifications, batch));
                 return;
-            } catch (RuntimeException e) {
+            } catch (Throwable e) {
+                // after an Error too the notifications are there nowhere else
+                watchdog().caught(e);
                 if (!isRunning()) {
                     LOG.debug("not routed before the stop", e);
                     store(notifications, jdbc);
@@ -342,7 +350,8 @@ final class ListenConsumer extends DefaultConsumer {
     private void store(List<Notification> notifications, JdbcClient jdbc) {
         try {
             NotificationRepository.insert(jdbc, notifications);
-        } catch (DataAccessException e) {
+        } catch (Throwable e) {
+            watchdog().caught(e);
             LOG.error(
                     "{} notifications could neither be routed nor stored before the stop, and are lost: {}",
                     notifications.size(),
@@ -350,16 +359,23 @@ final class ListenConsumer extends DefaultConsumer {
         }
     }
 
-    /** Routes what a process had received when it stopped. A failure costs nothing: they stay stored until the next heartbeat. */
+    /** Routes what a process had received when it stopped. A failure costs nothing: they stay stored until the next try. */
     private void routeStored() {
         FeedbackTransaction transaction = endpoint.getTransaction();
         if (transaction == null) {
             return;
         }
+        AtomicBoolean more = new AtomicBoolean(true);
         try {
-            transaction.run(batch ->
-                    routeTogether(NotificationRepository.take(transaction.jdbc(), endpoint.channels()), batch));
-        } catch (RuntimeException e) {
+            while (more.get() && isRunning()) {
+                transaction.run(batch -> {
+                    List<Notification> taken = NotificationRepository.take(transaction.jdbc(), endpoint.channels());
+                    more.set(taken.size() == NotificationRepository.AT_ONCE);
+                    routeTogether(taken, batch);
+                });
+            }
+        } catch (Throwable e) {
+            watchdog().caught(e);
             LOG.warn("routing notifications of before a stop failed, trying again: {}", Errors.inWords(e));
         }
     }
@@ -397,7 +413,8 @@ final class ListenConsumer extends DefaultConsumer {
         exchange.getIn().setBody(notification.payload());
         try {
             getProcessor().process(exchange);
-        } catch (Exception e) {
+        } catch (Throwable e) {
+            watchdog().caught(e);
             exchange.setException(e);
         } finally {
             // what the route leaves behind is no stop, and would keep the pool from lending a connection

@@ -7,7 +7,8 @@ import org.springframework.jdbc.core.simple.JdbcClient;
 /** The table {@code rowbell.notification}. Its methods throw a DataAccessException where the database fails. */
 final class NotificationRepository {
 
-    private static final int AT_ONCE = 1000;
+    /** How many are taken in one transaction at most. */
+    static final int AT_ONCE = 1000;
 
     private NotificationRepository() {}
 
@@ -28,7 +29,7 @@ final class NotificationRepository {
         }
     }
 
-    /** Some of those of the channels, the oldest first. They are gone when the transaction commits. */
+    /** Up to {@link #AT_ONCE} of those of the channels, the oldest first. They are gone when the transaction commits. */
     static List<Notification> take(JdbcClient jdbc, List<String> channels) {
         return jdbc.sql("""
                         with taken as (

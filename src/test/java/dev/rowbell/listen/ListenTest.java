@@ -15,6 +15,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -286,6 +287,36 @@ class ListenTest {
                 });
             }
             assertEquals(1, opened.size());
+        }
+    }
+
+    private void storeNotifications(String prefix, int count) {
+        database.execute("insert into rowbell.notification (id, channel, payload, arrived)"
+                + " select '%1$s ' || i, 'channel_1', format('{\"id\": \"%1$s %%s\", \"rule\": \"r\"}', i), now()"
+                        .formatted(prefix)
+                + " from generate_series(1, " + count + ") i");
+    }
+
+    @Test
+    void allStoredNotificationsAreRoutedAtTheStart() {
+        storeNotifications("stored", 2_100);
+        settings.put("rowbell.listen.heartbeat", "1h");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            await().until(() -> AlertFiles.read(alerts).size() >= 2_100);
+            assertEquals(2_100, AlertFiles.read(alerts).size());
+        }
+    }
+
+    @Test
+    void storedNotificationsAreRoutedWhileTheChannelIsBusy() {
+        settings.put("rowbell.listen.heartbeat", "2s");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            awaitListeners(2);
+            storeNotifications("stored", 1);
+            await().pollInterval(Duration.ofMillis(50)).until(() -> {
+                send("channel_1", "{\"rule\": \"r\"}");
+                return AlertFiles.values(alerts, "id").contains("stored 1");
+            });
         }
     }
 
