@@ -1,6 +1,7 @@
 package dev.rowbell.database;
 
 import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -15,6 +16,7 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.CompletableFuture;
@@ -121,6 +123,22 @@ class LockTest {
             locks.execute("select pg_advisory_lock(" + key + ")");
             assertNull(claim(second));
             assertNotNull(claim(first));
+        }
+    }
+
+    @Test
+    void channelsThatASessionGivesUpAreFreeAtOnce() throws SQLException {
+        TestDatabase database = TestDatabase.createWithSchema();
+        String holder = "select rowbell.listening_session(l) from rowbell.listener l";
+        try (Connection first = database.connect();
+                Connection second = database.connect();
+                Statement releases = first.createStatement()) {
+            assertNull(claim(first));
+            assertEquals(List.of(claim(second)), database.query(holder));
+            releases.execute("select rowbell.release_channels('channel_1')");
+            assertEquals(List.of(), database.query(holder));
+            assertNull(claim(second));
+            assertEquals(List.of(claim(first)), database.query(holder));
         }
     }
 
