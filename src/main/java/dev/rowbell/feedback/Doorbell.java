@@ -175,7 +175,7 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
         } catch (Throwable e) {
             watchdog.caught(e);
             watchdog.failures()
-                    .failed("poll")
+                    .failed("error of the poll")
                     .ifPresent(since -> LOG.error("the feedback table cannot be polled {}, trying again", since, e));
             return false;
         }
