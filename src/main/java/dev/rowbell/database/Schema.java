@@ -39,22 +39,27 @@ final class Schema {
             Flyway flyway = flyway(dataSource)
                     .lockRetryCount((int) Math.max(1, patience.toSeconds()))
                     .load();
-            refuseForeign(flyway.info());
+            MigrationInfoService info = flyway.info();
+            refuseForeign(info);
             if (settings.flag("rowbell.migrate")) {
                 // any role can take Flyway's lock: it is taken for something to do alone
-                if (flyway.info().pending().length > 0 || !flyway.validateWithResult().validationSuccessful) {
+                if (info.pending().length > 0 || isWrong(info)) {
                     // first, because for a new schema it would ask ten times as often
                     watch.awaitFlyway(patience);
                     flyway.migrate();
                 }
-                compileFeeds(dataSource);
-                warnOfMissingRoles(dataSource);
             } else {
                 refuseIncomplete(
-                        flyway.info(),
+                        info,
                         "rowbell.migrate=false, but the schema lacks %s: apply what docs/schema.md says, or set it to true");
             }
-            feedbackTable(settings.text("rowbell.feedback.table"), dataSource);
+            try (Connection connection = dataSource.getConnection()) {
+                if (settings.flag("rowbell.migrate")) {
+                    compileFeeds(connection);
+                    warnOfMissingRoles(connection);
+                }
+                feedbackTable(settings.text("rowbell.feedback.table"), connection);
+            }
         } catch (FlywayException | SQLException e) {
             throw refused(e, settings, database, watch.holder());
         }
@@ -111,6 +116,13 @@ final class Schema {
         }
     }
 
+    /** Whether a file failed, or a versioned one was applied that this jar has in another form; migrating says so. */
+    private static boolean isWrong(MigrationInfoService info) {
+        return Arrays.stream(info.applied())
+                .anyMatch(migration -> migration.getState().isFailed()
+                        || migration.getVersion() != null && !migration.isChecksumMatching());
+    }
+
     private static void refuseIncomplete(MigrationInfoService info, String message) {
         if (info.pending().length > 0) {
             throw new SettingsException(message.formatted(
@@ -119,9 +131,8 @@ final class Schema {
     }
 
     /** The functions of triggers are as this Rowbell compiles them; nothing is written where nothing differs. */
-    private static void compileFeeds(DataSource dataSource) throws SQLException {
-        try (Connection connection = dataSource.getConnection();
-                PreparedStatement statement = connection.prepareStatement("select feed, event from rowbell.refresh()");
+    private static void compileFeeds(Connection connection) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement("select feed, event from rowbell.refresh()");
                 ResultSet events = statement.executeQuery()) {
             while (events.next()) {
                 LOG.warn("feed {} {}", events.getString(1), events.getString(2));
@@ -130,9 +141,8 @@ final class Schema {
     }
 
     /** A database that was restored from a dump has none of its roles, so the one that checks conditions is made again. */
-    private static void warnOfMissingRoles(DataSource dataSource) throws SQLException {
-        try (Connection connection = dataSource.getConnection();
-                PreparedStatement making = connection.prepareStatement("select rowbell.make_role(0)");
+    private static void warnOfMissingRoles(Connection connection) throws SQLException {
+        try (PreparedStatement making = connection.prepareStatement("select rowbell.make_role(0)");
                 PreparedStatement asking =
                         connection.prepareStatement("select current_user, rowbell.role_of(0), rowbell.has_role(0)")) {
             making.execute();
@@ -171,9 +181,8 @@ final class Schema {
         return new SettingsException("the schema rowbell could not be brought up to date: " + why, e);
     }
 
-    private static void feedbackTable(String table, DataSource dataSource) throws SQLException {
-        try (Connection connection = dataSource.getConnection();
-                PreparedStatement statement = connection.prepareStatement("""
+    private static void feedbackTable(String table, Connection connection) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement("""
                         select c.relkind = 'r' and not c.relhassubclass,
                           exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'crt_time' and not a.attisdropped),
                           exists (

@@ -38,7 +38,7 @@ public final class Sessions {
      */
     private static String set(String more) {
         return """
-                select pg_catalog.set_config(s.name, relied.setting, false)
+                select pg_catalog.set_config(relied.name, relied.setting, false)
                 from (values
                   ('default_transaction_isolation', 'read committed'), ('default_transaction_deferrable', 'off'),
                   ('statement_timeout', '0'), ('lock_timeout', '0'), ('transaction_timeout', '0'), ('idle_session_timeout', '0'),
@@ -47,7 +47,7 @@ public final class Sessions {
                   ('standard_conforming_strings', 'on'), ('backslash_quote', 'safe_encoding'), ('array_nulls', 'on'), ('transform_null_equals', 'off'),
                   ('quote_all_identifiers', 'off'), ('check_function_bodies', 'on'), ('row_security', 'on'), ('IntervalStyle', 'postgres'),
                   ('bytea_output', 'hex')%s) as relied (name, setting)
-                join pg_catalog.pg_settings s on s.name = relied.name and s.setting <> relied.setting
+                where pg_catalog.current_setting(relied.name, true) <> relied.setting
                 """.formatted(more.isEmpty() ? ", ('idle_in_transaction_session_timeout', '0')" : more);
     }
 
