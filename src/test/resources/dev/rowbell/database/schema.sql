@@ -1750,39 +1750,51 @@ begin
       tails[place_of_first])::pg_catalog.json);
     return 1;
   end if;
-  -- 5000 bytes with all that stands around them are neither too long for a notification nor nested too deep for the stack
-  select pg_catalog.array_agg(
-      case when coalesce(pg_catalog.pg_column_size(alert.old), 0) operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(alert.new), 0)
-          operator(pg_catalog.<) 5000
-        then pg_catalog.format('%s%s%s%s', alert.opening, ',"old":' operator(pg_catalog.||) alert.old::pg_catalog.text,
-          ',"new":' operator(pg_catalog.||) alert.new::pg_catalog.text, alert.closing)::pg_catalog.json
-        else rowbell.fit(alert.opening, alert.old, alert.new, alert.closing, key,
-          case when alert.channel is null then rowbell.max_alert_size() else 7999 end) end order by alert.n),
-    pg_catalog.array_agg(alert.channel order by alert.n)
-  into alerts, sent_to
-  from (
-    select pg_catalog.format(opening, rowbell.new_id(), heads[hit.place],
-        coalesce(',"partition":' operator(pg_catalog.||) pg_catalog.to_json(
-          case when pg_catalog.cardinality(partitions) operator(pg_catalog.=) 1 then partitions[1] else hit.partition end)::pg_catalog.text, place),
-        operation, at) as opening,
-      coalesce(hit.old, olds[1]) as old, coalesce(hit.new, news[1]) as new,
-      tails[hit.place] operator(pg_catalog.||) '}' as closing, channels[hit.place] as channel, hit.n
+  begin
+    -- 5000 bytes with all that stands around them are neither too long for a notification nor nested too deep for the stack
+    select pg_catalog.array_agg(
+        case when coalesce(pg_catalog.pg_column_size(alert.old), 0) operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(alert.new), 0)
+            operator(pg_catalog.<) 5000
+          then pg_catalog.format('%s%s%s%s', alert.opening, ',"old":' operator(pg_catalog.||) alert.old::pg_catalog.text,
+            ',"new":' operator(pg_catalog.||) alert.new::pg_catalog.text, alert.closing)::pg_catalog.json
+          else rowbell.fit(alert.opening, alert.old, alert.new, alert.closing, key,
+            case when alert.channel is null then rowbell.max_alert_size() else 7999 end) end order by alert.n),
+      pg_catalog.array_agg(alert.channel order by alert.n)
+    into alerts, sent_to
     from (
-      select pg_catalog.array_position(known, h.code) as place, h.old, h.new, h.partition, h.n
-      from unnest(codes, olds, news, partitions) with ordinality as h (code, old, new, partition, n)) as hit
-    where hit.place is not null) as alert;
-  perform rowbell.send(pg_catalog.array_agg(a.alert), pg_catalog.array_agg(a.channel))
-  from unnest(alerts, sent_to) as a (alert, channel)
-  where a.channel is not null
-  having pg_catalog.count(*) operator(pg_catalog.>) 0;
-  if may_store then
-    insert into rowbell.feedback (alert)
-    select a.alert
+      select pg_catalog.format(opening, rowbell.new_id(), heads[hit.place],
+          coalesce(',"partition":' operator(pg_catalog.||) pg_catalog.to_json(
+            case when pg_catalog.cardinality(partitions) operator(pg_catalog.=) 1 then partitions[1] else hit.partition end)::pg_catalog.text, place),
+          operation, at) as opening,
+        coalesce(hit.old, olds[1]) as old, coalesce(hit.new, news[1]) as new,
+        tails[hit.place] operator(pg_catalog.||) '}' as closing, channels[hit.place] as channel, hit.n
+      from (
+        select pg_catalog.array_position(known, h.code) as place, h.old, h.new, h.partition, h.n
+        from unnest(codes, olds, news, partitions) with ordinality as h (code, old, new, partition, n)) as hit
+      where hit.place is not null) as alert;
+    perform rowbell.send(pg_catalog.array_agg(a.alert), pg_catalog.array_agg(a.channel))
     from unnest(alerts, sent_to) as a (alert, channel)
-    where a.channel is null;
-  else
-    perform rowbell.warn(pg_catalog.format('the alerts of %s were not stored: %s may not insert into rowbell.feedback', feed_name, current_user));
-  end if;
+    where a.channel is not null
+    having pg_catalog.count(*) operator(pg_catalog.>) 0;
+    if may_store then
+      insert into rowbell.feedback (alert)
+      select a.alert
+      from unnest(alerts, sent_to) as a (alert, channel)
+      where a.channel is null;
+    else
+      perform rowbell.warn(pg_catalog.format('the alerts of %s were not stored: %s may not insert into rowbell.feedback', feed_name, current_user));
+    end if;
+  exception when program_limit_exceeded or internal_error then
+    -- of an array or a text of over 1 GB
+    if sqlstate operator(pg_catalog.=) 'XX000' and pg_catalog.strpos(sqlerrm, 'memory alloc') operator(pg_catalog.=) 0 then
+      raise;
+    end if;
+    perform rowbell.rule_failed(r.name, sqlerrm, sqlstate, feed_name, operation, null)
+    from rowbell.rule r
+    join rowbell.feed f on f.name operator(pg_catalog.=) r.feed
+    where r.enabled and f.id operator(pg_catalog.=) feed_id;
+    return 0;
+  end;
   return coalesce(pg_catalog.cardinality(alerts), 0);
 end
 $function$
