@@ -14,7 +14,7 @@ import org.apache.camel.support.PredicateToExpressionAdapter;
 
 /**
  * The expression language {@code alert}: conditions on the alert in the body, as <code>severity == 'info'</code>. Each of them takes a tenth of the
- * time of <code>${body[severity]}</code> in Camel's {@code simple}, which was 15 % of a drain (docs/adr/0011). It compares texts only; {@code simple}
+ * time of <code>${body[severity]}</code> in Camel's {@code simple}, which was 15 % of a drain (docs/adr/0021). It compares texts only; {@code simple}
  * can do everything else. Safe for many threads.
  *
  * <p>A condition is <code>KEY == 'text'</code>, <code>KEY != 'text'</code>, or <code>KEY</code> alone, which holds where the value is there, not
