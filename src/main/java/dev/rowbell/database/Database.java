@@ -22,6 +22,7 @@ import java.util.concurrent.TimeoutException;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.jdbc.datasource.AbstractDataSource;
 import org.springframework.jdbc.datasource.DriverManagerDataSource;
 import org.springframework.util.ClassUtils;
 
@@ -83,7 +84,9 @@ public final class Database implements AutoCloseable {
         }
         // a primary that was demoted is no server to stay with
         put(login, "targetServerType", "primary");
-        listening = sessions(listenUrl(settings), listenLogin(settings, login), "rowbell listen", "");
+        listening = shared && !settings.isSet("rowbell.listen.url")
+                ? new Unheard()
+                : sessions(listenUrl(settings), listenLogin(settings, login), "rowbell listen", "");
         if (shared) {
             put(login, "prepareThreshold", "0");
             warnOfSharedSessions(settings);
@@ -143,6 +146,20 @@ public final class Database implements AutoCloseable {
                 embedded.close();
             }
             throw e;
+        }
+    }
+
+    /** What is known of the pooler since the start: to look again could miss it while other sessions come and go. */
+    private static final class Unheard extends AbstractDataSource {
+
+        @java.lang.Override
+        public Connection getConnection() throws SQLException {
+            throw new Sessions.SharedException();
+        }
+
+        @java.lang.Override
+        public Connection getConnection(String user, String password) throws SQLException {
+            throw new Sessions.SharedException();
         }
     }
 

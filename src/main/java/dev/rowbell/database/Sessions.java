@@ -27,6 +27,17 @@ public final class Sessions {
 
     private Sessions() {}
 
+    /** A session that a pooler lends to others cannot listen. */
+    public static final class SharedException extends SQLException {
+
+        private static final long serialVersionUID = 1L;
+
+        public SharedException() {
+            super("a pooler in transaction mode cannot carry notifications:"
+                    + " set rowbell.listen.url to a connection that leads to the server itself");
+        }
+    }
+
     /** Opens another connection of the same kind. */
     public interface Opener {
         Connection open() throws SQLException;

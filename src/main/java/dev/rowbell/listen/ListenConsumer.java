@@ -56,8 +56,6 @@ final class ListenConsumer extends DefaultConsumer {
     private static final String ECHO =
             "case when pg_notification_queue_usage() < 0.9 then pg_notify(:echo, '')::text end is not null as sent";
 
-    private static final String SHARED =
-            "a pooler in transaction mode cannot carry notifications: set rowbell.listen.url to a connection that leads to the server itself";
     private static final String NO_ECHO =
             "a notification to itself did not come back, so something in between loses them:"
                     + " set rowbell.listen.url to a connection that leads to the server itself";
@@ -146,7 +144,7 @@ final class ListenConsumer extends DefaultConsumer {
                 connection.setNetworkTimeout(Runnable::run, (int) heartbeat().toMillis());
                 JdbcClient jdbc = JdbcClient.create(new SingleConnectionDataSource(connection, true));
                 if (Sessions.areShared(connection, endpoint::connect)) {
-                    throw new NotHeardException(SHARED);
+                    throw new Sessions.SharedException();
                 }
                 jdbc.sql(Sessions.ALONE).query().listOfRows();
                 ReadBudget budget = ReadBudget.of(connection);
@@ -427,7 +425,7 @@ final class ListenConsumer extends DefaultConsumer {
         if (!isRunning()) {
             return;
         }
-        boolean unheard = e instanceof NotHeardException;
+        boolean unheard = e instanceof NotHeardException || e instanceof Sessions.SharedException;
         listeners().gone(channels, unheard ? e.getMessage() : "");
         if (listening) {
             lostAt = System.nanoTime();
