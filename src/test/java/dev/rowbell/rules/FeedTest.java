@@ -9,6 +9,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Feeds that change under their rules: unwatched, renamed, with foreign partitions, in the hands of other transactions. */
@@ -184,6 +185,7 @@ class FeedTest {
     // --- foreign tables below a feed ---
 
     @Test
+    @Tag("embedded")
     void aTableWithAForeignPartitionIsWatchedByRowTriggers() {
         partitioned();
         database.execute(foreign("partition of feed for values from (10) to (20)"), rule("feed", "NEW.a > 5"));
@@ -194,6 +196,7 @@ class FeedTest {
     }
 
     @Test
+    @Tag("embedded")
     void aForeignPartitionThatIsAttachedLaterIsSaidAndMendedAtTheNextLook() {
         partitioned();
         database.execute(
@@ -220,6 +223,7 @@ class FeedTest {
     }
 
     @Test
+    @Tag("embedded")
     void aTableWithAForeignChildIsWatchedByRowTriggers() {
         database.execute(
                 "create table feed (id int primary key, a int)",
@@ -238,6 +242,7 @@ class FeedTest {
     }
 
     @Test
+    @Tag("embedded")
     void unwatchFreesATableWithAForeignPartition() {
         partitioned();
         database.execute(

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -102,6 +103,7 @@ class WriterTest {
     }
 
     @ParameterizedTest
+    @Tag("embedded")
     @ValueSource(strings = {"statement", "row"})
     void aValueOfAnyTypeFailsNoWriter(String each) {
         database.execute(
