@@ -109,6 +109,7 @@ class HealthTest {
     }
 
     @Test
+    @Tag("embedded")
     void aDisabledTriggerAndASuperuserAreSaidInTheLogAndInHealth() {
         database.execute(
                 "create table feed (id int, a int)",
