@@ -158,7 +158,7 @@ final class Schema {
         }
     }
 
-    /** @param holder what it waited for; null where it did not wait */
+    /** @param holder the session that held the lock; null where the start did not wait for a lock */
     private static SettingsException refused(Exception e, Settings settings, String database, String holder) {
         Throwable cause = e;
         while (cause.getCause() != null && !(cause instanceof SQLException)) {

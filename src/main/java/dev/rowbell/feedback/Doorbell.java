@@ -146,7 +146,7 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
                 if (ended) {
                     backlog.acquire();
                 } else {
-                    // by the same thread, as only that can clear what it left behind
+                    // by the same thread: only that one can roll back the poll that the Error ended
                     TimeUnit.NANOSECONDS.sleep(RETRY.toNanos());
                 }
             }

@@ -115,7 +115,7 @@ as $fn$
 $fn$;
 
 -- Makes the rules of one origin what a JSON array says: adds, changes, removes. Those named in keep stay as they are. A rule that is wrong
--- is returned and not applied; what it was before stays. So are the rules of a feed that cannot be compiled: no feed keeps another from its rules. Touches
+-- is returned and not applied; the rule of before stays. Also returned are the rules of a feed that cannot be compiled: no feed keeps another from its rules. Touches
 -- nothing that does not differ. Where a feed is so busy that its triggers cannot be made at once, its rules are returned too, and refresh() makes them.
 create or replace function rowbell.apply_rules(origin text, rules json, keep text[] default '{}')
 returns table (rule text, field text, problem text, hint text)

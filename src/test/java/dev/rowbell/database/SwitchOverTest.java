@@ -142,7 +142,7 @@ class SwitchOverTest {
         }
     }
 
-    /** Each of these kept Rowbell from its work: it sets what it relies on in its sessions. */
+    /** Each of these defaults kept Rowbell from its work. Rowbell sets the settings that it relies on in its sessions. */
     @Test
     void hostileDefaultsOfTheRoleChangeNothing() {
         try (OwnPostgres server = new OwnPostgres(

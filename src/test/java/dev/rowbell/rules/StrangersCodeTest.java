@@ -225,7 +225,7 @@ class StrangersCodeTest {
         assertEquals(List.of("feed 1"), alerts());
     }
 
-    /** A function in a condition may set what it likes: the session that checks the rule keeps its settings. */
+    /** A function in a condition may change any setting. The session that checks the rule keeps its own settings. */
     @Test
     void aFunctionThatSetsTheSearchPathWhileItIsCheckedDoesNoHarm() throws SQLException {
         asStranger("create function public.sets() returns int stable language plpgsql as"
