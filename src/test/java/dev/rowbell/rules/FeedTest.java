@@ -9,7 +9,6 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Feeds that change under their rules: unwatched, renamed, with foreign partitions, in the hands of other transactions. */
@@ -185,7 +184,6 @@ class FeedTest {
     // --- foreign tables below a feed ---
 
     @Test
-    @Tag("embedded")
     void aTableWithAForeignPartitionIsWatchedByRowTriggers() {
         partitioned();
         database.execute(foreign("partition of feed for values from (10) to (20)"), rule("feed", "NEW.a > 5"));
@@ -196,7 +194,6 @@ class FeedTest {
     }
 
     @Test
-    @Tag("embedded")
     void aForeignPartitionThatIsAttachedLaterIsSaidAndMendedAtTheNextLook() {
         partitioned();
         database.execute(
@@ -223,7 +220,6 @@ class FeedTest {
     }
 
     @Test
-    @Tag("embedded")
     void aTableWithAForeignChildIsWatchedByRowTriggers() {
         database.execute(
                 "create table feed (id int primary key, a int)",
@@ -242,7 +238,6 @@ class FeedTest {
     }
 
     @Test
-    @Tag("embedded")
     void unwatchFreesATableWithAForeignPartition() {
         partitioned();
         database.execute(
@@ -266,9 +261,13 @@ class FeedTest {
     private void server() {
         database.execute(
                 "create extension postgres_fdw",
-                "create server itself foreign data wrapper postgres_fdw options (host 'localhost', port '%d', dbname '%s')"
-                        .formatted(database.port(), database.name()),
-                "create user mapping for public server itself options (user 'postgres', password 'postgres')",
+                // as the server sees itself, which in a container has another port
+                "create server itself foreign data wrapper postgres_fdw options (host 'localhost', port '%s', dbname '%s')"
+                        .formatted(database.query("select inet_server_port()").get(0), database.name()),
+                "create user mapping for public server itself options (user '%s', password '%s')"
+                        .formatted(
+                                database.settings().get("rowbell.jdbc.user"),
+                                database.settings().get("rowbell.jdbc.password")),
                 "create table remote (id int, a int)");
     }
 

@@ -14,7 +14,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -75,7 +74,7 @@ class WriterTest {
             "xid | '1' | '2'",
             "tid | '(0,1)' | '(1,1)'",
             "jsonpath | '$.a' | '$'",
-            "aclitem | '=r/postgres' | null");
+            "aclitem | '=r/pg_monitor' | null");
 
     private final TestDatabase database = TestDatabase.createWithSchema();
 
@@ -103,7 +102,6 @@ class WriterTest {
     }
 
     @ParameterizedTest
-    @Tag("embedded")
     @ValueSource(strings = {"statement", "row"})
     void aValueOfAnyTypeFailsNoWriter(String each) {
         database.execute(
