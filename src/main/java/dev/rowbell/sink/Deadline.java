@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
 import org.apache.camel.CamelContext;
 import org.apache.camel.component.http.HttpClientConfigurer;
@@ -97,12 +98,12 @@ public final class Deadline implements HttpClientConfigurer {
                     component.getX509HostnameVerifier());
             return (socket, target, port, attachment, clientContext) -> {
                 Duration most = time.get();
-                Future<?> end =
-                        timer.schedule(() -> Closer.closeQuietly(socket), most.toMillis(), TimeUnit.MILLISECONDS);
+                AtomicBoolean late = new AtomicBoolean();
+                Future<?> end = end(() -> Closer.closeQuietly(socket), most, late);
                 try {
                     return strategy.upgrade(socket, target, port, attachment, clientContext);
                 } catch (IOException e) {
-                    throw end.isDone() ? late("no whole TLS handshake", most, e) : e;
+                    throw late.get() ? late("no whole TLS handshake", most, e) : e;
                 } finally {
                     end.cancel(false);
                 }
@@ -116,18 +117,30 @@ public final class Deadline implements HttpClientConfigurer {
             throws IOException, HttpException {
         Duration most = time.get();
         // has no effect once the response has been read
-        Future<?> end = timer.schedule(scope.execRuntime::discardEndpoint, most.toMillis(), TimeUnit.MILLISECONDS);
+        AtomicBoolean late = new AtomicBoolean();
+        Future<?> end = end(scope.execRuntime::discardEndpoint, most, late);
         try {
             ClassicHttpResponse response = chain.proceed(request, scope);
             scope.clientContext.setAttribute(END, end);
             return response;
         } catch (IOException | HttpException | RuntimeException e) {
-            if (end.isDone()) {
+            if (late.get()) {
                 throw late("no whole answer", most, e);
             }
             end.cancel(false);
             throw e;
         }
+    }
+
+    /** @param late set before the connection is closed: the request may fail by that before the task has ended */
+    private Future<?> end(Runnable close, Duration most, AtomicBoolean late) {
+        return timer.schedule(
+                () -> {
+                    late.set(true);
+                    close.run();
+                },
+                most.toMillis(),
+                TimeUnit.MILLISECONDS);
     }
 
     private static SocketTimeoutException late(String what, Duration most, Exception cause) {

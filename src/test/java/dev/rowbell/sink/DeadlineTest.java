@@ -26,7 +26,6 @@ import org.apache.hc.client5.http.classic.methods.HttpGet;
 import org.apache.hc.client5.http.impl.classic.CloseableHttpClient;
 import org.apache.hc.client5.http.impl.classic.HttpClientBuilder;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** What the HTTP client of a sink lets a receiver do. */
@@ -48,7 +47,6 @@ class DeadlineTest {
     }
 
     @Test
-    @Tag("embedded")
     void aTlsHandshakeByteByByteIsEndedInTime() throws IOException {
         try (ServerSocket server = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
                 CloseableHttpClient client = client(Duration.ofMillis(700))) {
