@@ -26,6 +26,7 @@ begin
     -- without it the role could not name the feed, and each condition would be right
     perform rowbell.grant_right(format('usage on schema %I', schema_name), judge);
   end if;
+  condition := rowbell.rows_by_name(condition, relation);
   -- offset 0: what is known to be NULL would be worked out while planning
   rows_of := concat_ws(', ',
     case when with_new then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as new', rowbell.sql_name(relation), columns) end,

@@ -77,6 +77,32 @@ begin
 end
 $fn$;
 
+-- A condition with each whole row, as NEW::public.orders, made of its columns by their names. A cast alone takes them by their places, and these differ where a
+-- child has them in another order. It also takes a column named new or old for the row. Any other condition stays as it is.
+create or replace function rowbell.rows_by_name(condition text, relation oid) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  with columns as (
+    select t.relid, array_agg(a.attname order by a.attnum) as names
+    from rowbell.tables_of(relation) t
+    join pg_attribute a on a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped
+    group by t.relid)
+  select case
+    when condition !~* '\m(new|old)\M(?!\s*\.\s*[^*\s])'
+        or (select count(distinct c.names) = 1 and bool_and(c.names && '{new,old}') is not true from columns c) then condition
+    else (
+      select string_agg(case when m[1] ~* '^(row\s*\(\s*)?(new|old)(\s*\.\s*\*\s*\)?)?$' then (
+          select format('(row(%s)::%s)', string_agg(format('%s.%I', case when m[1] ~* 'old' then 'old' else 'new' end, n), ', '), rowbell.sql_name(relation))
+          from columns c, unnest(c.names) n
+          where c.relid = relation)
+        else m[1] end, '' order by place)
+      -- the row; what may hold its name: texts, quoted names, comments and longer names; and any other character
+      from regexp_matches(condition, $re$(row\s*\(\s*(?:new|old)\s*\.\s*\*\s*\)|e'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$\$(?:[^$]|\$(?!\$))*\$\$|--[^\n]*|/\*(?:[^*]|\*(?!/))*\*/|[[:alpha:]_][\w$]*(?:\s*\.\s*(?:[\w$]+|"(?:[^"]|"")*"|\*))*|.)$re$, 'gi')
+        with ordinality as tokens (m, place))
+  end
+$fn$;
+
 -- Whether one of the columns changed, as SQL. Types without an equality, as json, are compared as text. plain: of types whose operators PostgreSQL owns.
 create or replace function rowbell.changed_sql(feed rowbell.feed, columns text[], plain boolean) returns jsonb
 language plpgsql
@@ -102,8 +128,9 @@ begin
         -- "is distinct from" looks its operator up by the search_path
         then '((new.%1$I operator(pg_catalog.=) old.%1$I) is not true and (new.%1$I is not null or old.%1$I is not null))'
         else 'new.%1$I%2$s is distinct from old.%1$I%2$s' end, name, as_text);
-    inserted := inserted || format('new.%I is not null', name);
-    deleted := deleted || format('old.%I is not null', name);
+    -- a composite of NULLs is one, and is not null as text
+    inserted := inserted || format('new.%I%s is not null', name, as_text);
+    deleted := deleted || format('old.%I%s is not null', name, as_text);
   end loop;
   return jsonb_build_object(
     'INSERT', array_to_string(inserted, ' or '),
@@ -124,7 +151,7 @@ as $fn$
       rowbell.plain_condition(r.condition, feed.relation) as plain_new,
       rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
       -- a comment ends with its line
-      '(' || r.condition || case when strpos(r.condition, '--') > 0 then E'\n' else '' end || ')' as written
+      '(' || rowbell.rows_by_name(r.condition, feed.relation) || case when strpos(r.condition, '--') > 0 then E'\n' else '' end || ')' as written
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
     where r.feed = feed.name and r.enabled and s.broken is null),
@@ -140,7 +167,7 @@ as $fn$
   phrased as (
     select rules.*, all_plain,
       case when all_plain then plain_new else written end as met,
-      case when all_plain then plain_old else '(select ' || written || ' from (select old.*) as new)' end as met_before,
+      case when all_plain then plain_old else '(select ' || written || ' is true from (select old.*) as new)' end as met_before,
       case when fires = 'changed' then rowbell.changed_sql(feed, (r).columns, all_plain) end as changed
     from rules
     cross join plainness),

@@ -484,8 +484,9 @@ begin
         -- "is distinct from" looks its operator up by the search_path
         then '((new.%1$I operator(pg_catalog.=) old.%1$I) is not true and (new.%1$I is not null or old.%1$I is not null))'
         else 'new.%1$I%2$s is distinct from old.%1$I%2$s' end, name, as_text);
-    inserted := inserted || format('new.%I is not null', name);
-    deleted := deleted || format('old.%I is not null', name);
+    -- a composite of NULLs is one, and is not null as text
+    inserted := inserted || format('new.%I%s is not null', name, as_text);
+    deleted := deleted || format('old.%I%s is not null', name, as_text);
   end loop;
   return jsonb_build_object(
     'INSERT', array_to_string(inserted, ' or '),
@@ -642,6 +643,7 @@ begin
     -- without it the role could not name the feed, and each condition would be right
     perform rowbell.grant_right(format('usage on schema %I', schema_name), judge);
   end if;
+  condition := rowbell.rows_by_name(condition, relation);
   -- offset 0: what is known to be NULL would be worked out while planning
   rows_of := concat_ws(', ',
     case when with_new then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as new', rowbell.sql_name(relation), columns) end,
@@ -1052,7 +1054,7 @@ begin
       perform rowbell.grant_right(right_name, role_name);
     end loop;
     named := format(E'create view %3$s.rowbell_named as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
-      rowbell.sql_name(feed.relation), condition, view_schema);
+      rowbell.sql_name(feed.relation), rowbell.rows_by_name(condition, feed.relation), view_schema);
     execute format('select rowbell.run_%s($1)', feed.id) using named;
     with objects (class, id, schema) as (
       select d.refclassid, d.refobjid, coalesce(c.relnamespace, p.pronamespace, o.oprnamespace, t.typnamespace)
@@ -2028,6 +2030,31 @@ exception when dependent_objects_still_exist then
   return null;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.rows_by_name(condition text, relation oid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with columns as (
+    select t.relid, array_agg(a.attname order by a.attnum) as names
+    from rowbell.tables_of(relation) t
+    join pg_attribute a on a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped
+    group by t.relid)
+  select case
+    when condition !~* '\m(new|old)\M(?!\s*\.\s*[^*\s])'
+        or (select count(distinct c.names) = 1 and bool_and(c.names && '{new,old}') is not true from columns c) then condition
+    else (
+      select string_agg(case when m[1] ~* '^(row\s*\(\s*)?(new|old)(\s*\.\s*\*\s*\)?)?$' then (
+          select format('(row(%s)::%s)', string_agg(format('%s.%I', case when m[1] ~* 'old' then 'old' else 'new' end, n), ', '), rowbell.sql_name(relation))
+          from columns c, unnest(c.names) n
+          where c.relid = relation)
+        else m[1] end, '' order by place)
+      -- the row; what may hold its name: texts, quoted names, comments and longer names; and any other character
+      from regexp_matches(condition, $re$(row\s*\(\s*(?:new|old)\s*\.\s*\*\s*\)|e'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$\$(?:[^$]|\$(?!\$))*\$\$|--[^\n]*|/\*(?:[^*]|\*(?!/))*\*/|[[:alpha:]_][\w$]*(?:\s*\.\s*(?:[\w$]+|"(?:[^"]|"")*"|\*))*|.)$re$, 'gi')
+        with ordinality as tokens (m, place))
+  end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.rows_sql(operation text, with_both boolean)
  RETURNS text
  LANGUAGE sql
@@ -2335,7 +2362,7 @@ begin
     raise exception 'rule "%": feed: there is no table %', tested.name, tested.feed using errcode = 'RB001', column = 'feed';
   end if;
   return query execute format(E'select row_to_json(new.*) from %1$s as new left join %1$s as old on false where (%2$s\n) limit %3$s',
-    rowbell.sql_name(relation), tested.condition, max_rows);
+    rowbell.sql_name(relation), rowbell.rows_by_name(tested.condition, relation), max_rows);
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.transitions_of(feed rowbell.feed)
@@ -2349,7 +2376,7 @@ AS $function$
       rowbell.plain_condition(r.condition, feed.relation) as plain_new,
       rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
       -- a comment ends with its line
-      '(' || r.condition || case when strpos(r.condition, '--') > 0 then E'\n' else '' end || ')' as written
+      '(' || rowbell.rows_by_name(r.condition, feed.relation) || case when strpos(r.condition, '--') > 0 then E'\n' else '' end || ')' as written
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
     where r.feed = feed.name and r.enabled and s.broken is null),
@@ -2365,7 +2392,7 @@ AS $function$
   phrased as (
     select rules.*, all_plain,
       case when all_plain then plain_new else written end as met,
-      case when all_plain then plain_old else '(select ' || written || ' from (select old.*) as new)' end as met_before,
+      case when all_plain then plain_old else '(select ' || written || ' is true from (select old.*) as new)' end as met_before,
       case when fires = 'changed' then rowbell.changed_sql(feed, (r).columns, all_plain) end as changed
     from rules
     cross join plainness),

@@ -40,7 +40,7 @@ begin
       end if;
       select array[case when (length(NEW.state) > 5 -- no plain condition
 ) and (select (length(NEW.state) > 5 -- no plain condition
-) from (select old.*) as new) is not true then 1 end] as codes,
+) is true from (select old.*) as new) is not true then 1 end] as codes,
         array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
         null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
       into hits from new_rows as new cross join old_rows as old where not exists (select from new_rows offset 1);
@@ -59,7 +59,7 @@ begin
         cross join lateral pg_catalog.unnest(array[
           case when (length(NEW.state) > 5 -- no plain condition
 ) and (select (length(NEW.state) > 5 -- no plain condition
-) from (select old.*) as new) is not true then 1 end]) as fired (code)
+) is true from (select old.*) as new) is not true then 1 end]) as fired (code)
         where fired.code is not null;
       end if;
     elsif tg_op operator(pg_catalog.=) 'INSERT' then
@@ -124,6 +124,6 @@ CREATE OR REPLACE FUNCTION rowbell_alert.again_1(operation text, relation oid)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  return rowbell.one_by_one_sql(1, operation, relation, E'[{"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "odd-note", "judge": "select judged.code, null::json as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (length(NEW.state) > 5 -- no plain condition\\n) then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "INSERT"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "odd-note", "judge": "select judged.code, row_to_json(old.*) as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (length(NEW.state) > 5 -- no plain condition\\n) and (select (length(NEW.state) > 5 -- no plain condition\\n) from (select old.*) as new) is not true then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "UPDATE"}]');
+  return rowbell.one_by_one_sql(1, operation, relation, E'[{"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "odd-note", "judge": "select judged.code, null::json as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (length(NEW.state) > 5 -- no plain condition\\n) then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "INSERT"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "odd-note", "judge": "select judged.code, row_to_json(old.*) as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (length(NEW.state) > 5 -- no plain condition\\n) and (select (length(NEW.state) > 5 -- no plain condition\\n) is true from (select old.*) as new) is not true then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "UPDATE"}]');
 end
 $function$

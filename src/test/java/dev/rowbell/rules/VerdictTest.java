@@ -1,0 +1,160 @@
+package dev.rowbell.rules;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.rowbell.testing.TestDatabase;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The same row and the same rule have the same verdict and the same alert, however the row is written. */
+class VerdictTest {
+
+    private final TestDatabase database = TestDatabase.createWithSchema();
+
+    // --- whole rows ---
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "public.big(NEW::public.w)",
+                "public.big(cast(NEW as public.w))",
+                "public.big((NEW.*)::public.w)",
+                "public.big(row(NEW.*)::public.w)",
+                "(to_jsonb(NEW) ->> 'v')::int > 5 and NEW is distinct from OLD"
+            })
+    void aWholeRowHasItsColumnsByNameWhereAPartitionHasThemInAnotherOrder(String condition) {
+        database.execute(
+                "create table w (id int, v int, note text) partition by list (id)",
+                "create table w1 (note text, gone int, v int, id int)",
+                "alter table w1 drop column gone",
+                "alter table w attach partition w1 for values in (1)",
+                "create table w2 partition of w for values in (2)",
+                "create function big(w) returns boolean language sql as 'select $1.v > 5'",
+                "create table i (id int, v int)",
+                "create table i1 (more text) inherits (i)",
+                "create function big(i) returns boolean language sql as 'select $1.v > 5'");
+        rule("name, feed, condition", "'w', 'public.w', $$" + condition + " /* not NEW */$$");
+        rule("name, feed, condition", "'i', 'public.i', $$" + condition.replace("public.w", "public.i") + "$$");
+        database.execute(
+                "insert into w1 (id, v) values (1, 8)",
+                "insert into w (id, v) values (1, 9), (2, 10)",
+                "update w1 set v = 3 where v = 9",
+                "update w1 set v = 11 where v = 3",
+                "insert into i1 values (1, 12, 'x'), (9, 1, 'x')");
+        assertEquals(
+                List.of("w 8", "w 9", "w 10", "w 11", "i 12"),
+                takeAlerts("concat(alert->>'rule', ' ', alert->'new'->>'v')"));
+        assertEquals(List.of(), failures());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"row", "statement"})
+    void aWholeRowMayHaveAColumnNamedNewOrOld(String each) {
+        database.execute(
+                "create table n (id int primary key, new text, old int)",
+                "create function f(n) returns boolean language sql as 'select $1.id > 5'",
+                "select rowbell.for_each('public.n', '" + each + "')");
+        rule("name, feed, condition", "'f', 'public.n', 'public.f(NEW::public.n)'");
+        rule("name, feed, condition", "'c', 'public.n', 'NEW.new = ''new'' and public.f(NEW::public.n)'");
+        rule(
+                "name, feed, condition, fires",
+                "'b', 'public.n', 'public.f(NEW::public.n) > public.f(OLD::public.n)', 'every'");
+        database.execute("insert into n values (6, 'new', 1), (1, 'new', 2)", "update n set id = 7 where id = 1");
+        assertEquals(
+                List.of("c 6", "f 6", "b 7", "c 7", "f 7"),
+                takeAlerts("concat(alert->>'rule', ' ', alert->'new'->>'id')", "alert->'new'->>'id', alert->>'rule'"));
+        assertEquals(
+                List.of("{\"id\":6,\"new\":\"new\",\"old\":1}", "{\"id\":7,\"new\":\"new\",\"old\":2}"),
+                database.query("select rowbell.test_rule('f', 5)::text order by 1"));
+    }
+
+    // --- NULL ---
+
+    @ParameterizedTest
+    @ValueSource(strings = {"null", "'f'", "null::boolean", "(null)"})
+    void aConditionThatIsAConstantIsNeverMetAndFailsNothing(String condition) {
+        database.execute("create table u (id int primary key, a int)");
+        rule(
+                "name, feed, condition, resolved, operations",
+                "'constant', 'public.u', $$" + condition + "$$, true, '{insert,update,delete}'");
+        rule("name, feed, condition", "'beside', 'public.u', 'NEW.a > OLD.a'");
+        database.execute("insert into u values (1, 1), (2, 1)", "update u set a = 2", "delete from u");
+        assertEquals(List.of("beside", "beside"), takeAlerts("alert->>'rule'"));
+        assertEquals(List.of(), failures());
+    }
+
+    @Test
+    void anInsertChangesACompositeThatIsPartlyOrWhollyOfNulls() {
+        database.execute(
+                "create type pair as (a int, b int)",
+                "create domain some_pair as pair",
+                "create table c (id int primary key, p pair, d some_pair, ps pair[])");
+        for (String column : List.of("p", "d", "ps")) {
+            rule(
+                    "name, feed, condition, fires, columns, operations",
+                    "'%1$s', 'public.c', 'NEW.id > 0 or OLD.id > 0', 'changed', '{%1$s}', '{insert,update,delete}'"
+                            .formatted(column));
+        }
+        database.execute(
+                "insert into c values (1, row(null, 5), null, null), (2, row(null, null), null, null), (3, null, row(1, null), null), (4, null, null, '{}'), (5, null, null, null)",
+                "update c set p = p",
+                "delete from c");
+        assertEquals(
+                List.of(
+                        "INSERT p 1",
+                        "INSERT p 2",
+                        "INSERT d 3",
+                        "INSERT ps 4",
+                        "DELETE p 1",
+                        "DELETE p 2",
+                        "DELETE d 3",
+                        "DELETE ps 4"),
+                takeAlerts(
+                        "concat_ws(' ', alert->>'operation', alert->>'rule', coalesce(alert->'new', alert->'old')->>'id')"));
+    }
+
+    // --- children ---
+
+    @ParameterizedTest
+    @ValueSource(strings = {"row", "statement"})
+    void aWriteIntoAChildThatHasChildrenNamesTheChild(String each) {
+        database.execute(
+                "create table p (id int, v int)",
+                "create table c () inherits (p)",
+                "create table g () inherits (c)",
+                "select rowbell.for_each('public.p', '" + each + "')");
+        rule("name, feed, condition", "'v', 'public.p', 'NEW.v > 5'");
+        database.execute("insert into p values (1, 9)", "insert into c values (2, 9)", "insert into g values (3, 9)");
+        database.execute("delete from rowbell.feedback where alert->'new'->>'id' = '1'");
+        assertEquals(List.of("public.c", "public.g"), takeAlerts("alert->>'partition'"));
+        database.execute(
+                "alter table p add primary key (id)", "alter table c add primary key (id)", "select rowbell.refresh()");
+        database.execute(
+                "insert into p values (11, 9)",
+                "insert into c values (12, 9), (11, 9)",
+                "insert into g values (11, 9)");
+        assertEquals(
+                List.of("11 -", "12 public.c", "11 public.c", "11 public.g"),
+                takeAlerts("concat(alert->'new'->>'id', ' ', coalesce(alert->>'partition', '-'))"));
+    }
+
+    private void rule(String columns, String values) {
+        database.execute("insert into rowbell.rule (" + columns + ") values (" + values + ")");
+    }
+
+    private List<String> failures() {
+        return database.query("select rule || ': ' || failure from rowbell.rule_failure order by 1");
+    }
+
+    private List<String> takeAlerts(String expression) {
+        return takeAlerts(expression, "crt_time, alert->>'id'");
+    }
+
+    private List<String> takeAlerts(String expression, String order) {
+        return database.query(
+                "with taken as (delete from rowbell.feedback returning *) select %s from taken order by %s"
+                        .formatted(expression, order));
+    }
+}
