@@ -6,7 +6,7 @@ import java.util.Map;
 
 /**
  * The benchmark. Arguments choose parts, none means all (backlog measures memory too); {@code -Dbench.rounds} is how many rounds there are of each (3; three
- * times as many for the parts with writers), {@code -Dbench.seconds} the length of one round of writers (0.7), {@code -Dbench.short=true} a form of two minutes that
+ * times as many for the parts with writers), {@code -Dbench.seconds} the length of one round of writers (0.7), {@code -Dbench.short=true} a form of four minutes that
  * only shows that it works.
  */
 public final class Bench {
@@ -21,9 +21,12 @@ public final class Bench {
         PARTS.put("write", (server, report) -> new WritePart(server, report).run());
         PARTS.put("storm", (server, report) -> new StormPart(server, report).run());
         PARTS.put("latency", (server, report) -> new LatencyPart(server, report).run());
+        PARTS.put("first", (server, report) -> new FirstPart(server, report).run());
         PARTS.put("start", (server, report) -> new StartPart(server, report).run());
         PARTS.put("http", (server, report) -> new HttpPart(server, report).run());
         PARTS.put("drain", (server, report) -> new DrainPart(server, report).run());
+        PARTS.put("cold", (server, report) -> new ColdPart(server, report).run());
+        PARTS.put("flood", (server, report) -> new FloodPart(server, report).run());
         PARTS.put("backlog", (server, report) -> new BacklogPart(server, report).run());
     }
 

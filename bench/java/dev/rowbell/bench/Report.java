@@ -46,7 +46,7 @@ final class Report implements AutoCloseable {
                 ratio >= least));
     }
 
-    /** @param most the ratio not to exceed */
+    /** @param most the ratio not to exceed; 0 for no goal */
     void atMost(String part, String measure, Series value, String unit, String floorName, Series floor, double most) {
         double ratio = value.over(floor);
         add(new Row(
@@ -57,8 +57,8 @@ final class Report implements AutoCloseable {
                 floor,
                 floorName,
                 ratio,
-                String.format(Locale.ROOT, "≤ %.2f", most),
-                ratio <= most));
+                most == 0 ? "" : String.format(Locale.ROOT, "≤ %.2f", most),
+                most == 0 || ratio <= most));
     }
 
     private void add(Row row) {

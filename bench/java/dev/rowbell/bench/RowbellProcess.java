@@ -23,7 +23,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
-/** Rowbell as people run it, in a JVM and a directory of its own, with the file sink. */
+/** Rowbell as people run it, or what is measured in its place, in a JVM and a directory of its own, with the file sink. */
 final class RowbellProcess implements AutoCloseable {
 
     private final Process process;
@@ -34,6 +34,9 @@ final class RowbellProcess implements AutoCloseable {
     private final byte[] buffer = new byte[1 << 20];
     private long lines;
     private volatile double startSeconds;
+
+    /** Options of {@link #launch} that run the program from its classes. */
+    static final List<String> MAIN = List.of("-cp", classPath(), "dev.rowbell.Main");
 
     private RowbellProcess(Process process, Path directory) {
         this.process = process;
@@ -47,11 +50,26 @@ final class RowbellProcess implements AutoCloseable {
 
     /** @param routes files of routes by name, instead of or besides those that come with it */
     static RowbellProcess start(Db db, Map<String, String> more, Map<String, String> routes) throws Exception {
-        RowbellProcess rowbell = launch(db, more, routes, List.of("-cp", classPath(), "dev.rowbell.Main"));
-        if (!rowbell.up.await(60, TimeUnit.SECONDS)) {
-            throw new IllegalStateException("Rowbell did not start");
+        return launch(db, more, routes, MAIN).awaitUp();
+    }
+
+    /** A process that is measured in the place of Rowbell. */
+    static RowbellProcess plain(Db db, String work) throws Exception {
+        return launch(db, Map.of(), Map.of(), List.of("-cp", classPath(), Plain.class.getName(), work, db.url()))
+                .awaitUp();
+    }
+
+    private RowbellProcess awaitUp() throws Exception {
+        if (!up.await(60, TimeUnit.SECONDS)) {
+            close();
+            throw new IllegalStateException("the process did not start");
         }
-        return rowbell;
+        return this;
+    }
+
+    /** The shipped route, with a sink of the benchmark in the place of the file. */
+    static String alertsTo(String sink) throws IOException {
+        return Files.readString(Path.of("routes", "alerts.camel.yaml")).replace("outbox:file", "outbox:" + sink);
     }
 
     /**
@@ -117,9 +135,12 @@ final class RowbellProcess implements AutoCloseable {
     private void read() {
         try (BufferedReader lines = process.inputReader(StandardCharsets.UTF_8)) {
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-                if (line.startsWith("Rowbell is watching")) {
+                if (line.startsWith("Rowbell is watching") || line.equals(Plain.UP)) {
                     startSeconds = (System.nanoTime() - started) / 1e9;
                     up.countDown();
+                } else if (line.contains("is a superuser")) {
+                    // as the embedded server has it
+                    continue;
                 } else if (line.contains("WARN") || line.contains("ERROR") || line.startsWith("rowbell:")) {
                     System.out.println("  rowbell: " + line);
                 }
@@ -160,6 +181,42 @@ final class RowbellProcess implements AutoCloseable {
                 .mapToDouble(line -> Double.parseDouble(line.replaceAll("[^0-9]", "")) / 1024)
                 .findFirst()
                 .orElseThrow();
+    }
+
+    /** What it has taken of all processors since its start. */
+    double cpuSeconds() {
+        return process.info().totalCpuDuration().orElseThrow().toMillis() / 1e3;
+    }
+
+    Reads.Seen reads() throws IOException {
+        return Reads.Seen.in(directory);
+    }
+
+    /** Waits until {@link Reads} has seen so many different ids there. Others than those are a wrong count. */
+    Reads.Seen awaitReads(int count) throws Exception {
+        Reads.Seen seen = reads();
+        long since = System.nanoTime();
+        while (seen.different() < count) {
+            if (System.nanoTime() - since > 60e9) {
+                throw new WrongCount("%d alerts went in, %d came out".formatted(count, seen.different()));
+            }
+            TimeUnit.MILLISECONDS.sleep(10);
+            Reads.Seen now = reads();
+            if (now.count() > seen.count()) {
+                since = System.nanoTime();
+            }
+            seen = now;
+        }
+        return seen;
+    }
+
+    /** Whether the sink {@link Reads} is there. */
+    void down(boolean down) throws IOException {
+        if (down) {
+            Files.createFile(directory.resolve(Reads.DOWN));
+        } else {
+            Files.delete(directory.resolve(Reads.DOWN));
+        }
     }
 
     double startSeconds() {

@@ -18,7 +18,11 @@ public final class Stamp {
 
     public synchronized void stamp(@Body Map<String, Object> alert) throws IOException {
         long now = System.nanoTime();
-        String line = ((Map<?, ?>) alert.get("new")).get("id") + " " + now + "\n";
+        note(((Map<?, ?>) alert.get("new")).get("id"), now);
+    }
+
+    static void note(Object id, long time) throws IOException {
+        String line = id + " " + time + "\n";
         Files.write(
                 FILE, line.getBytes(StandardCharsets.US_ASCII), StandardOpenOption.CREATE, StandardOpenOption.APPEND);
     }
