@@ -22,11 +22,14 @@ import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
+import org.apache.camel.Route;
 import org.apache.camel.RuntimeCamelException;
+import org.apache.camel.Service;
 import org.apache.camel.spi.ContextServicePlugin;
 import org.apache.camel.spi.PropertiesComponent;
 import org.apache.camel.spi.PropertiesFunction;
 import org.apache.camel.spi.Registry;
+import org.apache.camel.support.LifecycleStrategySupport;
 import org.apache.camel.util.function.Suppliers;
 
 /**
@@ -42,9 +45,16 @@ public final class RowbellPlugin implements ContextServicePlugin {
     public void load(CamelContext context) {
         Rowbell rowbell = new Rowbell(context);
         context.getCamelContextExtension().addContextPlugin(Rowbell.class, rowbell);
-        PropertiesComponent properties = context.getPropertiesComponent();
-        properties.addPropertiesSource(Settings.defaults());
-        addFunctions(properties, rowbell.settings);
+        addProperties(context.getPropertiesComponent(), rowbell.settings);
+        context.addLifecycleStrategy(new LifecycleStrategySupport() {
+            @Override
+            public void onServiceAdd(CamelContext to, Service service, Route route) {
+                // in place of the one before, as with Spring Boot
+                if (service instanceof PropertiesComponent properties) {
+                    addProperties(properties, rowbell.settings);
+                }
+            }
+        });
         try {
             context.addService(rowbell);
         } catch (Exception e) {
@@ -58,7 +68,8 @@ public final class RowbellPlugin implements ContextServicePlugin {
         bindLazily(registry, rowbell);
     }
 
-    private static void addFunctions(PropertiesComponent properties, Settings settings) {
+    private static void addProperties(PropertiesComponent properties, Settings settings) {
+        Settings.addDefaults(properties);
         // a sink is off while its key is empty
         properties.addPropertiesFunction(new SettingFunction(CONFIGURED, key -> String.valueOf(settings.isSet(key))));
         // for endpoint options that accept milliseconds only

@@ -23,6 +23,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
 import org.apache.camel.builder.RouteBuilder;
+import org.apache.camel.component.properties.PropertiesComponent;
 import org.apache.camel.impl.DefaultCamelContext;
 import org.apache.camel.language.bean.BeanLanguage;
 import org.apache.camel.main.Main;
@@ -55,11 +56,15 @@ class EmbeddingTest extends CamelTestSupport {
     protected CamelContext createCamelContext() throws Exception {
         CamelContext context = super.createCamelContext();
         context.build();
-        for (Resource routes : PluginHelper.getPackageScanResourceResolver(context)
-                .findResources("classpath:dev/rowbell/routes/*.camel.yaml")) {
-            PluginHelper.getRoutesLoader(context).loadRoutes(routes);
-        }
+        loadRoutes(context);
         return context;
+    }
+
+    private static void loadRoutes(CamelContext application) throws Exception {
+        for (Resource routes : PluginHelper.getPackageScanResourceResolver(application)
+                .findResources("classpath:dev/rowbell/routes/*.camel.yaml")) {
+            PluginHelper.getRoutesLoader(application).loadRoutes(routes);
+        }
     }
 
     @Test
@@ -164,6 +169,26 @@ class EmbeddingTest extends CamelTestSupport {
                             .to("sql:select 7 as id, 'text' as alert")
                             .request(List.class)
                             .toString());
+        }
+    }
+
+    /** As Spring Boot does. */
+    @Test
+    void theRoutesRunWithAPropertiesComponentThatReplacesTheFirst(@TempDir Path dir) throws Exception {
+        TestDatabase database = TestDatabase.create();
+        Properties settings = new Properties();
+        settings.putAll(database.settings());
+        settings.put("rowbell.file.dir", dir.toString());
+        settings.put("rowbell.source", "the host's own");
+        try (CamelContext application = new DefaultCamelContext()) {
+            PropertiesComponent other = new PropertiesComponent();
+            other.setInitialProperties(settings);
+            application.setPropertiesComponent(other);
+            loadRoutes(application);
+            application.start();
+            database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"hosted\", \"rule\": \"r\"}')");
+            await().until(() -> AlertFiles.values(dir, "id").contains("hosted"));
+            assertEquals(List.of("the host's own"), AlertFiles.values(dir, "source"));
         }
     }
 

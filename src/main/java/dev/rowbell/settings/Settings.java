@@ -1,5 +1,8 @@
 package dev.rowbell.settings;
 
+import static org.apache.camel.component.properties.PropertiesComponent.ENVIRONMENT_VARIABLES_MODE_FALLBACK;
+import static org.apache.camel.component.properties.PropertiesComponent.SYSTEM_PROPERTIES_MODE_FALLBACK;
+
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
@@ -19,6 +22,7 @@ import org.apache.camel.CamelContext;
 import org.apache.camel.Ordered;
 import org.apache.camel.spi.PropertiesComponent;
 import org.apache.camel.spi.PropertiesSource;
+import org.apache.camel.util.IOHelper;
 import org.apache.camel.util.TimeUtils;
 
 /**
@@ -38,15 +42,20 @@ public final class Settings {
     /** Keys that were a value and the beginning of others, with their names of today. */
     private static final Map<String, String> RENAMED = Map.of("rowbell.rules", "rowbell.rules.file");
 
-    private final PropertiesComponent properties;
+    private final CamelContext context;
 
     public Settings(CamelContext context) {
-        properties = context.getPropertiesComponent();
+        this.context = context;
+    }
+
+    /** Asked for each time, since a host may replace it, as Spring Boot does. */
+    private PropertiesComponent properties() {
+        return context.getPropertiesComponent();
     }
 
     /** The value without surrounding blanks; empty where it is set to nothing. */
     public String text(String key) {
-        return properties.resolveProperty(key).orElse("").trim();
+        return properties().resolveProperty(key).orElse("").trim();
     }
 
     public boolean isSet(String key) {
@@ -151,7 +160,7 @@ public final class Settings {
     /** @throws SettingsException where a key is set, in a file or in the environment, that has another name now */
     public void refuseRenamed() {
         RENAMED.forEach((old, name) -> {
-            if (properties.resolveProperty(old).isPresent()) {
+            if (properties().resolveProperty(old).isPresent()) {
                 throw new SettingsException("%s has a new name: set %s instead, or %s in the environment"
                         .formatted(old, name, inEnvironment(name)));
             }
@@ -166,7 +175,7 @@ public final class Settings {
      */
     public List<String> misspelled(Map<String, String> environment) {
         Set<String> given =
-                properties.loadProperties(name -> name.startsWith(PREFIX)).stringPropertyNames();
+                properties().loadProperties(name -> name.startsWith(PREFIX)).stringPropertyNames();
         Set<String> givenNames = environment.keySet().stream()
                 .filter(name -> name.startsWith(inEnvironment(PREFIX)))
                 .collect(Collectors.toSet());
@@ -194,11 +203,13 @@ public final class Settings {
     }
 
     /**
-     * The defaults. They contain Rowbell's own keys only: the keys of Camel in the file are for the program, not for an application that
-     * embeds the jar.
+     * Adds the defaults, which rank below each value that the host sets anywhere. They contain Rowbell's own keys only: the keys of Camel in the file
+     * are for the program, not for an application that embeds the jar.
      */
-    public static PropertiesSource defaults() {
-        return new Defaults(shipped());
+    public static void addDefaults(PropertiesComponent properties) {
+        if (properties.getPropertiesSource(Defaults.NAME) == null) {
+            properties.addPropertiesSource(new Defaults(properties, shipped()));
+        }
     }
 
     private static Properties shipped() {
@@ -211,19 +222,36 @@ public final class Settings {
         return defaults;
     }
 
-    private record Defaults(Properties values) implements PropertiesSource, Ordered {
+    private record Defaults(PropertiesComponent properties, Properties values) implements PropertiesSource, Ordered {
+
+        private static final String NAME = "rowbell-defaults";
 
         @Override
         public String getName() {
-            return "rowbell-defaults";
+            return NAME;
         }
 
         @Override
         public String getProperty(String name) {
-            return name.startsWith(PREFIX) ? values.getProperty(name) : null;
+            return name.startsWith(PREFIX) && values.containsKey(name) && !isSetByHost(name)
+                    ? values.getProperty(name)
+                    : null;
         }
 
-        /** After all other sources. */
+        /** In a source that comes after this one, or in a place where Camel looks after all sources. */
+        private boolean isSetByHost(String name) {
+            return properties.getPropertiesSources().stream()
+                            .anyMatch(source -> source != this && source.getProperty(name) != null)
+                    || properties instanceof org.apache.camel.component.properties.PropertiesComponent camels
+                            && (camels.getInitialProperties().get(name) != null
+                                    || camels.getPropertiesParser().customLookup(name) != null
+                                    || camels.getEnvironmentVariableMode() == ENVIRONMENT_VARIABLES_MODE_FALLBACK
+                                            && IOHelper.lookupEnvironmentVariable(name) != null
+                                    || camels.getSystemPropertiesMode() == SYSTEM_PROPERTIES_MODE_FALLBACK
+                                            && System.getProperty(name) != null);
+        }
+
+        /** After most other sources. */
         @Override
         public int getOrder() {
             return Ordered.LOWEST;

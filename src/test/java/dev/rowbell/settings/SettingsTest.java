@@ -13,10 +13,15 @@ import java.util.Properties;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.apache.camel.CamelContext;
+import org.apache.camel.Ordered;
+import org.apache.camel.component.properties.DefaultPropertiesParser;
+import org.apache.camel.component.properties.PropertiesComponent;
 import org.apache.camel.impl.DefaultCamelContext;
+import org.apache.camel.spi.PropertiesSource;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class SettingsTest {
 
@@ -84,7 +89,7 @@ class SettingsTest {
             set.put(keysAndValues[i], keysAndValues[i + 1]);
         }
         context.getPropertiesComponent().setOverrideProperties(set);
-        context.getPropertiesComponent().addPropertiesSource(Settings.defaults());
+        Settings.addDefaults(context.getPropertiesComponent());
         return new Settings(context);
     }
 
@@ -99,6 +104,116 @@ class SettingsTest {
             assertEquals("", settings.text("rowbell.http.url"));
             assertFalse(settings.isSet("rowbell.http.url"));
             assertEquals("", settings.text("rowbell.of.the.users.own"));
+        }
+    }
+
+    private enum Place {
+        INITIAL {
+            @Override
+            void set(PropertiesComponent properties) {
+                properties.addInitialProperty(KEY, "the host's own");
+            }
+        },
+        OVERRIDE {
+            @Override
+            void set(PropertiesComponent properties) {
+                properties.addOverrideProperty(KEY, "the host's own");
+            }
+        },
+        FIRST_SOURCE {
+            @Override
+            void set(PropertiesComponent properties) {
+                properties.addPropertiesSource(new Source(Ordered.HIGHEST));
+            }
+        },
+        LAST_SOURCE {
+            @Override
+            void set(PropertiesComponent properties) {
+                properties.addPropertiesSource(new Source(Ordered.LOWEST));
+            }
+        },
+        /** Where Spring Boot has its environment. */
+        LOOKUP_OF_LAST_RESORT {
+            @Override
+            void set(PropertiesComponent properties) {
+                properties.setPropertiesParser(new DefaultPropertiesParser(properties) {
+                    @Override
+                    public String customLookup(String key) {
+                        return key.equals(KEY) ? "the host's own" : null;
+                    }
+                });
+            }
+        },
+        SYSTEM_PROPERTY {
+            @Override
+            void set(PropertiesComponent properties) {
+                System.setProperty(KEY, "the host's own");
+            }
+        },
+        SYSTEM_PROPERTY_LAST {
+            @Override
+            void set(PropertiesComponent properties) {
+                properties.setSystemPropertiesMode(PropertiesComponent.SYSTEM_PROPERTIES_MODE_FALLBACK);
+                System.setProperty(KEY, "the host's own");
+            }
+        };
+
+        private static final String KEY = "rowbell.source";
+
+        abstract void set(PropertiesComponent properties);
+
+        private record Source(int getOrder) implements PropertiesSource, Ordered {
+
+            @Override
+            public String getName() {
+                return "the host's";
+            }
+
+            @Override
+            public String getProperty(String name) {
+                return name.equals(KEY) ? "the host's own" : null;
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void noDefaultHidesAValueThatTheHostSetsWhereverThatIs(Place place) throws Exception {
+        String before = System.getProperty(Place.KEY);
+        try (CamelContext context = new DefaultCamelContext()) {
+            place.set((PropertiesComponent) context.getPropertiesComponent());
+            assertEquals("the host's own", context.resolvePropertyPlaceholders("{{rowbell.source}}"));
+            assertEquals("the host's own", new Settings(context).text("rowbell.source"));
+            assertEquals("1000", context.resolvePropertyPlaceholders("{{millis:rowbell.feedback.poll}}"));
+        } finally {
+            if (before == null) {
+                System.clearProperty(Place.KEY);
+            } else {
+                System.setProperty(Place.KEY, before);
+            }
+        }
+    }
+
+    /** As Spring Boot does between the plug-ins and the routes; others may do it later. */
+    @Test
+    void aPropertiesComponentThatReplacesTheFirstHasDefaultsAndFunctionsToo() throws Exception {
+        for (boolean started : List.of(false, true)) {
+            try (CamelContext context = new DefaultCamelContext()) {
+                Settings settings = new Settings(context);
+                if (started) {
+                    context.start();
+                }
+                PropertiesComponent other = new PropertiesComponent();
+                other.addInitialProperty("rowbell.source", "the host's own");
+                context.setPropertiesComponent(other);
+                assertEquals(
+                        "the host's own, rowbell.feedback, 1000, false, alert",
+                        context.resolvePropertyPlaceholders("{{rowbell.source}}, {{rowbell.feedback.table}},"
+                                + " {{millis:rowbell.feedback.poll}}, {{configured:rowbell.http.url}},"
+                                + " {{document:rowbell.feedback.table}}"));
+                assertEquals("the host's own", settings.text("rowbell.source"));
+                assertEquals(Duration.ofSeconds(1), settings.duration("rowbell.feedback.poll"));
+            }
         }
     }
 
