@@ -56,11 +56,16 @@ public final class FailureLog {
      * @param what fails, a name of few
      * @return since when, for the log: {@code since 2026-11-28 19:15:13, 37 times}; empty where nothing is to be logged now
      */
-    public synchronized Optional<String> failed(String what) {
+    public Optional<String> failed(String what) {
+        return failed(what, Duration.ZERO);
+    }
+
+    /** As {@link #failed(String)}, of a failure that began some time ago. */
+    public synchronized Optional<String> failed(String what, Duration ago) {
         Instant now = clock.instant();
         Ongoing failure = ongoing.get(what);
         if (failure == null || Duration.between(failure.last, now).compareTo(CALM) > 0 && !failure.open) {
-            failure = new Ongoing(now);
+            failure = new Ongoing(now.minus(ago));
             ongoing.put(what, failure);
         }
         failure.last = now;

@@ -2,6 +2,7 @@ package dev.rowbell.feedback;
 
 import com.zaxxer.hikari.HikariDataSource;
 import dev.rowbell.database.PollCursor;
+import dev.rowbell.database.Transactions;
 import dev.rowbell.error.Errors;
 import dev.rowbell.error.Printable;
 import java.sql.SQLException;
@@ -23,7 +24,6 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.simple.JdbcClient;
-import org.springframework.jdbc.datasource.DataSourceTransactionManager;
 import org.springframework.transaction.TransactionStatus;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
 import org.springframework.transaction.support.TransactionTemplate;
@@ -45,7 +45,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     private static final Duration QUICK = Duration.ofSeconds(2);
 
     private final DataSource dataSource;
-    private final DataSourceTransactionManager manager;
+    private final Transactions manager;
     private final TransactionTemplate template;
     private final JdbcClient jdbc;
     private final Doorbell doorbell;
@@ -113,7 +113,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         mayOverlap = connections(dataSource) >= CONNECTIONS_TO_OVERLAP;
         doorbell.whenAThreadEnds(this::rollback);
         jdbc = JdbcClient.create(dataSource);
-        manager = new DataSourceTransactionManager(dataSource);
+        manager = new Transactions(dataSource);
         template = new TransactionTemplate(manager);
     }
 

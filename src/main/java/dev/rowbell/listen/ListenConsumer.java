@@ -16,6 +16,7 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.camel.Exchange;
@@ -229,7 +230,7 @@ final class ListenConsumer extends DefaultConsumer {
             if (!channels.equals(DOORBELL)) {
                 watchdog()
                         .failures()
-                        .failed("gap of " + channels)
+                        .failed("gap of " + channels, gap)
                         .ifPresent(since -> LOG.warn(
                                 "listening to {} again after a gap of {} s ({}): notifications sent meanwhile are lost, durable alerts"
                                         + " are not",
@@ -395,12 +396,20 @@ final class ListenConsumer extends DefaultConsumer {
     private void routeAlone(List<Notification> notifications) {
         for (Notification notification : notifications) {
             Exchange exchange = process(notification);
-            if (exchange.getException() != null) {
+            if (isCutOff(exchange.getException())) {
+                LOG.debug("a notification came while the context was stopped by force", exchange.getException());
+            } else if (exchange.getException() != null) {
                 String message = "a notification on " + notification.channel() + " could not be routed";
                 getExceptionHandler().handleException(message, exchange, exchange.getException());
             }
             releaseExchange(exchange, false);
         }
+    }
+
+    /** The routes take nothing any more, and this consumer is about to be stopped: as if the notification had come later. */
+    private boolean isCutOff(Exception failure) {
+        return failure instanceof RejectedExecutionException
+                && endpoint.getCamelContext().getShutdownStrategy().isForceShutdown();
     }
 
     private Exchange process(Notification notification) {

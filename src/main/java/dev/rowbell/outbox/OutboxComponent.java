@@ -1,6 +1,7 @@
 package dev.rowbell.outbox;
 
 import dev.rowbell.alert.AlertReader;
+import dev.rowbell.database.Transactions;
 import dev.rowbell.health.Metrics;
 import dev.rowbell.health.Watchdog;
 import dev.rowbell.housekeeping.Housekeeping;
@@ -23,7 +24,6 @@ import org.apache.camel.support.DefaultComponent;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessException;
-import org.springframework.jdbc.datasource.DataSourceTransactionManager;
 import org.springframework.transaction.TransactionDefinition;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
 import org.springframework.transaction.support.TransactionTemplate;
@@ -53,7 +53,7 @@ public class OutboxComponent extends DefaultComponent {
             TransactionTemplate savepoint) {
 
         static Tables of(DataSource dataSource) {
-            DataSourceTransactionManager manager = new DataSourceTransactionManager(dataSource);
+            Transactions manager = new Transactions(dataSource);
             TransactionTemplate savepoint = new TransactionTemplate(manager);
             savepoint.setPropagationBehavior(TransactionDefinition.PROPAGATION_NESTED);
             DeadLetterRepository deadLetters = new DeadLetterRepository(dataSource);

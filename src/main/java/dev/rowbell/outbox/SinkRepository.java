@@ -1,12 +1,12 @@
 package dev.rowbell.outbox;
 
+import dev.rowbell.database.Transactions;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.UUID;
 import javax.sql.DataSource;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.simple.JdbcClient;
-import org.springframework.jdbc.datasource.DataSourceTransactionManager;
 import org.springframework.transaction.TransactionDefinition;
 import org.springframework.transaction.support.TransactionTemplate;
 
@@ -24,7 +24,7 @@ final class SinkRepository {
 
     SinkRepository(DataSource dataSource) {
         jdbc = JdbcClient.create(dataSource);
-        outsideOfTransaction = new TransactionTemplate(new DataSourceTransactionManager(dataSource));
+        outsideOfTransaction = new TransactionTemplate(new Transactions(dataSource));
         outsideOfTransaction.setPropagationBehavior(TransactionDefinition.PROPAGATION_NOT_SUPPORTED);
     }
 

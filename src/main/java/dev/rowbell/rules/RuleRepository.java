@@ -2,6 +2,7 @@ package dev.rowbell.rules;
 
 import dev.rowbell.alert.AlertJson;
 import dev.rowbell.database.StorableText;
+import dev.rowbell.database.Transactions;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -12,7 +13,6 @@ import javax.sql.DataSource;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.jdbc.core.simple.JdbcClient;
-import org.springframework.jdbc.datasource.DataSourceTransactionManager;
 import org.springframework.transaction.support.TransactionTemplate;
 
 /**
@@ -33,7 +33,7 @@ public final class RuleRepository {
         template.setFetchSize(FETCH_SIZE);
         jdbc = JdbcClient.create(template);
         storable = new StorableText(dataSource);
-        readOnly = new TransactionTemplate(new DataSourceTransactionManager(dataSource));
+        readOnly = new TransactionTemplate(new Transactions(dataSource));
         readOnly.setReadOnly(true);
     }
 

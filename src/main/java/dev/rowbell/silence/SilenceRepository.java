@@ -1,6 +1,7 @@
 package dev.rowbell.silence;
 
 import dev.rowbell.database.StorableText;
+import dev.rowbell.database.Transactions;
 import java.sql.Types;
 import java.time.Duration;
 import java.time.Instant;
@@ -11,7 +12,6 @@ import java.util.Set;
 import javax.sql.DataSource;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.simple.JdbcClient;
-import org.springframework.jdbc.datasource.DataSourceTransactionManager;
 import org.springframework.transaction.TransactionDefinition;
 import org.springframework.transaction.support.TransactionTemplate;
 
@@ -29,7 +29,7 @@ final class SilenceRepository {
     SilenceRepository(DataSource dataSource) {
         jdbc = JdbcClient.create(dataSource);
         storable = new StorableText(dataSource);
-        DataSourceTransactionManager manager = new DataSourceTransactionManager(dataSource);
+        Transactions manager = new Transactions(dataSource);
         savepoint = new TransactionTemplate(manager);
         savepoint.setPropagationBehavior(TransactionDefinition.PROPAGATION_NESTED);
         outsideOfTransaction = new TransactionTemplate(manager);
