@@ -29,6 +29,18 @@ as $fn$
     cross join rowbell.has_row_triggers(feed.id) by_row
     cross join unnest(operations || case when by_row then array['insert', 'update', 'delete'] end) o (operation)
     where t.kind in ('r', 'p') and has_table_privilege(t.relid, 'trigger'))
+  -- A trigger before insert that never fires has PostgreSQL hand to the others what it has written into a partition, and not what was to be written: without
+  -- one, a row that differs by a dropped column lacks its generated columns, and an update within MERGE has the last inserted row for NEW (seen with 15 and 18).
+  select t.relid, format('create trigger %I before insert on %s for each row when (false) execute function rowbell.on_statement_%s()',
+    t.name, rowbell.sql_name(t.relid), feed.id)
+  from (
+    select t.relid, t.kind, format('rowbell_%s_routed', feed.id) as name, bool_and(has_table_privilege(t.relid, 'trigger')) over () as may_all
+    from rowbell.tree_of(feed.relation) t) t
+  where cardinality(operations) > 0 and not rowbell.has_row_triggers(feed.id) and (select c.relkind = 'p' from pg_class c where c.oid = feed.relation)
+    -- that of the feed is one of its partitions too, and of those to come
+    and case when may_all then t.relid = feed.relation else t.kind = 'r' and has_table_privilege(t.relid, 'trigger') end
+    and not exists (select from pg_trigger g where g.tgname = t.name and g.tgrelid in (select p.relid from rowbell.tree_of(t.relid) p))
+  union all
   select distinct w.relid, concat(
     case when g.oid is not null and current_setting('server_version_num')::int < 140000 then format('drop trigger %I on %s; ', w.name, rowbell.sql_name(w.relid)) end,
     format('create %strigger %I after %s on %s %s for each %s execute function rowbell.%I()',
@@ -42,7 +54,7 @@ as $fn$
       -- bit 0 of tgtype: for each row
       else g.tgtype & 1 <> w.for_row::int or (w.rows = '') <> (coalesce(g.tgoldtable, g.tgnewtable) is null)
     end
-  order by w.relid
+  order by relid
 $fn$;
 
 -- The triggers of a feed, whatever their tables and their names are now.

@@ -214,7 +214,7 @@ class FeedTest {
         assertEquals(
                 0,
                 database.count(
-                        "pg_trigger where tgname ~ '^rowbell_1_' and (tgtype & 1 = 1 or coalesce(tgnewtable, tgoldtable) is null)"));
+                        "pg_trigger where tgname ~ '^rowbell_1_(insert|update)' and (tgtype & 1 = 1 or coalesce(tgnewtable, tgoldtable) is null)"));
         database.execute("insert into feed values (4, 6)", "insert into feed_2 values (22, 7)");
         assertEquals(List.of("feed 22", "feed 4"), takeAlerts());
     }

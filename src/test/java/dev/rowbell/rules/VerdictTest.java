@@ -115,6 +115,66 @@ class VerdictTest {
                         "concat_ws(' ', alert->>'operation', alert->>'rule', coalesce(alert->'new', alert->'old')->>'id')"));
     }
 
+    // --- partitions ---
+
+    @Test
+    void aGeneratedColumnHasItsValueWhereAPartitionDiffersByADroppedColumn() {
+        database.execute(
+                "create table g (id int, d int, a int, g int generated always as (a * 2) stored, h text generated always as (a || 'h') stored)"
+                        + " partition by list (id)",
+                "alter table g drop column d",
+                "create table g1 partition of g for values in (1) partition by list (a)",
+                "create table g1a partition of g1 default",
+                "create table g2 (id int, a int, g int generated always as (a * 3) stored, h text generated always as (a || 'i') stored)",
+                "alter table g attach partition g2 for values in (2)");
+        rule("name, feed, condition", "'generated', 'public.g', 'NEW.g > 10'");
+        rule("name, feed, condition, fires", "'fails', 'public.g', '10 / (NEW.a - 9) < 0 or NEW.h = ''8h''', 'every'");
+        database.execute("insert into g values (1, 6), (1, 5), (2, 4), (2, 3), (1, 9), (1, 8)");
+        // one that came after the rule, and is not refreshed
+        database.execute("create table g3 partition of g for values in (3)", "insert into g values (3, 7)");
+        assertEquals(
+                List.of(
+                                "fails 5 10 5h",
+                                "fails 6 12 6h",
+                                "fails 8 16 8h",
+                                "generated 4 12 4i",
+                                "generated 6 12 6h",
+                                "generated 7 14 7h",
+                                "generated 8 16 8h",
+                                "generated 9 18 9h",
+                                "fails 3 9 3i",
+                                "fails 4 12 4i",
+                                "fails 7 14 7h")
+                        .stream()
+                        .sorted()
+                        .toList(),
+                takeAlerts(
+                        "concat_ws(' ', alert->>'rule', alert->'new'->>'a', alert->'new'->>'g', alert->'new'->>'h')",
+                        "1"));
+        assertEquals(List.of("fails: division by zero"), failures());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"hash", "merge", "nested"})
+    void anUpdateWithinMergeHasItsOwnRowForNew(String join) {
+        database.execute(
+                "create table t (kk int, pc int, a int) partition by range (pc)",
+                "create table t1 partition of t for values from (2) to (5)",
+                "create table td partition of t default",
+                "insert into t values (1, 1, 3), (4, 4, 6)");
+        rule("name, feed, condition, fires", "'pairs', 'public.t', 'NEW.a > OLD.a', 'every'");
+        rule("name, feed, condition", "'met', 'public.t', 'NEW.a > 6'");
+        database.execute("set enable_hashjoin = %s; set enable_mergejoin = %s; set enable_nestloop = %s;"
+                        .formatted(join.equals("hash"), join.equals("merge"), join.equals("nested"))
+                + " merge into t x using (values (2, 0, 7), (4, 4, 8), (1, 1, 9)) v (kk, pc, a) on x.kk = v.kk"
+                + " when matched then update set a = v.a when not matched then insert values (v.kk, v.pc, v.a)");
+        assertEquals(
+                List.of("met - 7", "met 3 9", "met 6 8", "pairs 3 9", "pairs 6 8"),
+                takeAlerts(
+                        "concat(alert->>'rule', ' ', coalesce(alert->'old'->>'a', '-'), ' ', alert->'new'->>'a')",
+                        "1"));
+    }
+
     // --- children ---
 
     @ParameterizedTest
