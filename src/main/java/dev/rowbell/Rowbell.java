@@ -1,5 +1,6 @@
 package dev.rowbell;
 
+import dev.rowbell.alert.AlertJson;
 import dev.rowbell.alert.AlertReader;
 import dev.rowbell.database.Database;
 import dev.rowbell.feedback.Batch;
@@ -229,6 +230,7 @@ public final class Rowbell extends ServiceSupport {
 
     @Override
     protected void doInit() {
+        AlertJson.addConverter(context.getTypeConverterRegistry());
         context.addLifecycleStrategy(new LifecycleStrategySupport() {
             @Override
             public void onServiceAdd(CamelContext to, Service service, Route route) {

@@ -32,7 +32,7 @@ public final class AlertLanguage extends LanguageSupport {
     private record Condition(String key, String column, String operator, String text) {
 
         boolean holds(Map<?, ?> alert) {
-            Object value = alert.get(key);
+            Object value = AlertJson.peek(alert, key);
             if (column != null) {
                 value = value instanceof Map<?, ?> row ? row.get(column) : null;
             }

@@ -70,9 +70,9 @@ public final class AlertReader {
         Object value = AlertJson.valueOrText(own ? "{\"alert\":" + text + "}" : text);
         Map<String, Object> alert = new LinkedHashMap<>();
         if (!(value instanceof Map<?, ?> columns)) {
-            // deeper or longer than the JSON library reads
+            // deeper than the JSON library reads
             alert.put("payload", text);
-            return complete(alert);
+            return asWritten(complete(alert));
         }
         Map<String, Object> rest = new LinkedHashMap<>();
         columns.forEach((name, column) -> {
@@ -94,7 +94,7 @@ public final class AlertReader {
             alert.put("new", rest);
         }
         replaceTimeOutside(durable(), alert, clock.instant());
-        return complete(alert);
+        return asWritten(complete(alert));
     }
 
     /**
@@ -158,7 +158,12 @@ public final class AlertReader {
         alert.putIfAbsent("channel", channel);
         alert.putIfAbsent("id", id);
         replaceTimeOutside(window, alert, arrival);
-        return complete(alert);
+        return asWritten(complete(alert));
+    }
+
+    /** The document as sinks get it, written once for all of them. */
+    private static Map<String, Object> asWritten(Map<String, Object> alert) {
+        return AlertJson.parseLazily(AlertJson.write(alert));
     }
 
     /** A time that no trigger can have written becomes that of the arrival, and stays readable in {@code payload}. */
@@ -187,7 +192,7 @@ public final class AlertReader {
     public Map<String, Object> fromBody(Object body, Object original) {
         Map<?, ?> map = body instanceof Map<?, ?> given ? given : null;
         boolean hasId = map != null && AlertId.isId(map.get("id"));
-        if (hasId && body == original) {
+        if (hasId && (body == original || body instanceof LazyAlert)) {
             // a route may have changed its values, but its keys are those of an alert
             return (Map<String, Object>) map;
         }

@@ -53,7 +53,7 @@ public final class AlertText {
                 "where", Printable.line(where.toString()),
                 "rows", rows(alert),
                 "both", hasOld(alert) && !row(alert, "new").isEmpty(),
-                "payload", alert.get("payload") == null ? "" : cut(alert.get("payload")),
+                "payload", payload(alert) == null ? "" : cut(payload(alert)),
                 "foot",
                         Printable.line("%s from %s, alert %s"
                                 .formatted(alert.get("time"), alert.get("source"), alert.get("id"))));
@@ -139,7 +139,7 @@ public final class AlertText {
                 .filter(column -> hasOld(alert) || !column.equals(key))
                 .toList();
         if (changed.isEmpty()) {
-            return alert.get("payload") == null ? "" : brief(alert.get("payload"));
+            return payload(alert) == null ? "" : brief(payload(alert));
         }
         StringJoiner what = new StringJoiner(", ");
         for (Object column : changed.subList(0, Math.min(changed.size(), COLUMNS_ON_A_LINE))) {
@@ -163,7 +163,7 @@ public final class AlertText {
     }
 
     private static List<?> changed(Map<String, Object> alert) {
-        return alert.get("changed") instanceof List<?> names ? names : List.of();
+        return AlertJson.peek(alert, "changed") instanceof List<?> names ? names : List.of();
     }
 
     private static boolean hasOld(Map<String, Object> alert) {
@@ -176,7 +176,11 @@ public final class AlertText {
     }
 
     private static Map<?, ?> row(Map<String, Object> alert, String side) {
-        return alert.get(side) instanceof Map<?, ?> row ? row : Map.of();
+        return AlertJson.peek(alert, side) instanceof Map<?, ?> row ? row : Map.of();
+    }
+
+    private static Object payload(Map<String, Object> alert) {
+        return AlertJson.peek(alert, "payload");
     }
 
     private static Object value(Map<String, Object> alert, String side, Object column) {

@@ -1,6 +1,5 @@
 package dev.rowbell.alert;
 
-import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -31,6 +30,6 @@ final class ChangedColumns {
         return Objects.equals(old, now)
                 || old instanceof Number
                         && now instanceof Number
-                        && new BigDecimal(old.toString()).compareTo(new BigDecimal(now.toString())) == 0;
+                        && WrittenNumber.isSame(old.toString(), now.toString());
     }
 }

@@ -1,6 +1,7 @@
 package dev.rowbell.alert;
 
 import java.util.AbstractMap;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -8,17 +9,21 @@ import java.util.Set;
 
 /**
  * An alert whose document is parsed when a value is asked for that is not known yet: a route that only passes the alert on, or asks for the
- * values known, does not pay for parsing. Otherwise a Map like any other. Safe for many threads that only read.
+ * values known, does not pay for parsing. While no value is changed it is written as the text that it came as. Otherwise a Map like any other.
+ * Safe for many threads that only read.
  */
 final class LazyAlert extends AbstractMap<String, Object> {
 
-    /** Null once the caller may have changed the alert. */
-    private volatile String text;
+    private final String text;
 
     /** Null until a value is asked for. */
     private volatile Map<String, Object> known;
-    /** Null until the text is parsed. */
+    /** Null until a value is asked for that is not known. */
     private volatile Map<String, Object> parsed;
+    /** Whether the caller may have changed what was parsed. */
+    private volatile boolean shared;
+    /** As parsed was before the caller had it; null until that is asked. */
+    private Map<String, Object> original;
 
     /**
      * @param text the whole document on one line
@@ -29,19 +34,24 @@ final class LazyAlert extends AbstractMap<String, Object> {
         this.known = known;
     }
 
-    /** The document as it came; null where it may have been changed since. */
-    String unchangedText() {
-        return text;
+    /** The document as it came; null where a value of it was changed since. */
+    synchronized String unchangedText() {
+        if (!shared) {
+            return text;
+        }
+        if (original == null) {
+            original = AlertJson.parse(text);
+        }
+        return original.equals(parsed) ? text : null;
     }
 
-    /** The values that can be had without parsing; none once it is parsed. */
+    /** The values that can be had without parsing; none where the caller may have changed one. */
     private Map<String, Object> known() {
-        String document = text;
-        if (parsed != null || document == null) {
+        if (shared) {
             return Map.of();
         }
         if (known == null) {
-            known = AlertJson.leadingTexts(document);
+            known = AlertJson.leadingTexts(text);
         }
         return known;
     }
@@ -58,11 +68,22 @@ final class LazyAlert extends AbstractMap<String, Object> {
         return parsed;
     }
 
-    /** Parsed, to be changed by the caller. */
-    private synchronized Map<String, Object> changeable() {
+    /** Parsed, and the caller may change it. */
+    private Map<String, Object> changeable() {
         Map<String, Object> document = parsed();
-        text = null;
+        shared = true;
         return document;
+    }
+
+    /** All of it, for a caller that changes nothing. */
+    Map<String, Object> toBeRead() {
+        return Collections.unmodifiableMap(parsed());
+    }
+
+    /** As {@link #get}, for a caller that does not change the value. */
+    Object peek(Object key) {
+        Object value = known().get(key);
+        return value == null ? parsed().get(key) : value;
     }
 
     @Override
@@ -76,7 +97,7 @@ final class LazyAlert extends AbstractMap<String, Object> {
         if (value == null) {
             value = parsed().get(key);
             if (value instanceof Map || value instanceof List) {
-                text = null;
+                shared = true;
             }
         }
         return value;
@@ -104,7 +125,7 @@ final class LazyAlert extends AbstractMap<String, Object> {
 
     /**
      * Of the id alone, unlike any other Map: Camel asks for the hash code at each <code>${body[...]}</code>, for a cache in which no alert ever is,
-     * and the hash code of a Map would parse the document and count as a change.
+     * and the hash code of a Map would parse the document.
      */
     @Override
     public int hashCode() {

@@ -3,10 +3,8 @@ package dev.rowbell.alert;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
-import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import java.io.IOException;
-import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
@@ -22,8 +20,7 @@ import java.util.Set;
  */
 final class TriggerDocument {
 
-    private static final JsonFactory JSON =
-            JsonFactory.builder().streamReadConstraints(AlertJson.FOREIGN).build();
+    private static final JsonFactory JSON = AlertJson.factory(Integer.MAX_VALUE);
 
     private final String text;
     private final JsonParser parser;
@@ -55,15 +52,14 @@ final class TriggerDocument {
      * @return null where the document is of another form
      */
     static Map<String, Object> read(String text, String source, AlertTime.Window times) {
-        // a skipped string may be longer than the JSON library reads, which it would say when it is too late
-        if (!text.startsWith("{\"id\":\"") || text.length() > StreamReadConstraints.DEFAULT_MAX_STRING_LEN) {
+        if (!text.startsWith("{\"id\":\"")) {
             return null;
         }
         try (JsonParser parser = JSON.createParser(text)) {
             TriggerDocument document = new TriggerDocument(text, parser, times);
             document.read(source);
             return document.fits ? new LazyAlert(document.completed.toString(), document.values) : null;
-        } catch (IOException | NumberFormatException e) {
+        } catch (IOException e) {
             return null;
         }
     }
@@ -154,35 +150,30 @@ final class TriggerDocument {
         return columns;
     }
 
+    /** The text of the value. A value that is too deep for others to read becomes a JSON string in the document. */
     private String value() throws IOException {
         if (!parser.currentToken().isStructStart()) {
-            skipValue();
             return parser.getText();
         }
         int start = (int) parser.currentTokenLocation().getCharOffset();
-        skipValue();
-        return text.substring(start, (int) parser.currentLocation().getCharOffset());
-    }
-
-    /** Goes to the end of the value, and sees that each number in it can be read: some are too large. */
-    private void skipValue() throws IOException {
-        int depth = 0;
-        for (JsonToken token = parser.currentToken(); ; token = parser.nextToken()) {
-            if (token.isStructStart()) {
-                depth++;
-            } else if (token.isStructEnd()) {
-                depth--;
-            } else if (token == JsonToken.VALUE_NUMBER_FLOAT) {
-                parser.getDecimalValue();
-            }
-            if (depth == 0) {
-                return;
-            }
+        int deepest = 0;
+        for (int depth = 1; depth > 0; ) {
+            JsonToken token = parser.nextToken();
+            depth += token.isStructStart() ? 1 : token.isStructEnd() ? -1 : 0;
+            deepest = Math.max(deepest, depth);
         }
+        end = (int) parser.currentLocation().getCharOffset();
+        String value = text.substring(start, end);
+        if (deepest > AlertJson.DEEPEST) {
+            completed.append(text, copied, start);
+            quote(value);
+            copied = end;
+        }
+        return value;
     }
 
     /** As {@link ChangedColumns} finds them. Rows with different columns, or with a column twice, are left to {@link AlertReader}. */
-    private List<String> changed(List<Column> old, List<Column> now) throws IOException {
+    private List<String> changed(List<Column> old, List<Column> now) {
         List<Column> columns = now == null ? old : now;
         boolean both = old != null && now != null;
         fits &= columns != null && (!both || old.size() == now.size());
@@ -199,14 +190,14 @@ final class TriggerDocument {
         return changed;
     }
 
-    private static boolean isSame(Column old, Column now) throws IOException {
+    private static boolean isSame(Column old, Column now) {
         if (old.token() == now.token() && old.text().equals(now.text())) {
             return true;
         } else if (old.token().isNumeric() && now.token().isNumeric()) {
-            return ChangedColumns.isSame(new BigDecimal(old.text()), new BigDecimal(now.text()));
+            return WrittenNumber.isSame(old.text(), now.text());
         }
         return old.token() == now.token()
                 && old.token().isStructStart()
-                && ChangedColumns.isSame(AlertJson.value(old.text()), AlertJson.value(now.text()));
+                && ChangedColumns.isSame(AlertJson.valueOrText(old.text()), AlertJson.valueOrText(now.text()));
     }
 }

@@ -2,6 +2,7 @@ package dev.rowbell.alert;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Clock;
 import java.time.Instant;
@@ -22,7 +23,7 @@ class AlertInSimpleTest {
 
     private static final String DOCUMENT = """
             {"id":"019","rule":"r","severity":"info","status":"firing","source":"db","table":"t","operation":"UPDATE","time":"2026-11-23T08:00:00Z",\
-            "old":{"c2":1,"a b":[4,{"x":5}],"j":{"k":5},"last":7},"new":{"c2":30,"a b":[4,{"x":5}],"j":{"k":6},"last":null},"channel":"channel_1"}""";
+            "old":{"c2":1,"a b":[4,{"x":5}],"j":{"k":5},"last":7},"new":{"c2":30,"a b":[4,{"x":5}],"j":{"k":6},"last":null,"small":0.0000001,"e":1e2},"channel":"channel_1"}""";
     private final AlertReader reader =
             new AlertReader(() -> "db", Clock.fixed(Instant.parse("2026-11-23T08:00:00Z"), ZoneOffset.UTC));
 
@@ -111,6 +112,27 @@ class AlertInSimpleTest {
             assertEquals(
                     condition.matches(exchange(context, AlertJson.parse(AlertJson.write(alert)))),
                     condition.matches(exchange(context, alert)));
+        }
+    }
+
+    /** Of numbers that Java would write in another way. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "${body[new][e]} > 30",
+                "${body[new][e]} > '30'",
+                "${body[new][e]} == 100",
+                "${body[new][e]} == '1e2'",
+                "${body[new][small]} < 1",
+                "${body[new][small]} >= 0",
+                "${body[new][small]} < '1'",
+                "${body[new][small]} == '0.0000001'",
+            })
+    void numbersAreComparedAsNumbers(String simple) throws Exception {
+        try (CamelContext context = new DefaultCamelContext()) {
+            Predicate condition = context.resolveLanguage("simple").createPredicate(simple);
+            condition.init(context);
+            assertTrue(condition.matches(exchange(context, reader.fromNotification(DOCUMENT, null, null, null))));
         }
     }
 

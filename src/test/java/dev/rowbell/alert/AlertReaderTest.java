@@ -94,11 +94,13 @@ class AlertReaderTest {
     @Test
     void numbersKeepEveryDigit() {
         String exact =
-                "{\"reason\":\"r\",\"new\":{\"a\":1.10,\"b\":123456789012345678901234567890,\"c\":1e400,\"d\":0.1000000000000000055511151231257827}}";
-        String written = AlertJson.write(notified(exact).get("new"));
-        assertEquals(
-                "{\"a\":1.10,\"b\":123456789012345678901234567890,\"c\":1E+400,\"d\":0.1000000000000000055511151231257827}",
-                written);
+                "{\"a\":1.10,\"b\":123456789012345678901234567890,\"c\":1e400,\"d\":0.1000000000000000055511151231257827,\"e\":[-0,-0.0,1E+2,60000.00,1e99999999999]}";
+        Map<String, Object> alert = notified("{\"reason\":\"r\",\"new\":" + exact + "}");
+        assertEquals(exact, AlertJson.write(alert.get("new")));
+        alert.put("new", AlertJson.parse(exact));
+        assertTrue(AlertJson.write(alert).contains(exact));
+        assertTrue(AlertJson.write(List.of(Map.of("data", alert))).contains(exact));
+        assertTrue(new AlertText().plain(alert).contains("60000.00,1e99999999999]"));
     }
 
     @Test
@@ -314,9 +316,30 @@ class AlertReaderTest {
     void aRowThatTheJsonLibraryCannotReadIsKeptAsText() {
         String deep = "{\"a\":" + "[".repeat(2000) + "]".repeat(2000) + "}";
         assertEquals(deep, reader.fromRow(Map.of("feedback", deep)).get("payload"));
-        String large = """
-                {"crt_time":"2026-11-23T08:00:00Z","alert":{"id":"019","rule":"r","severity":"info","status":"firing","table":"t","operation":"INSERT","time":"2026-11-23T07:00:00Z","new":{"a":[1e99999999999]}}}""";
-        assertEquals(large, reader.fromRow(Map.of("feedback", large)).get("payload"));
+    }
+
+    @Test
+    void aColumnThatTheJsonLibraryCannotReadIsTextAndTheAlertKeepsItsRule() {
+        String deep = "[".repeat(600) + "\"x\"" + "]".repeat(600);
+        Map<String, Object> alert = reader.fromTrigger(compiled(
+                "",
+                "",
+                "'operation':'UPDATE','time':'2026-11-23T08:00:00Z','old':{'a':1,'b':2},'new':{'a':%s,'b':2}"
+                        .formatted(deep)));
+        assertEquals("r", alert.get("rule"));
+        assertEquals(List.of("a"), alert.get("changed"));
+        String written = AlertJson.write(alert);
+        assertEquals(
+                Map.of("a", deep.replace('\'', '"'), "b", 2),
+                AlertJson.parse(written).get("new"));
+    }
+
+    @Test
+    void numbersOfAnyLengthAreCompared() {
+        String ones = "1".repeat(1500);
+        assertEquals(List.of("a", "c", "e"), notified("""
+                {"rule": "r", "old": {"a": %1$s, "b": %1$s, "c": 1e99999999999, "d": 1e-99999999999, "e": -1e5},\
+                 "new": {"a": %1$s1, "b": %1$s.0, "c": 2e99999999999, "d": 1e-99999999999, "e": 1e5}}""".formatted(ones)).get("changed"));
     }
 
     @Test
