@@ -14,6 +14,8 @@ public final class Application extends Main {
     @Override
     protected CamelContext createCamelContext() {
         CamelContext context = super.createCamelContext();
+        // of the files of settings; Java's own is Latin-1
+        context.getPropertiesComponent().setEncoding("UTF-8");
         // the class loader that finds plugins; Maven's exec:java has one of its own
         context.setApplicationContextClassLoader(Application.class.getClassLoader());
         return context;

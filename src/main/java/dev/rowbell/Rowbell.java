@@ -106,7 +106,7 @@ public final class Rowbell extends ServiceSupport {
 
     private void checkSettings() {
         settings.check();
-        Webhook.keys(settings.text("rowbell.http.secret"));
+        Webhook.keys(settings.password("rowbell.http.secret"));
         JsonLines.mode(settings.text("rowbell.file.permissions"));
         settings.misspelled(System.getenv()).forEach(LOG::warn);
     }

@@ -138,7 +138,7 @@ public final class RowbellPlugin implements ContextServicePlugin {
         Supplier<String> directory = Suppliers.memorize(() -> settings.text("rowbell.file.dir"));
         Supplier<String> permissions = Suppliers.memorize(() -> settings.text("rowbell.file.permissions"));
         Supplier<Duration> timeout = Suppliers.memorize(() -> settings.duration("rowbell.http.response-timeout"));
-        Supplier<String> secret = Suppliers.memorize(() -> settings.text("rowbell.http.secret"));
+        Supplier<String> secret = Suppliers.memorize(() -> settings.password("rowbell.http.secret"));
         beans.put("rowbellFile", new JsonLines(directory, permissions, Clock.systemDefaultZone()));
         beans.put("rowbellHttpDeadline", new Deadline(context, timeout));
         beans.put("rowbellWebhook", new Webhook(secret, Clock.systemUTC()));

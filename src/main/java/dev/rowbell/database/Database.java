@@ -49,7 +49,7 @@ public final class Database implements AutoCloseable {
         url = embedded == null ? settings.text("rowbell.jdbc.url") : embedded.url();
         Properties login = new Properties();
         put(login, "user", embedded == null ? settings.text("rowbell.jdbc.user") : "");
-        put(login, "password", embedded == null ? settings.text("rowbell.jdbc.password") : "");
+        put(login, "password", embedded == null ? settings.password("rowbell.jdbc.password") : "");
         put(login, "connectTimeout", "10");
         // also where a server accepts the connection and does not answer
         put(login, "loginTimeout", "10");
@@ -171,7 +171,7 @@ public final class Database implements AutoCloseable {
         Properties own = new Properties();
         own.putAll(login);
         put(own, "user", settings.text("rowbell.listen.user"));
-        put(own, "password", settings.text("rowbell.listen.password"));
+        put(own, "password", settings.password("rowbell.listen.password"));
         return own;
     }
 

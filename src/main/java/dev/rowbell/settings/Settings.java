@@ -20,6 +20,9 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Ordered;
+import org.apache.camel.component.properties.AbstractLocationPropertiesSource;
+import org.apache.camel.component.properties.DefaultPropertiesLookup;
+import org.apache.camel.component.properties.PropertiesLookup;
 import org.apache.camel.spi.PropertiesComponent;
 import org.apache.camel.spi.PropertiesSource;
 import org.apache.camel.util.IOHelper;
@@ -42,6 +45,9 @@ public final class Settings {
     /** Keys that were a value and the beginning of others, with their names of today. */
     private static final Map<String, String> RENAMED = Map.of("rowbell.rules", "rowbell.rules.file");
 
+    /** A whole value that is one placeholder. */
+    private static final Pattern PLACEHOLDER = Pattern.compile("\\{\\{([^{}?]+)}}");
+
     private final CamelContext context;
 
     public Settings(CamelContext context) {
@@ -53,9 +59,57 @@ public final class Settings {
         return context.getPropertiesComponent();
     }
 
-    /** The value without surrounding blanks; empty where it is set to nothing. */
+    /**
+     * The value without surrounding blanks; empty where it is set to nothing.
+     *
+     * @throws SettingsException where it has a placeholder that cannot be resolved
+     */
     public String text(String key) {
-        return properties().resolveProperty(key).orElse("").trim();
+        return properties()
+                .resolveProperty(key)
+                .orElseGet(() -> {
+                    require(password(key).isEmpty(), key + ": a placeholder {{…}} in its value cannot be resolved");
+                    return "";
+                })
+                .trim();
+    }
+
+    /**
+     * A value of which each character counts: blanks at its ends too, and braces and backslashes mean nothing. Only where all of it is one
+     * placeholder that Camel can resolve, as <code>{{env:NAME}}</code> or that of a vault, it is the value of that.
+     *
+     * @throws SettingsException where a character of it was lost, as it was in another encoding
+     */
+    public String password(String key) {
+        String given = raw("{{?" + key + "}}");
+        Matcher placeholder = PLACEHOLDER.matcher(given == null ? "" : given);
+        String resolved = placeholder.matches() ? raw("{{?" + placeholder.group(1) + "}}") : null;
+        String value = resolved == null ? given == null ? "" : given : resolved;
+        require(
+                value.indexOf('\uFFFD') < 0,
+                key
+                        + ": it has bytes that are no UTF-8: save the file as UTF-8, and for the environment set LC_ALL=C.UTF-8");
+        return value;
+    }
+
+    /** As the source has it, of which Camel's own look-up takes blanks and backslashes. Null where it is set nowhere. */
+    private String raw(String placeholder) {
+        org.apache.camel.component.properties.PropertiesComponent camel =
+                (org.apache.camel.component.properties.PropertiesComponent) properties();
+        DefaultPropertiesLookup trimmed = new DefaultPropertiesLookup(camel);
+        PropertiesLookup asWritten = (name, none) -> {
+            String value = trimmed.lookup(name, none);
+            return camel.getPropertiesSources().stream()
+                    .filter(AbstractLocationPropertiesSource.class::isInstance)
+                    .map(AbstractLocationPropertiesSource.class::cast)
+                    .map(file -> file.loadPropertiesFromLocation(camel, file.getLocation())
+                            .getProperty(name))
+                    .filter(written ->
+                            written != null && written.replaceFirst(" +$", "").equals(value))
+                    .findFirst()
+                    .orElse(value);
+        };
+        return camel.getPropertiesParser().parseUri(placeholder, asWritten, false, false, false);
     }
 
     public boolean isSet(String key) {

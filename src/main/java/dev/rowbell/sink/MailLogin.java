@@ -17,7 +17,8 @@ public final class MailLogin extends MailAuthenticator {
     public PasswordAuthentication getPasswordAuthentication() {
         boolean login = settings.isSet("rowbell.mail.user");
         return login
-                ? new PasswordAuthentication(settings.text("rowbell.mail.user"), settings.text("rowbell.mail.password"))
+                ? new PasswordAuthentication(
+                        settings.text("rowbell.mail.user"), settings.password("rowbell.mail.password"))
                 : new PasswordAuthentication(null, null);
     }
 }

@@ -164,11 +164,12 @@ class SinkTest {
 
     @Test
     void aMailServerThatWantsTlsAndALoginGetsBoth() throws Exception {
-        try (StartTlsServer server = new StartTlsServer(keys, "rowbell", "p@ss%+&w)rd} ü")) {
+        String password = " p@ss%+&w)rd} ü€#{{x}}\\{{\\a ";
+        try (StartTlsServer server = new StartTlsServer(keys, "rowbell", password)) {
             settings.put("rowbell.mail.port", String.valueOf(server.port()));
             settings.put("rowbell.mail.starttls", "true");
             settings.put("rowbell.mail.user", "rowbell");
-            settings.put("rowbell.mail.password", "p@ss%+&w)rd} ü");
+            settings.put("rowbell.mail.password", password);
             Path route = Files.writeString(
                     keys.resolve("mail.camel.yaml"),
                     Files.readString(Path.of("routes/mail.camel.yaml"))
