@@ -5,15 +5,18 @@ import dev.rowbell.error.Errors;
 import jakarta.mail.MessagingException;
 import java.io.IOException;
 import java.time.Clock;
-import java.time.DateTimeException;
 import java.time.Duration;
-import java.time.ZonedDateTime;
+import java.time.Instant;
+import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.apache.camel.http.base.HttpOperationFailedException;
+import org.apache.hc.client5.http.utils.DateUtils;
 import org.eclipse.angus.mail.smtp.SMTPAddressFailedException;
 import org.eclipse.angus.mail.smtp.SMTPSendFailedException;
 import org.eclipse.angus.mail.smtp.SMTPSenderFailedException;
@@ -33,6 +36,12 @@ record Failure(String error, boolean refused, boolean aboutSink, Duration notBef
 
     /** Replies about who sends, not about what is sent, RFC 4954: mended by a setting, and then all is delivered. */
     private static final Set<Integer> LOGIN = Set.of(530, 534, 535, 538);
+
+    private static final Pattern SECONDS = Pattern.compile("\\d{1,9}(\\.\\d*)?");
+
+    private static final DateTimeFormatter[] DATES = Stream.of(DateUtils.STANDARD_PATTERNS)
+            .map(form -> form.withZone(ZoneOffset.UTC))
+            .toArray(DateTimeFormatter[]::new);
 
     static Failure of(Throwable thrown, Clock clock) {
         String error = Errors.inWords(thrown);
@@ -76,7 +85,7 @@ record Failure(String error, boolean refused, boolean aboutSink, Duration notBef
                 error, refused, !refused, refused ? Duration.ZERO : retryAfter(http.getResponseHeaders(), clock));
     }
 
-    /** Seconds or a date, RFC 9110 section 10.2.3; what cannot be read asks for nothing. */
+    /** Seconds or a date in one of three forms, RFC 9110 section 10.2.3; what cannot be read asks for nothing. */
     private static Duration retryAfter(Map<String, String> headers, Clock clock) {
         String value = headers == null
                 ? null
@@ -87,18 +96,13 @@ record Failure(String error, boolean refused, boolean aboutSink, Duration notBef
                         .orElse(null);
         if (value == null) {
             return Duration.ZERO;
+        } else if (SECONDS.matcher(value.strip()).matches()) {
+            // some send fractions
+            return Duration.ofMillis((long) Math.ceil(1000 * Double.parseDouble(value)));
         }
-        try {
-            Duration wait = value.strip().matches("\\d{1,9}")
-                    ? Duration.ofSeconds(Long.parseLong(value.strip()))
-                    : Duration.between(
-                            clock.instant(),
-                            ZonedDateTime.parse(value.strip(), DateTimeFormatter.RFC_1123_DATE_TIME)
-                                    .toInstant());
-            return wait.isNegative() ? Duration.ZERO : wait;
-        } catch (DateTimeException e) {
-            return Duration.ZERO;
-        }
+        Instant date = DateUtils.parseDate(value.strip().replaceAll(" +", " "), DATES);
+        Duration wait = date == null ? Duration.ZERO : Duration.between(clock.instant(), date);
+        return wait.isNegative() ? Duration.ZERO : wait;
     }
 
     private static int smtpReply(Throwable cause) {

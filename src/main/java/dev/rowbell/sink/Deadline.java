@@ -26,13 +26,20 @@ import org.apache.hc.core5.http.ClassicHttpRequest;
 import org.apache.hc.core5.http.ClassicHttpResponse;
 import org.apache.hc.core5.http.HttpException;
 import org.apache.hc.core5.http.config.Http1Config;
+import org.apache.hc.core5.http.impl.io.HttpRequestExecutor;
+import org.apache.hc.core5.http.io.HttpClientConnection;
+import org.apache.hc.core5.http.io.HttpResponseInformationCallback;
+import org.apache.hc.core5.http.io.entity.BufferedHttpEntity;
+import org.apache.hc.core5.http.protocol.HttpContext;
+import org.apache.hc.core5.io.CloseMode;
 import org.apache.hc.core5.io.Closer;
 import org.apache.hc.core5.ssl.SSLContexts;
 
 /**
- * Limits what a receiver can do to a request. One whose TLS handshake or response is not complete in time is ended: the timeout of the HTTP client is no such limit,
- * it begins anew with each byte that arrives. Lines and headers of a response are limited in length and number, and its body is not kept; of a
- * response only the status and the headers are used, so there are no cookies and no decompression. Safe for many threads.
+ * Limits what a receiver can do to a request. One whose TLS handshake or response is not complete in time is ended, be it the response of a proxy: the
+ * timeout of the HTTP client is no such limit, it begins anew with each byte that arrives. Lines and headers of a response are limited in length and
+ * number, and its body is not kept; of a response only the status and the headers are used, so there are no cookies and no decompression. A request
+ * says how long its body is, and takes the proxy that Java or the environment names. Safe for many threads.
  */
 public final class Deadline implements HttpClientConfigurer {
 
@@ -51,7 +58,7 @@ public final class Deadline implements HttpClientConfigurer {
     private final Supplier<Duration> time;
     private final ScheduledThreadPoolExecutor timer;
 
-    /** @param time for the TLS handshake, and from the request to the end of the response; asked for each */
+    /** @param time for the answer of a proxy, for the TLS handshake, and from the request to the end of the response; asked for each */
     public Deadline(CamelContext context, Supplier<Duration> time) {
         this.context = context;
         this.time = time;
@@ -68,7 +75,11 @@ public final class Deadline implements HttpClientConfigurer {
 
     @Override
     public void configureHttpClient(HttpClientBuilder builder) {
-        builder.disableCookieManagement().disableContentCompression();
+        Proxies proxies = new Proxies(System.getenv());
+        builder.disableCookieManagement()
+                .disableContentCompression()
+                .setProxySelector(proxies)
+                .setDefaultCredentialsProvider(proxies.logins());
         HttpComponent component = context.getComponent("http", HttpComponent.class);
         // Camel's own has no limits
         builder.setConnectionManager(PoolingHttpClientConnectionManagerBuilder.create()
@@ -81,9 +92,18 @@ public final class Deadline implements HttpClientConfigurer {
                                 .build())
                         .build())
                 .setConnectionManagerShared(false);
-        builder.addExecInterceptorBefore(ChainElement.PROTOCOL.name(), "rowbell body", this::dropBody);
-        // after the connect, which has its own timeouts: from then on there is a connection to close
-        builder.addExecInterceptorAfter(ChainElement.CONNECT.name(), "rowbell deadline", this::proceed);
+        builder.addExecInterceptorBefore(ChainElement.PROTOCOL.name(), "rowbell body", this::exchange);
+        builder.setRequestExecutor(new HttpRequestExecutor() {
+            @Override
+            public ClassicHttpResponse execute(
+                    ClassicHttpRequest request,
+                    HttpClientConnection connection,
+                    HttpResponseInformationCallback informed,
+                    HttpContext attributes)
+                    throws IOException, HttpException {
+                return inTime(() -> super.execute(request, connection, informed, attributes), connection, attributes);
+            }
+        });
     }
 
     /** By the settings of Camel's HTTP component, if there are any. A handshake that is not complete in time is ended. */
@@ -113,15 +133,20 @@ public final class Deadline implements HttpClientConfigurer {
         }
     }
 
-    private ClassicHttpResponse proceed(ClassicHttpRequest request, ExecChain.Scope scope, ExecChain chain)
+    private interface Request {
+        ClassicHttpResponse run() throws IOException, HttpException;
+    }
+
+    /** The time goes on until the body was read. A request to connect that a proxy has answered is over. */
+    private ClassicHttpResponse inTime(Request request, HttpClientConnection connection, HttpContext attributes)
             throws IOException, HttpException {
         Duration most = time.get();
-        // has no effect once the response has been read
         AtomicBoolean late = new AtomicBoolean();
-        Future<?> end = end(scope.execRuntime::discardEndpoint, most, late);
+        cancel(attributes);
+        Future<?> end = end(() -> connection.close(CloseMode.IMMEDIATE), most, late);
         try {
-            ClassicHttpResponse response = chain.proceed(request, scope);
-            scope.clientContext.setAttribute(END, end);
+            ClassicHttpResponse response = request.run();
+            attributes.setAttribute(END, end);
             return response;
         } catch (IOException | HttpException | RuntimeException e) {
             if (late.get()) {
@@ -129,6 +154,12 @@ public final class Deadline implements HttpClientConfigurer {
             }
             end.cancel(false);
             throw e;
+        }
+    }
+
+    private static void cancel(HttpContext attributes) {
+        if (attributes.getAttribute(END) instanceof Future<?> end) {
+            end.cancel(false);
         }
     }
 
@@ -149,9 +180,15 @@ public final class Deadline implements HttpClientConfigurer {
         return late;
     }
 
-    /** Reads a short body, so that the connection can be used again. Whatever it is, the status says what became of the request. */
-    private ClassicHttpResponse dropBody(ClassicHttpRequest request, ExecChain.Scope scope, ExecChain chain)
+    /**
+     * Some receivers refuse a body of unknown length, so its length is found out. Of the response a short body is read, so that the connection can be
+     * used again; whatever it is, the status says what became of the request.
+     */
+    private ClassicHttpResponse exchange(ClassicHttpRequest request, ExecChain.Scope scope, ExecChain chain)
             throws IOException, HttpException {
+        if (request.getEntity() != null && request.getEntity().getContentLength() < 0) {
+            request.setEntity(new BufferedHttpEntity(request.getEntity()));
+        }
         ClassicHttpResponse response = chain.proceed(request, scope);
         if (response.getEntity() != null) {
             try (InputStream body = response.getEntity().getContent()) {
@@ -164,9 +201,7 @@ public final class Deadline implements HttpClientConfigurer {
             }
             response.setEntity(null);
         }
-        if (scope.clientContext.getAttribute(END) instanceof Future<?> end) {
-            end.cancel(false);
-        }
+        cancel(scope.clientContext);
         return response;
     }
 }

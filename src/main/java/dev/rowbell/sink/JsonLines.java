@@ -98,7 +98,10 @@ public final class JsonLines {
             LOG.debug("not made", e);
         }
         if (!Files.isWritable(path)) {
-            LOG.warn("rowbell.file.dir={}: it cannot be written, alerts for the file wait", path);
+            LOG.warn(
+                    "rowbell.file.dir={}: it cannot be written, alerts for the file wait: give {} the right to write there",
+                    path,
+                    System.getProperty("user.name"));
         }
     }
 

@@ -84,10 +84,18 @@ class FailureTest {
             delimiter = '|',
             value = {
                 "120                           | PT2M",
+                "4.0                           | PT4S",
+                "0.25                          | PT0.25S",
+                "1.                            | PT1S",
                 "' 0 '                         | PT0S",
                 "Mon, 23 Nov 2026 12:05:00 GMT | PT5M",
                 "Mon, 23 Nov 2026 11:55:00 GMT | PT0S",
+                "Monday, 23-Nov-26 12:05:00 GMT | PT5M",
+                "Mon Nov 23 12:05:00 2026      | PT5M",
+                "Tue Dec  1 12:00:00 2026      | PT192H",
                 "-5                            | PT0S",
+                "4.0.0                         | PT0S",
+                "1e9                           | PT0S",
                 "soon                          | PT0S",
                 "99999999999999                | PT0S"
             })

@@ -1,16 +1,19 @@
 package dev.rowbell.sink;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.testing.WebReceiver;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -23,8 +26,12 @@ import java.util.concurrent.locks.LockSupport;
 import org.apache.camel.component.http.HttpComponent;
 import org.apache.camel.impl.DefaultCamelContext;
 import org.apache.hc.client5.http.classic.methods.HttpGet;
+import org.apache.hc.client5.http.classic.methods.HttpPost;
 import org.apache.hc.client5.http.impl.classic.CloseableHttpClient;
 import org.apache.hc.client5.http.impl.classic.HttpClientBuilder;
+import org.apache.hc.core5.http.ContentType;
+import org.apache.hc.core5.http.HttpHost;
+import org.apache.hc.core5.http.io.entity.InputStreamEntity;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -95,6 +102,84 @@ class DeadlineTest {
             for (Future<Integer> answer : answers) {
                 assertEquals(204, answer.get());
             }
+        }
+    }
+
+    /** Answers a request to connect by a header without end, a byte at a time. */
+    private void drip(ServerSocket proxy) {
+        threads.execute(() -> {
+            try (Socket socket = proxy.accept()) {
+                socket.getOutputStream().write("HTTP/1.1 200 Connected\r\nx: ".getBytes(StandardCharsets.US_ASCII));
+                while (!Thread.currentThread().isInterrupted()) {
+                    socket.getOutputStream().write('y');
+                    LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(50));
+                }
+            } catch (IOException e) {
+                // the client has gone
+            }
+        });
+    }
+
+    @Test
+    void aProxyThatAnswersByteByByteIsEndedInTime() throws IOException {
+        try (ServerSocket proxy = new ServerSocket(0, 50, InetAddress.getLoopbackAddress())) {
+            drip(proxy);
+            HttpClientBuilder builder = HttpClientBuilder.create()
+                    .disableAutomaticRetries()
+                    .setProxy(new HttpHost("127.0.0.1", proxy.getLocalPort()));
+            new Deadline(context, () -> Duration.ofMillis(700)).configureHttpClient(builder);
+            try (CloseableHttpClient client = builder.build()) {
+                SocketTimeoutException late = assertTimeoutPreemptively(
+                        Duration.ofSeconds(20),
+                        () -> assertThrows(
+                                SocketTimeoutException.class,
+                                () -> client.execute(
+                                        new HttpGet("https://hooks.example.org"), response -> response.getCode())));
+                assertTrue(late.getMessage().contains("no whole answer within 700 ms"), late.getMessage());
+            }
+        }
+    }
+
+    /** Some receivers refuse a body of unknown length, as chunks are. */
+    @Test
+    void aBodyOfUnknownLengthIsSentWithItsLength() throws IOException {
+        try (WebReceiver web = new WebReceiver();
+                CloseableHttpClient client = client(Duration.ofMinutes(1))) {
+            HttpPost request = new HttpPost(web.url());
+            request.setEntity(new InputStreamEntity(
+                    new ByteArrayInputStream("{\"text\": \"ü\"}".getBytes(StandardCharsets.UTF_8)),
+                    -1,
+                    ContentType.APPLICATION_JSON));
+            int status = client.execute(request, response -> response.getCode());
+            assertEquals(204, status);
+            WebReceiver.Request got = web.requests().get(0);
+            assertEquals("14", got.headers().getFirst("Content-Length"));
+            assertNull(got.headers().getFirst("Transfer-Encoding"));
+            assertEquals("application/json; charset=UTF-8", got.headers().getFirst("Content-Type"));
+            assertEquals("{\"text\": \"ü\"}", got.body());
+        }
+    }
+
+    @Test
+    void theProxyOfJavaIsUsed() throws IOException {
+        try (WebReceiver proxy = new WebReceiver();
+                WebReceiver web = new WebReceiver();
+                CloseableHttpClient client = client(Duration.ofMinutes(1))) {
+            System.setProperty("http.proxyHost", "127.0.0.1");
+            System.setProperty("http.proxyPort", proxy.url().replaceFirst(".*:", ""));
+            System.setProperty("http.nonProxyHosts", "127.*");
+            try {
+                client.execute(new HttpGet("http://hooks.example.invalid/a"), response -> response.getCode());
+                client.execute(new HttpGet(web.url() + "/b"), response -> response.getCode());
+            } finally {
+                System.clearProperty("http.proxyHost");
+                System.clearProperty("http.proxyPort");
+                System.clearProperty("http.nonProxyHosts");
+            }
+            assertEquals(
+                    "http://hooks.example.invalid/a", proxy.requests().get(0).uri());
+            assertEquals(1, proxy.requests().size());
+            assertEquals(1, web.requests().size());
         }
     }
 }
