@@ -5,6 +5,7 @@ import dev.rowbell.error.Errors;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.settings.SettingsException;
 import dev.rowbell.sink.JsonLines;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -85,6 +86,7 @@ public final class Main {
                     .lookupByNameAndType("rowbellFile", JsonLines.class)
                     .check();
         }
+        removeOddMetrics(context);
         boolean demo = Demo.isWanted(rowbell.settings);
         if (demo) {
             Demo.addTo(context);
@@ -96,6 +98,15 @@ public final class Main {
         }
         camel.start();
         System.out.println(Banner.of(context, demo));
+    }
+
+    /** Those of the JVM whose names the checks of Prometheus refuse. */
+    private static void removeOddMetrics(CamelContext context) {
+        for (MeterRegistry registry : context.getRegistry().findByType(MeterRegistry.class)) {
+            registry.getMeters().stream()
+                    .filter(meter -> meter.getId().getName().matches("process\\.cpu\\.time|system\\.cpu\\.count"))
+                    .forEach(registry::remove);
+        }
     }
 
     /** At once: a thread that was refused memory may have left anything behind half done. What was not delivered is after the next start. */

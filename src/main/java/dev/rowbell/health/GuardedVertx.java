@@ -1,9 +1,14 @@
 package dev.rowbell.health;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.rowbell.error.Errors;
 import dev.rowbell.settings.Settings;
 import io.vertx.core.Handler;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpConnection;
+import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerRequest;
@@ -12,24 +17,32 @@ import io.vertx.core.impl.VertxWrapper;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.time.Duration;
+import java.util.Collection;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Service;
 import org.apache.camel.component.platform.http.main.ManagementHttpServer;
+import org.apache.camel.health.HealthCheck;
+import org.apache.camel.health.HealthCheckHelper;
+import org.apache.camel.health.HealthCheckRegistry;
 import org.apache.camel.util.InetAddressUtil;
 
 /**
  * Guards the port of health and metrics; Camel's server has no settings for that. A request is for an address or for a known host name: a page in a
  * browser may give its own name the address of this machine (DNS rebinding), and an address cannot be given. A connection has a limited time to send
- * a request, and the connections are limited. Safe for many threads.
+ * a request, and the connections are limited. The answer about health is its own. Safe for many threads.
  */
 public final class GuardedVertx extends VertxWrapper {
 
+    private static final ObjectMapper JSON = new ObjectMapper();
     private static final int BAD_REQUEST = 400;
     private static final int MISDIRECTED = 421;
     /** That wait for a request. */
@@ -37,7 +50,9 @@ public final class GuardedVertx extends VertxWrapper {
     /** From the connect, or from the end of a response, to the end of a request's headers. */
     private static final Duration REQUEST = Duration.ofSeconds(20);
 
+    private final CamelContext context;
     private final int port;
+    private final String healthPath;
     private final Set<String> names;
     /** The connections that may send a request, the oldest first, each with the timer that closes it. */
     private final Map<HttpConnection, Long> waiting = new LinkedHashMap<>();
@@ -54,14 +69,19 @@ public final class GuardedVertx extends VertxWrapper {
                     .flatMap(list -> Stream.of(list.split(",")))
                     .map(name -> name.strip().toLowerCase(Locale.ROOT))
                     .collect(Collectors.toSet());
-            context.getRegistry().bind("rowbellVertx", new GuardedVertx(port, names));
+            context.getRegistry()
+                    .bind(
+                            "rowbellVertx",
+                            new GuardedVertx(context, port, ((ManagementHttpServer) server).getHealthPath(), names));
         }
     }
 
     /** @param names host names in lower case; addresses are known all */
-    private GuardedVertx(int port, Set<String> names) {
+    private GuardedVertx(CamelContext context, int port, String healthPath, Set<String> names) {
         super((VertxInternal) Vertx.vertx());
+        this.context = context;
         this.port = port;
+        this.healthPath = healthPath;
         this.names = names;
     }
 
@@ -124,8 +144,62 @@ public final class GuardedVertx extends VertxWrapper {
                         .end("unknown host name: add it to rowbell.health.names\n");
                 return;
             }
+            if (request.path().matches(Pattern.quote(healthPath) + "(/live|/ready)?/?")
+                    && request.method() == HttpMethod.GET) {
+                executeBlocking(() -> answerHealth(request), false)
+                        .onFailure(
+                                failure -> request.response().setStatusCode(503).end());
+                return;
+            }
+            // Camel's route has one type; its handler gives what was asked for
+            String accept = request.getHeader(HttpHeaders.ACCEPT);
+            if (accept != null) {
+                request.headers().set(HttpHeaders.ACCEPT, accept + ",*/*;q=0.1");
+            }
         }
         handler.handle(request);
+    }
+
+    /** In the form of Camel's answer, in which each word is escaped twice. */
+    private Void answerHealth(HttpServerRequest request) throws JsonProcessingException {
+        String level = request.getParam(
+                "exposureLevel", HealthCheckRegistry.get(context).getExposureLevel());
+        boolean ready = request.path().contains("/ready");
+        Collection<HealthCheck.Result> results = ready
+                ? HealthCheckHelper.invokeReadiness(context, level)
+                : request.path().contains("/live")
+                        ? HealthCheckHelper.invokeLiveness(context, level)
+                        : HealthCheckHelper.invoke(context, level);
+        boolean up = HealthCheckHelper.isResultsUp(results, ready);
+        Map<String, Object> answer = new LinkedHashMap<>();
+        answer.put("status", up ? "UP" : "DOWN");
+        List<Map<String, Object>> checks = results.stream()
+                .filter(result ->
+                        level.equals("full") || !level.equals("oneline") && result.getState() == HealthCheck.State.DOWN)
+                .map(result -> describe(result, "true".equals(request.getParam("data"))))
+                .toList();
+        if (!checks.isEmpty()) {
+            answer.put("checks", checks);
+        }
+        request.response()
+                .setStatusCode(up ? 200 : 503)
+                .putHeader(HttpHeaders.CONTENT_TYPE, "application/json")
+                .end(JSON.writeValueAsString(answer));
+        return null;
+    }
+
+    private static Map<String, Object> describe(HealthCheck.Result result, boolean withData) {
+        Map<String, Object> check = new LinkedHashMap<>();
+        check.put("name", result.getCheck().getId());
+        check.put("status", result.getState().name());
+        result.getError().ifPresent(error -> check.put("error-message", Errors.inWords(error)));
+        result.getMessage().ifPresent(message -> check.put("message", message));
+        if (withData && !result.getDetails().isEmpty()) {
+            Map<String, String> data = new TreeMap<>();
+            result.getDetails().forEach((key, value) -> data.put(key, String.valueOf(value)));
+            check.put("data", data);
+        }
+        return check;
     }
 
     private boolean isKnown(String name) {

@@ -2,6 +2,7 @@ package dev.rowbell.health;
 
 import dev.rowbell.alert.AlertId;
 import dev.rowbell.alert.AlertTime;
+import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.MultiGauge;
@@ -56,9 +57,8 @@ public final class Metrics {
 
     /** @param path {@code durable} or {@code notify} */
     public void routed(String path, Collection<Map<String, Object>> alerts) {
-        MeterRegistry meters = meters();
         Timer timer = timer(
-                meters,
+                meters(),
                 "rowbell.routing",
                 "From the alert's time to the commit that files its deliveries",
                 "path",
@@ -67,17 +67,22 @@ public final class Metrics {
         alerts.forEach(alert -> record(timer, alert.get("time"), now));
         alerts.stream()
                 .collect(Collectors.groupingBy(this::kind, Collectors.counting()))
-                .forEach((kind, count) -> meters.counter(
-                                "rowbell.alerts", "rule", kind.rule(), "status", kind.status(), "path", path)
-                        .increment(count));
+                .forEach((kind, count) -> add(
+                        count,
+                        "rowbell.alerts",
+                        "Alerts routed, also those that were dropped then",
+                        Tags.of("rule", kind.rule(), "status", kind.status(), "path", path)));
     }
 
     /** Alerts that a silence or a cooldown dropped. */
     public void silenced(Collection<Map<String, Object>> alerts) {
         alerts.stream()
                 .collect(Collectors.groupingBy(alert -> rule(alert.get("rule")), Collectors.counting()))
-                .forEach((rule, count) ->
-                        meters().counter("rowbell.silenced", "rule", rule).increment(count));
+                .forEach((rule, count) -> add(
+                        count,
+                        "rowbell.silenced",
+                        "Alerts that a silence or a cooldown dropped",
+                        Tags.of("rule", rule)));
     }
 
     /** @param times the {@code time} of each alert */
@@ -95,13 +100,25 @@ public final class Metrics {
     }
 
     private void outcome(String sink, String outcome, int alerts) {
-        meters().counter("rowbell.deliveries", "sink", sink, "outcome", outcome).increment(alerts);
+        add(
+                alerts,
+                "rowbell.deliveries",
+                "Alerts that were tried to be delivered",
+                Tags.of("sink", sink, "outcome", outcome));
+    }
+
+    private void add(double amount, String name, String description, Tags tags) {
+        Counter.builder(name)
+                .description(description)
+                .tags(tags)
+                .register(meters())
+                .increment(amount);
     }
 
     /** A listener was without a connection for so long. */
     public void gap(Duration length) {
-        meters().counter("rowbell.listener.gaps").increment();
-        meters().counter("rowbell.listener.gap.seconds").increment(length.toMillis() / 1000.0);
+        add(1, "rowbell.listener.gaps", "Times without a listener", Tags.empty());
+        add(length.toMillis() / 1000.0, "rowbell.listener.gap.seconds", "How long they lasted in all", Tags.empty());
     }
 
     /**

@@ -6,7 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.rowbell.testing.LogLines;
+import dev.rowbell.testing.Program;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TcpProxy;
 import dev.rowbell.testing.TestDatabase;
@@ -18,14 +21,18 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -277,6 +284,96 @@ class HealthTest {
             assertTrue(
                     documented.contains("`" + name),
                     "the dashboard draws " + name + ", which is not in docs/metrics.md");
+        }
+    }
+
+    private HttpResponse<String> accepting(String types, String path) throws Exception {
+        return client.send(
+                HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/observe/" + path))
+                        .header("Accept", types)
+                        .build(),
+                HttpResponse.BodyHandlers.ofString());
+    }
+
+    @Test
+    void theMetricsAreInTheFormatThatIsAskedFor() throws Exception {
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            awaitReady();
+            HttpResponse<String> open = accepting("application/openmetrics-text; version=1.0.0", "metrics");
+            assertEquals(200, open.statusCode());
+            assertTrue(open.headers().firstValue("content-type").orElse("").startsWith("application/openmetrics-text"));
+            assertTrue(open.body().endsWith("# EOF\n"));
+            HttpResponse<String> plain = accepting("text/plain", "metrics");
+            assertTrue(plain.headers().firstValue("content-type").orElse("").startsWith("text/plain"));
+            assertEquals(200, accepting("text/html", "health").statusCode());
+        }
+    }
+
+    @Test
+    @Tag("long")
+    void theMetricsPassTheChecksOfPrometheus() throws Exception {
+        boolean required = "required".equals(System.getenv("ROWBELL_TEST_PROMTOOL"));
+        Assumptions.assumeTrue(required || Files.isExecutable(Path.of("/usr/bin/promtool")), "no promtool");
+        // the program: in an application that has the jar, the metrics of the JVM are the application's
+        List<String> command = List.of("-cp", System.getProperty("java.class.path"), "dev.rowbell.Main");
+        try (Program rowbell = Program.java(dir, settings, command.toArray(String[]::new))) {
+            await().failFast(() -> assertTrue(rowbell.isAlive(), rowbell.output()))
+                    .until(() -> rowbell.output().contains("Rowbell is watching"));
+            raise(3);
+            database.execute(
+                    "insert into rowbell.silence (rule, until, why) values ('r', now() + interval '1 h', 'a test')");
+            await().until(database::isDelivered);
+            await().until(() -> {
+                raise(1);
+                String metrics = get("metrics");
+                return metrics.contains("rowbell_database_up") && metrics.contains("rowbell_silenced_total");
+            });
+            Path metrics = Files.writeString(
+                    dir.resolve("metrics.txt"),
+                    accepting("text/plain", "metrics").body());
+            Process check = new ProcessBuilder("promtool", "check", "metrics")
+                    .redirectInput(metrics.toFile())
+                    .redirectErrorStream(true)
+                    .start();
+            String said = new String(check.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            assertEquals(0, check.waitFor(), said);
+            assertEquals("", said);
+        }
+    }
+
+    /** The words of a reason are as they were, also where they have a quote, a slash or a backslash. */
+    @Test
+    void theAnswerIsJsonThatIsEscapedOnce() throws Exception {
+        settings.put("rowbell.outbox.circuit", "1");
+        Path routes = Files.createDirectory(dir.resolve("routes"));
+        Files.copy(Path.of("routes/sources.camel.yaml"), routes.resolve("sources.camel.yaml"));
+        RunningRowbell.writeAlertsRoute(routes, "- to: outbox:bad\n");
+        Files.writeString(routes.resolve("bad.camel.yaml"), """
+                - route:
+                    id: bad
+                    errorHandler:
+                      noErrorHandler: {}
+                    from:
+                      uri: outbox:bad
+                      steps:
+                        - throwException:
+                            exceptionType: java.io.IOException
+                            message: 'no "file" in a/b\\c'
+                """);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings, "file:" + routes + "/*.camel.yaml")) {
+            raise(1);
+            awaitDown("sink bad fails");
+            JsonNode health = new ObjectMapper().readTree(get("health/ready").substring(4));
+            assertEquals("DOWN", health.get("status").textValue());
+            JsonNode sinks = StreamSupport.stream(health.get("checks").spliterator(), false)
+                    .filter(check -> check.get("name").textValue().equals("rowbell-sinks"))
+                    .findFirst()
+                    .orElseThrow();
+            assertEquals("DOWN", sinks.get("status").textValue());
+            assertEquals(
+                    "sink bad fails, and its queue waits: IOException: no \"file\" in a/b\\c",
+                    sinks.get("message").textValue());
+            assertFalse(get("health/ready").contains("\\/"), get("health/ready"));
         }
     }
 }
