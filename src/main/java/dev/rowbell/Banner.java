@@ -20,24 +20,23 @@ final class Banner {
 
     private Banner() {}
 
+    private record Line(String name, String value) {}
+
     static String of(CamelContext context, boolean demo) {
         Rowbell rowbell = Rowbell.of(context);
         Database database = rowbell.database();
-        List<String> lines = new ArrayList<>();
-        lines.add("");
-        lines.add("Rowbell is watching PostgreSQL %s%s"
-                .formatted(database.version(), database.isEmbedded() ? ", embedded" : ""));
-        lines.add("  connect    " + database.shownUrl());
+        List<Line> lines = new ArrayList<>();
+        lines.add(new Line("connect", database.shownUrl()));
         if (database.isEmbedded()) {
-            lines.add("             psql \"%s\"".formatted(database.shownUrl().substring("jdbc:".length())));
+            lines.add(new Line("", "psql \"%s\"".formatted(database.shownUrl().substring("jdbc:".length()))));
         }
         if (demo) {
-            lines.add("  demo       orders are written to public.feed; rowbell.demo=false stops that");
+            lines.add(new Line("demo", "orders are written to public.feed; rowbell.demo=false stops that"));
         }
-        lines.add("  rules      " + rowbell.rules.summary());
-        lines.add("  durable    " + rowbell.settings.text("rowbell.feedback.table"));
+        lines.add(new Line("rules", rowbell.rules.summary()));
+        lines.add(new Line("durable", rowbell.settings.text("rowbell.feedback.table")));
         if (rowbell.settings.isSet("rowbell.channels")) {
-            lines.add("  notify     " + rowbell.settings.text("rowbell.channels"));
+            lines.add(new Line("notify", rowbell.settings.text("rowbell.channels")));
         }
         Map<String, String> sinks = new TreeMap<>();
         for (RouteDefinition route : ((ModelCamelContext) context).getRouteDefinitions()) {
@@ -46,15 +45,23 @@ final class Banner {
                 sinks.put(sink, state(context, route));
             }
         }
-        sinks.forEach((sink, state) -> lines.add("  %-10s %s".formatted(sink, state)));
+        sinks.forEach((sink, state) -> lines.add(new Line(sink, state)));
         if (rowbell.settings.flag("rowbell.health.enabled")) {
-            lines.add("  health     http://%s:%s/observe/health"
-                    .formatted(
-                            rowbell.settings.text("rowbell.health.host"),
-                            rowbell.settings.text("rowbell.health.port")));
+            lines.add(new Line(
+                    "health",
+                    "http://%s:%s/observe/health"
+                            .formatted(
+                                    rowbell.settings.text("rowbell.health.host"),
+                                    rowbell.settings.text("rowbell.health.port"))));
         }
-        lines.add("");
-        return String.join(System.lineSeparator(), lines);
+        int width = lines.stream().mapToInt(line -> line.name().length()).max().orElse(0);
+        StringBuilder text = new StringBuilder("%nRowbell is watching PostgreSQL %s%s%n"
+                .formatted(database.version(), database.isEmbedded() ? ", embedded" : ""));
+        lines.forEach(line -> text.append("  ")
+                .append(line.name())
+                .append(" ".repeat(Math.max(10, width) - line.name().length()))
+                .append(" %s%n".formatted(line.value())));
+        return text.toString();
     }
 
     private static String state(CamelContext context, RouteDefinition route) {

@@ -16,6 +16,7 @@ import java.util.Arrays;
 import java.util.concurrent.CountDownLatch;
 import java.util.stream.Collectors;
 import org.apache.camel.CamelContext;
+import org.apache.camel.support.LifecycleStrategySupport;
 import org.slf4j.LoggerFactory;
 
 /**
@@ -96,8 +97,15 @@ public final class Main {
         if (rowbell.settings.flag("rowbell.health.enabled")) {
             requireFreePort(rowbell.settings);
         }
+        String banner = Banner.of(context, demo);
+        context.addLifecycleStrategy(new LifecycleStrategySupport() {
+            @Override
+            public void onContextStarted(CamelContext started) {
+                // before the first alert is taken, of a backlog too
+                System.out.println(banner);
+            }
+        });
         camel.start();
-        System.out.println(Banner.of(context, demo));
     }
 
     /** Those of the JVM whose names the checks of Prometheus refuse. */

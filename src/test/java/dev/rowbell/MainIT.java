@@ -104,6 +104,30 @@ class MainIT {
     }
 
     @Test
+    void theBannerComesBeforeTheAlertsOfABacklog() throws Exception {
+        TestDatabase database = TestDatabase.createWithSchema();
+        database.execute("""
+                insert into rowbell.feedback (alert)
+                select json_build_object('id', 'a-' || i, 'rule', 'r') from generate_series(1, 500) i
+                """);
+        try (Program rowbell = Program.rowbell(dir, database.settings())) {
+            await(rowbell, "warning r");
+            await(rowbell, "Rowbell is watching");
+            List<String> lines = rowbell.output().lines().toList();
+            int banner = IntStream.range(0, lines.size())
+                    .filter(i -> lines.get(i).startsWith("Rowbell is watching"))
+                    .findFirst()
+                    .orElseThrow();
+            int end = banner + lines.subList(banner, lines.size()).indexOf("");
+            assertEquals(
+                    List.of(),
+                    lines.subList(0, end).stream()
+                            .filter(line -> line.contains("warning r"))
+                            .toList());
+        }
+    }
+
+    @Test
     void aNewcomerSeesAlertsAndTheNextStartGoesOnWithTheSameData() throws Exception {
         String url;
         long rows;
@@ -119,7 +143,9 @@ class MainIT {
             await(rowbell, "file +on: alerts");
             await(rowbell, "http +off: set rowbell\\.http\\.url");
             await(rowbell, "mail +off: set rowbell\\.mail\\.host");
-            await(rowbell, "warning c2-overflow public\\.feed id=\\d+: c1 \\S+ → \\d+, c2 \\S+ → \\d+\\d{4}");
+            await(
+                    rowbell,
+                    "warning c2-overflow \\(c2 overflow\\) public\\.feed id=\\d+: c1 \\S+ → \\d+, c2 \\S+ → \\d+\\d{4}");
             await(rowbell, "critical c4-negative public\\.feed id=\\d+: .*c4 (\\S+ → )?-\\d+");
             Awaitility.await()
                     .until(() -> AlertFiles.read(dir.resolve("alerts")).size() >= 2);

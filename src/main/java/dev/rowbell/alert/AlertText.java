@@ -20,7 +20,7 @@ public final class AlertText {
     /** A dot-atom of RFC 5322, short enough for a line of a mail. */
     private static final Pattern ID = Pattern.compile("(?=.{1,200}$)[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*");
 
-    /** {@code warning c2-overflow public.feed id=2: c2 8000 → 30001}. */
+    /** {@code warning c2-overflow (c2 overflow) public.feed id=2: c2 8000 → 30001}. */
     public String line(@Body Map<String, Object> alert) {
         String what = what(alert);
         return clean(what.isEmpty() ? head(alert) : head(alert) + ": " + what, Integer.MAX_VALUE);
@@ -123,13 +123,25 @@ public final class AlertText {
         return clean(what.isEmpty() ? where.toString() : where + ": " + what, Integer.MAX_VALUE);
     }
 
+    /** {@code c2 overflow: public.feed id=2: c2 8000 → 30001}. */
+    static String reasonAndWhere(Map<String, Object> alert) {
+        Object reason = alert.get("reason");
+        return reason == null ? where(alert) : clean(reason.toString(), SUBJECT) + ": " + where(alert);
+    }
+
     private static String head(Map<String, Object> alert) {
         StringJoiner head = new StringJoiner(" ");
         add(head, mark(alert));
-        add(head, title(alert));
+        add(head, titleWithReason(alert));
         add(head, orElse(alert.get("table"), alert.get("channel")));
         add(head, key(alert));
         return head.toString();
+    }
+
+    /** {@code c2-overflow (c2 overflow)}; the rule alone where the reason says no more. */
+    static String titleWithReason(Map<String, Object> alert) {
+        String reason = String.valueOf(orElse(alert.get("reason"), ""));
+        return reason.isBlank() || reason.equals(title(alert)) ? title(alert) : title(alert) + " (" + reason + ")";
     }
 
     private static String what(Map<String, Object> alert) {

@@ -89,7 +89,7 @@ public final class Digest {
         view.put("groups", groups(kinds));
         view.put(
                 "foot",
-                "rowbell.mail.digest says how often such a mail may come; each of these alerts is in the other sinks too");
+                "rowbell.mail.digest says how often such a mail may come; routes/alerts.camel.yaml says where else alerts go");
         return view;
     }
 
@@ -161,13 +161,21 @@ public final class Digest {
             int shown = Math.min(alerts.size(), (left + groupsLeft - 1) / groupsLeft);
             left -= shown;
             groupsLeft--;
+            // the reason stands in the title, unless each alert has one of its own
+            List<String> titles = alerts.stream()
+                    .map(AlertText::titleWithReason)
+                    .distinct()
+                    .limit(2)
+                    .toList();
+            boolean common = titles.size() == 1;
             List<Line> lines = alerts.subList(0, shown).stream()
-                    .map(alert -> new Line(time(alert), AlertText.where(alert)))
+                    .map(alert ->
+                            new Line(time(alert), common ? AlertText.where(alert) : AlertText.reasonAndWhere(alert)))
                     .toList();
             int rest = alerts.size() - shown;
             groups.add(new Group(
                     kind.getKey().mark(),
-                    AlertText.clean(kind.getKey().title(), AlertText.SUBJECT),
+                    AlertText.clean(common ? titles.get(0) : kind.getKey().title(), AlertText.SUBJECT),
                     number(alerts.size()),
                     lines,
                     rest == 0 ? "" : "and %s more".formatted(number(rest))));

@@ -24,6 +24,17 @@ class AlertTextTest {
                 {"rule": "c2-overflow", "table": "public.feed", "old": {"id": 2, "c2": 8000}, "new": {"id": 2, "c2": 30001, "c3": 1}}""")));
     }
 
+    /** The rule is for filters, the reason for people. */
+    @Test
+    void theReasonIsSaidWhereItSaysMoreThanTheRule() {
+        assertEquals("warning c2-overflow (c2 is over the limit) t id=2: c2 1", text.line(alert("""
+                {"rule": "c2-overflow", "reason": "c2 is over the limit", "table": "t", "new": {"id": 2, "c2": 1}}""")));
+        assertEquals("warning r t id=2: c2 1", text.line(alert("""
+                {"rule": "r", "reason": "r", "table": "t", "new": {"id": 2, "c2": 1}}""")));
+        assertEquals("warning late t id=2: c2 1", text.line(alert("""
+                {"reason": "late", "table": "t", "new": {"id": 2, "c2": 1}}""")));
+    }
+
     @Test
     void theIdOfAMailIsValidAndItsOwnWhateverTheIdOfTheAlertIs() {
         assertEquals("<0f-a_1.2@rowbell>", text.messageId(Map.of("id", "0f-a_1.2")));

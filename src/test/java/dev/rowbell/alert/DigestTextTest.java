@@ -1,9 +1,11 @@
 package dev.rowbell.alert;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -117,6 +119,40 @@ class DigestTextTest {
                           08:00:01  public.feed id=1: c2 1 → 30000
                         """), plain);
         assertTrue(plain.contains("\n  and 11 more\n"), plain);
+    }
+
+    private static List<Map<String, Object>> reasons(String... reasons) {
+        List<Map<String, Object>> alerts = new ArrayList<>();
+        for (String reason : reasons) {
+            Map<String, Object> alert = new HashMap<>(alert("r", "warning", alerts.size()));
+            alert.put("reason", reason);
+            alerts.add(alert);
+        }
+        return alerts;
+    }
+
+    /** The rule is for filters, the reason for people. */
+    @Test
+    void theReasonOfARuleIsSaidOnceAndThatOfAnAlertWithIt() {
+        Digest.Group same = groups(reasons("too big", "too big")).get(0);
+        assertEquals("r (too big)", same.title());
+        assertEquals("public.feed id=0: c2 1 → 30000", same.lines().get(0).text());
+        Digest.Group own = groups(reasons("division by zero", "no such column")).get(0);
+        assertEquals("r", own.title());
+        assertEquals(
+                List.of(
+                        "division by zero: public.feed id=0: c2 1 → 30000",
+                        "no such column: public.feed id=1: c2 1 → 30000"),
+                own.lines().stream().map(Digest.Line::text).toList());
+        assertEquals("r", groups(reasons("r", "r")).get(0).title());
+        assertEquals("[warning] 2 alerts: r (2)", digest.subject(reasons("too big", "too big")));
+    }
+
+    /** Which sinks have an alert is the matter of the routes. */
+    @Test
+    void aDigestPromisesNothingOfOtherSinks() {
+        String foot = (String) digest.view(reasons("a", "b")).get("foot");
+        assertFalse(foot.contains("other sinks"), foot);
     }
 
     @Test
