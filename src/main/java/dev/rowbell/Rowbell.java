@@ -185,7 +185,7 @@ public final class Rowbell extends ServiceSupport {
             metrics.silenced(batch.silenced());
         } catch (RuntimeException e) {
             LOG.error(
-                    "{} alerts were routed and could not be counted",
+                    "{} alerts were routed and could not be counted: the metrics lack them",
                     batch.alerts().size(),
                     e);
         }

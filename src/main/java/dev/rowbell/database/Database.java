@@ -19,6 +19,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.regex.Pattern;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,12 +33,26 @@ public final class Database implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Database.class);
     private static final int OLDEST = 130000;
     private static final String READ_ONLY = "25006";
+    static final String FORBIDDEN = "42501";
+    /** What is granted to rowbell_admin alone, and what to rowbell_consumer: R__98_rights.sql. */
+    private static final Pattern ADMINS =
+            Pattern.compile("\\b(rule|silence|(apply|find|test|check|validate)_(rules?|feed)|rule_of)\\b");
+
+    private static final Pattern CONSUMERS = Pattern.compile(
+            "\\b(rowbell|feedback|notification|delivery|dead_letters?|retry|discard|cooldown|sink|listener"
+                    + "|doorbell_lease|setting|waiting|feed|flyway_schema_history|rule_state|refresh|report_failures|silent_triggers"
+                    + "|(claim|release)_channels|listening_session|passes_cooldown|readable|alert_text|put_unreadable_aside)\\b");
+
     private static final Duration CLOSE = Duration.ofSeconds(2);
 
     private final EmbeddedServer embedded;
     private final String url;
     private final String name;
     private final String version;
+    /** By which the sessions run, as SQL writes it. */
+    private final String role;
+
+    private final String feedbackTable;
     private final HikariDataSource pool;
     /** Between transactions a pooler lends the sessions of the pool to others. */
     private final boolean shared;
@@ -47,6 +62,7 @@ public final class Database implements AutoCloseable {
     private Database(Settings settings, EmbeddedServer embedded, boolean visited) {
         this.embedded = embedded;
         url = embedded == null ? settings.text("rowbell.jdbc.url") : embedded.url();
+        feedbackTable = settings.text("rowbell.feedback.table");
         Properties login = new Properties();
         put(login, "user", embedded == null ? settings.text("rowbell.jdbc.user") : "");
         put(login, "password", embedded == null ? settings.password("rowbell.jdbc.password") : "");
@@ -63,12 +79,13 @@ public final class Database implements AutoCloseable {
                 Statement statement = connection.createStatement();
                 ResultSet row = statement.executeQuery("""
                         select current_database(), current_setting('server_version'), current_setting('server_version_num')::int,
-                          pg_is_in_recovery(), setting = 'on' and source in ('user', 'database', 'database user')
+                          pg_is_in_recovery(), setting = 'on' and source in ('user', 'database', 'database user'), quote_ident(current_user)
                         from pg_settings where name = 'default_transaction_read_only'
                         """)) {
             row.next();
             name = row.getString(1);
             version = row.getString(2);
+            role = row.getString(6);
             if (row.getInt(3) < OLDEST) {
                 throw new SettingsException("rowbell.jdbc.url: %s is PostgreSQL %s, Rowbell needs 13 or newer"
                         .formatted(shownUrl(), version));
@@ -101,7 +118,7 @@ public final class Database implements AutoCloseable {
                         + Instant.now().toEpochMilli();
                 DataSource starting = starting(settings, login, start);
                 try (LockWatch watch = new LockWatch(starting, start)) {
-                    Schema.apply(settings, starting, watch, name);
+                    Schema.apply(settings, starting, watch, this);
                 }
             }
         } catch (RuntimeException e) {
@@ -234,6 +251,9 @@ public final class Database implements AutoCloseable {
         config.setExceptionOverride(new SQLExceptionOverride() {
             @java.lang.Override
             public Override adjudicate(SQLException e) {
+                if (FORBIDDEN.equals(e.getSQLState()) && e.getNextException() == null) {
+                    e.setNextException(new SQLException(grant(e)));
+                }
                 if (!READ_ONLY.equals(e.getSQLState())) {
                     return Override.CONTINUE_EVICT;
                 }
@@ -271,12 +291,31 @@ public final class Database implements AutoCloseable {
         };
     }
 
+    /** What to grant to whom where PostgreSQL refuses a thing for want of a right, which its message names in the language of the server. */
+    String grant(SQLException e) {
+        String refused = e.getMessage().lines().findFirst().orElse("");
+        String table = feedbackTable.substring(feedbackTable.lastIndexOf('.') + 1);
+        if (!feedbackTable.equals("rowbell.feedback") && refused.matches(".*\\b" + Pattern.quote(table) + "\\b.*")) {
+            return "grant select, update, delete on %s to %s".formatted(feedbackTable, role);
+        } else if (ADMINS.matcher(refused).find()) {
+            return "grant rowbell_admin to " + role;
+        } else if (CONSUMERS.matcher(refused).find()) {
+            return "grant rowbell_consumer to " + role;
+        }
+        return "grant the right, or the role that owns it, to " + role;
+    }
+
     private SettingsException refused(SQLException e) {
         String state = e.getSQLState() == null ? "" : e.getSQLState();
         String why = e.getMessage().lines().findFirst().orElse("").strip();
         if (state.startsWith("28")) {
             return new SettingsException(
                     "rowbell.jdbc.user, rowbell.jdbc.password: %s refuses them: %s".formatted(shownUrl(), why), e);
+        } else if (state.equals(FORBIDDEN)) {
+            return new SettingsException(
+                    "rowbell.jdbc.url: %s: grant connect on the database of %s to the role of rowbell.jdbc.user"
+                            .formatted(why, shownUrl()),
+                    e);
         } else if (state.equals("3D000")) {
             return new SettingsException("rowbell.jdbc.url: %s".formatted(why), e);
         }
@@ -290,6 +329,10 @@ public final class Database implements AutoCloseable {
 
     public String name() {
         return name;
+    }
+
+    String role() {
+        return role;
     }
 
     /** The server's version, as {@code 18.6}. */

@@ -143,7 +143,9 @@ final class EmbeddedServer implements AutoCloseable {
         try {
             server.close();
         } catch (IOException e) {
-            LOG.warn("the embedded PostgreSQL did not stop: {}", e.getMessage());
+            LOG.warn(
+                    "the embedded PostgreSQL did not stop ({}): nothing is lost; end its process before the next start if that fails",
+                    e.getMessage());
         }
         release(lock);
     }

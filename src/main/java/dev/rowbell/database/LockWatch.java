@@ -81,7 +81,9 @@ final class LockWatch implements AutoCloseable {
                 row.next();
                 String now = row.getString(1);
                 if (now != null && !now.equals(holder)) {
-                    LOG.warn("the start waits for {}", now);
+                    LOG.warn(
+                            "the start waits for {}, and gives up after rowbell.jdbc.wait: end that session to go on",
+                            now);
                 }
                 holder = now;
             }

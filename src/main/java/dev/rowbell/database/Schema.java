@@ -28,12 +28,11 @@ import org.slf4j.LoggerFactory;
 final class Schema {
 
     private static final Logger LOG = LoggerFactory.getLogger(Schema.class);
-    private static final String INSUFFICIENT_PRIVILEGE = "42501";
 
     private Schema() {}
 
     /** @param watch tells for which locks the sessions of the data source wait */
-    static void apply(Settings settings, DataSource dataSource, LockWatch watch, String database) {
+    static void apply(Settings settings, DataSource dataSource, LockWatch watch, Database database) {
         Duration patience = settings.duration("rowbell.jdbc.wait");
         try {
             Flyway flyway = flyway(dataSource)
@@ -58,7 +57,7 @@ final class Schema {
                     compileFeeds(connection);
                     warnOfMissingRoles(connection);
                 }
-                feedbackTable(settings.text("rowbell.feedback.table"), connection);
+                feedbackTable(settings.text("rowbell.feedback.table"), connection, database.role());
             }
         } catch (FlywayException | SQLException e) {
             throw refused(e, settings, database, watch.holder());
@@ -159,7 +158,7 @@ final class Schema {
     }
 
     /** @param holder the session that held the lock; null where the start did not wait for a lock */
-    private static SettingsException refused(Exception e, Settings settings, String database, String holder) {
+    private static SettingsException refused(Exception e, Settings settings, Database database, String holder) {
         Throwable cause = e;
         while (cause.getCause() != null && !(cause instanceof SQLException)) {
             cause = cause.getCause();
@@ -169,10 +168,13 @@ final class Schema {
                 .findFirst()
                 .orElse("")
                 .strip();
-        if (cause instanceof SQLException sql && INSUFFICIENT_PRIVILEGE.equals(sql.getSQLState())) {
+        if (cause instanceof SQLException sql && Database.FORBIDDEN.equals(sql.getSQLState())) {
             return new SettingsException(
-                    "rowbell.jdbc.user=%s lacks a right on database %s (%s): grant create on the database, or see docs/schema.md for rowbell.migrate=false"
-                            .formatted(settings.text("rowbell.jdbc.user"), database, why),
+                    settings.flag("rowbell.migrate")
+                            ? "rowbell.jdbc.user=%s lacks a right on database %s (%s): grant create on the database to it, and the role that owns the schema rowbell where there is one, or see docs/schema.md for rowbell.migrate=false"
+                                    .formatted(database.role(), database.name(), why)
+                            : "the schema rowbell cannot be read (%s): %s (see docs/schema.md)"
+                                    .formatted(why, database.grant(sql)),
                     e);
         }
         if (holder != null) {
@@ -181,7 +183,7 @@ final class Schema {
         return new SettingsException("the schema rowbell could not be brought up to date: " + why, e);
     }
 
-    private static void feedbackTable(String table, Connection connection) throws SQLException {
+    private static void feedbackTable(String table, Connection connection, String role) throws SQLException {
         try (PreparedStatement statement = connection.prepareStatement("""
                         select c.relkind = 'r' and not c.relhassubclass,
                           exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'crt_time' and not a.attisdropped),
@@ -204,11 +206,13 @@ final class Schema {
                     throw new SettingsException("rowbell.feedback.table=%s: has no column crt_time".formatted(table));
                 } else if (!row.getBoolean(4)) {
                     throw new SettingsException(
-                            "rowbell.feedback.table=%s: rowbell.jdbc.user needs select, update and delete on it"
-                                    .formatted(table));
+                            "rowbell.feedback.table=%1$s: a right is missing: grant select, update, delete on %1$s to %2$s"
+                                    .formatted(table, role));
                 } else if (!row.getBoolean(3)) {
                     LOG.warn(
-                            "rowbell.feedback.table={} has no index that starts with crt_time: every batch reads the whole table",
+                            "rowbell.feedback.table={} has no index that starts with crt_time, so every batch reads the whole table:"
+                                    + " create index on {} (crt_time)",
+                            table,
                             table);
                 }
             }

@@ -20,6 +20,8 @@ public final class Errors {
      */
     private static final Pattern AWAY = Pattern.compile("08...|53300|57P0[1235]|25006");
 
+    private static final String FORBIDDEN = "42501";
+
     private Errors() {}
 
     /** Whether the database is away for now, so that the same may succeed later. */
@@ -46,7 +48,7 @@ public final class Errors {
 
     /**
      * The message of the innermost cause; where it has none, its class and the message of the cause around it that has one. One line of at most 1000
-     * characters.
+     * characters. Where PostgreSQL refuses something for want of a right, it says what to grant.
      */
     public static String inWords(Throwable failure) {
         Throwable innermost = failure;
@@ -58,11 +60,27 @@ public final class Errors {
                     innermost.getMessage() != null && !innermost.getMessage().isBlank();
             said = own ? innermost : said;
         }
+        if (innermost instanceof SQLException refused && FORBIDDEN.equals(refused.getSQLState())) {
+            return forbidden(refused);
+        }
         String name = innermost.getClass().getSimpleName();
         boolean silent = said.getMessage() == null
                 || said != innermost && said.getMessage().equals(innermost.toString());
-        String line =
-                withoutSecrets(silent ? name : name + ": " + said.getMessage()).replaceFirst("\\.$", "");
+        return limited(silent ? name : name + ": " + said.getMessage());
+    }
+
+    /** With what to grant: Rowbell's pool has chained it. */
+    private static String forbidden(SQLException refused) {
+        String grant = refused.getNextException() == null
+                ? "grant it to the role of rowbell.jdbc.user, see docs/schema.md"
+                : refused.getNextException().getMessage();
+        // without ERROR in the language of the server
+        String what = refused.getMessage().lines().findFirst().orElse("").replaceFirst("^\\S+: +", "");
+        return limited(what + ": " + grant);
+    }
+
+    private static String limited(String text) {
+        String line = withoutSecrets(text).replaceFirst("\\.$", "");
         return line.length() <= LENGTH ? line : line.substring(0, LENGTH - 1) + "…";
     }
 

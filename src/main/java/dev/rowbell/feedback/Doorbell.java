@@ -176,7 +176,11 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
             watchdog.caught(e);
             watchdog.failures()
                     .failed("error of the poll")
-                    .ifPresent(since -> LOG.error("the feedback table cannot be polled {}, trying again", since, e));
+                    .ifPresent(since -> LOG.error(
+                            "the feedback table cannot be polled {}, trying again; nothing is lost. Restart if it goes on, and report"
+                                    + " the error",
+                            since,
+                            e));
             return false;
         }
     }

@@ -110,7 +110,7 @@ final class DoorbellLease {
         } catch (DataAccessException e) {
             if (!failed && !Errors.isDatabaseAway(e)) {
                 LOG.warn(
-                        "the lease of the doorbell cannot be written, so alerts may wait for the next poll: {}",
+                        "the doorbell cannot be asked for (rowbell.doorbell_lease), so alerts wait for the next poll: {}",
                         Errors.inWords(e));
             }
             failed = true;

@@ -262,7 +262,8 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
                     .list();
             if (!ids.isEmpty()) {
                 LOG.error(
-                        "{} alerts have bytes that are no text, and are dead letters: {}",
+                        "{} alerts have bytes that are no text in the encoding of the database, and are dead letters:"
+                                + " \"deliveries list\" shows them: {}",
                         ids.size(),
                         Printable.line(ids.toString()));
             }

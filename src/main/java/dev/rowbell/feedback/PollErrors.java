@@ -35,7 +35,8 @@ public final class PollErrors implements ExceptionHandler {
             watchdog.failures()
                     .failed("poll")
                     .ifPresent(since -> LOG.warn(
-                            "alerts cannot be taken from the feedback table {}: nothing is lost, trying again: {}",
+                            "alerts cannot be taken from the feedback table {}: {}. Nothing is lost, and they are taken when the"
+                                    + " cause is gone; see routes/sources.camel.yaml and rowbell.feedback.table",
                             since,
                             Errors.inWords(exception)));
         }

@@ -131,7 +131,7 @@ public final class QueueMonitor {
         if (usage > FULL && !warned) {
             LOG.warn(
                     "the queue of notifications is {} % full: a session of this server listens and stays in a transaction;"
-                            + " when it is full, no transaction that notifies can commit",
+                            + " when it is full, no transaction that notifies can commit. End that session: it is in pg_stat_activity",
                     Math.round(usage * 100));
         }
         warned = usage > FULL;

@@ -163,7 +163,11 @@ final class ListenConsumer extends DefaultConsumer {
                 watchdog()
                         .failures()
                         .failed("listener of " + channels)
-                        .ifPresent(since -> LOG.error("listening to {} fails {}, trying again", channels, since, e));
+                        .ifPresent(since -> LOG.error(
+                                "listening to {} fails {}, trying again. Restart if it goes on, and report the error",
+                                channels,
+                                since,
+                                e));
                 pause(backoff.after(++failures));
             }
         }
@@ -336,7 +340,7 @@ final class ListenConsumer extends DefaultConsumer {
                 }
                 if (tries == 1 && !watchdog().failures().isDatabaseAway(e)) {
                     LOG.warn(
-                            "routing {} notifications failed, trying again: {}",
+                            "routing {} notifications failed, trying again: {}. They are kept; see routes/alerts.camel.yaml",
                             notifications.size(),
                             Errors.inWords(e));
                 }
@@ -352,7 +356,8 @@ final class ListenConsumer extends DefaultConsumer {
         } catch (Throwable e) {
             watchdog().caught(e);
             LOG.error(
-                    "{} notifications could neither be routed nor stored before the stop, and are lost: {}",
+                    "{} notifications could neither be routed nor stored before the stop, and are lost: {}. Rules with"
+                            + " delivery: durable lose nothing",
                     notifications.size(),
                     Errors.inWords(e));
         }

@@ -49,7 +49,10 @@ final class ReadBudget extends FilterInputStream {
             wrapped.set(buffer, budget);
             return budget;
         } catch (ReflectiveOperationException | RuntimeException e) {
-            LOG.warn("this version of pgjdbc reads notifications without limit: {}", e.toString());
+            LOG.warn(
+                    "this version of pgjdbc reads notifications without limit, and many at once may take all memory ({}): use the version"
+                            + " in Rowbell's pom.xml",
+                    e.toString());
             return new ReadBudget(InputStream.nullInputStream(), null);
         }
     }

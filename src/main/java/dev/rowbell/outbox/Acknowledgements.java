@@ -66,7 +66,8 @@ final class Acknowledgements {
                 }
             } else {
                 LOG.error(
-                        "PostgreSQL refuses to store what became of delivery {}, it is tried again after its lease: {}",
+                        "PostgreSQL refuses to store what became of delivery {}, which comes again after its lease: {}."
+                                + " Remove the row from rowbell.delivery if that goes on",
                         due.get(0).delivery().id(),
                         Errors.inWords(e));
             }

@@ -6,8 +6,8 @@ import java.util.Optional;
 
 /**
  * Whether a sink is worth a try. After some failures in a row it is open: one delivery is tried once a backoff, and the rest of the queue is
- * left alone, until one succeeds. Where none is left to try, it is half open: the next one is tried at once, and opens it again if it fails. Safe
- * for many threads.
+ * left alone, until one succeeds. Where none is left to try, it is half open: the next one is tried at once, and opens it again if it fails. While it is
+ * one delivery alone that has failed, that may be the fault of the delivery: any other is tried at once. Safe for many threads.
  */
 final class Circuit {
 
@@ -15,6 +15,9 @@ final class Circuit {
     private final Backoff backoff;
     private int failuresInARow;
     private String lastError = "";
+    /** The only one that has failed since the last success; null where there were several. */
+    private Object lone;
+
     private long nextProbe;
     private boolean probing;
 
@@ -30,11 +33,16 @@ final class Circuit {
             return Duration.ZERO;
         } else if (probing) {
             return backoff.first();
-        } else if (nanoTime - nextProbe < 0) {
+        } else if (lone == null && nanoTime - nextProbe < 0) {
             return Duration.ofNanos(nextProbe - nanoTime);
         }
         probing = true;
         return Duration.ZERO;
+    }
+
+    /** How long the delivery that has failed has to wait at least; zero where the circuit is closed. */
+    synchronized Duration untilProbe(long nanoTime) {
+        return isOpen() ? Duration.ofNanos(Math.max(0, nextProbe - nanoTime)) : Duration.ZERO;
     }
 
     /** No delivery waits: whether the sink is there is not known. */
@@ -63,8 +71,12 @@ final class Circuit {
         return failed;
     }
 
-    /** @return failures in a row, with this one */
-    synchronized int failed(long nanoTime, Duration notBefore, String error) {
+    /**
+     * @param delivery equals itself in each try
+     * @return failures in a row, with this one
+     */
+    synchronized int failed(long nanoTime, Duration notBefore, String error, Object delivery) {
+        lone = failuresInARow == 0 || delivery.equals(lone) ? delivery : null;
         failuresInARow++;
         lastError = error;
         if (isOpen()) {

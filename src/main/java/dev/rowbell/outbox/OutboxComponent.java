@@ -258,7 +258,8 @@ public class OutboxComponent extends DefaultComponent {
             int waiting = deliveries().makeDue(endpoint.getSink(), Duration.ofMillis(endpoint.getMaxBackoff()));
             if (waiting > 0) {
                 LOG.warn(
-                        "{} deliveries of sink {} were due long after any retry would be: was the clock set back? They are due now",
+                        "{} deliveries of sink {} were due long after any retry would be, and are due now: see whether the clock of the database"
+                                + " was set back",
                         waiting,
                         endpoint.getSink());
                 consumer.wake();

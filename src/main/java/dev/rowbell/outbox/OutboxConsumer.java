@@ -124,7 +124,7 @@ final class OutboxConsumer extends DefaultConsumer {
         fetched.forEach(d -> (d.isReadable() ? readable : d.size() > 1 ? several : torn).add(d));
         repository.split(several).forEach(d -> (d.isReadable() ? readable : torn).add(d));
         LOG.error(
-                "sink {}: {} alerts are no JSON, dead letters now",
+                "sink {}: {} alerts in rowbell.delivery are no JSON and dead letters now: \"deliveries show\" shows them",
                 getEndpoint().getSink(),
                 torn.size());
         metrics().failed(getEndpoint().getSink(), true, torn.size());
@@ -243,7 +243,7 @@ final class OutboxConsumer extends DefaultConsumer {
         if (!failures.isDatabaseAway(e)) {
             failures.failed("leases of sink " + getEndpoint().getSink())
                     .ifPresent(since -> LOG.warn(
-                            "sink {} cannot acknowledge or release {} deliveries {}, they are due again after their lease: {}",
+                            "sink {} cannot acknowledge or release {} deliveries {}, they come again after their lease: {}",
                             getEndpoint().getSink(),
                             deliveries,
                             since,

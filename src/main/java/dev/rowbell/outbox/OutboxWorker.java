@@ -48,22 +48,35 @@ final class OutboxWorker implements Runnable {
                 step();
                 if (failures > 0) {
                     failureLog.databaseAnswers();
+                    failureLog
+                            .succeeded("queue of sink " + sink)
+                            .ifPresent(after -> LOG.info("sink {} uses its queue again {}", sink, after));
                     failures = 0;
                 }
             } catch (DataAccessException e) {
                 endpoint.getComponent().watchdog().caught(e);
                 consumer.fetcher.lookSoon();
-                if (++failures == 1 && isRunning() && !failureLog.isDatabaseAway(e)) {
-                    LOG.warn("sink {} cannot read its queue, trying again: {}", sink, Errors.inWords(e));
+                if (isRunning() && !failureLog.isDatabaseAway(e)) {
+                    failureLog
+                            .failed("queue of sink " + sink)
+                            .ifPresent(since -> LOG.warn(
+                                    "sink {} cannot use its queue rowbell.delivery {}, its alerts wait: {}",
+                                    sink,
+                                    since,
+                                    Errors.inWords(e)));
                 }
+                failures++;
                 sleep(database.after(failures));
             } catch (Throwable e) {
                 // without this thread the sink would stand still
                 endpoint.getComponent().watchdog().caught(e);
                 failureLog
                         .failed("worker of sink " + sink)
-                        .ifPresent(since ->
-                                LOG.error("sink {}: unexpected error in worker {}, continuing", sink, since, e));
+                        .ifPresent(since -> LOG.error(
+                                "sink {}: unexpected error in worker {}, continuing. Restart if it goes on, and report the error",
+                                sink,
+                                since,
+                                e));
                 sleep(database.after(1));
             }
         }
@@ -198,7 +211,11 @@ final class OutboxWorker implements Runnable {
     }
 
     private void retry(List<Delivery> deliveries, Failure failure, boolean counted) {
-        circuit.failed(System.nanoTime(), consumer.retryPolicy.limited(failure.notBefore()), failure.error());
+        circuit.failed(
+                System.nanoTime(),
+                consumer.retryPolicy.limited(failure.notBefore()),
+                failure.error(),
+                deliveries.stream().map(Delivery::id).toList());
         if (circuit.isOpen()) {
             failureLog
                     .failed("sink " + sink)
@@ -241,16 +258,19 @@ final class OutboxWorker implements Runnable {
         consumer.metrics().failed(sink, false, Delivery.alerts(deliveries));
         int attempts = Math.max(1, deliveries.get(0).attempts() + (counted ? 1 : 0));
         Duration wait = consumer.retryPolicy.waitAfter(attempts, failure.notBefore());
+        Duration probe = circuit.untilProbe(System.nanoTime());
+        // it is the next probe again only when it is time for one
+        Duration putOff = wait.compareTo(probe) > 0 ? wait : probe;
         LOG.debug(
                 "sink {} fails, {} waits {} ms for attempt {} of {}: {}",
                 sink,
                 shown(deliveries),
-                wait.toMillis(),
+                putOff.toMillis(),
                 attempts + 1,
                 endpoint.getMaxAttempts(),
                 failure.error());
         consumer.acknowledgements.add(deliveries.stream()
-                .map(delivery -> new Outcome(delivery, failure.error(), wait, counted))
+                .map(delivery -> new Outcome(delivery, failure.error(), putOff, counted))
                 .toList());
     }
 

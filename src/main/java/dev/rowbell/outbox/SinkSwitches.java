@@ -54,7 +54,8 @@ public final class SinkSwitches {
                         .toList();
         if (routes.isEmpty() && routeless.add(sink)) {
             LOG.warn(
-                    "alerts are sent to outbox:{}, and no route here is from outbox:{}: they wait until a process has one",
+                    "alerts are sent to outbox:{}, and no route here is from outbox:{}: they wait until a process has one. Add the route,"
+                            + " or correct the name in routes/alerts.camel.yaml",
                     sink,
                     sink);
         }

@@ -89,7 +89,9 @@ public final class Silences {
                 failed = false;
             } catch (DataAccessException e) {
                 if (!failed && !Errors.isDatabaseAway(e)) {
-                    LOG.warn("silences and cooldowns cannot be read, those known before stay: {}", Errors.inWords(e));
+                    LOG.warn(
+                            "silences and cooldowns cannot be read, trying again; those known before stay in force: {}",
+                            Errors.inWords(e));
                 }
                 failed = true;
             }

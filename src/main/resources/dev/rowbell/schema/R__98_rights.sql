@@ -51,7 +51,8 @@ begin
     grant select, update on rowbell.rule_state to rowbell_consumer;
     grant execute on function rowbell.refresh(), rowbell.report_failures(), rowbell.silent_triggers(), rowbell.claim_channels(text),
       rowbell.release_channels(text), rowbell.listening_session(rowbell.listener), rowbell.passes_cooldown(text, text, text, text, timestamptz, interval),
-      rowbell.readable(text, text), rowbell.alert_text(json, text), rowbell.put_unreadable_aside(regclass, int) to rowbell_consumer;
+      rowbell.readable(text, text), rowbell.alert_text(json, text), rowbell.put_unreadable_aside(regclass, int),
+      rowbell.dead_letters(text, text, interval), rowbell.retry(text, text, interval), rowbell.discard(text, text, interval) to rowbell_consumer;
   end if;
 end
 $do$;

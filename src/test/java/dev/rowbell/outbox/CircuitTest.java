@@ -24,7 +24,7 @@ class CircuitTest {
 
     private void fail(int times) {
         for (int i = 0; i < times; i++) {
-            circuit.failed(now, Duration.ZERO, "connection refused");
+            circuit.failed(now, Duration.ZERO, "connection refused", new Object());
         }
     }
 
@@ -39,7 +39,7 @@ class CircuitTest {
         assertFalse(circuit.isOpen());
         assertEquals(Duration.ZERO, circuit.away(now));
         assertEquals(Optional.empty(), circuit.openedBy());
-        assertEquals(3, circuit.failed(now, Duration.ZERO, "no route"));
+        assertEquals(3, circuit.failed(now, Duration.ZERO, "no route", new Object()));
         assertTrue(circuit.isOpen());
         assertEquals(Optional.of("no route"), circuit.openedBy());
     }
@@ -60,7 +60,7 @@ class CircuitTest {
         pass(Duration.ofSeconds(12));
         assertEquals(Duration.ZERO, circuit.away(now), "the thread that probes");
         assertEquals(FIRST, circuit.away(now), "any other");
-        circuit.failed(now, Duration.ZERO, "still away");
+        circuit.failed(now, Duration.ZERO, "still away", new Object());
         circuit.probed();
         // the second backoff
         assertWaits(Duration.ofSeconds(16), Duration.ofSeconds(24));
@@ -107,7 +107,21 @@ class CircuitTest {
     void theWaitBetweenProbesHasALimitAndTheReceiverMayAskForMore() {
         fail(50);
         assertWaits(MOST.multipliedBy(8).dividedBy(10), MOST.multipliedBy(12).dividedBy(10));
-        circuit.failed(now, Duration.ofHours(1), "come back in an hour");
+        circuit.failed(now, Duration.ofHours(1), "come back in an hour", new Object());
         assertWaits(Duration.ofHours(1), Duration.ofHours(1));
+    }
+
+    @Test
+    void whereOneDeliveryAloneHasFailedAnyOtherIsTriedAtOnce() {
+        long now = 0;
+        Circuit circuit = new Circuit(2, new Backoff(Duration.ofMinutes(1), Duration.ofMinutes(1)));
+        circuit.failed(now, Duration.ZERO, "500", "a");
+        circuit.failed(now, Duration.ZERO, "500", "a");
+        assertTrue(circuit.isOpen());
+        assertTrue(circuit.untilProbe(now).compareTo(Duration.ofSeconds(40)) > 0);
+        assertEquals(Duration.ZERO, circuit.away(now));
+        circuit.probed();
+        circuit.failed(now, Duration.ZERO, "500", "b");
+        assertTrue(circuit.away(now).compareTo(Duration.ofSeconds(40)) > 0, "both failed: it is the sink");
     }
 }

@@ -23,6 +23,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
@@ -115,6 +116,41 @@ class OutboxTest {
             raise(1, 1);
             await().until(() -> posted().size() == 30 && database.isDelivered());
             assertEquals(0, database.count("rowbell.dead_letter"));
+        }
+    }
+
+    /** It cannot be told from an outage until another alert is delivered. */
+    @Test
+    void anAlertThatAloneDrawsAServerErrorDelaysNoOther() {
+        settings.put("rowbell.outbox.circuit", "1");
+        settings.put("rowbell.outbox.backoff", "10m");
+        settings.put("rowbell.outbox.max-backoff", "10m");
+        web.answer(request -> request.body().contains("\"a1\"") ? 500 : 200);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 1);
+            await().until(() -> database.count("rowbell.delivery where attempts = 1 and locked_by is null") == 1);
+            raise(2, 2);
+            await().until(() -> posted().contains("a2"));
+            assertEquals(List.of("a1", "a2"), posted());
+        }
+    }
+
+    @Test
+    void anAlertThatDrawsAServerErrorForEverIsADeadLetterWhileOthersAreDelivered() {
+        settings.put("rowbell.outbox.circuit", "2");
+        settings.put("rowbell.outbox.max-attempts", "5");
+        settings.put("rowbell.outbox.max-backoff", "50ms");
+        web.answer(request -> request.body().contains("\"a1\"") ? 500 : 200);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 1);
+            AtomicInteger last = new AtomicInteger(1);
+            await().until(() -> {
+                raise(last.incrementAndGet(), last.get());
+                return database.query("select alert_id || '/' || attempts from rowbell.dead_letter")
+                        .equals(List.of("a1/5"));
+            });
+            await().until(database::isDelivered);
+            assertEquals(last.get(), posted().stream().distinct().count());
         }
     }
 

@@ -197,7 +197,9 @@ rowbell.check_rule(json): execute to rowbell_admin
 rowbell.claim_channels(text): execute to rowbell_consumer
 rowbell.cooldown: delete, insert, select, update to rowbell_consumer
 rowbell.dead_letter: delete, insert, select, update to rowbell_consumer
+rowbell.dead_letters(text,text,interval): execute to rowbell_consumer
 rowbell.delivery: delete, insert, select, update to rowbell_consumer
+rowbell.discard(text,text,interval): execute to rowbell_consumer
 rowbell.doorbell_lease: insert, select, update to rowbell_consumer
 rowbell.drops_of(text): execute to -
 rowbell.feed: select to rowbell_admin
@@ -219,6 +221,7 @@ rowbell.refresh(): execute to rowbell_consumer
 rowbell.release_channels(text): execute to rowbell_consumer
 rowbell.replay(bigint): execute to -
 rowbell.report_failures(): execute to rowbell_consumer
+rowbell.retry(text,text,interval): execute to rowbell_consumer
 rowbell.ring(): execute to -
 rowbell.row_feed: select to rowbell_admin
 rowbell.rule: delete, insert, select, update to rowbell_admin
