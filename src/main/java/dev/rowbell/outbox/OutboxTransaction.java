@@ -133,7 +133,14 @@ final class OutboxTransaction implements TransactionSynchronization {
                     throw e;
                 }
                 refused = true;
-                LOG.error("PostgreSQL refuses to file alert {}: {}", Printable.line(alert.id()), Errors.inWords(e));
+                outbox.watchdog()
+                        .failures()
+                        .failed("filing")
+                        .ifPresent(since -> LOG.error(
+                                "PostgreSQL refuses to file alert {}, a dead letter now ({}): {}. \"deliveries show\" shows it",
+                                Printable.line(alert.id()),
+                                since,
+                                Errors.inWords(e)));
                 String text = alert.document().replace("\\u0000", "");
                 deadLetters.add(new NewDeadLetter(
                         null,

@@ -25,6 +25,8 @@ import org.apache.hc.client5.http.ssl.TlsSocketStrategy;
 import org.apache.hc.core5.http.ClassicHttpRequest;
 import org.apache.hc.core5.http.ClassicHttpResponse;
 import org.apache.hc.core5.http.HttpException;
+import org.apache.hc.core5.http.HttpStatus;
+import org.apache.hc.core5.http.Method;
 import org.apache.hc.core5.http.config.Http1Config;
 import org.apache.hc.core5.http.impl.io.HttpRequestExecutor;
 import org.apache.hc.core5.http.io.HttpClientConnection;
@@ -101,7 +103,13 @@ public final class Deadline implements HttpClientConfigurer {
                     HttpResponseInformationCallback informed,
                     HttpContext attributes)
                     throws IOException, HttpException {
-                return inTime(() -> super.execute(request, connection, informed, attributes), connection, attributes);
+                ClassicHttpResponse response =
+                        inTime(() -> super.execute(request, connection, informed, attributes), connection, attributes);
+                if (Method.CONNECT.isSame(request.getMethod()) && response.getCode() < HttpStatus.SC_REDIRECTION) {
+                    // the TLS handshake has a time of its own
+                    cancel(attributes);
+                }
+                return response;
             }
         });
     }
@@ -137,7 +145,7 @@ public final class Deadline implements HttpClientConfigurer {
         ClassicHttpResponse run() throws IOException, HttpException;
     }
 
-    /** The time goes on until the body was read. A request to connect that a proxy has answered is over. */
+    /** The time goes on until the body was read. */
     private ClassicHttpResponse inTime(Request request, HttpClientConnection connection, HttpContext attributes)
             throws IOException, HttpException {
         Duration most = time.get();

@@ -62,7 +62,9 @@ class LockTest {
                     Errors.forUser(refused).matches("(?s).*waited 3s \\(rowbell.jdbc.wait\\) for " + words + ".*"),
                     () -> Errors.forUser(refused));
             assertTrue(
-                    log.lines().get(0).matches("WARN the start waits for " + words + ", and gives up after rowbell.jdbc.wait.*"),
+                    log.lines()
+                            .get(0)
+                            .matches("WARN the start waits for " + words + ", and gives up after rowbell.jdbc.wait.*"),
                     log.lines().get(0));
         }
         // the lock is free again

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.rowbell.health.Watchdog;
 import dev.rowbell.testing.TestDatabase;
 import java.util.List;
 import java.util.UUID;
@@ -22,7 +23,8 @@ class RefusalTest {
             database.url(),
             database.settings().get("rowbell.jdbc.user"),
             database.settings().get("rowbell.jdbc.password"));
-    private final OutboxComponent outbox = new OutboxComponent(null, null, null, null, () -> dataSource, () -> true);
+    private final OutboxComponent outbox =
+            new OutboxComponent(null, null, new Watchdog(), null, () -> dataSource, () -> true);
 
     private void file(String... ids) {
         new TransactionTemplate(new DataSourceTransactionManager(dataSource))
