@@ -34,6 +34,8 @@ import org.apache.hc.core5.http.HttpHost;
 import org.apache.hc.core5.http.io.entity.InputStreamEntity;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** What the HTTP client of a sink lets a receiver do. */
 class DeadlineTest {
@@ -105,11 +107,11 @@ class DeadlineTest {
         }
     }
 
-    /** Answers a request to connect by a header without end, a byte at a time. */
-    private void drip(ServerSocket proxy) {
+    /** Answers a request to connect so, and then a byte at a time without end. */
+    private void drip(ServerSocket proxy, String answer) {
         threads.execute(() -> {
             try (Socket socket = proxy.accept()) {
-                socket.getOutputStream().write("HTTP/1.1 200 Connected\r\nx: ".getBytes(StandardCharsets.US_ASCII));
+                socket.getOutputStream().write(answer.getBytes(StandardCharsets.US_ASCII));
                 while (!Thread.currentThread().isInterrupted()) {
                     socket.getOutputStream().write('y');
                     LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(50));
@@ -120,22 +122,23 @@ class DeadlineTest {
         });
     }
 
-    @Test
-    void aProxyThatAnswersByteByByteIsEndedInTime() throws IOException {
+    @ParameterizedTest
+    @CsvSource({"'x: ', no whole answer", "'\r\n\u0016\u0003\u0003\u0040', no whole TLS handshake"})
+    void aProxyThatAnswersByteByByteIsEndedInTime(String headers, String late) throws IOException {
         try (ServerSocket proxy = new ServerSocket(0, 50, InetAddress.getLoopbackAddress())) {
-            drip(proxy);
+            drip(proxy, "HTTP/1.1 200 Connected\r\n" + headers);
             HttpClientBuilder builder = HttpClientBuilder.create()
                     .disableAutomaticRetries()
                     .setProxy(new HttpHost("127.0.0.1", proxy.getLocalPort()));
             new Deadline(context, () -> Duration.ofMillis(700)).configureHttpClient(builder);
             try (CloseableHttpClient client = builder.build()) {
-                SocketTimeoutException late = assertTimeoutPreemptively(
+                SocketTimeoutException ended = assertTimeoutPreemptively(
                         Duration.ofSeconds(20),
                         () -> assertThrows(
                                 SocketTimeoutException.class,
                                 () -> client.execute(
                                         new HttpGet("https://hooks.example.org"), response -> response.getCode())));
-                assertTrue(late.getMessage().contains("no whole answer within 700 ms"), late.getMessage());
+                assertTrue(ended.getMessage().contains(late + " within 700 ms"), ended.getMessage());
             }
         }
     }
