@@ -38,17 +38,16 @@ final class Proxies extends ProxySelector {
         List<Proxy> ofJava = ProxySelector.getDefault() == null
                 ? List.of(Proxy.NO_PROXY)
                 : ProxySelector.getDefault().select(uri);
-        URI proxy = proxy(uri.getScheme());
         String host = uri.getHost().replaceAll("[\\[\\]]", "").toLowerCase(Locale.ROOT);
         if (!ofJava.stream().allMatch(Proxy.NO_PROXY::equals)
                 || System.getProperty(uri.getScheme() + ".proxyHost") != null
-                || proxy == null
                 || isLoopback(host)
                 || Stream.of(variable("no_proxy").split("[,\\s]+"))
                         .anyMatch(entry -> isOf(host, uri.getPort(), entry))) {
             return ofJava;
         }
-        return List.of(new Proxy(Proxy.Type.HTTP, address(proxy)));
+        URI proxy = proxy(uri.getScheme());
+        return proxy == null ? ofJava : List.of(new Proxy(Proxy.Type.HTTP, address(proxy)));
     }
 
     @Override
@@ -60,7 +59,13 @@ final class Proxies extends ProxySelector {
     CredentialsProvider logins() {
         SystemDefaultCredentialsProvider logins = new SystemDefaultCredentialsProvider();
         Stream.of("http", "https").forEach(scheme -> {
-            URI proxy = proxy(scheme);
+            URI proxy;
+            try {
+                proxy = proxy(scheme);
+            } catch (IllegalArgumentException e) {
+                // said when it is to be used
+                return;
+            }
             if (proxy != null && proxy.getUserInfo() != null) {
                 String[] login = proxy.getUserInfo().split(":", 2);
                 logins.setCredentials(
