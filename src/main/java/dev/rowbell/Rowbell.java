@@ -37,6 +37,7 @@ import org.apache.camel.support.LifecycleStrategySupport;
 import org.apache.camel.support.service.ServiceSupport;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.jdbc.BadSqlGrammarException;
 import org.springframework.jdbc.core.simple.JdbcClient;
 
 /**
@@ -68,7 +69,7 @@ public final class Rowbell extends ServiceSupport {
     final Metrics metrics;
     private final LazyDatabase database;
     private volatile Consumer<Database> preparation = opened -> {};
-    private volatile String source;
+    private volatile AlertReader.Source source;
     private volatile QueueMonitor monitor;
 
     Rowbell(CamelContext context) {
@@ -113,6 +114,7 @@ public final class Rowbell extends ServiceSupport {
 
     private void opened(Database opened) {
         preparation.accept(opened);
+        source = sourceOf(opened);
         monitor = new QueueMonitor(
                 opened.pool(),
                 settings.text("rowbell.feedback.table"),
@@ -201,15 +203,40 @@ public final class Rowbell extends ServiceSupport {
         return Optional.ofNullable(context.hasComponent("outbox")).map(OutboxComponent.class::cast);
     }
 
-    /** Cached, because each alert needs it and resolving a setting takes as long as routing an alert. */
-    private String source() {
-        String known = source;
-        if (known == null) {
-            String set = settings.text("rowbell.source");
-            known = set.isEmpty() ? database().name() : set;
-            source = known;
+    /** Read once, because each alert needs it and resolving a setting takes as long as routing an alert. */
+    private AlertReader.Source source() {
+        if (source == null) {
+            database();
         }
-        return known;
+        return source;
+    }
+
+    /**
+     * Two databases may have the same name, on two servers. Unless rowbell.source tells them apart, fingerprints also have a hash of the server and the
+     * number of the database, which a standby that takes over keeps.
+     */
+    private AlertReader.Source sourceOf(Database opened) {
+        String set = settings.text("rowbell.source");
+        if (!set.isEmpty()) {
+            return new AlertReader.Source(set, set);
+        }
+        try {
+            return JdbcClient.create(opened.pool())
+                    .sql("""
+                            select substr(encode(sha256(convert_to(s.system_identifier || '/' || d.oid, 'UTF8')), 'hex'), 1, 8)
+                            from pg_control_system() s
+                            cross join pg_database d
+                            where d.datname = current_database()
+                            """)
+                    .query((row, number) ->
+                            new AlertReader.Source(opened.name(), opened.name() + "@" + row.getString(1)))
+                    .single();
+        } catch (BadSqlGrammarException e) {
+            LOG.warn(
+                    "{} may not ask for the identity of the server: set rowbell.source, so that fingerprints of alerts are of this database alone",
+                    opened.name());
+            return new AlertReader.Source(opened.name(), opened.name());
+        }
     }
 
     /** A statement on a connection that died silently, or one that waits for a lock, must not hold up the stop. */
@@ -249,7 +276,6 @@ public final class Rowbell extends ServiceSupport {
 
     @Override
     protected void doStart() {
-        source = null;
         watchdog.failures().setQuiet(false);
         database.start();
         HealthCheckRegistry checks = HealthCheckRegistry.get(context);

@@ -22,6 +22,9 @@ final class AlertKeys {
             case "id" -> value == null || AlertId.isId(value);
             case "rule", "reason", "source", "table", "operation", "time", "channel", "partition" ->
                 value == null || value instanceof String;
+            case "fingerprint" -> value == null || AlertId.isId(value);
+            // of the row, or the names of its columns
+            case "key" -> value == null || AlertId.isId(value) || isNames(value);
             case "severity" -> value == null || SEVERITIES.contains(value);
             case "status" -> value == null || STATUSES.contains(value);
             case "old", "new" -> value == null || value instanceof Map;
@@ -30,6 +33,10 @@ final class AlertKeys {
             case "payload" -> true;
             default -> false;
         };
+    }
+
+    private static boolean isNames(Object value) {
+        return value instanceof List<?> names && names.stream().allMatch(String.class::isInstance);
     }
 
     static boolean looksLikeAlert(Map<?, ?> document) {

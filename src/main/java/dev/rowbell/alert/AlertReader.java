@@ -37,11 +37,19 @@ public final class AlertReader {
     /** After it arrives: the clocks of two machines differ. */
     private static final Duration AHEAD = Duration.ofHours(1);
 
-    private final Supplier<String> source;
+    private final Supplier<Source> source;
     private final Clock clock;
 
-    /** @param source the {@code source} of alerts that name none; asked for each of them */
-    public AlertReader(Supplier<String> source, Clock clock) {
+    /**
+     * Where alerts come from that name no source.
+     *
+     * @param name the {@code source} of the alerts
+     * @param origin the database in their fingerprints, which no other database has
+     */
+    public record Source(String name, String origin) {}
+
+    /** @param source asked for each alert */
+    public AlertReader(Supplier<Source> source, Clock clock) {
         this.source = source;
         this.clock = clock;
     }
@@ -213,27 +221,52 @@ public final class AlertReader {
     }
 
     /** In the order of the document, with the keys that every alert has. */
+    @SuppressWarnings("unchecked")
     private Map<String, Object> complete(Map<String, Object> alert) {
         Map<String, Object> document = new LinkedHashMap<>();
         document.put("id", orElse(alert.remove("id"), () -> AlertId.next(clock)));
         move(alert, document, "rule", "reason");
         document.put("severity", orElse(alert.remove("severity"), () -> "warning"));
         document.put("status", orElse(alert.remove("status"), () -> "firing"));
-        document.put("source", orElse(alert.remove("source"), source));
+        Source known = source.get();
+        Object given = orElse(alert.remove("source"), known::name);
+        document.put("source", given);
         move(alert, document, "table", "partition", "operation");
         document.put("time", orElse(alert.remove("time"), () -> clock.instant().toString()));
         Object changed = alert.remove("changed");
+        Object key = alert.remove("key");
+        Object fingerprint = alert.remove("fingerprint");
         // an empty row instead of none: ${body[old][c2]} then never fails because a row was inserted
         Map<?, ?> old = row(alert.remove("old"));
         Map<?, ?> now = row(alert.remove("new"));
         document.put("old", old);
         document.put("new", now);
-        document.put("changed", changed instanceof List<?> given ? given : ChangedColumns.between(old, now));
-        alert.forEach((key, value) -> {
+        document.put("changed", changed instanceof List<?> names ? names : ChangedColumns.between(old, now));
+        Map<?, ?> row =
+                now.isEmpty() || !old.isEmpty() && document.get("status").equals("resolved") ? old : now;
+        alert.forEach((name, value) -> {
             if (value != null) {
-                document.put(key, value);
+                document.put(name, value);
             }
         });
+        String rowKey = key instanceof String text
+                ? text
+                : AlertIdentity.key(
+                        key instanceof List<?> names ? (List<String>) names : List.of("id"),
+                        name -> AlertIdentity.text(row.get(name)));
+        if (rowKey != null) {
+            document.put("key", rowKey);
+        }
+        document.put(
+                "fingerprint",
+                fingerprint != null
+                        ? fingerprint
+                        : AlertIdentity.fingerprint(
+                                given.equals(known.name()) ? known.origin() : given.toString(),
+                                orElse(document.get("rule"), () -> (String) document.get("reason")),
+                                orElse(document.get("table"), () -> (String) document.get("channel")),
+                                rowKey,
+                                document.get("id")));
         return document;
     }
 

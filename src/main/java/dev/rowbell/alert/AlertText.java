@@ -98,8 +98,11 @@ public final class AlertText {
         return "<" + valid + "@rowbell>";
     }
 
-    /** The key of the row as {@code id=2}: its column id, else its first column; empty where there is no row. */
+    /** The key of the alert, cut to be shown; where it has none, the column id of its row, else the first; empty where there is no row. */
     public static String key(Map<String, Object> alert) {
+        if (alert.get("key") instanceof String key) {
+            return clean(key, VALUE_ON_A_LINE);
+        }
         String column = keyColumn(alert);
         return column == null ? "" : clean(column, VALUE_ON_A_LINE) + "=" + brief(value(alert, side(alert), column));
     }

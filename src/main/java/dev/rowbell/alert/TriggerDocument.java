@@ -47,11 +47,11 @@ final class TriggerDocument {
     }
 
     /**
-     * @param source the alert's {@code source} where the document has none
+     * @param source of the alert where the document has none
      * @param times those that the alert may have
      * @return null where the document is of another form
      */
-    static Map<String, Object> read(String text, String source, AlertTime.Window times) {
+    static Map<String, Object> read(String text, AlertReader.Source source, AlertTime.Window times) {
         if (!text.startsWith("{\"id\":\"")) {
             return null;
         }
@@ -64,7 +64,7 @@ final class TriggerDocument {
         }
     }
 
-    private void read(String source) throws IOException {
+    private void read(AlertReader.Source source) throws IOException {
         parser.nextToken();
         key = parser.nextFieldName();
         require("id");
@@ -72,10 +72,13 @@ final class TriggerDocument {
         allow("reason");
         require("severity");
         require("status");
-        if (!allow("source")) {
-            values.put("source", source);
+        String origin = source.origin();
+        if (allow("source")) {
+            origin = (String) values.get("source");
+        } else {
+            values.put("source", source.name());
             insert(",\"source\":");
-            quote(source);
+            quote(source.name());
         }
         require("table");
         allow("partition");
@@ -86,6 +89,7 @@ final class TriggerDocument {
         List<Column> now = row("new");
         insertChanged(changed(old, now));
         allow("channel");
+        identify(origin, names(), isOfOld(old, now) ? old : now);
         completed.append(text, copied, text.length());
         fits &= parser.currentToken() == JsonToken.END_OBJECT
                 && parser.nextToken() == null
@@ -118,6 +122,57 @@ final class TriggerDocument {
     private void insert(String json) {
         completed.append(text, copied, end).append(json);
         copied = end;
+    }
+
+    /** The columns of the key: the trigger names them. */
+    private List<String> names() throws IOException {
+        completed.append(text, copied, end);
+        List<String> names = new ArrayList<>();
+        if ("key".equals(key)) {
+            fits &= parser.nextToken() == JsonToken.START_ARRAY;
+            while (fits && parser.nextToken() == JsonToken.VALUE_STRING) {
+                names.add(parser.getText());
+            }
+            fits &= parser.currentToken() == JsonToken.END_ARRAY;
+            next();
+        } else {
+            names.add("id");
+        }
+        copied = end;
+        return names;
+    }
+
+    private boolean isOfOld(List<Column> old, List<Column> now) {
+        return now == null || old != null && "resolved".equals(values.get("status"));
+    }
+
+    /** Writes key and fingerprint in the place of the names. */
+    private void identify(String origin, List<String> names, List<Column> row) {
+        String rowKey = row == null ? null : AlertIdentity.key(names, name -> textOf(row, name));
+        if (rowKey != null) {
+            values.put("key", rowKey);
+            completed.append(",\"key\":");
+            quote(rowKey);
+        }
+        String fingerprint =
+                AlertIdentity.fingerprint(origin, values.get("rule"), values.get("table"), rowKey, values.get("id"));
+        values.put("fingerprint", fingerprint);
+        completed.append(",\"fingerprint\":");
+        quote(fingerprint);
+    }
+
+    /** As {@link AlertIdentity#text}, of a column; null where the row has no such column. */
+    private static String textOf(List<Column> row, String name) {
+        for (Column column : row) {
+            if (column.name().equals(name)) {
+                return column.token() == JsonToken.VALUE_NULL
+                        ? null
+                        : column.token().isStructStart()
+                                ? AlertIdentity.text(AlertJson.valueOrText(column.text()))
+                                : column.text();
+            }
+        }
+        return null;
     }
 
     private void insertChanged(List<String> names) {

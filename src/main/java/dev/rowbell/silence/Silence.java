@@ -25,7 +25,8 @@ record Silence(long id, Pattern rule, Pattern feed, Pattern key) {
     boolean covers(Map<String, Object> alert) {
         return covers(rule, alert.get("rule"))
                 && covers(feed, alert.get("table"))
-                && (key == null || covers(key, AlertText.key(alert)));
+                && (key == null
+                        || covers(key, alert.get("key") instanceof String whole ? whole : AlertText.key(alert)));
     }
 
     private static boolean covers(Pattern pattern, Object value) {

@@ -39,9 +39,9 @@ final class SilenceRepository {
     /**
      * The silences and cooldowns in force.
      *
-     * @param cooldowns by rule
+     * @param cooldowns by rule, how long it keeps quiet about a row
      */
-    record InForce(List<Silence> silences, Map<String, Cooldown> cooldowns) {
+    record InForce(List<Silence> silences, Map<String, Duration> cooldowns) {
 
         static final InForce NONE = new InForce(List.of(), Map.of());
     }
@@ -63,22 +63,14 @@ final class SilenceRepository {
                 .list();
     }
 
-    private Map<String, Cooldown> cooldowns() {
-        Map<String, Cooldown> cooldowns = new HashMap<>();
+    private Map<String, Duration> cooldowns() {
+        Map<String, Duration> cooldowns = new HashMap<>();
         jdbc.sql("""
-                        select r.name, (extract(epoch from r.cooldown) * 1000)::bigint, array(
-                          select a.attname::text
-                          from pg_index i
-                          cross join unnest(i.indkey) with ordinality as k (number, place)
-                          join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
-                          where i.indrelid = f.relation and i.indisprimary
-                          order by k.place)
+                        select r.name, (extract(epoch from r.cooldown) * 1000)::bigint
                         from rowbell.rule r
-                        join rowbell.feed f on f.name = r.feed
                         where r.cooldown > interval '0'
                         """).query(row -> {
-            List<String> key = List.of((String[]) row.getArray(3).getArray());
-            cooldowns.put(row.getString(1), new Cooldown(Duration.ofMillis(row.getLong(2)), key));
+            cooldowns.put(row.getString(1), Duration.ofMillis(row.getLong(2)));
         });
         return cooldowns;
     }
@@ -87,7 +79,7 @@ final class SilenceRepository {
      * Whether an alert passes the cooldown of its rule. If so, the cooldown of the row starts again, in the thread's transaction.
      *
      * @param path {@code durable} or {@code notify}
-     * @param key of the row
+     * @param key of the row; empty where the feed has none, and then the whole feed counts as one row
      * @param time the alert's; null: now
      */
     boolean passesCooldown(String rule, String path, String status, String key, Instant time, Duration cooldown) {

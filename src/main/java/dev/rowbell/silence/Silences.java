@@ -6,6 +6,7 @@ import dev.rowbell.housekeeping.Housekeeping;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Objects;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -62,19 +63,19 @@ public final class Silences {
                 return silence.id();
             }
         }
-        Cooldown cooldown =
+        Duration cooldown =
                 alert.get("rule") instanceof String rule ? now.cooldowns().get(rule) : null;
         return cooldown == null || passes(alert, path, cooldown) ? null : Long.valueOf(COOLDOWN);
     }
 
-    private boolean passes(Map<String, Object> alert, String path, Cooldown cooldown) {
+    private boolean passes(Map<String, Object> alert, String path, Duration cooldown) {
         return repository.passesCooldown(
                 (String) alert.get("rule"),
                 path,
                 String.valueOf(alert.get("status")),
-                cooldown.keyOf(alert),
+                Objects.toString(alert.get("key"), ""),
                 AlertTime.parse(alert.get("time")),
-                cooldown.time());
+                cooldown);
     }
 
     /** To be called while no alert waits, so that alerts seldom have to wait until silences are read. */

@@ -18,7 +18,7 @@ as $fn$
     'hex')::pg_catalog.uuid
 $fn$;
 
--- Builds the alert document for a trigger written by hand. Reads only the catalog; never fails on row data.
+-- Builds the alert document for a trigger written by hand, with the names of the key's columns as "key". Reads only the catalog; never fails on row data.
 create or replace function rowbell.alert(
   rule text,
   reason text,
@@ -46,7 +46,8 @@ as $fn$
     'time', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
     'old', $5,
     'new', $6,
-    'channel', $9)
+    'channel', $9,
+    'key', rowbell.key_of($3))
 $fn$;
 
 -- The members of a JSON object. Escapes that no text can hold, as \u0000 of a json column, are "?" where the object has one.
@@ -65,7 +66,8 @@ end
 $fn$;
 
 -- An alert of at most so many bytes, from its text before the rows, the rows, and its text after them. One that is longer loses OLD, then wide values, then
--- all but the key, and says so: "truncated": true. It keeps the names of the changed columns, as many as fit. Never fails: at worst there are no rows.
+-- all but the key, and says so: "truncated": true. It keeps the names of the changed columns, as many as fit, and the key of OLD where it was another. Never
+-- fails: at worst there are no rows.
 create or replace function rowbell.fit(opening text, old json, new json, closing text, key text[], most int) returns json
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -76,6 +78,7 @@ declare
   names text[];
   contents text[];
   changed text[];
+  old_key text;
   alert text;
 begin
   if octet_length(opening) + octet_length(closing) + coalesce(pg_column_size(old), 0) + coalesce(pg_column_size(new), 0) + 6 <= most then
@@ -88,8 +91,13 @@ begin
     left join (select m.name, m.value from rowbell.members_of(old) m where new is not null) as o on o.name = n.name
     where coalesce(o.value, 'null') <> n.value
     order by n.n);
+  select format('"old":{%s},', string_agg(to_json(o.name) || ':' || o.value, ',')) into old_key
+  from rowbell.members_of(old) o
+  join unnest(names, contents) as n (name, value) on n.name = o.name
+  where new is not null and o.name = any (key)
+  having bool_or(o.value <> n.value) and sum(octet_length(o.value)) <= wide;
   for kept in 1 .. 5 loop
-    select format('%s,"changed":%s,"%s":{%s},"truncated":true%s', opening, to_json(changed), side,
+    select format('%s,"changed":%s,%s"%s":{%s},"truncated":true%s', opening, to_json(changed), old_key, side,
       string_agg(to_json(m.name) || ':' || m.value, ',' order by m.n), closing)
     into alert
     from unnest(names, contents) with ordinality as m (name, value, n)
@@ -205,6 +213,7 @@ begin
     'status', 'firing',
     'table', feed,
     'time', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'key', 'rule=' || failed_rule,
     'payload', json_strip_nulls(json_build_object(
       'rule', failed_rule, 'error', error, 'sqlstate', state, 'operation', operation, 'key', key))));
 exception when others or assert_failure then
@@ -244,7 +253,7 @@ begin
   if failures is not null then
     begin
       perform rowbell.rule_failed(r.name, failure.value operator(pg_catalog.->>) 'error',
-        failure.value operator(pg_catalog.->>) 'sqlstate', feed_name, operation, (failure.value operator(pg_catalog.->) 'key')::pg_catalog.json)
+        failure.value operator(pg_catalog.->>) 'sqlstate', feed_name, operation, (failure.value operator(pg_catalog.->>) 'key')::pg_catalog.json)
       from pg_catalog.jsonb_array_elements(failures) as failure
       join rowbell.rule r on r.enabled and r.name operator(pg_catalog.=) coalesce(failure.value operator(pg_catalog.->>) 'rule', r.name)
       join rowbell.feed f on f.name operator(pg_catalog.=) r.feed and f.id operator(pg_catalog.=) feed_id;

@@ -312,7 +312,7 @@ $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'nam
     'heads', rowbell.array_sql(array_agg(format('"rule":%s,"reason":%s,"severity":"%s","status":"%s","table":%s',
       to_json((rule).name), to_json(coalesce((rule).reason, (rule).name)), (rule).severity, status,
       to_json(rowbell.shown_name(feed.relation))) order by code), 'text', E',\n      '),
-    'tails', rowbell.array_sql(array_agg(',"channel":' || to_json((rule).channel) order by code), 'text'),
+    'tails', rowbell.array_sql(array_agg(concat(',"channel":' || to_json((rule).channel), ',"key":' || to_json(rowbell.key_of(feed.relation))) order by code), 'text'),
     'channels', case when bool_or((rule).delivery = 'notify')
       then rowbell.array_sql(array_agg(case when (rule).delivery = 'notify' then (rule).channel end order by code), 'text') else 'null' end,
     'key', rowbell.array_sql(rowbell.key_of(feed.relation), 'text')))

@@ -74,12 +74,13 @@ as $fn$
     and pg_catalog.regexp_replace(context, '"([^"]|"")*"', '', 'g') operator(pg_catalog.!~) '^(PL/pgSQL[^[:cntrl:]]* RAISE([[:cntrl:]]|$)|remote SQL command|while [^[:cntrl:]]* dblink connection)'
 $fn$;
 
--- One failure as raise_N takes it; rule null: all rules of the feed. The error may hold a value of the row, of any length.
+-- One failure as raise_N takes it; rule null: all rules of the feed. The error may hold a value of the row, of any length. The key is text: numbers in jsonb
+-- would be written in another way.
 create or replace function rowbell_alert.failure(rule text, error text, state text, key json) returns jsonb
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $fn$
-  select jsonb_build_array(jsonb_build_object('rule', rule, 'error', left(error, 1000), 'sqlstate', state, 'key', key))
+  select jsonb_build_array(jsonb_build_object('rule', rule, 'error', left(error, 1000), 'sqlstate', state, 'key', key::text))
 $fn$;
 
 -- Judges each row by each rule. Runs with the rights of its caller, the role of a feed. What a rule cannot judge is a failure: the first of each rule.

@@ -24,8 +24,9 @@ class AlertInSimpleTest {
     private static final String DOCUMENT = """
             {"id":"019","rule":"r","severity":"info","status":"firing","source":"db","table":"t","operation":"UPDATE","time":"2026-11-23T08:00:00Z",\
             "old":{"c2":1,"a b":[4,{"x":5}],"j":{"k":5},"last":7},"new":{"c2":30,"a b":[4,{"x":5}],"j":{"k":6},"last":null,"small":0.0000001,"e":1e2},"channel":"channel_1"}""";
-    private final AlertReader reader =
-            new AlertReader(() -> "db", Clock.fixed(Instant.parse("2026-11-23T08:00:00Z"), ZoneOffset.UTC));
+    private final AlertReader reader = new AlertReader(
+            () -> new AlertReader.Source("db", "db"),
+            Clock.fixed(Instant.parse("2026-11-23T08:00:00Z"), ZoneOffset.UTC));
 
     private static Exchange exchange(CamelContext context, Map<String, Object> body) {
         Exchange exchange = new DefaultExchange(context);

@@ -26,7 +26,8 @@ import org.postgresql.PGStatement;
 class AlertReaderTest {
 
     private static final Instant NOW = Instant.parse("2026-11-23T08:00:00.123Z");
-    private final AlertReader reader = new AlertReader(() -> "db", Clock.fixed(NOW, ZoneOffset.UTC));
+    private final AlertReader reader =
+            new AlertReader(() -> new AlertReader.Source("db", "db"), Clock.fixed(NOW, ZoneOffset.UTC));
 
     private Map<String, Object> notified(String payload) {
         return reader.fromNotification(payload, "channel_1", "id-1", null);
@@ -285,7 +286,7 @@ class AlertReaderTest {
         assertEquals("critical", alert.get("severity"));
         assertFalse(alert.containsKey("rule"));
         assertEquals("""
-                {"id":"019","severity":"critical","status":"firing","source":"db","table":"t","operation":"INSERT","time":"2026-11-23T07:00:00Z","old":{},"new":{},"changed":["a"]}""", AlertJson.write(alert));
+                {"id":"019","severity":"critical","status":"firing","source":"db","table":"t","operation":"INSERT","time":"2026-11-23T07:00:00Z","old":{},"new":{},"changed":["a"],"fingerprint":"db/r/t/"}""", AlertJson.write(alert));
     }
 
     /** As a sink gets it: what it asks for as a rule stands at the beginning, and the rest need not be read. */
@@ -349,6 +350,46 @@ class AlertReaderTest {
             AlertJson.parse(AlertJson.write(reader.fromRow(Map.of("alert", document))));
             AlertJson.parse(AlertJson.write(reader.fromRow(Map.of("feedback", document))));
         });
+    }
+
+    @Test
+    void aForeignAlertHasAKeyAndAFingerprintToo() {
+        Map<String, Object> article = notified("Resone:c2 overflow::{\"id\":2,\"c2\":30001}");
+        assertEquals("id=2", article.get("key"));
+        assertEquals("db/c2 overflow/channel_1/id=2", article.get("fingerprint"));
+        Map<String, Object> own = notified(
+                "{\"rule\":\"r\",\"source\":\"a/b\",\"table\":\"t\",\"key\":[\"b\",\"a\"],\"new\":{\"a\":\"x,y\",\"b\":true}}");
+        assertEquals("b=true,a=\"x,y\"", own.get("key"));
+        assertEquals("a%2Fb/r/t/b=true,a=\"x,y\"", own.get("fingerprint"));
+        Map<String, Object> given = notified("{\"rule\":\"r\",\"key\":\"k\",\"fingerprint\":\"f\"}");
+        assertEquals("k f", given.get("key") + " " + given.get("fingerprint"));
+        // of which nothing says what it is about
+        assertEquals("db//channel_1/id-1", notified("disk full").get("fingerprint"));
+        assertFalse(notified("{\"rule\":\"r\",\"key\":[\"id\"],\"new\":{\"id\":null}}")
+                .containsKey("key"));
+    }
+
+    /** Receivers take 255 characters at most, and headers no control characters. */
+    @Test
+    void aLongOrOddKeyStaysApartFromOthers() {
+        Set<Object> fingerprints = new HashSet<>();
+        for (String id : List.of("x".repeat(5000), "x".repeat(5001), "\\ud800", "\\u0000\\u007f", "?", "a\\nb", "")) {
+            String document = compiled(
+                    "",
+                    "",
+                    "'operation':'INSERT','time':'2026-11-23T08:00:00Z','new':{'id':'" + id + "'},'key':['id']");
+            Map<String, Object> alert = reader.fromTrigger(document);
+            Map<String, Object> apart = reader.fromRow(Map.of("alert", document.replaceFirst("\\{", "{\n")));
+            assertEquals(apart.get("key"), alert.get("key"));
+            assertEquals(apart.get("fingerprint"), alert.get("fingerprint"));
+            assertTrue(AlertId.isId(alert.get("fingerprint")), () -> "" + alert.get("fingerprint"));
+            assertTrue(AlertId.isId(alert.get("key")));
+            assertEquals(
+                    alert.get("fingerprint"),
+                    reader.fromRow(Map.of("alert", AlertJson.write(alert))).get("fingerprint"));
+            fingerprints.add(alert.get("fingerprint"));
+        }
+        assertEquals(7, fingerprints.size());
     }
 
     @Test

@@ -14,7 +14,7 @@ class AlertTextTest {
     private final AlertText text = new AlertText();
 
     private static Map<String, Object> alert(String document) {
-        return new AlertReader(() -> "orders-db", Clock.systemUTC())
+        return new AlertReader(() -> new AlertReader.Source("orders-db", "orders-db"), Clock.systemUTC())
                 .fromNotification(document, "channel_1", "id-1", null);
     }
 

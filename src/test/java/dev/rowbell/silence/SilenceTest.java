@@ -123,7 +123,7 @@ class SilenceTest {
             assertEquals(2, rules.stream().filter("quiet"::equals).count());
             assertEquals(5, rules.stream().filter("loud"::equals).count());
             assertEquals(
-                    List.of("[\"x\",1] 2", "[\"y\",1] 1"),
+                    List.of("a=1,b=x 2", "a=1,b=y 1"),
                     database.query("select key || ' ' || silenced from rowbell.cooldown order by key"));
 
             // ten minutes later

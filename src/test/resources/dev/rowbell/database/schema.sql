@@ -208,6 +208,7 @@ rowbell.feedback: delete, insert, select, update to rowbell_consumer
 rowbell.find_feed(text): execute to rowbell_admin
 rowbell.flyway_schema_history: select to rowbell_consumer
 rowbell.for_each(text,text): execute to rowbell_admin
+rowbell.key_of(oid): execute to -
 rowbell.listener: delete, insert, select, update to rowbell_consumer
 rowbell.listening_session(rowbell.listener): execute to rowbell_consumer
 rowbell.new_id(): execute to -
@@ -288,7 +289,8 @@ AS $function$
     'time', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
     'old', $5,
     'new', $6,
-    'channel', $9)
+    'channel', $9,
+    'key', rowbell.key_of($3))
 $function$
 CREATE OR REPLACE FUNCTION rowbell.alert_text(alert json, key text)
  RETURNS text
@@ -856,6 +858,7 @@ declare
   names text[];
   contents text[];
   changed text[];
+  old_key text;
   alert text;
 begin
   if octet_length(opening) + octet_length(closing) + coalesce(pg_column_size(old), 0) + coalesce(pg_column_size(new), 0) + 6 <= most then
@@ -868,8 +871,13 @@ begin
     left join (select m.name, m.value from rowbell.members_of(old) m where new is not null) as o on o.name = n.name
     where coalesce(o.value, 'null') <> n.value
     order by n.n);
+  select format('"old":{%s},', string_agg(to_json(o.name) || ':' || o.value, ',')) into old_key
+  from rowbell.members_of(old) o
+  join unnest(names, contents) as n (name, value) on n.name = o.name
+  where new is not null and o.name = any (key)
+  having bool_or(o.value <> n.value) and sum(octet_length(o.value)) <= wide;
   for kept in 1 .. 5 loop
-    select format('%s,"changed":%s,"%s":{%s},"truncated":true%s', opening, to_json(changed), side,
+    select format('%s,"changed":%s,%s"%s":{%s},"truncated":true%s', opening, to_json(changed), old_key, side,
       string_agg(to_json(m.name) || ':' || m.value, ',' order by m.n), closing)
     into alert
     from unnest(names, contents) with ordinality as m (name, value, n)
@@ -1744,7 +1752,7 @@ begin
   if failures is not null then
     begin
       perform rowbell.rule_failed(r.name, failure.value operator(pg_catalog.->>) 'error',
-        failure.value operator(pg_catalog.->>) 'sqlstate', feed_name, operation, (failure.value operator(pg_catalog.->) 'key')::pg_catalog.json)
+        failure.value operator(pg_catalog.->>) 'sqlstate', feed_name, operation, (failure.value operator(pg_catalog.->>) 'key')::pg_catalog.json)
       from pg_catalog.jsonb_array_elements(failures) as failure
       join rowbell.rule r on r.enabled and r.name operator(pg_catalog.=) coalesce(failure.value operator(pg_catalog.->>) 'rule', r.name)
       join rowbell.feed f on f.name operator(pg_catalog.=) r.feed and f.id operator(pg_catalog.=) feed_id;
@@ -1832,7 +1840,7 @@ $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'nam
     'heads', rowbell.array_sql(array_agg(format('"rule":%s,"reason":%s,"severity":"%s","status":"%s","table":%s',
       to_json((rule).name), to_json(coalesce((rule).reason, (rule).name)), (rule).severity, status,
       to_json(rowbell.shown_name(feed.relation))) order by code), 'text', E',\n      '),
-    'tails', rowbell.array_sql(array_agg(',"channel":' || to_json((rule).channel) order by code), 'text'),
+    'tails', rowbell.array_sql(array_agg(concat(',"channel":' || to_json((rule).channel), ',"key":' || to_json(rowbell.key_of(feed.relation))) order by code), 'text'),
     'channels', case when bool_or((rule).delivery = 'notify')
       then rowbell.array_sql(array_agg(case when (rule).delivery = 'notify' then (rule).channel end order by code), 'text') else 'null' end,
     'key', rowbell.array_sql(rowbell.key_of(feed.relation), 'text')))
@@ -2209,6 +2217,7 @@ begin
     'status', 'firing',
     'table', feed,
     'time', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'key', 'rule=' || failed_rule,
     'payload', json_strip_nulls(json_build_object(
       'rule', failed_rule, 'error', error, 'sqlstate', state, 'operation', operation, 'key', key))));
 exception when others or assert_failure then
@@ -2640,7 +2649,7 @@ CREATE OR REPLACE FUNCTION rowbell_alert.failure(rule text, error text, state te
  IMMUTABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select jsonb_build_array(jsonb_build_object('rule', rule, 'error', left(error, 1000), 'sqlstate', state, 'key', key))
+  select jsonb_build_array(jsonb_build_object('rule', rule, 'error', left(error, 1000), 'sqlstate', state, 'key', key::text))
 $function$
 CREATE OR REPLACE FUNCTION rowbell_alert.is_cancel(state text, context text)
  RETURNS boolean

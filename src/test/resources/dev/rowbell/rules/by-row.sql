@@ -74,7 +74,7 @@ begin
   return rowbell.raise_alerts(1, RELATION, 'public.orders', operation, relation, codes, olds, news, partitions, failures,
     array[1, 2]::pg_catalog.int4[], array['"rule":"order-too-large","reason":"order-too-large","severity":"warning","status":"firing","table":"public.orders"',
       '"rule":"order-too-large","reason":"order-too-large","severity":"warning","status":"resolved","table":"public.orders"']::pg_catalog.text[],
-    array[',"channel":"channel_1"', ',"channel":"channel_1"']::pg_catalog.text[], null, array['id']::pg_catalog.text[]);
+    array[',"channel":"channel_1","key":["id"]', ',"channel":"channel_1","key":["id"]']::pg_catalog.text[], null, array['id']::pg_catalog.text[]);
 end
 $function$
 

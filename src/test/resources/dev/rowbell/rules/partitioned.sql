@@ -83,7 +83,7 @@ begin
   -- no perform, which is a query
   return rowbell.raise_alerts(1, RELATION, 'public.parts', operation, relation, codes, olds, news, partitions, failures,
     array[1]::pg_catalog.int4[], array['"rule":"p","reason":"p","severity":"warning","status":"firing","table":"public.parts"']::pg_catalog.text[],
-    array[',"channel":"channel_1"']::pg_catalog.text[], null, array[]::pg_catalog.text[]);
+    array[',"channel":"channel_1","key":[]']::pg_catalog.text[], null, array[]::pg_catalog.text[]);
 end
 $function$
 

@@ -92,7 +92,7 @@ begin
     array[1, 3, 5]::pg_catalog.int4[], array['"rule":"a","reason":"a","severity":"warning","status":"firing","table":"public.orders"',
       '"rule":"b","reason":"b","severity":"warning","status":"firing","table":"public.orders"',
       '"rule":"c","reason":"c","severity":"warning","status":"firing","table":"public.orders"']::pg_catalog.text[],
-    array[',"channel":"channel_1"', ',"channel":"channel_1"', ',"channel":"channel_1"']::pg_catalog.text[], array[null, 'channel_1', null]::pg_catalog.text[], array['id']::pg_catalog.text[]);
+    array[',"channel":"channel_1","key":["id"]', ',"channel":"channel_1","key":["id"]', ',"channel":"channel_1","key":["id"]']::pg_catalog.text[], array[null, 'channel_1', null]::pg_catalog.text[], array['id']::pg_catalog.text[]);
 end
 $function$
 

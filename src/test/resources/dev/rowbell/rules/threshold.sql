@@ -79,7 +79,7 @@ begin
   -- no perform, which is a query
   return rowbell.raise_alerts(1, RELATION, 'public.orders', operation, relation, codes, olds, news, partitions, failures,
     array[1]::pg_catalog.int4[], array['"rule":"order-too-large","reason":"order-too-large","severity":"warning","status":"firing","table":"public.orders"']::pg_catalog.text[],
-    array[',"channel":"channel_1"']::pg_catalog.text[], null, array['id']::pg_catalog.text[]);
+    array[',"channel":"channel_1","key":["id"]']::pg_catalog.text[], null, array['id']::pg_catalog.text[]);
 end
 $function$
 
