@@ -72,8 +72,7 @@ class EndToEndTest {
             Files.writeString(
                     routes.resolve("mail.camel.yaml"),
                     Files.readString(Path.of("routes/mail.camel.yaml"))
-                            .replace(
-                                    "batch: 20000\n        every: \"{{millis:rowbell.mail.digest}}\"\n", "batch: 1\n"));
+                            .replace("batch: 20000\n        every: \"{{rowbell.mail.digest}}\"\n", "batch: 1\n"));
             try (RunningRowbell rowbell = RunningRowbell.start(
                     settings,
                     "file:routes/sources.camel.yaml,file:routes/alerts.camel.yaml,"
