@@ -124,6 +124,11 @@ public final class Rowbell extends ServiceSupport {
         rules.start(new RuleRepository(opened.pool()), housekeeping);
         register(opened, monitor);
         housekeeping.start();
+        // not before: an application that has the jar and none of its routes has its own checks alone
+        HealthCheckRegistry checks = HealthCheckRegistry.get(context);
+        if (checks != null) {
+            new HealthChecks(watchdog, rules, listeners, () -> monitor, this::circuits).register(checks);
+        }
     }
 
     /** The application's own where it has one, with the schema brought up to date by the first call. */
@@ -278,10 +283,6 @@ public final class Rowbell extends ServiceSupport {
     protected void doStart() {
         watchdog.failures().setQuiet(false);
         database.start();
-        HealthCheckRegistry checks = HealthCheckRegistry.get(context);
-        if (checks != null) {
-            new HealthChecks(watchdog, rules, listeners, () -> monitor, this::circuits).register(checks);
-        }
     }
 
     @Override
