@@ -20,4 +20,10 @@ public final class Application extends Main {
         context.setApplicationContextClassLoader(Application.class.getClassLoader());
         return context;
     }
+
+    @Override
+    protected void configureLifecycle(CamelContext context) throws Exception {
+        super.configureLifecycle(context);
+        RouteErrors.addTo(context);
+    }
 }

@@ -52,7 +52,7 @@ public final class Main {
         try {
             main.start();
         } catch (Exception e) {
-            System.err.println("rowbell: " + Errors.forUser(e));
+            System.err.println("rowbell: " + Errors.forUser(RouteErrors.locate(main.camel.getCamelContext(), e)));
             LoggerFactory.getLogger(Main.class).debug("not started", e);
             main.stop();
             System.exit(WRONG_SETTING);

@@ -3,7 +3,11 @@ package dev.rowbell.error;
 import dev.rowbell.settings.SettingsException;
 import java.sql.SQLException;
 import java.sql.SQLTransientConnectionException;
+import java.util.Arrays;
+import java.util.Objects;
+import java.util.function.Supplier;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /** Describes an error in one line, without secrets. */
 public final class Errors {
@@ -66,7 +70,8 @@ public final class Errors {
         String name = innermost.getClass().getSimpleName();
         boolean silent = said.getMessage() == null
                 || said != innermost && said.getMessage().equals(innermost.toString());
-        return limited(silent ? name : name + ": " + said.getMessage());
+        String place = place(failure);
+        return limited((place.isEmpty() ? "" : place + ": ") + (silent ? name : name + ": " + said.getMessage()));
     }
 
     /** With what to grant: Rowbell's pool has chained it. */
@@ -82,6 +87,36 @@ public final class Errors {
     private static String limited(String text) {
         String line = withoutSecrets(text).replaceFirst("\\.$", "");
         return line.length() <= LENGTH ? line : line.substring(0, LENGTH - 1) + "…";
+    }
+
+    /**
+     * Says where an error arose, so that {@link #inWords} begins with it. The place is suppressed by the error, whose type and causes stay as they are.
+     *
+     * @param place not asked for where one is known, which is nearer; empty where none is to be shown
+     */
+    public static void locate(Throwable failure, Supplier<String> place) {
+        if (places(failure).findAny().isEmpty()) {
+            failure.addSuppressed(new Place(place.get()));
+        }
+    }
+
+    private static String place(Throwable failure) {
+        return places(failure).findFirst().map(Throwable::getMessage).orElse("");
+    }
+
+    private static Stream<Throwable> places(Throwable failure) {
+        return Stream.iterate(failure, Objects::nonNull, Throwable::getCause)
+                .flatMap(cause -> Arrays.stream(cause.getSuppressed()))
+                .filter(Place.class::isInstance);
+    }
+
+    private static final class Place extends Exception {
+
+        private static final long serialVersionUID = 1L;
+
+        Place(String place) {
+            super(place, null, false, false);
+        }
     }
 
     /** Whether one of this class is among the failure and its causes. */

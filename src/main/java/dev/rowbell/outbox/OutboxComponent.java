@@ -191,12 +191,18 @@ public class OutboxComponent extends DefaultComponent {
     }
 
     boolean isOff(String sink) {
-        synchronized (this) {
-            if (switches == null) {
-                switches = new SinkSwitches(getCamelContext(), this::isElsewhere);
-            }
+        return switches().isOff(sink);
+    }
+
+    void warnIfRouteless(String sink) {
+        switches().warnIfRouteless(sink);
+    }
+
+    private synchronized SinkSwitches switches() {
+        if (switches == null) {
+            switches = new SinkSwitches(getCamelContext(), this::isElsewhere);
         }
-        return switches.isOff(sink);
+        return switches;
     }
 
     private boolean isElsewhere(String sink) {

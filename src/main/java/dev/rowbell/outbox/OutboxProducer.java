@@ -19,6 +19,12 @@ final class OutboxProducer extends DefaultProducer {
     }
 
     @Override
+    protected void doStart() throws Exception {
+        super.doStart();
+        getEndpoint().getComponent().warnIfRouteless(getEndpoint().getSink());
+    }
+
+    @Override
     public void process(Exchange exchange) {
         OutboxComponent component = getEndpoint().getComponent();
         String sink = getEndpoint().getSink();

@@ -1,11 +1,14 @@
 package dev.rowbell.outbox;
 
+import dev.rowbell.settings.Misspelled;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Predicate;
+import java.util.stream.Collectors;
 import org.apache.camel.CamelContext;
 import org.apache.camel.model.FromDefinition;
 import org.apache.camel.model.ModelCamelContext;
@@ -19,6 +22,9 @@ public final class SinkSwitches {
     private static final Logger LOG = LoggerFactory.getLogger(SinkSwitches.class);
 
     private static final Duration FRESH = Duration.ofSeconds(1);
+
+    /** Two letters that changed places are two typos. */
+    private static final int MOST_TYPOS = 2;
 
     private record Switch(boolean off, long seenAt) {}
 
@@ -48,18 +54,42 @@ public final class SinkSwitches {
     }
 
     private boolean isSwitchedOff(String sink) {
-        List<RouteDefinition> routes = ((ModelCamelContext) context)
+        List<RouteDefinition> routes = routesOf(sink);
+        if (!routes.isEmpty()) {
+            routeless.remove(sink);
+        } else if (!routeless.contains(sink)) {
+            warnIfRouteless(sink);
+        }
+        return routes.stream().anyMatch(route -> !isOn(context, route)) && !isElsewhere.test(sink);
+    }
+
+    /** To be called when a route that sends to the sink starts: a misspelled name is told before the first alert. */
+    void warnIfRouteless(String sink) {
+        if (!routesOf(sink).isEmpty()) {
+            return;
+        }
+        routeless.add(sink);
+        Set<String> sinks = ((ModelCamelContext) context)
+                .getRouteDefinitions().stream()
+                        .map(route -> sinkOf(context, route))
+                        .filter(Objects::nonNull)
+                        .collect(Collectors.toSet());
+        LOG.warn(
+                "alerts are sent to outbox:{}, and no route here is from outbox:{}{}: they wait until a process has one. Add the route,"
+                        + " or correct the name in routes/alerts.camel.yaml",
+                sink,
+                sink,
+                new Misspelled(sink)
+                        .nearest(sinks, MOST_TYPOS)
+                        .map(" (did you mean outbox:%s?)"::formatted)
+                        .orElse(""));
+    }
+
+    private List<RouteDefinition> routesOf(String sink) {
+        return ((ModelCamelContext) context)
                 .getRouteDefinitions().stream()
                         .filter(route -> sink.equals(sinkOf(context, route)))
                         .toList();
-        if (routes.isEmpty() && routeless.add(sink)) {
-            LOG.warn(
-                    "alerts are sent to outbox:{}, and no route here is from outbox:{}: they wait until a process has one. Add the route,"
-                            + " or correct the name in routes/alerts.camel.yaml",
-                    sink,
-                    sink);
-        }
-        return routes.stream().anyMatch(route -> !isOn(context, route)) && !isElsewhere.test(sink);
     }
 
     /** Whether a route starts by itself. */

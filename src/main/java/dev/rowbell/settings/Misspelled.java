@@ -14,7 +14,7 @@ public record Misspelled(String word) {
     }
 
     /** @param most how many characters may differ */
-    Optional<String> nearest(Collection<String> known, int most) {
+    public Optional<String> nearest(Collection<String> known, int most) {
         return known.stream().filter(other -> distance(other) <= most).min(Comparator.comparingInt(this::distance));
     }
 
