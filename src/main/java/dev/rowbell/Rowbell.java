@@ -70,6 +70,9 @@ public final class Rowbell extends ServiceSupport {
     private final LazyDatabase database;
     private volatile Consumer<Database> preparation = opened -> {};
     private volatile AlertReader.Source source;
+    /** Whose triggers know how long an alert may be. */
+    private volatile Database toldMaxSize;
+
     private volatile QueueMonitor monitor;
 
     Rowbell(CamelContext context) {
@@ -162,7 +165,11 @@ public final class Rowbell extends ServiceSupport {
                 "measure the queues", INTERVAL, () -> metrics.seen(queues.snapshot(), circuits(), listeners.state()));
     }
 
+    /** Once: of two processes with different values the one that started last has its way, and the triggers do not change every 10 s. */
     private void tellMaxSize(Database opened) {
+        if (opened == toldMaxSize) {
+            return;
+        }
         JdbcClient.create(opened.pool())
                 .sql("""
                         insert into rowbell.setting as s (name, value) values ('alert.max-size', ?)
@@ -170,6 +177,7 @@ public final class Rowbell extends ServiceSupport {
                         """)
                 .param(String.valueOf(settings.size("rowbell.alert.max-size")))
                 .update();
+        toldMaxSize = opened;
     }
 
     FeedbackTransaction feedbackTransaction() {

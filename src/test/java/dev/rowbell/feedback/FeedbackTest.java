@@ -27,6 +27,7 @@ import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import org.apache.camel.Consumer;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -285,6 +286,24 @@ class FeedbackTest {
             database.execute("insert into public.wide values (1, repeat('x', 20000))");
             await().until(() -> received("id").size() == 1);
             assertEquals(List.of(true), received("truncated"));
+        }
+    }
+
+    @Test
+    @Tag("long")
+    void ofTwoLargestAlertsThatOfTheProcessThatStartedLastStays() {
+        String value = "select value from rowbell.setting where name = 'alert.max-size'";
+        settings.put("rowbell.alert.max-size", "10kB");
+        try (RunningRowbell first = RunningRowbell.start(settings)) {
+            await().until(() -> database.query(value).equals(List.of("10000")));
+            settings.put("rowbell.alert.max-size", "20kB");
+            try (RunningRowbell second = RunningRowbell.start(settings)) {
+                await().until(() -> database.query(value).equals(List.of("20000")));
+                // housekeeping of both runs every 10 s
+                await().during(Duration.ofSeconds(12))
+                        .atMost(Duration.ofMinutes(2))
+                        .until(() -> database.query(value).equals(List.of("20000")));
+            }
         }
     }
 
