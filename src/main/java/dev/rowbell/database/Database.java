@@ -19,6 +19,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
@@ -35,13 +36,18 @@ public final class Database implements AutoCloseable {
     private static final String READ_ONLY = "25006";
     static final String FORBIDDEN = "42501";
     /** What is granted to rowbell_admin alone, and what to rowbell_consumer: R__98_rights.sql. */
-    private static final Pattern ADMINS =
-            Pattern.compile("\\b(rule|silence|(apply|find|test|check|validate)_(rules?|feed)|rule_of)\\b");
+    private static final Pattern ADMINS = Pattern.compile(
+            "\\b(rule|silence|row_feed|(apply|find|test|check|validate)_(rules?|feed)|rule_of|feeds_named|rows_by_name"
+                    + "|tables_of|tree_of|sql_name|for_each)\\b");
 
     private static final Pattern CONSUMERS = Pattern.compile(
             "\\b(rowbell|feedback|notification|delivery|dead_letters?|retry|discard|cooldown|sink|listener"
                     + "|doorbell_lease|setting|waiting|feed|flyway_schema_history|rule_state|refresh|report_failures|silent_triggers"
                     + "|(claim|release)_channels|listening_session|passes_cooldown|readable|alert_text|put_unreadable_aside)\\b");
+
+    /** Of a condition that a command tests, it is of the user's own. */
+    private static final Pattern DENIED = Pattern.compile(
+            "permission denied for (schema|function|table|view|materialized view|foreign table|sequence) (.+)");
 
     private static final Duration CLOSE = Duration.ofSeconds(2);
 
@@ -302,7 +308,15 @@ public final class Database implements AutoCloseable {
         } else if (CONSUMERS.matcher(refused).find()) {
             return "grant rowbell_consumer to " + role;
         }
-        return "grant the right, or the role that owns it, to " + role;
+        Matcher denied = DENIED.matcher(refused);
+        if (!denied.find()) {
+            return "grant the right, or the role that owns it, to " + role;
+        }
+        return switch (denied.group(1)) {
+            case "schema" -> "grant usage on schema %s to %s".formatted(denied.group(2), role);
+            case "function" -> "grant execute on function %s to %s".formatted(denied.group(2), role);
+            default -> "grant select on %s to %s".formatted(denied.group(2), role);
+        };
     }
 
     private SettingsException refused(SQLException e) {

@@ -54,7 +54,6 @@ final class Schema {
             }
             try (Connection connection = dataSource.getConnection()) {
                 if (settings.flag("rowbell.migrate")) {
-                    compileFeeds(connection);
                     warnOfMissingRoles(connection);
                 }
                 feedbackTable(settings.text("rowbell.feedback.table"), connection, database.role());
@@ -126,16 +125,6 @@ final class Schema {
         if (info.pending().length > 0) {
             throw new SettingsException(message.formatted(
                     Arrays.stream(info.pending()).map(MigrationInfo::getScript).collect(Collectors.joining(", "))));
-        }
-    }
-
-    /** The functions of triggers are as this Rowbell compiles them; nothing is written where nothing differs. */
-    private static void compileFeeds(Connection connection) throws SQLException {
-        try (PreparedStatement statement = connection.prepareStatement("select feed, event from rowbell.refresh()");
-                ResultSet events = statement.executeQuery()) {
-            while (events.next()) {
-                LOG.warn("feed {} {}", events.getString(1), events.getString(2));
-            }
         }
     }
 

@@ -15,8 +15,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Runs the tasks of all packages, one at a time, each at its interval. A task that fails is tried again at its next turn. One thread, a daemon,
- * from {@link #start} to {@link #stop}; safe for many threads.
+ * Runs the tasks of all packages, each at its interval, and few at a time: one that waits for a stranger's function or lock holds up no other. A task
+ * that fails is tried again at its next turn. Three threads, daemons, from {@link #start} to {@link #stop}; safe for many threads.
  */
 public final class Housekeeping {
 
@@ -25,12 +25,15 @@ public final class Housekeeping {
     /** How long a stop waits for the task that runs. */
     private static final Duration STOP = Duration.ofSeconds(2);
 
+    /** Two tasks may take long: to apply the rules, and to compare them with their feeds. */
+    private static final int THREADS = 3;
+
     private final Watchdog watchdog;
     private final List<Registered> tasks = new ArrayList<>();
     /** The names of those that failed when they ran last. */
     private final Set<String> failing = ConcurrentHashMap.newKeySet();
     /** Null while the database is closed. */
-    private ScheduledExecutorService thread;
+    private ScheduledExecutorService threads;
 
     private record Registered(String name, Duration interval, boolean atStop, Task task) {}
 
@@ -55,7 +58,7 @@ public final class Housekeeping {
 
     private synchronized void register(Registered registered) {
         tasks.add(registered);
-        if (thread != null) {
+        if (threads != null) {
             schedule(registered);
         }
     }
@@ -63,7 +66,7 @@ public final class Housekeeping {
     /** The database is open. */
     public synchronized void start() {
         failing.clear();
-        thread = Executors.newSingleThreadScheduledExecutor(task -> {
+        threads = Executors.newScheduledThreadPool(THREADS, task -> {
             Thread daemon = new Thread(task, "rowbell housekeeping");
             daemon.setDaemon(true);
             return daemon;
@@ -74,12 +77,12 @@ public final class Housekeeping {
     private void schedule(Registered registered) {
         watchdog.watch(
                 "housekeeping: " + registered.name(),
-                thread,
-                thread.scheduleWithFixedDelay(
+                threads,
+                threads.scheduleWithFixedDelay(
                         () -> run(registered), 0, registered.interval().toMillis(), TimeUnit.MILLISECONDS));
     }
 
-    /** Throws nothing: an Error must not end the thread of the other tasks. */
+    /** Throws nothing: an Error must not end the threads of the other tasks. */
     private void run(Registered registered) {
         String what = "housekeeping cannot " + registered.name();
         FailureLog failures = watchdog.failures();
@@ -100,7 +103,7 @@ public final class Housekeeping {
     }
 
     /**
-     * Ends the thread and forgets the tasks. The database is still open.
+     * Ends the threads and forgets the tasks. The database is still open.
      *
      * @param connected false: no task runs once more, since it would wait for a connection
      */
@@ -108,22 +111,22 @@ public final class Housekeeping {
         ScheduledExecutorService ending;
         List<Registered> last;
         synchronized (this) {
-            ending = thread;
-            thread = null;
+            ending = threads;
+            threads = null;
             last = tasks.stream().filter(task -> task.atStop() && connected).toList();
             tasks.clear();
         }
         if (ending == null) {
             return;
         }
+        // beside one that does not end
+        last.stream()
+                .filter(registered -> !failing.contains(registered.name()))
+                .forEach(registered -> ending.execute(() -> run(registered)));
         // without the lock, for which a task may wait
         ending.shutdown();
         try {
-            if (ending.awaitTermination(STOP.toMillis(), TimeUnit.MILLISECONDS)) {
-                last.stream()
-                        .filter(registered -> !failing.contains(registered.name()))
-                        .forEach(this::run);
-            } else {
+            if (!ending.awaitTermination(STOP.toMillis(), TimeUnit.MILLISECONDS)) {
                 watchdog.failures().setQuiet(true);
                 ending.shutdownNow();
                 ending.awaitTermination(STOP.toMillis(), TimeUnit.MILLISECONDS);

@@ -5,6 +5,7 @@ import java.util.Map;
 /**
  * One rule as it stands in the file.
  *
+ * @param name null where a faulty rule has none
  * @param values by key, as rowbell.rule has them: text, a Boolean or a List of text; without the keys that the file leaves out
  * @param line where the rule begins, from 1
  * @param lines where each of its keys stands, from 1

@@ -1,5 +1,6 @@
 package dev.rowbell.rules;
 
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -46,6 +47,9 @@ enum Key {
     static final List<String> NAMES = Arrays.stream(values()).map(Key::text).toList();
 
     private static final Pattern PERIOD = Pattern.compile("([0-9]{1,9}(ms|s|m|h|d))+|0");
+
+    /** PostgreSQL has no interval of a million years. */
+    private static final Duration LONGEST = Duration.ofDays(36500);
 
     private final Type type;
 
@@ -115,7 +119,8 @@ enum Key {
 
     private static String interval(String text) {
         try {
-            return text != null && PERIOD.matcher(text).matches() ? TimeUtils.toMilliSeconds(text) + " ms" : null;
+            long ms = text != null && PERIOD.matcher(text).matches() ? TimeUtils.toMilliSeconds(text) : -1;
+            return ms >= 0 && ms <= LONGEST.toMillis() ? ms + " ms" : null;
         } catch (ArithmeticException | NumberFormatException e) {
             return null;
         }

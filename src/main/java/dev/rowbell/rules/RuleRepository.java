@@ -3,11 +3,17 @@ package dev.rowbell.rules;
 import dev.rowbell.alert.AlertJson;
 import dev.rowbell.database.StorableText;
 import dev.rowbell.database.Transactions;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import javax.sql.DataSource;
 import org.springframework.dao.DataAccessException;
@@ -21,10 +27,13 @@ import org.springframework.transaction.support.TransactionTemplate;
  */
 public final class RuleRepository {
 
+    private static final String UNTRANSLATABLE = "22P05";
+
     /** Rows of a feed that are in memory at a time. */
     private static final int FETCH_SIZE = 1000;
 
     private final JdbcClient jdbc;
+    private final TransactionTemplate limited;
     private final TransactionTemplate readOnly;
     private final StorableText storable;
 
@@ -33,55 +42,159 @@ public final class RuleRepository {
         template.setFetchSize(FETCH_SIZE);
         jdbc = JdbcClient.create(template);
         storable = new StorableText(dataSource);
+        limited = new TransactionTemplate(new Transactions(dataSource));
         readOnly = new TransactionTemplate(new Transactions(dataSource));
         readOnly.setReadOnly(true);
     }
 
     /**
-     * Replaces the rules of this origin by those of a readable file. A rule that the file names and that cannot be read stays as it was;
+     * Replaces the rules of this origin and feed by those of a readable file. A rule that the file names and that cannot be read stays as it was;
      * so do all rules of the origin if the name cannot be read.
      *
+     * @param feed as a rule of the file names it, or one of {@link #feedsToEmpty}
+     * @param limit for the database, which throws SQLSTATE 57014 after it
      * @return the problems that the database found
      */
-    List<Problem> apply(String origin, RulesFile file) {
-        return problems(
-                file,
-                jdbc.sql("""
-                        select rule, field, problem, hint
-                        from rowbell.apply_rules(:origin, :rules::json, :unread::text[] || case
-                          when :nameless then array(select name from rowbell.rule where origin = :origin)
-                          else '{}'
-                        end)
+    List<Problem> apply(String origin, RulesFile file, String feed, Duration limit) {
+        return within(
+                limit,
+                () -> problems(
+                        file,
+                        jdbc.sql("""
+                                select rule, field, problem, hint
+                                from rowbell.apply_rules(:origin, :rules::json, :keep::text[] || case
+                                  when :nameless then array(select name from rowbell.rule where origin = :origin)
+                                  else '{}'
+                                end, :feed)
+                                """)
+                                .param("origin", origin)
+                                .param("rules", json(file.rulesOf(feed)))
+                                .param("keep", file.names().toArray(String[]::new))
+                                .param("nameless", file.nameless())
+                                .param("feed", feed)));
+    }
+
+    /** The feeds of which this origin has rules that the file does not name. */
+    List<String> feedsToEmpty(String origin, RulesFile file) {
+        return jdbc.sql("""
+                        select distinct feed from rowbell.rule
+                        where origin = :origin and name <> all (:names::text[]) and not :nameless
+                        order by feed
                         """)
-                        .param("origin", origin)
-                        .param("rules", json(file))
-                        .param("unread", file.unread().toArray(String[]::new))
-                        .param("nameless", file.nameless()));
+                .param("origin", origin)
+                .param("names", file.names().toArray(String[]::new))
+                .param("nameless", file.nameless())
+                .query(String.class)
+                .list();
+    }
+
+    /** In a transaction whose statements the server ends after the limit. */
+    private <T> T within(Duration limit, Supplier<T> work) {
+        return limited.execute(transaction -> {
+            jdbc.sql("select set_config('statement_timeout', ?, true)")
+                    .param(String.valueOf(limit.toMillis()))
+                    .query(String.class)
+                    .single();
+            return work.get();
+        });
     }
 
     /**
-     * The problems that {@link #apply} would find. Changes nothing.
+     * The problems that {@link #apply} would find, and those of the parts of a faulty rule that can be read. Changes nothing.
      *
      * @param origin empty: rules of other origins with the same name are no problem
      */
     List<Problem> check(String origin, RulesFile file) {
-        return readOnly.execute(transaction ->
-                problems(file, jdbc.sql("""
-                        select given ->> 'name', found.field, found.problem, found.hint
-                        from json_array_elements(:rules::json) with ordinality as rules (given, place)
-                        cross join lateral (
-                          select c.field, c.problem, c.hint
-                          from rowbell.check_rule(given) c
-                          union all
-                          select 'name', 'there is a rule of this name ' || coalesce('from ' || r.origin, 'that was made by SQL'), 'give this one another name'
-                          from rowbell.rule r
-                          where r.name = given ->> 'name' and :origin <> '' and r.origin is distinct from :origin) found
-                        order by place
-                        """).param("rules", json(file)).param("origin", origin)));
+        return limited.execute(transaction -> {
+            // what the check grants to the role that checks is undone
+            transaction.setRollbackOnly();
+            return Stream.concat(file.rules().stream(), file.faulty().stream())
+                    .flatMap(rule -> check(origin, file, rule))
+                    .toList();
+        });
     }
 
-    private static String json(RulesFile file) {
-        return AlertJson.write(file.rules().stream().map(FileRule::values).toList());
+    private Stream<Problem> check(String origin, RulesFile file, FileRule rule) {
+        return jdbc
+                .sql("""
+                        select c.field, c.problem, c.hint
+                        from rowbell.check_rule(:rule::json) c
+                        union all
+                        select 'name', 'there is a rule of this name ' || coalesce('from ' || r.origin, 'that was made by SQL'), 'give this one another name'
+                        from rowbell.rule r
+                        where r.name = :name and :origin <> '' and r.origin is distinct from :origin
+                        """)
+                .param("rule", AlertJson.write(rule.values()))
+                .param("name", rule.name())
+                .param("origin", origin)
+                .query((row, number) -> file.problem(rule, row.getString(1), row.getString(2), row.getString(3)))
+                .list()
+                .stream()
+                // a value that is missing or cannot be read has its problem
+                .filter(problem -> rule.values().containsKey(problem.field())
+                        || file.rules().contains(rule));
+    }
+
+    /**
+     * The file without the rules that have a character that the encoding of the database lacks. Asks the database for characters that are not
+     * ASCII, where its encoding is not UTF8.
+     */
+    RulesFile storable(RulesFile file) {
+        List<FileRule> storable = new ArrayList<>();
+        List<FileRule> faulty = new ArrayList<>();
+        List<String> unread = new ArrayList<>();
+        List<Problem> problems = new ArrayList<>(file.problems());
+        for (FileRule rule :
+                Stream.concat(file.rules().stream(), file.faulty().stream()).toList()) {
+            boolean readable = file.rules().contains(rule);
+            Map<String, Object> values = new LinkedHashMap<>(rule.values());
+            rule.values()
+                    .forEach((key, value) -> unstorable(value).ifPresent(character -> {
+                        values.remove(key);
+                        problems.add(file.problem(
+                                rule,
+                                key,
+                                "the encoding of the database has no character %s".formatted(character),
+                                "leave it out, or use a database with the encoding UTF8"));
+                    }));
+            if (values.size() == rule.values().size()) {
+                (readable ? storable : faulty).add(rule);
+            } else if (values.containsKey("name")) {
+                // else it is no rule of the database
+                faulty.add(new FileRule(rule.name(), values, rule.line(), rule.lines()));
+                unread.add(rule.name());
+            }
+        }
+        file.unread().stream().filter(name -> unstorable(name).isEmpty()).forEach(unread::add);
+        return new RulesFile(file.file(), file.readable(), storable, faulty, unread, file.nameless(), problems);
+    }
+
+    private Optional<String> unstorable(Object value) {
+        String text = value.toString();
+        return storable.of(text).equals(text)
+                ? Optional.empty()
+                : text.codePoints()
+                        .filter(c -> c >= 0x80)
+                        .distinct()
+                        .mapToObj(Character::toString)
+                        .filter(c -> !isStorable(c))
+                        .findFirst();
+    }
+
+    private boolean isStorable(String character) {
+        try {
+            jdbc.sql("select ?").param(character).query(String.class).single();
+            return true;
+        } catch (DataAccessException e) {
+            if (e.getRootCause() instanceof SQLException cause && UNTRANSLATABLE.equals(cause.getSQLState())) {
+                return false;
+            }
+            throw e;
+        }
+    }
+
+    private static String json(List<FileRule> rules) {
+        return AlertJson.write(rules.stream().map(FileRule::values).toList());
     }
 
     private static List<Problem> problems(RulesFile file, JdbcClient.StatementSpec statement) {
@@ -154,9 +267,32 @@ public final class RuleRepository {
         });
     }
 
-    /** Compares the triggers with the feeds as they are now, and returns the events for the operator. */
-    List<String> refresh() {
-        return jdbc.sql("select feed, event from rowbell.refresh()")
+    /** Has feeds follow their tables, and returns the events for the operator. */
+    List<String> followTables() {
+        return events(0);
+    }
+
+    /** The names of the feeds by their ids. */
+    Map<Integer, String> feeds() {
+        Map<Integer, String> feeds = new TreeMap<>();
+        jdbc.sql("select id, name from rowbell.feed").query(row -> {
+            feeds.put(row.getInt(1), row.getString(2));
+        });
+        return feeds;
+    }
+
+    /**
+     * Compares the triggers of a feed with its rules and with the tables as they are now, and returns the events for the operator.
+     *
+     * @param limit for the database, which throws SQLSTATE 57014 after it
+     */
+    List<String> refresh(int feed, Duration limit) {
+        return within(limit, () -> events(feed));
+    }
+
+    private List<String> events(int feed) {
+        return jdbc.sql("select feed, event from rowbell.refresh(?)")
+                .param(feed)
                 .query((row, number) -> "feed %s %s".formatted(row.getString(1), row.getString(2)))
                 .list();
     }

@@ -10,10 +10,14 @@ import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.sql.SQLException;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Supplier;
 import org.apache.camel.CamelContext;
 import org.apache.camel.spi.Resource;
@@ -34,6 +38,9 @@ public final class Rules {
     /** The hint of {@code rowbell.apply_rules} where other transactions are in the way. */
     private static final String TRIES_AGAIN = "Rowbell tries again every 10 seconds";
 
+    private static final String TOO_LONG =
+            "because a function that they call, or one that their table or its types bring along, takes too long";
+
     private static final Duration RELOAD = Duration.ofSeconds(1);
     private static final Duration REFRESH = Duration.ofSeconds(10);
     private static final Duration COUNT = Duration.ofSeconds(1);
@@ -48,12 +55,16 @@ public final class Rules {
 
     private volatile List<String> silentTriggers = List.of();
     private volatile List<String> dangers = List.of();
+    private FeedTurns comparing;
+    private FeedTurns applying;
     /** What the last refresh reported. */
     private List<String> events = List.of();
-    /** The content that was read last and the one that was applied last; null if that failed. */
+    /** The content that was read last, and the one that was applied last; null if that failed. */
     private Content seen;
 
     private Content applied;
+    /** Whether what was applied last may succeed later: another transaction was in the way, or a right was missing. */
+    private boolean again;
 
     /** @param text null where there is no such file */
     private record Content(String file, String text) {}
@@ -76,24 +87,23 @@ public final class Rules {
      */
     public synchronized void start(RuleRepository opened, Housekeeping housekeeping) {
         repository = opened;
+        comparing = new FeedTurns(Clock.systemUTC());
+        applying = new FeedTurns(Clock.systemUTC());
         problems = List.of();
         events = List.of();
         silentTriggers = List.of();
         dangers = List.of();
         applied = null;
         seen = null;
+        // the functions of triggers are as this Rowbell compiles them, before the first alert
+        atStart("the rules were not compared with their feeds", () -> refresh(opened));
         if (!file().isEmpty()) {
             seen = read();
-            try {
-                apply(seen);
-            } catch (DataAccessException e) {
-                if (Errors.isDatabaseAway(e)) {
-                    throw e;
-                }
-                LOG.debug("the rules were not applied", e);
+            atStart("the rules were not applied", () -> apply(seen));
+            if (settings.flag("rowbell.rules.reload")) {
+                housekeeping.register("reload the rules", RELOAD, this::reload);
             }
-            boolean reloads = settings.flag("rowbell.rules.reload");
-            housekeeping.register("apply the rules", reloads ? RELOAD : REFRESH, reloads ? this::reload : this::retry);
+            housekeeping.register("apply the rules", REFRESH, this::retry);
         }
         housekeeping.register("compare the rules with their feeds", REFRESH, () -> refresh(opened));
         housekeeping.register("report failures of rules", COUNT, opened::reportFailures);
@@ -105,8 +115,20 @@ public final class Rules {
         repository = null;
     }
 
+    /** Housekeeping does it again, and says why it fails. */
+    private static void atStart(String failure, Runnable work) {
+        try {
+            work.run();
+        } catch (DataAccessException e) {
+            if (Errors.isDatabaseAway(e)) {
+                throw e;
+            }
+            LOG.debug(failure, e);
+        }
+    }
+
     private void refresh(RuleRepository opened) {
-        List<String> now = new ArrayList<>(opened.refresh());
+        List<String> now = new ArrayList<>(compare(opened));
         silentTriggers = opened.silentTriggers();
         now.addAll(silentTriggers);
         // the embedded server is for trials, and has but one role
@@ -121,6 +143,20 @@ public final class Rules {
         // an event that lasts is logged once
         now.stream().filter(event -> !events.contains(event)).forEach(event -> LOG.warn("{}", event));
         events = now;
+    }
+
+    private List<String> compare(RuleRepository opened) {
+        List<String> now = new ArrayList<>(opened.followTables());
+        Map<Integer, String> feeds = opened.feeds();
+        Map<String, Integer> ids = new HashMap<>();
+        feeds.forEach((id, feed) -> ids.put(feed, id));
+        for (String feed : comparing.inOrder(feeds.values())) {
+            now.addAll(comparing.take(
+                    feed,
+                    limit -> opened.refresh(ids.get(feed), limit),
+                    () -> List.of("feed %s could not be compared with its rules, %s".formatted(feed, TOO_LONG))));
+        }
+        return now;
     }
 
     /** The problems of the file when it was read last. */
@@ -167,9 +203,10 @@ public final class Rules {
         if (content.text() == null) {
             throw new SettingsException("%s: there is no such file".formatted(content.file()));
         }
-        RulesFile rules = new RulesReader(content.file()).read(content.text());
-        return new Checked(
-                rules.rules().size(), rules.problemsWith(database.get().check(file(), rules)));
+        RulesFile read = new RulesReader(content.file()).read(content.text());
+        RuleRepository opened = database.get();
+        RulesFile rules = opened.storable(read);
+        return new Checked(rules.rules().size(), rules.problemsWith(opened.check(file(), rules)));
     }
 
     /** How many rules there are and where they come from, for the start. */
@@ -250,10 +287,9 @@ public final class Rules {
         }
     }
 
-    /** Applies again what could not be applied because of other transactions. */
     private synchronized void retry() {
-        if (seen != null && !seen.equals(applied)) {
-            apply(seen);
+        if (again) {
+            apply(applied);
         }
     }
 
@@ -261,27 +297,46 @@ public final class Rules {
     private void apply(Content content) {
         if (content == null) {
             return;
-        } else if (content.text() == null) {
+        }
+        applied = content;
+        again = false;
+        if (content.text() == null) {
             LOG.warn(
                     "rowbell.rules.file={}: there is no such file; the rules in the database stay as they are", file());
             problems = List.of();
-        } else {
-            RulesFile rules = new RulesReader(content.file()).read(content.text());
-            try {
-                // the origin is the setting, so that the rules stay the same when their file replaces the fallback
-                report(rules.problemsWith(rules.readable() ? repository.apply(file(), rules) : List.of()));
-            } catch (DataAccessException e) {
-                boolean forbidden = e.getRootCause() instanceof SQLException cause
-                        && INSUFFICIENT_PRIVILEGE.equals(cause.getSQLState());
-                String hint = forbidden
-                        ? "grant rowbell_admin to rowbell.jdbc.user, or set rowbell.rules.file to nothing"
-                        : "";
-                report(rules.problemsWith(List.of(new Problem(
-                        content.file(), 0, null, null, "could not be applied: " + Errors.inWords(e), hint))));
-                throw e;
-            }
+            return;
         }
-        applied = problems.stream().anyMatch(problem -> problem.hint().equals(TRIES_AGAIN)) ? null : content;
+        RulesFile read = new RulesReader(content.file()).read(content.text());
+        try {
+            RulesFile rules = repository.storable(read);
+            report(rules.problemsWith(rules.readable() ? applied(rules) : List.of()));
+            again = problems.stream()
+                    .anyMatch(problem ->
+                            problem.hint().equals(TRIES_AGAIN) || problem.hint().startsWith("grant "));
+        } catch (DataAccessException e) {
+            again = true;
+            boolean forbidden = e.getRootCause() instanceof SQLException cause
+                    && INSUFFICIENT_PRIVILEGE.equals(cause.getSQLState());
+            String hint = forbidden ? "or set rowbell.rules.file to nothing" : "";
+            report(read.problemsWith(List.of(
+                    new Problem(content.file(), 0, null, null, "could not be applied: " + Errors.inWords(e), hint))));
+            throw e;
+        }
+    }
+
+    private List<Problem> applied(RulesFile rules) {
+        List<Problem> found = new ArrayList<>();
+        Set<String> feeds = new LinkedHashSet<>(rules.feeds());
+        feeds.addAll(repository.feedsToEmpty(file(), rules));
+        for (String feed : applying.inOrder(feeds)) {
+            found.addAll(applying.take(
+                    feed,
+                    // the origin is the setting, so that the rules stay the same when their file replaces the fallback
+                    limit -> repository.apply(file(), rules, feed, limit),
+                    () -> List.of(rules.problemOf(
+                            feed, "the rules of %s could not be applied, %s".formatted(feed, TOO_LONG), TRIES_AGAIN))));
+        }
+        return found;
     }
 
     /** Logs the new problems only. */

@@ -26,6 +26,7 @@ final class RulesReader {
 
     private final String file;
     private final List<FileRule> rules = new ArrayList<>();
+    private final List<FileRule> faulty = new ArrayList<>();
     private final List<String> unread = new ArrayList<>();
     private final List<Problem> problems = new ArrayList<>();
     private final Map<String, Integer> named = new HashMap<>();
@@ -38,7 +39,14 @@ final class RulesReader {
 
     RulesFile read(String text) {
         boolean readable = readAll(text);
-        return new RulesFile(file, readable, List.copyOf(rules), List.copyOf(unread), nameless, List.copyOf(problems));
+        return new RulesFile(
+                file,
+                readable,
+                List.copyOf(rules),
+                List.copyOf(faulty),
+                List.copyOf(unread),
+                nameless,
+                List.copyOf(problems));
     }
 
     private boolean readAll(String text) {
@@ -153,11 +161,13 @@ final class RulesReader {
                     "the first one counts; give this one another name");
         } else if (problems.size() == problemsBefore) {
             rules.add(new FileRule(name, values, line(mapping), lines));
+            return;
         } else if (name == null) {
             nameless = true;
         } else {
             unread.add(name);
         }
+        faulty.add(new FileRule(name, values, line(mapping), lines));
     }
 
     /** Read first, because each problem of the rule needs it. Null if there is no readable one. */

@@ -1,34 +1,48 @@
 -- Tables by name and by number, and functions: what rules and triggers ask the catalog.
 
--- The table that a rule means: written as in SQL, without the quotes that SQL would want, or without its schema where one table alone has the name.
-create or replace function rowbell.find_feed(feed text) returns oid
+-- The tables that a rule may mean: written as in SQL, without the quotes that SQL would want, or without its schema where one table alone has the name.
+create or replace function rowbell.feeds_named(feed text) returns setof oid
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
-  relation oid;
+  as_sql oid;
 begin
   begin
-    relation := to_regclass(feed);
+    as_sql := to_regclass(feed);
   exception when others then
-    relation := null;
+    as_sql := null;
   end;
-  if relation is null then
-    select c.oid into relation
-    from pg_class c
-    join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname || '.' || c.relname = feed and c.relkind not in ('i', 'I', 't');
-  end if;
-  if relation is null then
-    select min(c.oid::bigint)::oid into relation
+  return query
+  select as_sql where as_sql is not null
+  union
+  -- with quotes it is SQL
+  select c.oid
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  where n.nspname || '.' || c.relname = feed and c.relkind not in ('i', 'I', 't') and (as_sql is null or strpos(feed, '"') = 0);
+  if not found then
+    return query
+    select c.oid
     from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
     where c.relname = feed and c.relkind in ('r', 'p')
-      and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'rowbell')
-    having count(*) = 1;
+      and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'rowbell');
   end if;
-  return relation;
 end
+$fn$;
+
+-- The table that a rule means. Of several, the one that is watched: roles that may make tables must not draw a rule to theirs. Null for none, and where that
+-- cannot be told.
+create or replace function rowbell.find_feed(feed text) returns oid
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select case when count(*) = 1 then min(t.relid::bigint) else min(w.relation::bigint) filter (where w.watched = 1) end::oid
+  from rowbell.feeds_named(feed) t (relid)
+  left join lateral (
+    select f.relation::oid, count(*) over () as watched from rowbell.feed f
+    where f.relation in (select o from rowbell.feeds_named(feed) o)) w on w.relation = t.relid
 $fn$;
 
 -- Schema and name as SQL writes them; null where the table is gone.

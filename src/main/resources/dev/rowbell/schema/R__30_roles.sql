@@ -120,11 +120,13 @@ as $fn$
       order by s.name)
 $fn$;
 
--- Grants a right as far as the owner of the schema may. Again where another transaction granted one on the same object meanwhile, which PostgreSQL takes for
--- an error. To be called for rights that the role has not: a grant is a lock on its object.
+-- Grants a right as far as the owner of the schema may, and as no other transaction has granted one on the same object for a second: it may be at work for as
+-- long as a stranger's function takes. Again where one did meanwhile, which PostgreSQL takes for an error. To be called for rights that the role has not: a grant
+-- is a lock on its object.
 create or replace function rowbell.grant_right(right_name text, role_name text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
 as $fn$
 begin
   for try in 1 .. 10 loop
@@ -132,7 +134,7 @@ begin
       execute format('grant %s to %I', right_name, role_name);
       return;
     exception
-      when insufficient_privilege then
+      when insufficient_privilege or lock_not_available or read_only_sql_transaction then
         return;
       when internal_error then
         -- tuple concurrently updated
@@ -142,6 +144,41 @@ begin
     end;
   end loop;
 end
+$fn$;
+
+-- What to grant to a role that was denied a right, by PostgreSQL's message; null where that does not tell.
+create or replace function rowbell.grant_for(message text, role_name text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  with denied (kind, name) as (
+    select m[1], m[2]
+    from regexp_match(message, '^permission denied for (schema|function|table|view|materialized view|foreign table|sequence) (.*)$') m),
+  missing (grants, place) as (
+    select format('usage on schema %I', n.nspname), 0
+    from denied d
+    join pg_namespace n on n.nspname = d.name
+    where d.kind = 'schema' and not has_schema_privilege(role_name, n.oid, 'usage')
+    union all
+    select format('execute on function %s', f.oid::regprocedure), f.oid::bigint
+    from denied d
+    join pg_proc f on f.proname = d.name
+    where d.kind = 'function' and not has_function_privilege(role_name, f.oid, 'execute')
+    union all
+    select format('select on %s', rowbell.sql_name(c.oid)), c.oid::bigint
+    from denied d
+    join pg_class c on c.relname = d.name and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+    where d.kind not in ('schema', 'function') and not has_table_privilege(role_name, c.oid, 'select'))
+  select format('grant %s to %I', m.grants, role_name) from missing m order by m.place limit 1
+$fn$;
+
+-- An error in words, with what to grant to the owner of the schema where it lacks a right.
+create or replace function rowbell.denied(message text, state text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select message || case when state = '42501' then format(' (%s)', coalesce(rowbell.grant_for(message, current_user), 'grant it to ' || quote_ident(current_user)))
+    else '' end
 $fn$;
 
 -- Lets the role of a feed read what a condition names: tables, and the schemas of tables, functions, operators and types. What a function reads in turn is
@@ -154,7 +191,8 @@ declare
   role_name constant text := rowbell.role_of(feed.id);
   rights text[];
   right_name text;
-  view_schema text := 'rowbell_named';
+  -- of this feed: for one of the same name, others would wait
+  view_schema text := format('rowbell_named_%s', feed.id);
   named text;
   had oid[];
 begin
@@ -166,7 +204,7 @@ begin
     -- PostgreSQL notes for a view all that it names. The view is made by the role, because a literal may run the check of a domain; for that it has rights on
     -- the schemas that the text may name.
     if has_database_privilege(current_database(), 'create') then
-      execute format('create schema rowbell_named authorization %I', role_name);
+      execute format('create schema %I authorization %I', view_schema, role_name);
     else
       -- taken away since the schema was made: others wait, and the grant is undone below
       view_schema := 'rowbell_alert';
@@ -181,8 +219,8 @@ begin
     loop
       perform rowbell.grant_right(right_name, role_name);
     end loop;
-    named := format(E'create view %3$s.rowbell_named as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
-      rowbell.sql_name(feed.relation), rowbell.rows_by_name(condition, feed.relation), view_schema);
+    named := format(E'create view %3$s.rowbell_named_%4$s as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
+      rowbell.sql_name(feed.relation), rowbell.rows_by_name(condition, feed.relation), view_schema, feed.id);
     execute format('select rowbell.run_%s($1)', feed.id) using named;
     with objects (class, id, schema) as (
       select d.refclassid, d.refobjid, coalesce(c.relnamespace, p.pronamespace, o.oprnamespace, t.typnamespace)
@@ -192,13 +230,13 @@ begin
       left join pg_proc p on d.refclassid = 'pg_proc'::regclass and p.oid = d.refobjid
       left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
       left join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
-      where r.ev_class = format('%s.rowbell_named', view_schema)::regclass
+      where r.ev_class = format('%s.rowbell_named_%s', view_schema, feed.id)::regclass
       union
       select 'pg_class'::regclass, c.oid, c.relnamespace from rowbell.tables_of(feed.relation) t join pg_class c on c.oid = t.relid)
     select array_agg(r.name) into rights
     from (
       select format('usage on schema %I', n.nspname) as name from objects o join pg_namespace n on n.oid = o.schema
-      where n.nspname not in ('rowbell', 'rowbell_alert', 'rowbell_named') and n.oid <> all (had)
+      where n.nspname not in ('rowbell', 'rowbell_alert', view_schema) and n.oid <> all (had)
       union
       -- the feed is in there as a type, and where the condition reads it also as a table
       select 'select on ' || rowbell.sql_name(o.id) from objects o
@@ -207,7 +245,7 @@ begin
         and o.schema not in (select n.oid from pg_namespace n where n.nspname in ('rowbell', 'rowbell_alert'))
         and (o.id not in (select t.relid from rowbell.tables_of(feed.relation) t) or exists (
           select from pg_rewrite w
-          where w.ev_class = format('%s.rowbell_named', view_schema)::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))
+          where w.ev_class = format('%s.rowbell_named_%s', view_schema, feed.id)::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))
         and not has_table_privilege(role_name, o.id, 'select')) r
     where r.name is not null;
     raise exception using errcode = 'RB004';

@@ -10,8 +10,6 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
-  schema_name constant text := (select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = relation);
-  judge text;
   rows_of text;
   message text;
   hint text;
@@ -20,11 +18,6 @@ declare
 begin
   if to_regproc(format('rowbell.run_%s', feed_id)) is null then
     perform rowbell.make_role(feed_id);
-  end if;
-  select r.rolname into judge from pg_proc p join pg_roles r on r.oid = p.proowner where p.oid = to_regproc(format('rowbell.run_%s', feed_id));
-  if feed_id = 0 and not has_schema_privilege(judge, schema_name, 'usage') then
-    -- without it the role could not name the feed, and each condition would be right
-    perform rowbell.grant_right(format('usage on schema %I', schema_name), judge);
   end if;
   condition := rowbell.rows_by_name(condition, relation);
   -- offset 0: what is known to be NULL would be worked out while planning
@@ -48,7 +41,8 @@ exception when others or assert_failure or query_canceled then
     case when message = 'argument of WHERE must be type boolean, not type record' then 'is more than one expression'
       else replace(replace(message, 'argument of WHERE must be type', 'must be of type'), 'at or near "]"', 'at its end') end,
     case
-      when state = '42501' then format('grant it to %I, which judges this feed; or to %I with grant option', rowbell.role_of(feed_id), current_user)
+      when state = '42501' then format('%s, which judges this feed; or grant it to %I with grant option',
+        coalesce(rowbell.grant_for(message, rowbell.evaluator_of(feed_id)), format('grant it to %I', rowbell.evaluator_of(feed_id))), current_user)
       when state = '42702' then 'write NEW. or OLD. before the names of columns'
       when state in ('42883', '42P01', '42704', '3F000') and coalesce(hint, '') !~ 'NEW|OLD'
         then 'names outside of pg_catalog are written with their schema: public.is_bad(NEW.c2), operator(public.=)'
@@ -56,6 +50,21 @@ exception when others or assert_failure or query_canceled then
     end,
     state];
 end
+$fn$;
+
+-- Lets the role that checks conditions name a feed: else each condition would be right. The right is kept: a check may take long, and others that grant it
+-- would wait.
+create or replace function rowbell.let_check(relation oid) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select rowbell.grant_right(format('usage on schema %I', n.nspname), r.rolname)
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  -- of a database that was copied, the role has another name
+  join pg_proc p on p.oid = to_regproc('rowbell.run_0')
+  join pg_roles r on r.oid = p.proowner
+  where c.oid = relation and not has_schema_privilege(r.oid, n.oid, 'usage')
 $fn$;
 
 -- A rule from JSON, with the defaults where a key is missing.
@@ -115,6 +124,9 @@ begin
   elsif coalesce(cardinality(rule.operations), 0) = 0 then
     return query select 'operations', 'give at least one of insert, update, delete', '';
   end if;
+  if rule.cooldown is null or rule.cooldown < interval '0' then
+    return query select 'cooldown', 'give a duration that is not negative', '';
+  end if;
   if rule.enabled is null or rule.resolved is null then
     return query select case when rule.enabled is null then 'enabled' else 'resolved' end, 'give true or false', '';
   end if;
@@ -124,7 +136,12 @@ begin
 
   relation := rowbell.find_feed(rule.feed);
   if relation is null then
-    return query select 'feed', format('there is no table %s', rule.feed), 'write it as schema.table';
+    select string_agg(n, ', ' order by n) into wrong from rowbell.feeds_named(rule.feed) o, rowbell.sql_name(o) n;
+    if wrong is null then
+      return query select 'feed', format('there is no table %s', rule.feed), 'write it as schema.table';
+    else
+      return query select 'feed', format('%s may be each of %s', rule.feed, wrong), 'write schema and name as one of them';
+    end if;
     return;
   end if;
   select c.relkind, c.relpersistence into kind, persistence from pg_class c where c.oid = relation;
@@ -152,6 +169,9 @@ begin
     return query select 'columns', format('%s has no column %s', rule.feed, wrong), '';
   end if;
 
+  if feed_id = 0 then
+    perform rowbell.let_check(relation);
+  end if;
   error := rowbell.condition_error(rule.condition, relation, true, true, feed_id => feed_id);
   if error is not null then
     return query select 'condition', error[1], error[2];

@@ -1,5 +1,7 @@
 -- Triggers of feeds: made, changed, taken off.
 
+drop function if exists rowbell.refresh();
+
 -- One compiler of a feed at a time, until the end of the transaction: two would overwrite each other's functions. A lock on a row of rowbell.feed, on which
 -- strangers have no right.
 create or replace function rowbell.lock_feed(feed_name text) returns rowbell.feed
@@ -147,7 +149,7 @@ end
 $fn$;
 
 -- Compiles all rules of a feed and gives it the triggers that they need. Where rowbell.triggers = later, triggers that cannot be made soon are left to
--- refresh(), which tries again.
+-- refresh(), which tries again. To make the functions may call functions of strangers, which may take any time: no table is locked before they are made.
 create or replace function rowbell.compile(feed_name text, patience interval default '10 s') returns void
 language plpgsql
 security definer
@@ -310,6 +312,7 @@ $fn$;
 create or replace function rowbell.follow_tables(but_rule text default null) returns table (feed text, event text)
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
 as $fn$
 #variable_conflict use_column
 declare
@@ -362,9 +365,11 @@ begin
 end
 $fn$;
 
--- Sees what changed outside of rules: children that came or went, tables renamed, dropped or made again, rules that broke or work again.
--- To be called every few seconds. Skips feeds whose rules another transaction changes. Each row is for an operator to read.
-create or replace function rowbell.refresh() returns table (feed text, event text)
+-- Sees what changed outside of rules: children that came or went, tables renamed, dropped or made again, rules that broke or work again. feed_id: of the one
+-- feed to look at; 0: of none, for tables that were renamed, dropped or made again; null: all in one transaction. To be called every few seconds, by Rowbell
+-- for each feed by itself, with a statement_timeout: the rules of a feed may call functions of strangers, which may take any time. Such functions run before
+-- a lock is taken that others wait for. Skips feeds whose rules another transaction changes. Each row is for an operator to read.
+create or replace function rowbell.refresh(feed_id int default null) returns table (feed text, event text)
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
@@ -375,57 +380,75 @@ as $fn$
 declare
   watched rowbell.feed;
   rule record;
-  followed text[] := '{}';
+  checked jsonb;
   bare text[];
 begin
-  for feed, event in select * from rowbell.follow_tables() loop
-    followed := followed || feed;
-    return next;
-  end loop;
-  for watched in select * from rowbell.feed f where rowbell.sql_name(f.relation) = f.name order by f.id loop
+  if feed_id is null or feed_id = 0 then
+    return query select * from rowbell.follow_tables();
+  end if;
+  for watched in
+    select * from rowbell.feed f where rowbell.sql_name(f.relation) = f.name and f.id = coalesce(feed_id, f.id) order by f.id
+  loop
     begin
+      checked := (
+        select jsonb_object_agg(r.name, jsonb_build_object('rule', to_jsonb(r), 'problem', (
+          select format('%s: %s', p.field, p.problem) from rowbell.validate_rule(r, watched.id) p limit 1)))
+        from rowbell.rule r
+        where r.feed = watched.name and r.enabled);
       perform from rowbell.feed f where f.id = watched.id for no key update skip locked;
       if not found then
         continue;
       end if;
+      -- rights may have been granted to the owner of the schema since, to hand on
       for rule in
-        select r.name, r.condition, s.broken, p.problem
+        select r as written, r.name, r.condition
+        from rowbell.rule r
+        where r.feed = watched.name and r.enabled and checked -> r.name ->> 'problem' is not null
+      loop
+        perform rowbell.grant_reads(watched, rule.condition);
+        checked := jsonb_set(checked, array[rule.name, 'problem'], coalesce((
+          select to_jsonb(format('%s: %s%s', p.field, p.problem, case when p.hint like 'grant %' then format(' (%s)', p.hint) end))
+          from rowbell.validate_rule(rule.written, watched.id) p limit 1), 'null'));
+      end loop;
+      for rule in
+        select r.name, checked -> r.name ->> 'problem' as problem
         from rowbell.rule r
         join rowbell.rule_state s on s.rule = r.name
-        left join lateral (select format('%s: %s', p.field, p.problem) as problem from rowbell.validate_rule(r, watched.id) p limit 1) p on true
-        where r.feed = watched.name and r.enabled and s.broken is distinct from p.problem
+        where r.feed = watched.name and r.enabled and s.broken is distinct from checked -> r.name ->> 'problem'
+          -- another session may have changed it since it was checked
+          and checked -> r.name -> 'rule' = to_jsonb(r)
       loop
         update rowbell.rule_state s set broken = rule.problem where s.rule = rule.name;
         if rule.problem is null then
           return query select watched.name, format('rule "%s" works again', rule.name);
         else
-          -- rights may have been revoked: then the next look finds that it works again
-          perform rowbell.grant_reads(watched, rule.condition);
           perform rowbell.rule_failed(rule.name, rule.problem, 'RB001', watched.name, null, null);
           return query select watched.name, format('rule "%s" is broken and is left out: %s', rule.name, rule.problem);
         end if;
       end loop;
-      perform rowbell.detach_former_children(watched);
       -- a child has none while it is new
       bare := array(
         select distinct rowbell.sql_name(m.relid)
         from rowbell.missing_triggers(watched, array(
           select distinct unnest(r.operations) from rowbell.rule r join rowbell.rule_state s on s.rule = r.name
           where r.feed = watched.name and r.enabled and s.broken is null)) m
-        where m.statement like 'create trigger %' and watched.name <> all (followed)
+        where m.statement like 'create trigger %'
           and (m.relid = watched.relation or m.relid in (select t.relid from rowbell.triggers_of(watched.id) t)));
       perform rowbell.compile(watched.name, '0 s');
+      perform rowbell.detach_former_children(watched);
       return query select watched.name, format('triggers of %s were missing and were made again: writes until now were not judged', b) from unnest(bare) b;
     exception
       when lock_not_available or deadlock_detected or sqlstate 'RB003' then
         -- another session holds a lock: the next call tries again
         null;
       when others then
-        return query select watched.name, format('could not be looked at: %s', sqlerrm);
+        return query select watched.name, format('could not be looked at: %s', rowbell.denied(sqlerrm, sqlstate));
     end;
     return query select watched.name, rowbell.unwatched(watched);
   end loop;
-  perform rowbell.report_failures();
+  if feed_id is null then
+    perform rowbell.report_failures();
+  end if;
 end
 $fn$;
 

@@ -1,5 +1,7 @@
 -- Rules: changed, applied from a file, tested.
 
+drop function if exists rowbell.apply_rules(text, json, text[]);
+
 -- Before rules are changed: with the rules of others in sight.
 create or replace function rowbell.rule_changing() returns trigger
 language plpgsql
@@ -114,10 +116,25 @@ as $fn$
     and l.mode not in ('AccessShareLock')
 $fn$;
 
+-- Adds rules, or changes those that differ.
+create or replace function rowbell.put_rules(rules rowbell.rule[]) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $fn$
+  insert into rowbell.rule as r select (g).* from unnest(rules) g
+  on conflict (name) do update set
+    feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
+    columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
+    operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown
+  where r is distinct from excluded
+$fn$;
+
 -- Makes the rules of one origin what a JSON array says: adds, changes, removes. Those named in keep stay as they are. A rule that is wrong
 -- is returned and not applied; the rule of before stays. Also returned are the rules of a feed that cannot be compiled: no feed keeps another from its rules. Touches
--- nothing that does not differ. Where a feed is so busy that its triggers cannot be made at once, its rules are returned too, and refresh() makes them.
-create or replace function rowbell.apply_rules(origin text, rules json, keep text[] default '{}')
+-- nothing that does not differ. Where a feed is so busy that its triggers cannot be made at once, its rules are returned too, and refresh() makes them. only_feed: the
+-- one feed whose rules may be removed; null: any. Rowbell calls it for each feed by itself, with a statement_timeout: to check and to compile the rules of a feed
+-- may call functions of strangers, which may take any time.
+create or replace function rowbell.apply_rules(origin text, rules json, keep text[] default '{}', only_feed text default null)
 returns table (rule text, field text, problem text, hint text)
 language plpgsql
 security definer
@@ -137,7 +154,9 @@ declare
   of_feed text;
   advice text;
 begin
-  perform rowbell.follow_tables();
+  if only_feed is null then
+    perform rowbell.follow_tables();
+  end if;
   for given in select (rowbell.rule_of(r)).* from json_array_elements(rules) r loop
     names := names || given.name;
     given.origin := apply_rules.origin;
@@ -174,18 +193,21 @@ begin
     begin
       perform set_config('rowbell.triggers', 'later', true);
       -- those of a feed by one statement, which compiles it once
-      insert into rowbell.rule as r select (g).* from unnest(good) g where (g).feed = of_feed order by (g).name
-      on conflict (name) do update set
-        feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
-        columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
-        operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown
-      where r is distinct from excluded;
+      perform rowbell.put_rules(array(select g from unnest(good) g where (g).feed = of_feed order by (g).name));
     exception
       when lock_not_available or deadlock_detected then
         return query select (g).name, 'feed', 'waited for 2 seconds, ' || rowbell.holders(), again from unnest(good) g where (g).feed = of_feed;
       when others then
-        get stacked diagnostics advice = pg_exception_hint;
-        return query select (g).name, 'feed', sqlerrm, advice from unnest(good) g where (g).feed = of_feed;
+        -- one by one, so that the one at fault keeps no other from its feed
+        for given in select (g).* from unnest(good) g where (g).feed = of_feed order by (g).name loop
+          begin
+            perform rowbell.put_rules(array[given]);
+          exception when others then
+            get stacked diagnostics advice = pg_exception_hint, fault = column_name;
+            return query select given.name, coalesce(nullif(fault, ''), 'feed'),
+              replace(sqlerrm, format('rule "%s": %s: ', given.name, fault), ''), advice;
+          end;
+        end loop;
     end;
   end loop;
   return query
@@ -195,7 +217,7 @@ begin
   where r.name = any (select (g).name from unnest(good) g) and r.enabled and exists (select from rowbell.missing_triggers(f, r.operations));
   begin
     perform set_config('rowbell.triggers', 'later', true);
-    delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names);
+    delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names) and r.feed = coalesce(only_feed, r.feed);
   exception when lock_not_available or deadlock_detected then
     return query select null::text, 'name', 'rules that are no more in the file wait to be removed, ' || rowbell.holders(), again;
   end;

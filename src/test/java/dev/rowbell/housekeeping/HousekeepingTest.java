@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.rowbell.health.Watchdog;
 import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -30,6 +31,23 @@ class HousekeepingTest {
         housekeeping.register("run", OFTEN, runs::incrementAndGet);
         housekeeping.start();
         await().until(() -> runs.get() > 2);
+    }
+
+    @Test
+    void aTaskThatDoesNotEndHoldsUpNoOtherAndLosesNoCounts() {
+        CountDownLatch never = new CountDownLatch(1);
+        housekeeping.register("wait for a stranger", ONCE, () -> {
+            try {
+                never.await();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        });
+        housekeeping.registerAlsoAtStop("count", ONCE, runs::incrementAndGet);
+        housekeeping.start();
+        await().until(() -> runs.get() == 1);
+        housekeeping.stop(true);
+        assertEquals(2, runs.get());
     }
 
     @Test

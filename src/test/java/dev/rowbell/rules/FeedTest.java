@@ -66,6 +66,40 @@ class FeedTest {
         assertEquals(List.of("feed 1"), takeAlerts());
     }
 
+    // --- names ---
+
+    /** Whoever may make tables could take over the name in any reading of it: as SQL, exactly, without a schema. */
+    @Test
+    void aFeedThatIsWrittenWithoutQuotesOrSchemaStaysWithItsTable() {
+        database.execute(
+                "create schema \"Shop\"",
+                "create table \"Shop\".\"Orders\" (id int, a int)",
+                "create table goods (id int, a int)",
+                "insert into rowbell.rule (name, feed, condition) values ('exact', 'Shop.Orders', 'NEW.a > 5'), ('bare', 'goods', 'NEW.a > 5')",
+                "create schema shop",
+                "create table shop.orders (id int, a int)",
+                "create table shop.goods (id int, a int)");
+        assertEquals(
+                List.of("\"Shop\".\"Orders\" goods shop.orders"),
+                database.query("select concat_ws(' ', rowbell.find_feed('Shop.Orders')::regclass,"
+                        + " rowbell.find_feed('goods')::regclass, rowbell.find_feed('shop.orders')::regclass)"));
+        database.execute("update rowbell.rule set feed = 'Shop.Orders' where name = 'exact'");
+        database.execute("update rowbell.rule set feed = 'goods' where name = 'bare'");
+        assertEquals(
+                List.of("\"Shop\".\"Orders\"", "public.goods"),
+                database.query("select feed from rowbell.rule order by feed"));
+    }
+
+    @Test
+    void aNameThatMayBeEachOfTwoTablesIsRefusedWithBoth() {
+        database.execute("create table \"Orders\" (id int, a int)", "create table orders (id int, a int)");
+        assertEquals(
+                List.of(
+                        "feed: public.Orders may be each of public.\"Orders\", public.orders (write schema and name as one of them)"),
+                database.query("select format('%s: %s (%s)', field, problem, hint) from rowbell.check_rule("
+                        + "'{\"name\": \"a\", \"feed\": \"public.Orders\", \"condition\": \"NEW.a > 5\"}')"));
+    }
+
     // --- tables that are renamed, dropped, made again ---
 
     @Test

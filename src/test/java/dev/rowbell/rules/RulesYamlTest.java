@@ -22,8 +22,10 @@ import org.apache.camel.health.HealthCheck;
 import org.apache.camel.health.HealthCheckRegistry;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.springframework.jdbc.datasource.DriverManagerDataSource;
 
 /** rules.yaml owns the rules that it made, and a mistake in it loses none of them. */
 class RulesYamlTest {
@@ -130,7 +132,80 @@ class RulesYamlTest {
         }
     }
 
+    /** LATIN1 has an \u00fc and no euro sign. */
     @Test
+    void aRuleWithACharacterThatTheDatabaseLacksIsLostAlone() {
+        TestDatabase latin = TestDatabase.createInEncoding("LATIN1");
+        latin.execute("create table orders (id int primary key, amount int)");
+        settings.put("rowbell.jdbc.url", latin.url());
+        write(
+                rule("one", "NEW.amount > 1") + "    reason: f\u00fcnf\n",
+                rule("two", "NEW.amount > 2") + "    reason: 5 \u20ac\n    severity: loud\n",
+                rule("\u20ac", "NEW.amount > 3"),
+                rule("four", "NEW.amount > 4"));
+        try (RunningRowbell rowbell = start()) {
+            assertEquals(
+                    List.of("four four", "one f\u00fcnf"),
+                    latin.query("select concat(name, ' ', reason) from rowbell.rule order by name"));
+            String advice =
+                    ": the encoding of the database has no character \u20ac (leave it out, or use a database with the encoding UTF8)";
+            assertEquals(
+                    List.of(
+                            file() + ":9: rule \"two\": reason" + advice,
+                            file() + ":11: rule \"\u20ac\": name" + advice),
+                    Rowbell.of(rowbell.context()).rules().problems().stream()
+                            .map(Problem::toString)
+                            .toList());
+        }
+    }
+
+    @Test
+    void aCheckFindsAllFaultsOfARule() throws IOException {
+        database.execute("create schema shop", "create table shop.goods (id int)");
+        Files.writeString(file(), """
+                rules:
+                  - name: a
+                    feed: nowhere
+                    condition: NEW.amount > 5
+                    cooldown: soon
+                    severity: loud
+                    colour: red
+                  - feed: nowhere
+                    condition: NEW.amount > 5
+                  - name: b
+                    feed: shop.goods
+                    condition: NEW.nothing > 5
+                    cooldown: 999999999d
+                  - name: b
+                    feed: orders
+                    condition: NEW.nothing > 5
+                """);
+        RuleRepository rules = new RuleRepository(new DriverManagerDataSource(
+                settings.get("rowbell.jdbc.url"),
+                settings.get("rowbell.jdbc.user"),
+                settings.get("rowbell.jdbc.password")));
+        RulesFile read = new RulesReader("f").read(Files.readString(file()));
+        assertEquals(
+                List.of(
+                        "3 feed",
+                        "5 cooldown",
+                        "6 severity",
+                        "7 null",
+                        "8 null",
+                        "8 feed",
+                        "12 condition",
+                        "13 cooldown",
+                        "14 name",
+                        "16 condition"),
+                read.problemsWith(rules.check("f", rules.storable(read))).stream()
+                        .map(problem -> problem.line() + " " + problem.field())
+                        .toList());
+        assertEquals(0, database.count("rowbell.rule"));
+    }
+
+    /** It is tried again every 10 seconds. */
+    @Test
+    @Tag("long")
     void aTransactionThatChangesRulesIsNamedAndTheFileIsAppliedAfterIt() throws SQLException {
         write(rule("one", "NEW.amount > 1"));
         settings.put("rowbell.rules.reload", "true");

@@ -7,6 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -186,6 +189,56 @@ class StrangersCodeTest {
                 List.of("t f"),
                 database.query("select concat(has_table_privilege('" + ownRole + "', 'limits.most', 'select'), ' ',"
                         + " has_table_privilege('" + ownRole + "', 'secret', 'select'))"));
+    }
+
+    /** The settings of the writer's session are the stranger's; those by which another feed is judged are not. */
+    @Test
+    void whatAStrangerLeavesInASessionChangesNoVerdictOfAnotherFeed() throws SQLException {
+        asStranger("""
+                create function public.leaves() returns int volatile language plpgsql as $f$
+                begin
+                  perform set_config(s.name, s.setting, false)
+                  from (values ('search_path', 'pg_temp, public'), ('transform_null_equals', 'on'), ('standard_conforming_strings', 'off'),
+                    ('bytea_output', 'escape'), ('TimeZone', 'Asia/Tokyo')) s (name, setting);
+                  create temporary table if not exists limits (n int);
+                  return 5;
+                end $f$
+                """);
+        database.execute(
+                "create table feed (id int primary key, c int)",
+                "create table judged (id int primary key, note text, at timestamptz, bytes bytea)",
+                rule("feed", "NEW.c > public.leaves()"),
+                rule(
+                        "judged",
+                        "NEW.note ~ ''^\\d+$'' and NEW.at::text = ''2026-01-01 00:00:00+00'' and NEW.bytes::text = ''\\x00ff''"));
+        try (Connection connection = database.connect();
+                Statement statement = connection.createStatement()) {
+            statement.execute("insert into public.feed values (1, 10)");
+            statement.execute(
+                    "insert into public.judged values (1, '456', '2026-01-01 00:00:00+00', decode('00ff', 'hex')), (2, 'dd', '2026-01-01', '')");
+        }
+        assertEquals(
+                List.of("feed 1", "judged 1"),
+                database.query(
+                        "select concat(alert->>'rule', ' ', alert->'new'->>'id') from rowbell.feedback order by 1"));
+    }
+
+    /** docs/security.md has the event trigger. */
+    @Test
+    void anEventTriggerKeepsTheRoleOfAFeedFromDroppingItsTriggers() throws IOException {
+        String docs = Files.readString(Path.of("docs", "security.md"));
+        asStranger("create function public.drops() returns int volatile language plpgsql as"
+                + " 'begin execute ''drop owned by current_user cascade''; return 1; end'");
+        database.execute(
+                docs.substring(
+                                docs.indexOf("create function public.keep_rowbell"),
+                                docs.indexOf("execute function public.keep_rowbell();"))
+                        + "execute function public.keep_rowbell();",
+                "create table feed (id int primary key, c int)",
+                rule("feed", "NEW.c > public.drops()"),
+                "insert into feed values (1, 10)");
+        assertEquals(2, database.count("pg_trigger where tgrelid = 'feed'::regclass"));
+        assertEquals(List.of(ownRole + " drops nothing"), database.query("select failure from rowbell.rule_failure"));
     }
 
     @Test

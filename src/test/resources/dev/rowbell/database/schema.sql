@@ -191,7 +191,7 @@ rowbell: usage to rowbell_admin
 rowbell: usage to rowbell_consumer
 rowbell.alert(text,text,regclass,text,json,json,text,text,text): execute to -
 rowbell.alert_text(json,text): execute to rowbell_consumer
-rowbell.apply_rules(text,json,text[]): execute to rowbell_admin
+rowbell.apply_rules(text,json,text[],text): execute to rowbell_admin
 rowbell.change_triggers(text,text[],interval): execute to -
 rowbell.check_rule(json): execute to rowbell_admin
 rowbell.claim_channels(text): execute to rowbell_consumer
@@ -205,6 +205,7 @@ rowbell.drops_of(text): execute to -
 rowbell.feed: select to rowbell_admin
 rowbell.feed: select to rowbell_consumer
 rowbell.feedback: delete, insert, select, update to rowbell_consumer
+rowbell.feeds_named(text): execute to rowbell_admin
 rowbell.find_feed(text): execute to rowbell_admin
 rowbell.flyway_schema_history: select to rowbell_consumer
 rowbell.for_each(text,text): execute to rowbell_admin
@@ -217,14 +218,15 @@ rowbell.passes_cooldown(text,text,text,text,timestamp with time zone,interval): 
 rowbell.put_unreadable_aside(regclass,integer): execute to rowbell_consumer
 rowbell.readable(text,text): execute to rowbell_admin
 rowbell.readable(text,text): execute to rowbell_consumer
-rowbell.refresh(): execute to rowbell_admin
-rowbell.refresh(): execute to rowbell_consumer
+rowbell.refresh(integer): execute to rowbell_admin
+rowbell.refresh(integer): execute to rowbell_consumer
 rowbell.release_channels(text): execute to rowbell_consumer
 rowbell.replay(bigint): execute to -
 rowbell.report_failures(): execute to rowbell_consumer
 rowbell.retry(text,text,interval): execute to rowbell_consumer
 rowbell.ring(): execute to -
 rowbell.row_feed: select to rowbell_admin
+rowbell.rows_by_name(text,oid): execute to rowbell_admin
 rowbell.rule: delete, insert, select, update to rowbell_admin
 rowbell.rule: select to rowbell_consumer
 rowbell.rule_of(json): execute to rowbell_admin
@@ -237,7 +239,9 @@ rowbell.silence.silenced: update to rowbell_consumer
 rowbell.silent_triggers(): execute to rowbell_consumer
 rowbell.sink: delete, insert, select, update to rowbell_consumer
 rowbell.sql_name(oid): execute to rowbell_admin
+rowbell.tables_of(oid): execute to rowbell_admin
 rowbell.test_rule(text,integer): execute to rowbell_admin
+rowbell.tree_of(oid): execute to rowbell_admin
 rowbell.unwatch(text): execute to -
 rowbell.validate_rule(rowbell.rule,integer): execute to rowbell_admin
 rowbell.waiting: select to rowbell_admin
@@ -335,7 +339,7 @@ AS $function$
     when cardinality(conditions) > 0 then 'case when ' || array_to_string(conditions, E'\n      or ') || ' then true end'
   end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.apply_rules(origin text, rules json, keep text[] DEFAULT '{}'::text[])
+CREATE OR REPLACE FUNCTION rowbell.apply_rules(origin text, rules json, keep text[] DEFAULT '{}'::text[], only_feed text DEFAULT NULL::text)
  RETURNS TABLE(rule text, field text, problem text, hint text)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -355,7 +359,9 @@ declare
   of_feed text;
   advice text;
 begin
-  perform rowbell.follow_tables();
+  if only_feed is null then
+    perform rowbell.follow_tables();
+  end if;
   for given in select (rowbell.rule_of(r)).* from json_array_elements(rules) r loop
     names := names || given.name;
     given.origin := apply_rules.origin;
@@ -392,18 +398,21 @@ begin
     begin
       perform set_config('rowbell.triggers', 'later', true);
       -- those of a feed by one statement, which compiles it once
-      insert into rowbell.rule as r select (g).* from unnest(good) g where (g).feed = of_feed order by (g).name
-      on conflict (name) do update set
-        feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
-        columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
-        operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown
-      where r is distinct from excluded;
+      perform rowbell.put_rules(array(select g from unnest(good) g where (g).feed = of_feed order by (g).name));
     exception
       when lock_not_available or deadlock_detected then
         return query select (g).name, 'feed', 'waited for 2 seconds, ' || rowbell.holders(), again from unnest(good) g where (g).feed = of_feed;
       when others then
-        get stacked diagnostics advice = pg_exception_hint;
-        return query select (g).name, 'feed', sqlerrm, advice from unnest(good) g where (g).feed = of_feed;
+        -- one by one, so that the one at fault keeps no other from its feed
+        for given in select (g).* from unnest(good) g where (g).feed = of_feed order by (g).name loop
+          begin
+            perform rowbell.put_rules(array[given]);
+          exception when others then
+            get stacked diagnostics advice = pg_exception_hint, fault = column_name;
+            return query select given.name, coalesce(nullif(fault, ''), 'feed'),
+              replace(sqlerrm, format('rule "%s": %s: ', given.name, fault), ''), advice;
+          end;
+        end loop;
     end;
   end loop;
   return query
@@ -413,7 +422,7 @@ begin
   where r.name = any (select (g).name from unnest(good) g) and r.enabled and exists (select from rowbell.missing_triggers(f, r.operations));
   begin
     perform set_config('rowbell.triggers', 'later', true);
-    delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names);
+    delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names) and r.feed = coalesce(only_feed, r.feed);
   exception when lock_not_available or deadlock_detected then
     return query select null::text, 'name', 'rules that are no more in the file wait to be removed, ' || rowbell.holders(), again;
   end;
@@ -632,8 +641,6 @@ CREATE OR REPLACE FUNCTION rowbell.condition_error(condition text, relation oid,
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  schema_name constant text := (select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = relation);
-  judge text;
   rows_of text;
   message text;
   hint text;
@@ -642,11 +649,6 @@ declare
 begin
   if to_regproc(format('rowbell.run_%s', feed_id)) is null then
     perform rowbell.make_role(feed_id);
-  end if;
-  select r.rolname into judge from pg_proc p join pg_roles r on r.oid = p.proowner where p.oid = to_regproc(format('rowbell.run_%s', feed_id));
-  if feed_id = 0 and not has_schema_privilege(judge, schema_name, 'usage') then
-    -- without it the role could not name the feed, and each condition would be right
-    perform rowbell.grant_right(format('usage on schema %I', schema_name), judge);
   end if;
   condition := rowbell.rows_by_name(condition, relation);
   -- offset 0: what is known to be NULL would be worked out while planning
@@ -670,7 +672,8 @@ exception when others or assert_failure or query_canceled then
     case when message = 'argument of WHERE must be type boolean, not type record' then 'is more than one expression'
       else replace(replace(message, 'argument of WHERE must be type', 'must be of type'), 'at or near "]"', 'at its end') end,
     case
-      when state = '42501' then format('grant it to %I, which judges this feed; or to %I with grant option', rowbell.role_of(feed_id), current_user)
+      when state = '42501' then format('%s, which judges this feed; or grant it to %I with grant option',
+        coalesce(rowbell.grant_for(message, rowbell.evaluator_of(feed_id)), format('grant it to %I', rowbell.evaluator_of(feed_id))), current_user)
       when state = '42702' then 'write NEW. or OLD. before the names of columns'
       when state in ('42883', '42P01', '42704', '3F000') and coalesce(hint, '') !~ 'NEW|OLD'
         then 'names outside of pg_catalog are written with their schema: public.is_bad(NEW.c2), operator(public.=)'
@@ -690,6 +693,15 @@ AS $function$
     and ($2 is null or rowbell.alert_text(d.alert, 'rule') = $2)
     and ($3 is null or d.died <= clock_timestamp() - $3)
   order by d.died, d.id
+$function$
+CREATE OR REPLACE FUNCTION rowbell.denied(message text, state text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select message || case when state = '42501' then format(' (%s)', coalesce(rowbell.grant_for(message, current_user), 'grant it to ' || quote_ident(current_user)))
+    else '' end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.detach(feed rowbell.feed, patience interval)
  RETURNS void
@@ -806,6 +818,38 @@ begin
     using errcode = 'RB001', hint = 'Rowbell sees to it every 10 seconds.';
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.feeds_named(feed text)
+ RETURNS SETOF oid
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  as_sql oid;
+begin
+  begin
+    as_sql := to_regclass(feed);
+  exception when others then
+    as_sql := null;
+  end;
+  return query
+  select as_sql where as_sql is not null
+  union
+  -- with quotes it is SQL
+  select c.oid
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  where n.nspname || '.' || c.relname = feed and c.relkind not in ('i', 'I', 't') and (as_sql is null or strpos(feed, '"') = 0);
+  if not found then
+    return query
+    select c.oid
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    where c.relname = feed and c.relkind in ('r', 'p')
+      and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'rowbell');
+  end if;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.fill(template text, placeholders jsonb)
  RETURNS text
  LANGUAGE sql
@@ -817,34 +861,15 @@ AS $function$
 $function$
 CREATE OR REPLACE FUNCTION rowbell.find_feed(feed text)
  RETURNS oid
- LANGUAGE plpgsql
+ LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-declare
-  relation oid;
-begin
-  begin
-    relation := to_regclass(feed);
-  exception when others then
-    relation := null;
-  end;
-  if relation is null then
-    select c.oid into relation
-    from pg_class c
-    join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname || '.' || c.relname = feed and c.relkind not in ('i', 'I', 't');
-  end if;
-  if relation is null then
-    select min(c.oid::bigint)::oid into relation
-    from pg_class c
-    join pg_namespace n on n.oid = c.relnamespace
-    where c.relname = feed and c.relkind in ('r', 'p')
-      and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'rowbell')
-    having count(*) = 1;
-  end if;
-  return relation;
-end
+  select case when count(*) = 1 then min(t.relid::bigint) else min(w.relation::bigint) filter (where w.watched = 1) end::oid
+  from rowbell.feeds_named(feed) t (relid)
+  left join lateral (
+    select f.relation::oid, count(*) over () as watched from rowbell.feed f
+    where f.relation in (select o from rowbell.feeds_named(feed) o)) w on w.relation = t.relid
 $function$
 CREATE OR REPLACE FUNCTION rowbell.fit(opening text, old json, new json, closing text, key text[], most integer)
  RETURNS json
@@ -900,6 +925,7 @@ CREATE OR REPLACE FUNCTION rowbell.follow_tables(but_rule text DEFAULT NULL::tex
  RETURNS TABLE(feed text, event text)
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '1s'
 AS $function$
 #variable_conflict use_column
 declare
@@ -1028,6 +1054,32 @@ AS $function$
     where p.oid = to_regprocedure(signature) and p.prosecdef and p.prosrc = body and coalesce(p.proconfig, '{}') = settings
       and p.proowner = (select r.oid from pg_roles r where r.rolname = owner))
 $function$
+CREATE OR REPLACE FUNCTION rowbell.grant_for(message text, role_name text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with denied (kind, name) as (
+    select m[1], m[2]
+    from regexp_match(message, '^permission denied for (schema|function|table|view|materialized view|foreign table|sequence) (.*)$') m),
+  missing (grants, place) as (
+    select format('usage on schema %I', n.nspname), 0
+    from denied d
+    join pg_namespace n on n.nspname = d.name
+    where d.kind = 'schema' and not has_schema_privilege(role_name, n.oid, 'usage')
+    union all
+    select format('execute on function %s', f.oid::regprocedure), f.oid::bigint
+    from denied d
+    join pg_proc f on f.proname = d.name
+    where d.kind = 'function' and not has_function_privilege(role_name, f.oid, 'execute')
+    union all
+    select format('select on %s', rowbell.sql_name(c.oid)), c.oid::bigint
+    from denied d
+    join pg_class c on c.relname = d.name and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+    where d.kind not in ('schema', 'function') and not has_table_privilege(role_name, c.oid, 'select'))
+  select format('grant %s to %I', m.grants, role_name) from missing m order by m.place limit 1
+$function$
 CREATE OR REPLACE FUNCTION rowbell.grant_reads(feed rowbell.feed, condition text)
  RETURNS void
  LANGUAGE plpgsql
@@ -1037,7 +1089,8 @@ declare
   role_name constant text := rowbell.role_of(feed.id);
   rights text[];
   right_name text;
-  view_schema text := 'rowbell_named';
+  -- of this feed: for one of the same name, others would wait
+  view_schema text := format('rowbell_named_%s', feed.id);
   named text;
   had oid[];
 begin
@@ -1049,7 +1102,7 @@ begin
     -- PostgreSQL notes for a view all that it names. The view is made by the role, because a literal may run the check of a domain; for that it has rights on
     -- the schemas that the text may name.
     if has_database_privilege(current_database(), 'create') then
-      execute format('create schema rowbell_named authorization %I', role_name);
+      execute format('create schema %I authorization %I', view_schema, role_name);
     else
       -- taken away since the schema was made: others wait, and the grant is undone below
       view_schema := 'rowbell_alert';
@@ -1064,8 +1117,8 @@ begin
     loop
       perform rowbell.grant_right(right_name, role_name);
     end loop;
-    named := format(E'create view %3$s.rowbell_named as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
-      rowbell.sql_name(feed.relation), rowbell.rows_by_name(condition, feed.relation), view_schema);
+    named := format(E'create view %3$s.rowbell_named_%4$s as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
+      rowbell.sql_name(feed.relation), rowbell.rows_by_name(condition, feed.relation), view_schema, feed.id);
     execute format('select rowbell.run_%s($1)', feed.id) using named;
     with objects (class, id, schema) as (
       select d.refclassid, d.refobjid, coalesce(c.relnamespace, p.pronamespace, o.oprnamespace, t.typnamespace)
@@ -1075,13 +1128,13 @@ begin
       left join pg_proc p on d.refclassid = 'pg_proc'::regclass and p.oid = d.refobjid
       left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
       left join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
-      where r.ev_class = format('%s.rowbell_named', view_schema)::regclass
+      where r.ev_class = format('%s.rowbell_named_%s', view_schema, feed.id)::regclass
       union
       select 'pg_class'::regclass, c.oid, c.relnamespace from rowbell.tables_of(feed.relation) t join pg_class c on c.oid = t.relid)
     select array_agg(r.name) into rights
     from (
       select format('usage on schema %I', n.nspname) as name from objects o join pg_namespace n on n.oid = o.schema
-      where n.nspname not in ('rowbell', 'rowbell_alert', 'rowbell_named') and n.oid <> all (had)
+      where n.nspname not in ('rowbell', 'rowbell_alert', view_schema) and n.oid <> all (had)
       union
       -- the feed is in there as a type, and where the condition reads it also as a table
       select 'select on ' || rowbell.sql_name(o.id) from objects o
@@ -1090,7 +1143,7 @@ begin
         and o.schema not in (select n.oid from pg_namespace n where n.nspname in ('rowbell', 'rowbell_alert'))
         and (o.id not in (select t.relid from rowbell.tables_of(feed.relation) t) or exists (
           select from pg_rewrite w
-          where w.ev_class = format('%s.rowbell_named', view_schema)::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))
+          where w.ev_class = format('%s.rowbell_named_%s', view_schema, feed.id)::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))
         and not has_table_privilege(role_name, o.id, 'select')) r
     where r.name is not null;
     raise exception using errcode = 'RB004';
@@ -1107,6 +1160,7 @@ CREATE OR REPLACE FUNCTION rowbell.grant_right(right_name text, role_name text)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '1s'
 AS $function$
 begin
   for try in 1 .. 10 loop
@@ -1114,7 +1168,7 @@ begin
       execute format('grant %s to %I', right_name, role_name);
       return;
     exception
-      when insufficient_privilege then
+      when insufficient_privilege or lock_not_available or read_only_sql_transaction then
         return;
       when internal_error then
         -- tuple concurrently updated
@@ -1172,6 +1226,19 @@ AS $function$
   from pg_index i
   join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
   where i.indrelid = relation and i.indisprimary
+$function$
+CREATE OR REPLACE FUNCTION rowbell.let_check(relation oid)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select rowbell.grant_right(format('usage on schema %I', n.nspname), r.rolname)
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  -- of a database that was copied, the role has another name
+  join pg_proc p on p.oid = to_regproc('rowbell.run_0')
+  join pg_roles r on r.oid = p.proowner
+  where c.oid = relation and not has_schema_privilege(r.oid, n.oid, 'usage')
 $function$
 CREATE OR REPLACE FUNCTION rowbell.listening_session(l rowbell.listener)
  RETURNS text
@@ -1693,6 +1760,18 @@ begin
   return case when kinds ~ '^[C!&()]+$' and kinds !~ 'CC|C\(|\)C' then '(' || sql || ')' end;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.put_rules(rules rowbell.rule[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  insert into rowbell.rule as r select (g).* from unnest(rules) g
+  on conflict (name) do update set
+    feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
+    columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
+    operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown
+  where r is distinct from excluded
+$function$
 CREATE OR REPLACE FUNCTION rowbell.put_unreadable_aside(feedback regclass, most integer)
  RETURNS SETOF text
  LANGUAGE plpgsql
@@ -1870,7 +1949,7 @@ exception when untranslatable_character or character_not_in_repertoire then
   return value;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.refresh()
+CREATE OR REPLACE FUNCTION rowbell.refresh(feed_id integer DEFAULT NULL::integer)
  RETURNS TABLE(feed text, event text)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -1882,57 +1961,75 @@ AS $function$
 declare
   watched rowbell.feed;
   rule record;
-  followed text[] := '{}';
+  checked jsonb;
   bare text[];
 begin
-  for feed, event in select * from rowbell.follow_tables() loop
-    followed := followed || feed;
-    return next;
-  end loop;
-  for watched in select * from rowbell.feed f where rowbell.sql_name(f.relation) = f.name order by f.id loop
+  if feed_id is null or feed_id = 0 then
+    return query select * from rowbell.follow_tables();
+  end if;
+  for watched in
+    select * from rowbell.feed f where rowbell.sql_name(f.relation) = f.name and f.id = coalesce(feed_id, f.id) order by f.id
+  loop
     begin
+      checked := (
+        select jsonb_object_agg(r.name, jsonb_build_object('rule', to_jsonb(r), 'problem', (
+          select format('%s: %s', p.field, p.problem) from rowbell.validate_rule(r, watched.id) p limit 1)))
+        from rowbell.rule r
+        where r.feed = watched.name and r.enabled);
       perform from rowbell.feed f where f.id = watched.id for no key update skip locked;
       if not found then
         continue;
       end if;
+      -- rights may have been granted to the owner of the schema since, to hand on
       for rule in
-        select r.name, r.condition, s.broken, p.problem
+        select r as written, r.name, r.condition
+        from rowbell.rule r
+        where r.feed = watched.name and r.enabled and checked -> r.name ->> 'problem' is not null
+      loop
+        perform rowbell.grant_reads(watched, rule.condition);
+        checked := jsonb_set(checked, array[rule.name, 'problem'], coalesce((
+          select to_jsonb(format('%s: %s%s', p.field, p.problem, case when p.hint like 'grant %' then format(' (%s)', p.hint) end))
+          from rowbell.validate_rule(rule.written, watched.id) p limit 1), 'null'));
+      end loop;
+      for rule in
+        select r.name, checked -> r.name ->> 'problem' as problem
         from rowbell.rule r
         join rowbell.rule_state s on s.rule = r.name
-        left join lateral (select format('%s: %s', p.field, p.problem) as problem from rowbell.validate_rule(r, watched.id) p limit 1) p on true
-        where r.feed = watched.name and r.enabled and s.broken is distinct from p.problem
+        where r.feed = watched.name and r.enabled and s.broken is distinct from checked -> r.name ->> 'problem'
+          -- another session may have changed it since it was checked
+          and checked -> r.name -> 'rule' = to_jsonb(r)
       loop
         update rowbell.rule_state s set broken = rule.problem where s.rule = rule.name;
         if rule.problem is null then
           return query select watched.name, format('rule "%s" works again', rule.name);
         else
-          -- rights may have been revoked: then the next look finds that it works again
-          perform rowbell.grant_reads(watched, rule.condition);
           perform rowbell.rule_failed(rule.name, rule.problem, 'RB001', watched.name, null, null);
           return query select watched.name, format('rule "%s" is broken and is left out: %s', rule.name, rule.problem);
         end if;
       end loop;
-      perform rowbell.detach_former_children(watched);
       -- a child has none while it is new
       bare := array(
         select distinct rowbell.sql_name(m.relid)
         from rowbell.missing_triggers(watched, array(
           select distinct unnest(r.operations) from rowbell.rule r join rowbell.rule_state s on s.rule = r.name
           where r.feed = watched.name and r.enabled and s.broken is null)) m
-        where m.statement like 'create trigger %' and watched.name <> all (followed)
+        where m.statement like 'create trigger %'
           and (m.relid = watched.relation or m.relid in (select t.relid from rowbell.triggers_of(watched.id) t)));
       perform rowbell.compile(watched.name, '0 s');
+      perform rowbell.detach_former_children(watched);
       return query select watched.name, format('triggers of %s were missing and were made again: writes until now were not judged', b) from unnest(bare) b;
     exception
       when lock_not_available or deadlock_detected or sqlstate 'RB003' then
         -- another session holds a lock: the next call tries again
         null;
       when others then
-        return query select watched.name, format('could not be looked at: %s', sqlerrm);
+        return query select watched.name, format('could not be looked at: %s', rowbell.denied(sqlerrm, sqlstate));
     end;
     return query select watched.name, rowbell.unwatched(watched);
   end loop;
-  perform rowbell.report_failures();
+  if feed_id is null then
+    perform rowbell.report_failures();
+  end if;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.release_channels(channels text)
@@ -2562,6 +2659,9 @@ begin
   elsif coalesce(cardinality(rule.operations), 0) = 0 then
     return query select 'operations', 'give at least one of insert, update, delete', '';
   end if;
+  if rule.cooldown is null or rule.cooldown < interval '0' then
+    return query select 'cooldown', 'give a duration that is not negative', '';
+  end if;
   if rule.enabled is null or rule.resolved is null then
     return query select case when rule.enabled is null then 'enabled' else 'resolved' end, 'give true or false', '';
   end if;
@@ -2571,7 +2671,12 @@ begin
 
   relation := rowbell.find_feed(rule.feed);
   if relation is null then
-    return query select 'feed', format('there is no table %s', rule.feed), 'write it as schema.table';
+    select string_agg(n, ', ' order by n) into wrong from rowbell.feeds_named(rule.feed) o, rowbell.sql_name(o) n;
+    if wrong is null then
+      return query select 'feed', format('there is no table %s', rule.feed), 'write it as schema.table';
+    else
+      return query select 'feed', format('%s may be each of %s', rule.feed, wrong), 'write schema and name as one of them';
+    end if;
     return;
   end if;
   select c.relkind, c.relpersistence into kind, persistence from pg_class c where c.oid = relation;
@@ -2599,6 +2704,9 @@ begin
     return query select 'columns', format('%s has no column %s', rule.feed, wrong), '';
   end if;
 
+  if feed_id = 0 then
+    perform rowbell.let_check(relation);
+  end if;
   error := rowbell.condition_error(rule.condition, relation, true, true, feed_id => feed_id);
   if error is not null then
     return query select 'condition', error[1], error[2];
