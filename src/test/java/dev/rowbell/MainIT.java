@@ -500,7 +500,8 @@ class MainIT {
         ends(
                 1,
                 Program.rowbell(dir, settings, "rules", "check", "other.yaml"),
-                "other\\.yaml:5: rule \"empty\": unknown key \"severty\" .*\n"
+                "other\\.yaml:4: rule \"empty\": condition: column new\\.amont does not exist .*\n"
+                        + "other\\.yaml:5: rule \"empty\": unknown key \"severty\" .*\n"
                         + "other\\.yaml:9: rule \"empty-too\": condition: column new\\.amont does not exist .*\n$");
         assertEquals(List.of("full"), database.query("select name from rowbell.rule"));
     }
