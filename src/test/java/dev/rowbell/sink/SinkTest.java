@@ -132,7 +132,9 @@ class SinkTest {
             assertEquals(1, message.getAllRecipients().length);
             assertNull(message.getHeader("X-Evil"));
             assertNull(message.getRecipients(Message.RecipientType.BCC));
-            assertEquals("[warning] r Bcc: thief@example.org: t id=1 X-Evil: yes body", message.getSubject());
+            assertEquals(
+                    "[warning] r Bcc: thief@example.org: t id=\"1\\r\\nX-Evil: yes\\r\\n\\r\\nbody\"",
+                    message.getSubject());
             assertTrue(message.getMessageID().matches("<[0-9a-f-]{36}@rowbell>"), message.getMessageID());
             await().until(() -> web.requests().size() == 1);
             assertEquals("POST", web.requests().get(0).method());
