@@ -81,7 +81,7 @@ class MainIT {
                         && process.info().command().orElse("").endsWith("postgres"));
     }
 
-    /** As the README says. */
+    /** As {@code bin/rowbell} does it. */
     @Test
     @Tag("long")
     void anArchiveOfItsClassesIsMadeByOneRunAndUsedByTheNext() throws Exception {
