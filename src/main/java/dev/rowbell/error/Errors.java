@@ -77,7 +77,7 @@ public final class Errors {
     /** With what to grant: Rowbell's pool has chained it. */
     private static String forbidden(SQLException refused) {
         String grant = refused.getNextException() == null
-                ? "grant it to the role of rowbell.jdbc.user, see docs/schema.md"
+                ? "grant rowbell_consumer to the role of this connection (rowbell.listen.user or rowbell.jdbc.user)"
                 : refused.getNextException().getMessage();
         // without ERROR in the language of the server
         String what = refused.getMessage().lines().findFirst().orElse("").replaceFirst("^\\S+: +", "");

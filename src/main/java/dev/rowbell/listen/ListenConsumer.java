@@ -441,6 +441,7 @@ final class ListenConsumer extends DefaultConsumer {
         }
         boolean unheard = e instanceof NotHeardException || e instanceof Sessions.SharedException;
         listeners().gone(channels, unheard ? e.getMessage() : "");
+        boolean heard = listening && !unheard;
         if (listening) {
             lostAt = System.nanoTime();
             listening = false;
@@ -448,9 +449,9 @@ final class ListenConsumer extends DefaultConsumer {
         }
         if (failures == 0 && (unheard || !watchdog().failures().isDatabaseAway(e))) {
             LOG.warn(
-                    unheard
-                            ? "{} cannot be listened to, trying again: {}"
-                            : "the connection that listens to {} is gone, connecting again: {}",
+                    heard
+                            ? "the connection that listens to {} is gone, connecting again: {}"
+                            : "{} cannot be listened to, trying again: {}",
                     channels,
                     unheard ? e.getMessage() : Errors.inWords(e));
         }

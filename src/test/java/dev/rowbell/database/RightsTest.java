@@ -125,4 +125,21 @@ class RightsTest {
             }
         }
     }
+
+    @Test
+    void aListenerWithoutRightsSaysWhatToGrantAndNoticesIt() {
+        String right = "execute on function rowbell.claim_channels(text)";
+        database.execute("grant rowbell_consumer to " + role, "revoke %s from rowbell_consumer".formatted(right));
+        try (LogLines log = new LogLines("dev.rowbell.listen.ListenConsumer");
+                RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            await().until(
+                            () -> log.lines().stream()
+                                    .anyMatch(
+                                            line -> line.contains(
+                                                    "channel_1 cannot be listened to, trying again: permission denied for"
+                                                            + " function claim_channels: grant rowbell_consumer to the role of this connection")));
+            database.execute("grant %s to rowbell_consumer".formatted(right));
+            database.awaitListener("channel_1");
+        }
+    }
 }

@@ -233,6 +233,7 @@ class SettingsTest {
         "rowbell.dead-letter.keep, -1s, a duration such as 500ms",
         "rowbell.rules.reload, yes, true or false",
         "rowbell.console, LOUD, INFO or OFF",
+        "rowbell.console, a{{b, a placeholder {{…}} in its value cannot be resolved",
         "rowbell.rules.file, http:rules.yaml, the path of a file",
         "rowbell.rules.file, file:, the path of a file",
         "rowbell.http.url, localhost, https://host/path",
