@@ -107,17 +107,32 @@ $fn$;
 -- unless_plain_sql(). What depends on the place, as money does,
 -- has the value of the database.
 create or replace function rowbell.all_settings() returns text[]
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
-  select array['search_path=pg_catalog, pg_temp', 'DateStyle=ISO, MDY', 'IntervalStyle=postgres', 'TimeZone=UTC', 'array_nulls=on',
-      'backslash_quote=safe_encoding', 'bytea_output=hex', 'exit_on_error=off', 'extra_float_digits=1', 'quote_all_identifiers=off', 'row_security=on',
-      'standard_conforming_strings=on', 'transform_null_equals=off', 'xmlbinary=base64', 'xmloption=content']
-    || array(
-      select format('%s=%s', s.name, s.reset_val)
-      from pg_settings s
-      where s.name in ('default_text_search_config', 'lc_monetary', 'lc_numeric', 'lc_time')
-      order by s.name)
+declare
+  settings text[] := array['search_path=pg_catalog, pg_temp', 'DateStyle=ISO, MDY', 'IntervalStyle=postgres', 'TimeZone=UTC', 'array_nulls=on',
+    'backslash_quote=safe_encoding', 'bytea_output=hex', 'exit_on_error=off', 'extra_float_digits=1', 'plpgsql.check_asserts=on', 'quote_all_identifiers=off',
+    'row_security=on', 'standard_conforming_strings=on', 'transform_null_equals=off', 'xmlbinary=base64', 'xmloption=content'];
+  similarity constant regproc := (
+    select d.objid::regproc
+    from pg_depend d
+    join pg_extension e on e.oid = d.refobjid and e.extname = 'pg_trgm'
+    join pg_proc p on p.oid = d.objid and p.proname = 'show_limit'
+    where d.classid = 'pg_proc'::regclass and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e');
+begin
+  if similarity is not null then
+    -- its operators compare with settings, which none but a superuser may name before the library is loaded
+    execute format('select %s()', similarity);
+    settings := settings || array['pg_trgm.similarity_threshold=0.3', 'pg_trgm.strict_word_similarity_threshold=0.5',
+      'pg_trgm.word_similarity_threshold=0.6'];
+  end if;
+  return settings || array(
+    select format('%s=%s', s.name, case when s.name <> 'restrict_nonsystem_relation_kind' then s.reset_val end)
+    from pg_settings s
+    where s.name in ('default_text_search_config', 'lc_monetary', 'lc_numeric', 'lc_time', 'restrict_nonsystem_relation_kind')
+    order by s.name);
+end
 $fn$;
 
 -- Grants a right as far as the owner of the schema may, and as no other transaction has granted one on the same object for a second: it may be at work for as

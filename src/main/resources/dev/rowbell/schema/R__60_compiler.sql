@@ -46,10 +46,16 @@ as $fn$
 $fn$;
 
 -- The partition or child that a row is in, as SQL over the row named by row_name: of a partitioned table by the bounds of its partitions; of a table with
--- children by the key of the row, where it has one and is still there. Null where the table has neither.
+-- children by the key of the row, where it has one and is still there. Null where the table has neither. PostgreSQL writes the bounds by these settings.
 create or replace function rowbell.partition_sql(relation oid, row_name text) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
+set DateStyle = 'ISO, MDY'
+set IntervalStyle = 'postgres'
+set TimeZone = 'UTC'
+set bytea_output = 'hex'
+set extra_float_digits = 1
+set quote_all_identifiers = off
 as $fn$
 declare
   key constant text[] := rowbell.key_of(relation);
@@ -334,7 +340,9 @@ declare
   settings text[];
 begin
   settings := case
-    when (select bool_and(t.plain) from unnest(transitions) t) is not true then rowbell.all_settings()
+    when (select bool_and(t.plain) from unnest(transitions) t) is not true
+      -- bounds are read by the setting for texts with a backslash
+      or strpos(rowbell.partition_sql(feed.relation, 'new'), E'\\') > 0 then rowbell.all_settings()
     -- the bounds of partitions are written by PostgreSQL, without schemas
     when has_children then array['search_path=pg_catalog, pg_temp'] || rowbell.document_settings(feed.relation)
     else rowbell.document_settings(feed.relation)

@@ -3,6 +3,7 @@ package dev.rowbell.rules;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.rowbell.testing.TestDatabase;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -12,6 +13,119 @@ import org.junit.jupiter.params.provider.ValueSource;
 class VerdictTest {
 
     private final TestDatabase database = TestDatabase.createWithSchema();
+
+    // --- settings of the session ---
+
+    @Test
+    void noSettingOfTheSessionChangesAVerdictOrADocument() {
+        List<String> conditions = List.of(
+                "NEW.code ~ '^\\d+$'",
+                "NEW.bytes::text = '\\x01ff'",
+                "NEW.nothing = null",
+                "'{NULL}'::text[] is distinct from NEW.list",
+                "NEW.at::text = '2020-02-01 00:00:00+00' and NEW.at::date::text = '2020-02-01'",
+                "NEW.pause::text = '-1 days +02:03:00'",
+                "NEW.ratio::text = '0.1'",
+                "NEW.price::text like '%1.50'",
+                "'2020-01-01 03:00 EST'::timestamptz = '2020-01-01 08:00+00'::timestamptz",
+                "'01.02.2020'::date <= '2020-01-02'::date",
+                "to_tsvector(NEW.text) @@ to_tsquery('running')",
+                "public.asserts(NEW.code)",
+                "exists (select from public.seen s where s.code = NEW.code)",
+                "NEW.text operator(public.%) 'he is runing'",
+                "public.alike(NEW.text, 'he is runing')",
+                "NEW.doc::text = '<a>1</a>' and NEW.place::text = 'public.seen'");
+        database.execute(
+                "create extension pg_trgm schema public",
+                "create view seen as select '123'::text as code",
+                "create function asserts(text) returns boolean language plpgsql as 'begin assert $1 is null; return true; end'",
+                "create function alike(text, text) returns boolean language sql as 'select $1 operator(public.%>) $2'");
+        String columns =
+                "code text, bytes bytea, nothing text, list text[], at timestamptz, pause interval, ratio float8, price money,"
+                        + " text text, doc xml, place regclass";
+        database.execute(
+                "create table s (" + columns + ")",
+                "create table plain (code text, bytes bytea, at timestamptz, pause interval, ratio float8, list text[])",
+                "create table parts (code text, at date, bytes bytea) partition by list (code)",
+                "create table parts_c partition of parts for values in ('1\\2', '123') partition by range (at)",
+                "create table parts_d partition of parts_c for values from ('2020-02-01') to ('2020-02-03')",
+                under(
+                        "datestyle",
+                        "SQL, DMY",
+                        "create table parts_e partition of parts_c for values from ('10/02/2020') to ('03/03/2020')"));
+        for (int i = 0; i < conditions.size(); i++) {
+            rule("name, feed, condition, fires", "'%02d', 'public.s', $$%s$$, 'every'".formatted(i, conditions.get(i)));
+        }
+        rule("name, feed, condition", "'plain', 'public.plain', 'NEW.ratio > 0'");
+        // compiled in a session with odd settings
+        database.execute(
+                under(
+                        "datestyle",
+                        "SQL, DMY",
+                        "set local standard_conforming_strings = off; set local transform_null_equals = on; set local quote_all_identifiers = on;"
+                                + " insert into rowbell.rule (name, feed, condition) values ('parts', 'public.parts', 'NEW.code is not null')"));
+        String row =
+                "'123', decode('01ff', 'hex'), null, array[null, 'null', 'a'], timestamptz '2020-02-01 00:00+00', interval '-1 days +02:03:00', 0.1, 1.5::numeric::money,"
+                        + " 'he is running', '<a>1</a>', 'public.seen'";
+        String write = "insert into public.s values (" + row + ");"
+                + " insert into public.plain select code, bytes, at, pause, ratio, list from public.s;"
+                + " insert into public.parts values (E'1\\\\2', date '2020-02-01', decode('01ff', 'hex')), ('123', date '2020-02-20', null);"
+                + " delete from public.s";
+        List<String> settings = new ArrayList<>(database.query("select s.name || '=' || v from pg_settings s"
+                + " cross join unnest(case s.vartype when 'bool' then '{on,off}' else s.enumvals end) v"
+                + " where s.context = 'user' and s.vartype in ('bool', 'enum') and v <> s.setting"
+                + " and s.name !~ '^(transaction_|default_transaction_|exit_on_error|client_encoding)'"));
+        settings.addAll(List.of(
+                "datestyle=German",
+                "datestyle=SQL, DMY",
+                "timezone=Asia/Tokyo",
+                "timezone_abbreviations=Australia",
+                "extra_float_digits=-15",
+                "extra_float_digits=3",
+                "default_text_search_config=simple",
+                "search_path=",
+                "pg_trgm.similarity_threshold=1",
+                "pg_trgm.word_similarity_threshold=1",
+                "plpgsql.extra_errors=all",
+                "plpgsql.check_asserts=off",
+                "plpgsql.variable_conflict=error",
+                "restrict_nonsystem_relation_kind=view, foreign-table"));
+        String alert = "(alert::jsonb - 'id' - 'time')::text";
+        database.execute(under("application_name", "x", write));
+        List<String> expected = takeAlerts(alert, "1");
+        assertEquals(
+                List.of(
+                        "00",
+                        "01",
+                        "03",
+                        "04",
+                        "05",
+                        "06",
+                        "07",
+                        "08",
+                        "09",
+                        "10",
+                        "12",
+                        "13",
+                        "14",
+                        "15",
+                        "parts parts_d",
+                        "parts parts_e",
+                        "plain"),
+                expected.stream()
+                        .map(a -> a.replaceAll(".*\"rule\": \"(\\w+)\".*", "$1")
+                                + (a.contains("parts_") ? a.replaceAll(".*(parts_.).*", " $1") : ""))
+                        .map(a -> a.replace("parts  ", "parts "))
+                        .sorted()
+                        .toList());
+        List<String> failures = failures();
+        assertEquals(List.of("11: assertion failed"), failures);
+        for (String setting : settings) {
+            database.execute(under(setting.split("=")[0], setting.replaceFirst("[^=]*=", ""), write));
+            assertEquals(expected, takeAlerts(alert, "1"), setting);
+            assertEquals(failures, failures(), setting);
+        }
+    }
 
     // --- whole rows ---
 
@@ -198,6 +312,12 @@ class VerdictTest {
         assertEquals(
                 List.of("11 -", "12 public.c", "11 public.c", "11 public.g"),
                 takeAlerts("concat(alert->'new'->>'id', ' ', coalesce(alert->>'partition', '-'))"));
+    }
+
+    /** SQL that runs with a setting. pgjdbc ends a connection that keeps some of them. */
+    private static String under(String setting, String value, String sql) {
+        return "do $do$ begin begin perform set_config('%s', '%s', true); exception when undefined_object then null; end; %s; end $do$"
+                .formatted(setting, value, sql);
     }
 
     private void rule(String columns, String values) {

@@ -315,18 +315,33 @@ end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.all_settings()
  RETURNS text[]
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select array['search_path=pg_catalog, pg_temp', 'DateStyle=ISO, MDY', 'IntervalStyle=postgres', 'TimeZone=UTC', 'array_nulls=on',
-      'backslash_quote=safe_encoding', 'bytea_output=hex', 'exit_on_error=off', 'extra_float_digits=1', 'quote_all_identifiers=off', 'row_security=on',
-      'standard_conforming_strings=on', 'transform_null_equals=off', 'xmlbinary=base64', 'xmloption=content']
-    || array(
-      select format('%s=%s', s.name, s.reset_val)
-      from pg_settings s
-      where s.name in ('default_text_search_config', 'lc_monetary', 'lc_numeric', 'lc_time')
-      order by s.name)
+declare
+  settings text[] := array['search_path=pg_catalog, pg_temp', 'DateStyle=ISO, MDY', 'IntervalStyle=postgres', 'TimeZone=UTC', 'array_nulls=on',
+    'backslash_quote=safe_encoding', 'bytea_output=hex', 'exit_on_error=off', 'extra_float_digits=1', 'plpgsql.check_asserts=on', 'quote_all_identifiers=off',
+    'row_security=on', 'standard_conforming_strings=on', 'transform_null_equals=off', 'xmlbinary=base64', 'xmloption=content'];
+  similarity constant regproc := (
+    select d.objid::regproc
+    from pg_depend d
+    join pg_extension e on e.oid = d.refobjid and e.extname = 'pg_trgm'
+    join pg_proc p on p.oid = d.objid and p.proname = 'show_limit'
+    where d.classid = 'pg_proc'::regclass and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e');
+begin
+  if similarity is not null then
+    -- its operators compare with settings, which none but a superuser may name before the library is loaded
+    execute format('select %s()', similarity);
+    settings := settings || array['pg_trgm.similarity_threshold=0.3', 'pg_trgm.strict_word_similarity_threshold=0.5',
+      'pg_trgm.word_similarity_threshold=0.6'];
+  end if;
+  return settings || array(
+    select format('%s=%s', s.name, case when s.name <> 'restrict_nonsystem_relation_kind' then s.reset_val end)
+    from pg_settings s
+    where s.name in ('default_text_search_config', 'lc_monetary', 'lc_numeric', 'lc_time', 'restrict_nonsystem_relation_kind')
+    order by s.name);
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.any_sql(conditions text[], plain boolean)
  RETURNS text
@@ -607,7 +622,9 @@ declare
   settings text[];
 begin
   settings := case
-    when (select bool_and(t.plain) from unnest(transitions) t) is not true then rowbell.all_settings()
+    when (select bool_and(t.plain) from unnest(transitions) t) is not true
+      -- bounds are read by the setting for texts with a backslash
+      or strpos(rowbell.partition_sql(feed.relation, 'new'), E'\\') > 0 then rowbell.all_settings()
     -- the bounds of partitions are written by PostgreSQL, without schemas
     when has_children then array['search_path=pg_catalog, pg_temp'] || rowbell.document_settings(feed.relation)
     else rowbell.document_settings(feed.relation)
@@ -1658,6 +1675,12 @@ CREATE OR REPLACE FUNCTION rowbell.partition_sql(relation oid, row_name text)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, MDY'
+ SET "IntervalStyle" TO 'postgres'
+ SET "TimeZone" TO 'UTC'
+ SET bytea_output TO 'hex'
+ SET extra_float_digits TO '1'
+ SET quote_all_identifiers TO 'off'
 AS $function$
 declare
   key constant text[] := rowbell.key_of(relation);
@@ -2368,6 +2391,7 @@ CREATE OR REPLACE FUNCTION rowbell.run_0(query text)
  SET bytea_output TO 'hex'
  SET exit_on_error TO 'off'
  SET extra_float_digits TO '1'
+ SET "plpgsql.check_asserts" TO 'on'
  SET quote_all_identifiers TO 'off'
  SET row_security TO 'on'
  SET standard_conforming_strings TO 'on'
@@ -2378,6 +2402,7 @@ CREATE OR REPLACE FUNCTION rowbell.run_0(query text)
  SET lc_monetary TO …
  SET lc_numeric TO …
  SET lc_time TO …
+ SET restrict_nonsystem_relation_kind TO ''
  SET timezone_abbreviations TO 'Default'
 AS $function$begin execute query; end$function$
 CREATE OR REPLACE FUNCTION rowbell.send(alerts json[], channels text[])

@@ -11,6 +11,7 @@ CREATE OR REPLACE FUNCTION rowbell.on_statement_1()
  SET bytea_output TO 'hex'
  SET exit_on_error TO 'off'
  SET extra_float_digits TO '1'
+ SET "plpgsql.check_asserts" TO 'on'
  SET quote_all_identifiers TO 'off'
  SET row_security TO 'on'
  SET standard_conforming_strings TO 'on'
@@ -21,6 +22,7 @@ CREATE OR REPLACE FUNCTION rowbell.on_statement_1()
  SET lc_monetary TO …
  SET lc_numeric TO …
  SET lc_time TO …
+ SET restrict_nonsystem_relation_kind TO ''
 AS $function$
 #variable_conflict use_column
 declare
