@@ -112,7 +112,7 @@ set search_path = pg_catalog, pg_temp
 as $fn$
 declare
   settings text[] := array['search_path=pg_catalog, pg_temp', 'DateStyle=ISO, MDY', 'IntervalStyle=postgres', 'TimeZone=UTC', 'array_nulls=on',
-    'backslash_quote=safe_encoding', 'bytea_output=hex', 'exit_on_error=off', 'extra_float_digits=1', 'plpgsql.check_asserts=on', 'quote_all_identifiers=off',
+    'backslash_quote=safe_encoding', 'bytea_output=hex', 'exit_on_error=off', 'extra_float_digits=1', 'gin_fuzzy_search_limit=0', 'plpgsql.check_asserts=on', 'quote_all_identifiers=off',
     'row_security=on', 'standard_conforming_strings=on', 'transform_null_equals=off', 'xmlbinary=base64', 'xmloption=content'];
   similarity constant regproc := (
     select d.objid::regproc
@@ -235,7 +235,7 @@ begin
       perform rowbell.grant_right(right_name, role_name);
     end loop;
     named := format(E'create view %3$s.rowbell_named_%4$s as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
-      rowbell.sql_name(feed.relation), rowbell.rows_by_name(condition, feed.relation), view_schema, feed.id);
+      rowbell.sql_name(feed.relation), rowbell.rows_named(condition, feed.relation), view_schema, feed.id);
     execute format('select rowbell.run_%s($1)', feed.id) using named;
     with objects (class, id, schema) as (
       select d.refclassid, d.refobjid, coalesce(c.relnamespace, p.pronamespace, o.oprnamespace, t.typnamespace)
@@ -247,7 +247,13 @@ begin
       left join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
       where r.ev_class = format('%s.rowbell_named_%s', view_schema, feed.id)::regclass
       union
-      select 'pg_class'::regclass, c.oid, c.relnamespace from rowbell.tables_of(feed.relation) t join pg_class c on c.oid = t.relid)
+      select 'pg_class'::regclass, c.oid, c.relnamespace from rowbell.tables_of(feed.relation) t join pg_class c on c.oid = t.relid
+      union
+      -- bounds of partitions are of these types
+      select 'pg_type'::regclass, y.oid, y.typnamespace
+      from rowbell.tables_of(feed.relation) t
+      join pg_attribute a on a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped
+      join pg_type y on y.oid = a.atttypid)
     select array_agg(r.name) into rights
     from (
       select format('usage on schema %I', n.nspname) as name from objects o join pg_namespace n on n.oid = o.schema

@@ -77,9 +77,26 @@ begin
 end
 $fn$;
 
--- A condition with each whole row, as NEW::public.orders, made of its columns by their names. A cast alone takes them by their places, and these differ where a
--- child has them in another order. It also takes a column named new or old for the row. Any other condition stays as it is.
-create or replace function rowbell.rows_by_name(condition text, relation oid) returns text
+-- A condition that casts a whole row, as NEW::public.orders, of a table with a column named new or old: PostgreSQL would cast the column. Any other condition
+-- stays as it is.
+create or replace function rowbell.rows_named(condition text, relation oid) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select case
+    when condition !~* '\m(new|old)\M' or not exists (
+      select from pg_attribute a where a.attrelid = relation and a.attname in ('new', 'old') and not a.attisdropped) then condition
+    else (
+      select string_agg(case when m[2] is not null then format('(%s.*)', lower(m[2])) else m[1] end, '' order by place)
+      -- the row before a cast; what may hold its name: texts, quoted names, comments and longer names; and any other character
+      from regexp_matches(condition, $re$((new|old)(?=\s*::|\s+as\s)|e'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*\$\3\$|--[^\n\r]*|/\*(?:[^*]|\*(?!/))*\*/|[[:alpha:]_][\w$]*(?:\s*\.\s*(?:[\w$]+|"(?:[^"]|"")*"|\*))*|.)$re$, 'gi')
+        with ordinality as tokens (m, place))
+  end
+$fn$;
+
+-- A condition, in parentheses, over rows that have the columns of the feed in its order, where those of a child stand in another: a cast of a whole row takes
+-- columns by their places.
+create or replace function rowbell.rows_in_order(condition text, relation oid, compares boolean) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
@@ -88,18 +105,12 @@ as $fn$
     from rowbell.tables_of(relation) t
     join pg_attribute a on a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped
     group by t.relid)
-  select case
-    when condition !~* '\m(new|old)\M(?!\s*\.\s*[^*\s])'
-        or (select count(distinct c.names) = 1 and bool_and(c.names && '{new,old}') is not true from columns c) then condition
+  select case when (select count(distinct c.names) from columns c) <= 1 then condition
     else (
-      select string_agg(case when m[1] ~* '^(row\s*\(\s*)?(new|old)(\s*\.\s*\*\s*\)?)?$' then (
-          select format('(row(%s)::%s)', string_agg(format('%s.%I', case when m[1] ~* 'old' then 'old' else 'new' end, n), ', '), rowbell.sql_name(relation))
-          from columns c, unnest(c.names) n
-          where c.relid = relation)
-        else m[1] end, '' order by place)
-      -- the row; what may hold its name: texts, quoted names, comments and longer names; and any other character
-      from regexp_matches(condition, $re$(row\s*\(\s*(?:new|old)\s*\.\s*\*\s*\)|e'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$\$(?:[^$]|\$(?!\$))*\$\$|--[^\n]*|/\*(?:[^*]|\*(?!/))*\*/|[[:alpha:]_][\w$]*(?:\s*\.\s*(?:[\w$]+|"(?:[^"]|"")*"|\*))*|.)$re$, 'gi')
-        with ordinality as tokens (m, place))
+      select format('(select %s from (select %s) as new%s)', condition, string_agg(format('new.%I', n), ', ' order by place),
+        case when compares then format(', (select %s) as old', string_agg(format('old.%I', n), ', ' order by place)) end)
+      from columns c, unnest(c.names) with ordinality as u (n, place)
+      where c.relid = relation)
   end
 $fn$;
 
@@ -151,7 +162,7 @@ as $fn$
       rowbell.plain_condition(r.condition, feed.relation) as plain_new,
       rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
       -- a comment ends with its line
-      '(' || rowbell.rows_by_name(r.condition, feed.relation) || case when strpos(r.condition, '--') > 0 then E'\n' else '' end || ')' as written
+      '(' || rowbell.rows_named(r.condition, feed.relation) || case when strpos(r.condition, '--') > 0 then E'\n' else '' end || ')' as given
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
     where r.feed = feed.name and r.enabled and s.broken is null),
@@ -170,7 +181,8 @@ as $fn$
       case when all_plain then plain_old else '(select ' || written || ' is true from (select old.*) as new)' end as met_before,
       case when fires = 'changed' then rowbell.changed_sql(feed, (r).columns, all_plain) end as changed
     from rules
-    cross join plainness),
+    cross join plainness
+    cross join rowbell.rows_in_order(rules.given, feed.relation, rules.compares) as written),
   statuses as (
     select p.*, o.operation, s.status,
       case s.status

@@ -68,7 +68,9 @@ begin
     into found_by
     from rowbell.tables_of(relation) t
     join pg_class c on c.oid = t.relid
-    where c.relkind = 'r' and pg_get_partition_constraintdef(t.relid) is not null;
+    where c.relkind = 'r' and pg_get_partition_constraintdef(t.relid) is not null
+    -- there may be none yet, or a default one alone
+    having count(*) > 0;
     -- bounds of hash partitions name tables by number, which is another one after a dump and restore
     for parent in select t.relid from rowbell.tables_of(relation) t loop
       found_by := replace(found_by, format('%L::oid', parent.relid::text), format('%L::regclass', rowbell.sql_name(parent.relid)));

@@ -129,6 +129,48 @@ class VerdictTest {
 
     // --- whole rows ---
 
+    @Test
+    void aConditionStaysAsItIsWrittenWhateverItHoldsBesideTheRow() {
+        database.execute(
+                "create table w (id int, v int, t text) partition by list (id)",
+                "create table w1 (v int, id int, t text)",
+                "alter table w attach partition w1 for values in (1)",
+                "create table n (id int, new text)",
+                "create table lim (new text, id int)",
+                "create function big(w) returns boolean language sql as 'select $1.v > 5'",
+                "create function big(n) returns boolean language sql as 'select $1.id > 5'",
+                "create function named(new int) returns boolean language sql as 'select $1 > 5'",
+                "insert into lim values (null, 1)");
+        List<String> ofW = List.of(
+                "NEW.t = $q$ new $q$",
+                "public.big(\"new\"::public.w)",
+                "/* /* */ ' */ public.big(NEW::public.w) /* ' */",
+                "$a$ ' $a$ <> '' and public.big(NEW::public.w) and $a$ $$ $a$ <> ''",
+                "row(NEW.*, 1) = row(1, 8, ' new '::text, 1)",
+                "exists (select from (select NEW.*) s where s.v > 5)",
+                "exists (select from (values (1)) new (v) where new.v = 1)",
+                "(select true from (select 1 as old) \"S\" where \"S\".old = 1)");
+        List<String> ofN = List.of(
+                "exists (select 1 from public.lim where new is null)",
+                "exists (select 1 from public.lim \"L\" where \"L\".new is null)",
+                "public.named(new => NEW.id)",
+                "$q$ NEW::public.n $q$ <> '' and public.big(NEW :: public.n) and public.big(cast(NEW as public.n)) and NEW.new = 'NEW::x'");
+        for (int i = 0; i < ofW.size(); i++) {
+            rule("name, feed, condition", "'w%d', 'public.w', $c$%s$c$".formatted(i, ofW.get(i)));
+        }
+        for (int i = 0; i < ofN.size(); i++) {
+            rule("name, feed, condition", "'n%d', 'public.n', $c$%s$c$".formatted(i, ofN.get(i)));
+        }
+        String each = "string_agg(alert->>'rule', ' ' order by alert->>'rule')";
+        database.execute("insert into w1 (id, v, t) values (1, 8, ' new ')");
+        assertEquals(List.of("w0 w1 w2 w3 w4 w5 w6 w7"), takeAlerts(each, "1"));
+        database.execute("insert into w (id, v, t) values (1, 8, ' new ')");
+        assertEquals(List.of("w0 w1 w2 w3 w4 w5 w6 w7"), takeAlerts(each, "1"));
+        database.execute("insert into n values (9, 'NEW::x')");
+        assertEquals(List.of("n0 n1 n2 n3"), takeAlerts(each, "1"));
+        assertEquals(List.of(), failures());
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {
@@ -287,6 +329,35 @@ class VerdictTest {
                 takeAlerts(
                         "concat(alert->>'rule', ' ', coalesce(alert->'old'->>'a', '-'), ' ', alert->'new'->>'a')",
                         "1"));
+    }
+
+    @Test
+    void aPartitionedTableMayHaveNoPartitionsOrADefaultOneAlone() {
+        database.execute(
+                "create table d0 (id int, k int) partition by list (k)",
+                "create table d1 (id int, k int) partition by list (k)",
+                "create table d1d partition of d1 default");
+        rule("name, feed, condition", "'d0', 'public.d0', 'NEW.id > 5'");
+        rule("name, feed, condition", "'d1', 'public.d1', 'NEW.id > OLD.id'");
+        database.execute(
+                "create table d0a partition of d0 for values in (1)",
+                "insert into d0 values (6, 1)",
+                "insert into d1 values (6, 1)",
+                "update d1 set id = 7");
+        assertEquals(List.of("d0 6", "d1 7"), takeAlerts("concat(alert->>'rule', ' ', alert->'new'->>'id')"));
+    }
+
+    @Test
+    void aPartitionMayBeOfATypeThatTheRoleOfTheFeedHasNoRightOn() {
+        database.execute(
+                "create schema h2",
+                "create type h2.col as enum ('red', 'blue')",
+                "create table e (id int, c h2.col, v int) partition by list (c)",
+                "create table e1 partition of e for values in ('red')");
+        rule("name, feed, condition", "'e', 'public.e', 'NEW.v > 5'");
+        database.execute("insert into e values (1, 'red', 9)");
+        assertEquals(List.of("public.e1"), takeAlerts("alert->>'partition'"));
+        assertEquals(List.of(), failures());
     }
 
     // --- children ---

@@ -321,7 +321,7 @@ CREATE OR REPLACE FUNCTION rowbell.all_settings()
 AS $function$
 declare
   settings text[] := array['search_path=pg_catalog, pg_temp', 'DateStyle=ISO, MDY', 'IntervalStyle=postgres', 'TimeZone=UTC', 'array_nulls=on',
-    'backslash_quote=safe_encoding', 'bytea_output=hex', 'exit_on_error=off', 'extra_float_digits=1', 'plpgsql.check_asserts=on', 'quote_all_identifiers=off',
+    'backslash_quote=safe_encoding', 'bytea_output=hex', 'exit_on_error=off', 'extra_float_digits=1', 'gin_fuzzy_search_limit=0', 'plpgsql.check_asserts=on', 'quote_all_identifiers=off',
     'row_security=on', 'standard_conforming_strings=on', 'transform_null_equals=off', 'xmlbinary=base64', 'xmloption=content'];
   similarity constant regproc := (
     select d.objid::regproc
@@ -667,7 +667,7 @@ begin
   if to_regproc(format('rowbell.run_%s', feed_id)) is null then
     perform rowbell.make_role(feed_id);
   end if;
-  condition := rowbell.rows_by_name(condition, relation);
+  condition := rowbell.rows_named(condition, relation);
   -- offset 0: what is known to be NULL would be worked out while planning
   rows_of := concat_ws(', ',
     case when with_new then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as new', rowbell.sql_name(relation), columns) end,
@@ -1135,7 +1135,7 @@ begin
       perform rowbell.grant_right(right_name, role_name);
     end loop;
     named := format(E'create view %3$s.rowbell_named_%4$s as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
-      rowbell.sql_name(feed.relation), rowbell.rows_by_name(condition, feed.relation), view_schema, feed.id);
+      rowbell.sql_name(feed.relation), rowbell.rows_named(condition, feed.relation), view_schema, feed.id);
     execute format('select rowbell.run_%s($1)', feed.id) using named;
     with objects (class, id, schema) as (
       select d.refclassid, d.refobjid, coalesce(c.relnamespace, p.pronamespace, o.oprnamespace, t.typnamespace)
@@ -1147,7 +1147,13 @@ begin
       left join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
       where r.ev_class = format('%s.rowbell_named_%s', view_schema, feed.id)::regclass
       union
-      select 'pg_class'::regclass, c.oid, c.relnamespace from rowbell.tables_of(feed.relation) t join pg_class c on c.oid = t.relid)
+      select 'pg_class'::regclass, c.oid, c.relnamespace from rowbell.tables_of(feed.relation) t join pg_class c on c.oid = t.relid
+      union
+      -- bounds of partitions are of these types
+      select 'pg_type'::regclass, y.oid, y.typnamespace
+      from rowbell.tables_of(feed.relation) t
+      join pg_attribute a on a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped
+      join pg_type y on y.oid = a.atttypid)
     select array_agg(r.name) into rights
     from (
       select format('usage on schema %I', n.nspname) as name from objects o join pg_namespace n on n.oid = o.schema
@@ -1693,7 +1699,9 @@ begin
     into found_by
     from rowbell.tables_of(relation) t
     join pg_class c on c.oid = t.relid
-    where c.relkind = 'r' and pg_get_partition_constraintdef(t.relid) is not null;
+    where c.relkind = 'r' and pg_get_partition_constraintdef(t.relid) is not null
+    -- there may be none yet, or a default one alone
+    having count(*) > 0;
     -- bounds of hash partitions name tables by number, which is another one after a dump and restore
     for parent in select t.relid from rowbell.tables_of(relation) t loop
       found_by := replace(found_by, format('%L::oid', parent.relid::text), format('%L::regclass', rowbell.sql_name(parent.relid)));
@@ -2173,7 +2181,7 @@ exception when dependent_objects_still_exist then
   return null;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.rows_by_name(condition text, relation oid)
+CREATE OR REPLACE FUNCTION rowbell.rows_in_order(condition text, relation oid, compares boolean)
  RETURNS text
  LANGUAGE sql
  STABLE
@@ -2184,17 +2192,27 @@ AS $function$
     from rowbell.tables_of(relation) t
     join pg_attribute a on a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped
     group by t.relid)
-  select case
-    when condition !~* '\m(new|old)\M(?!\s*\.\s*[^*\s])'
-        or (select count(distinct c.names) = 1 and bool_and(c.names && '{new,old}') is not true from columns c) then condition
+  select case when (select count(distinct c.names) from columns c) <= 1 then condition
     else (
-      select string_agg(case when m[1] ~* '^(row\s*\(\s*)?(new|old)(\s*\.\s*\*\s*\)?)?$' then (
-          select format('(row(%s)::%s)', string_agg(format('%s.%I', case when m[1] ~* 'old' then 'old' else 'new' end, n), ', '), rowbell.sql_name(relation))
-          from columns c, unnest(c.names) n
-          where c.relid = relation)
-        else m[1] end, '' order by place)
-      -- the row; what may hold its name: texts, quoted names, comments and longer names; and any other character
-      from regexp_matches(condition, $re$(row\s*\(\s*(?:new|old)\s*\.\s*\*\s*\)|e'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$\$(?:[^$]|\$(?!\$))*\$\$|--[^\n]*|/\*(?:[^*]|\*(?!/))*\*/|[[:alpha:]_][\w$]*(?:\s*\.\s*(?:[\w$]+|"(?:[^"]|"")*"|\*))*|.)$re$, 'gi')
+      select format('(select %s from (select %s) as new%s)', condition, string_agg(format('new.%I', n), ', ' order by place),
+        case when compares then format(', (select %s) as old', string_agg(format('old.%I', n), ', ' order by place)) end)
+      from columns c, unnest(c.names) with ordinality as u (n, place)
+      where c.relid = relation)
+  end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.rows_named(condition text, relation oid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case
+    when condition !~* '\m(new|old)\M' or not exists (
+      select from pg_attribute a where a.attrelid = relation and a.attname in ('new', 'old') and not a.attisdropped) then condition
+    else (
+      select string_agg(case when m[2] is not null then format('(%s.*)', lower(m[2])) else m[1] end, '' order by place)
+      -- the row before a cast; what may hold its name: texts, quoted names, comments and longer names; and any other character
+      from regexp_matches(condition, $re$((new|old)(?=\s*::|\s+as\s)|e'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*\$\3\$|--[^\n\r]*|/\*(?:[^*]|\*(?!/))*\*/|[[:alpha:]_][\w$]*(?:\s*\.\s*(?:[\w$]+|"(?:[^"]|"")*"|\*))*|.)$re$, 'gi')
         with ordinality as tokens (m, place))
   end
 $function$
@@ -2391,6 +2409,7 @@ CREATE OR REPLACE FUNCTION rowbell.run_0(query text)
  SET bytea_output TO 'hex'
  SET exit_on_error TO 'off'
  SET extra_float_digits TO '1'
+ SET gin_fuzzy_search_limit TO '0'
  SET "plpgsql.check_asserts" TO 'on'
  SET quote_all_identifiers TO 'off'
  SET row_security TO 'on'
@@ -2508,7 +2527,7 @@ begin
     raise exception 'rule "%": feed: there is no table %', tested.name, tested.feed using errcode = 'RB001', column = 'feed';
   end if;
   return query execute format(E'select row_to_json(new.*) from %1$s as new left join %1$s as old on false where (%2$s\n) limit %3$s',
-    rowbell.sql_name(relation), rowbell.rows_by_name(tested.condition, relation), max_rows);
+    rowbell.sql_name(relation), rowbell.rows_named(tested.condition, relation), max_rows);
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.transitions_of(feed rowbell.feed)
@@ -2522,7 +2541,7 @@ AS $function$
       rowbell.plain_condition(r.condition, feed.relation) as plain_new,
       rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
       -- a comment ends with its line
-      '(' || rowbell.rows_by_name(r.condition, feed.relation) || case when strpos(r.condition, '--') > 0 then E'\n' else '' end || ')' as written
+      '(' || rowbell.rows_named(r.condition, feed.relation) || case when strpos(r.condition, '--') > 0 then E'\n' else '' end || ')' as given
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
     where r.feed = feed.name and r.enabled and s.broken is null),
@@ -2541,7 +2560,8 @@ AS $function$
       case when all_plain then plain_old else '(select ' || written || ' is true from (select old.*) as new)' end as met_before,
       case when fires = 'changed' then rowbell.changed_sql(feed, (r).columns, all_plain) end as changed
     from rules
-    cross join plainness),
+    cross join plainness
+    cross join rowbell.rows_in_order(rules.given, feed.relation, rules.compares) as written),
   statuses as (
     select p.*, o.operation, s.status,
       case s.status

@@ -11,6 +11,7 @@ CREATE OR REPLACE FUNCTION rowbell.on_statement_1()
  SET bytea_output TO 'hex'
  SET exit_on_error TO 'off'
  SET extra_float_digits TO '1'
+ SET gin_fuzzy_search_limit TO '0'
  SET "plpgsql.check_asserts" TO 'on'
  SET quote_all_identifiers TO 'off'
  SET row_security TO 'on'
