@@ -235,7 +235,7 @@ begin
       perform rowbell.grant_right(right_name, role_name);
     end loop;
     named := format(E'create view %3$s.rowbell_named_%4$s as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
-      rowbell.sql_name(feed.relation), rowbell.rows_named(condition, feed.relation), view_schema, feed.id);
+      rowbell.sql_name(feed.relation), rowbell.rows_by_name(condition, feed.relation), view_schema, feed.id);
     execute format('select rowbell.run_%s($1)', feed.id) using named;
     with objects (class, id, schema) as (
       select d.refclassid, d.refobjid, coalesce(c.relnamespace, p.pronamespace, o.oprnamespace, t.typnamespace)

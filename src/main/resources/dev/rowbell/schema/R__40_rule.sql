@@ -19,7 +19,7 @@ begin
   if to_regproc(format('rowbell.run_%s', feed_id)) is null then
     perform rowbell.make_role(feed_id);
   end if;
-  condition := rowbell.rows_named(condition, relation);
+  condition := rowbell.rows_by_name(condition, relation);
   -- offset 0: what is known to be NULL would be worked out while planning
   rows_of := concat_ws(', ',
     case when with_new then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as new', rowbell.sql_name(relation), columns) end,

@@ -79,7 +79,7 @@ $fn$;
 
 -- A condition that casts a whole row, as NEW::public.orders, of a table with a column named new or old: PostgreSQL would cast the column. Any other condition
 -- stays as it is.
-create or replace function rowbell.rows_named(condition text, relation oid) returns text
+create or replace function rowbell.rows_by_name(condition text, relation oid) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
@@ -162,7 +162,7 @@ as $fn$
       rowbell.plain_condition(r.condition, feed.relation) as plain_new,
       rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
       -- a comment ends with its line
-      '(' || rowbell.rows_named(r.condition, feed.relation) || case when strpos(r.condition, '--') > 0 then E'\n' else '' end || ')' as given
+      '(' || rowbell.rows_by_name(r.condition, feed.relation) || case when strpos(r.condition, '--') > 0 then E'\n' else '' end || ')' as given
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
     where r.feed = feed.name and r.enabled and s.broken is null),

@@ -243,7 +243,7 @@ begin
     raise exception 'rule "%": feed: there is no table %', tested.name, tested.feed using errcode = 'RB001', column = 'feed';
   end if;
   return query execute format(E'select row_to_json(new.*) from %1$s as new left join %1$s as old on false where (%2$s\n) limit %3$s',
-    rowbell.sql_name(relation), rowbell.rows_named(tested.condition, relation), max_rows);
+    rowbell.sql_name(relation), rowbell.rows_by_name(tested.condition, relation), max_rows);
 end
 $fn$;
 

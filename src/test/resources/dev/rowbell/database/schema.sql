@@ -667,7 +667,7 @@ begin
   if to_regproc(format('rowbell.run_%s', feed_id)) is null then
     perform rowbell.make_role(feed_id);
   end if;
-  condition := rowbell.rows_named(condition, relation);
+  condition := rowbell.rows_by_name(condition, relation);
   -- offset 0: what is known to be NULL would be worked out while planning
   rows_of := concat_ws(', ',
     case when with_new then format('(select %2$s from (select (null::%1$s).*) _c offset 0) as new', rowbell.sql_name(relation), columns) end,
@@ -1135,7 +1135,7 @@ begin
       perform rowbell.grant_right(right_name, role_name);
     end loop;
     named := format(E'create view %3$s.rowbell_named_%4$s as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
-      rowbell.sql_name(feed.relation), rowbell.rows_named(condition, feed.relation), view_schema, feed.id);
+      rowbell.sql_name(feed.relation), rowbell.rows_by_name(condition, feed.relation), view_schema, feed.id);
     execute format('select rowbell.run_%s($1)', feed.id) using named;
     with objects (class, id, schema) as (
       select d.refclassid, d.refobjid, coalesce(c.relnamespace, p.pronamespace, o.oprnamespace, t.typnamespace)
@@ -2181,6 +2181,22 @@ exception when dependent_objects_still_exist then
   return null;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.rows_by_name(condition text, relation oid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case
+    when condition !~* '\m(new|old)\M' or not exists (
+      select from pg_attribute a where a.attrelid = relation and a.attname in ('new', 'old') and not a.attisdropped) then condition
+    else (
+      select string_agg(case when m[2] is not null then format('(%s.*)', lower(m[2])) else m[1] end, '' order by place)
+      -- the row before a cast; what may hold its name: texts, quoted names, comments and longer names; and any other character
+      from regexp_matches(condition, $re$((new|old)(?=\s*::|\s+as\s)|e'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*\$\3\$|--[^\n\r]*|/\*(?:[^*]|\*(?!/))*\*/|[[:alpha:]_][\w$]*(?:\s*\.\s*(?:[\w$]+|"(?:[^"]|"")*"|\*))*|.)$re$, 'gi')
+        with ordinality as tokens (m, place))
+  end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.rows_in_order(condition text, relation oid, compares boolean)
  RETURNS text
  LANGUAGE sql
@@ -2198,22 +2214,6 @@ AS $function$
         case when compares then format(', (select %s) as old', string_agg(format('old.%I', n), ', ' order by place)) end)
       from columns c, unnest(c.names) with ordinality as u (n, place)
       where c.relid = relation)
-  end
-$function$
-CREATE OR REPLACE FUNCTION rowbell.rows_named(condition text, relation oid)
- RETURNS text
- LANGUAGE sql
- STABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-  select case
-    when condition !~* '\m(new|old)\M' or not exists (
-      select from pg_attribute a where a.attrelid = relation and a.attname in ('new', 'old') and not a.attisdropped) then condition
-    else (
-      select string_agg(case when m[2] is not null then format('(%s.*)', lower(m[2])) else m[1] end, '' order by place)
-      -- the row before a cast; what may hold its name: texts, quoted names, comments and longer names; and any other character
-      from regexp_matches(condition, $re$((new|old)(?=\s*::|\s+as\s)|e'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*\$\3\$|--[^\n\r]*|/\*(?:[^*]|\*(?!/))*\*/|[[:alpha:]_][\w$]*(?:\s*\.\s*(?:[\w$]+|"(?:[^"]|"")*"|\*))*|.)$re$, 'gi')
-        with ordinality as tokens (m, place))
   end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.rows_sql(operation text, with_both boolean)
@@ -2527,7 +2527,7 @@ begin
     raise exception 'rule "%": feed: there is no table %', tested.name, tested.feed using errcode = 'RB001', column = 'feed';
   end if;
   return query execute format(E'select row_to_json(new.*) from %1$s as new left join %1$s as old on false where (%2$s\n) limit %3$s',
-    rowbell.sql_name(relation), rowbell.rows_named(tested.condition, relation), max_rows);
+    rowbell.sql_name(relation), rowbell.rows_by_name(tested.condition, relation), max_rows);
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.transitions_of(feed rowbell.feed)
@@ -2541,7 +2541,7 @@ AS $function$
       rowbell.plain_condition(r.condition, feed.relation) as plain_new,
       rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
       -- a comment ends with its line
-      '(' || rowbell.rows_named(r.condition, feed.relation) || case when strpos(r.condition, '--') > 0 then E'\n' else '' end || ')' as given
+      '(' || rowbell.rows_by_name(r.condition, feed.relation) || case when strpos(r.condition, '--') > 0 then E'\n' else '' end || ')' as given
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
     where r.feed = feed.name and r.enabled and s.broken is null),
