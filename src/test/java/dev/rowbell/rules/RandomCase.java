@@ -23,7 +23,7 @@ final class RandomCase {
         MERGE_THAT_MIXES,
         MERGE_THAT_MOVES_BETWEEN_PARTITIONS,
         CHILDREN_OF_CHILDREN,
-        INSERT_INTO_A_CHILD_WITH_CHILDREN,
+        WRITES_THROUGH_A_CHILD_WITH_CHILDREN,
         DROPPED_COLUMNS,
         GENERATED_COLUMNS,
         GENERATED_BESIDE_DROPPED_COLUMNS,
@@ -307,7 +307,7 @@ final class RandomCase {
                         + ")");
                 recorded.add(name("_c"));
                 boolean deep = features.contains(Feature.CHILDREN_OF_CHILDREN);
-                if (!deep || features.contains(Feature.INSERT_INTO_A_CHILD_WITH_CHILDREN)) {
+                if (!deep || features.contains(Feature.WRITES_THROUGH_A_CHILD_WITH_CHILDREN)) {
                     places.add(new Place(name("_c"), 0, 1000));
                 }
                 if (deep) {
