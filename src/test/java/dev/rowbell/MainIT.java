@@ -146,7 +146,7 @@ class MainIT {
             await(
                     rowbell,
                     "warning c2-overflow \\(c2 overflow\\) public\\.feed id=\\d+: c1 \\S+ → \\d+, c2 \\S+ → \\d+\\d{4}");
-            await(rowbell, "critical c4-negative public\\.feed id=\\d+: .*c4 (\\S+ → )?-\\d+");
+            await(rowbell, "critical c4-negative \\(c4 below zero\\) public\\.feed id=\\d+: .*c4 (\\S+ → )?-\\d+");
             Awaitility.await()
                     .until(() -> AlertFiles.read(dir.resolve("alerts")).size() >= 2);
             assertTrue(postgresRuns());
