@@ -3,14 +3,18 @@
 -- docs/trigger.md shows the result line by line.
 
 -- The rows new and old of a statement. PostgreSQL adds OLD and NEW of each change to both transition tables at the same time, so the n-th belong
--- together: without a key, with a changed key, and where one upsert inserts some rows and updates others.
-create or replace function rowbell.rows_sql(operation text, with_both boolean) returns text
+-- together: without a key, with a changed key, and where one upsert inserts some rows and updates others. table_name: for conditions that can tell a row that
+-- is NULL from a row of NULLs, as the other row of an insert or a delete is; null for others.
+drop function if exists rowbell.rows_sql(text, boolean);
+create or replace function rowbell.rows_sql(operation text, with_both boolean, table_name text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $fn$
   select case operation
-    when 'INSERT' then 'new_rows as new' || case when with_both then ' left join new_rows as old on false' else '' end
-    when 'DELETE' then 'old_rows as old' || case when with_both then ' left join old_rows as new on false' else '' end
+    when 'INSERT' then 'new_rows as new' || case when with_both then
+      coalesce(' cross join (select (null::' || table_name || ').* offset 0) as old', ' left join new_rows as old on false') else '' end
+    when 'DELETE' then 'old_rows as old' || case when with_both then
+      coalesce(' cross join (select (null::' || table_name || ').* offset 0) as new', ' left join old_rows as new on false') else '' end
     -- Selected rows, because the rows of a transition table still have the places of dropped columns (seen with 15 and 18). A cast keeps a row whole that
     -- a select list takes apart, also where a column is named _n.
     else $rows$(
@@ -129,6 +133,7 @@ declare
 begin
   for part in
     select t.operation, bool_and(t.plain) as plain, bool_or(t.asks = 'both') as compares, bool_and(t.asks = 'new') as asks_new,
+      case when not bool_and(t.plain) then rowbell.sql_name(feed.relation) end as whole_rows,
       array_agg(distinct t.prefilter) filter (where t.asks = 'new') as new_filters,
       array_agg(distinct t.prefilter) filter (where t.asks = 'old') as old_filters,
       array_agg(distinct t.prefilter) filter (where t.asks = 'both') as both_filters,
@@ -155,7 +160,7 @@ begin
         else format(E'\n      if not (%s) then', concat_ws(E'\n        or ',
           'exists (select from new_rows as new where ' || rowbell.any_sql(part.new_filters, part.plain) || ')',
           'exists (select from old_rows as old where ' || rowbell.any_sql(part.old_filters, part.plain) || ')',
-          'exists (select from ' || rowbell.rows_sql(part.operation, true) || ' where ' || rowbell.any_sql(part.both_filters, part.plain) || ')')) end,
+          'exists (select from ' || rowbell.rows_sql(part.operation, true, part.whole_rows) || ' where ' || rowbell.any_sql(part.both_filters, part.plain) || ')')) end,
       -- a row that moves to another partition and is refused there leaves an OLD without a NEW
       'pairs', case when partitioned and part.operation = 'UPDATE' then $part$
       if (select pg_catalog.count(*) from new_rows) operator(pg_catalog.<>) (select pg_catalog.count(*) from old_rows) then
@@ -175,7 +180,7 @@ begin
       'news', case when part.operation = 'DELETE' then 'null::pg_catalog.json[]' else 'pg_catalog.array_agg(pg_catalog.row_to_json(new.*))' end,
       'partitions', coalesce('pg_catalog.array_agg(' || rowbell.partition_sql(feed.relation, case when part.operation = 'DELETE' then 'old' else 'new' end)
         || ')', 'null::pg_catalog.text[]'),
-      'rows', rowbell.rows_sql(part.operation, part.compares),
+      'rows', rowbell.rows_sql(part.operation, part.compares, part.whole_rows),
       'indent', case when part.operation = 'UPDATE' and not part.compares then '  ' end,
       'codes', array_to_string(part.codes, E',\n          ')));
   end loop;
@@ -226,20 +231,23 @@ declare
   part record;
 begin
   for part in
-    select t.operation, bool_and(t.plain) as plain, array_agg(distinct t.prefilter) as filters,
+    select t.operation, bool_and(t.plain) as plain, bool_or(t.asks = 'both') as compares, array_agg(distinct t.prefilter) as filters,
       array_agg(format('case when %s then %s end', t.condition, t.code) order by (t.rule).name collate "C", t.status) as codes
     from unnest(transitions) t
     group by t.operation
     order by t.operation desc
   loop
     parts := parts || rowbell.fill($part$
-    {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then
+    {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then{{other_row}}
       if ({{any}}) is not true then
         return null;
       end if;
       codes := {{codes}};{{olds}}{{news}}$part$, jsonb_build_object(
       'if', case when parts = '' then 'if' else 'elsif' end,
       'operation', part.operation,
+      -- a row of NULLs, as statement triggers have it
+      'other_row', case when part.operation <> 'UPDATE' and part.compares and not part.plain then
+        format(E'\n      select (null::%s).* into %s;', rowbell.sql_name(feed.relation), case part.operation when 'INSERT' then 'old' else 'new' end) end,
       'any', rowbell.any_sql(part.filters, part.plain),
       'codes', rowbell.codes_sql(part.codes),
       'olds', case when part.operation <> 'INSERT' then E'\n      olds := array[pg_catalog.row_to_json(old.*)];' end,

@@ -271,6 +271,41 @@ class VerdictTest {
                         "concat_ws(' ', alert->>'operation', alert->>'rule', coalesce(alert->'new', alert->'old')->>'id')"));
     }
 
+    @Test
+    void onAnInsertOldIsARowOfNullsAndOnADeleteNewIs() {
+        database.execute("create domain positive int not null check (value > 0)");
+        for (String each : List.of("statement", "row")) {
+            for (String failing : List.of("8", "9")) {
+                String table = "o" + each.charAt(0) + failing;
+                database.execute("create table %s (id int, v positive, t text)".formatted(table));
+                String columns = "name, feed, fires, operations, condition";
+                String values = "'%1$s %2$s', 'public.%1$s', 'every', '{insert,update,delete}', ";
+                rule(columns, values.formatted(table, "rows") + "$$to_jsonb(NEW) - 't' <> to_jsonb(OLD) - 't'$$");
+                rule(
+                        columns,
+                        values.formatted(table, "null")
+                                + "'OLD is not distinct from null or NEW is not distinct from null'");
+                // by the failing one each row is judged again, in another way
+                rule(
+                        columns,
+                        values.formatted(table, "fails")
+                                + "'1 / (coalesce(NEW.v, OLD.v) - %s) > 1'".formatted(failing));
+                database.execute(
+                        "select rowbell.for_each('%s', '%s')".formatted(table, each),
+                        "insert into %s values (1, 9, 'a')".formatted(table),
+                        "update %s set v = 9, id = 2".formatted(table),
+                        "delete from %s".formatted(table));
+                assertEquals(
+                        List.of("DELETE " + table + " rows", "INSERT " + table + " rows", "UPDATE " + table + " rows"),
+                        takeAlerts("concat(alert ->> 'operation', ' ', alert ->> 'rule')").stream()
+                                .filter(alert -> !alert.contains("rowbell-rule-failed"))
+                                .sorted()
+                                .toList(),
+                        each + " triggers, failing at " + failing);
+            }
+        }
+    }
+
     // --- partitions ---
 
     @Test

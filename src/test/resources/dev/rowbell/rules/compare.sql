@@ -61,13 +61,13 @@ begin
         case when (NEW.amount > 2 * OLD.amount) then 1 end]) as fired (code)
       where fired.code is not null;
     elsif tg_op operator(pg_catalog.=) 'INSERT' then
-      if not (exists (select from new_rows as new left join new_rows as old on false where case when (NEW.amount > 2 * OLD.amount) then true end)) then
+      if not (exists (select from new_rows as new cross join (select (null::public.orders).* offset 0) as old where case when (NEW.amount > 2 * OLD.amount) then true end)) then
         return null;
       end if;
       select pg_catalog.array_agg(fired.code) as codes,
         null::pg_catalog.json[] as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
         null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-      into hits from new_rows as new left join new_rows as old on false
+      into hits from new_rows as new cross join (select (null::public.orders).* offset 0) as old
       cross join lateral pg_catalog.unnest(array[
         case when (NEW.amount > 2 * OLD.amount) then 1 end]) as fired (code)
       where fired.code is not null;
