@@ -7,8 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.testing.WebReceiver;
+import java.io.BufferedReader;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStreamReader;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
@@ -107,11 +109,22 @@ class DeadlineTest {
         }
     }
 
-    /** Answers a request to connect so, and then a byte at a time without end. */
-    private void drip(ServerSocket proxy, String answer) {
+    /** Answers a request to connect so, then, where there is any, the handshake, and then a byte at a time without end. */
+    private void drip(ServerSocket proxy, String answer, String handshake) {
         threads.execute(() -> {
             try (Socket socket = proxy.accept()) {
                 socket.getOutputStream().write(answer.getBytes(StandardCharsets.US_ASCII));
+                if (!handshake.isEmpty()) {
+                    // bytes that come with the answer are none of the handshake, which the client begins after its
+                    // request
+                    BufferedReader request = new BufferedReader(
+                            new InputStreamReader(socket.getInputStream(), StandardCharsets.ISO_8859_1), 1);
+                    while (!request.readLine().isEmpty()) {
+                        // the headers
+                    }
+                    request.read();
+                    socket.getOutputStream().write(handshake.getBytes(StandardCharsets.US_ASCII));
+                }
                 while (!Thread.currentThread().isInterrupted()) {
                     socket.getOutputStream().write('y');
                     LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(50));
@@ -123,10 +136,10 @@ class DeadlineTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"'x: ', no whole answer", "'\r\n\u0016\u0003\u0003\u0040', no whole TLS handshake"})
-    void aProxyThatAnswersByteByByteIsEndedInTime(String headers, String late) throws IOException {
+    @CsvSource({"'x: ', '', no whole answer", "'\r\n', '\u0016\u0003\u0003\u0040', no whole TLS handshake"})
+    void aProxyThatAnswersByteByByteIsEndedInTime(String headers, String handshake, String late) throws IOException {
         try (ServerSocket proxy = new ServerSocket(0, 50, InetAddress.getLoopbackAddress())) {
-            drip(proxy, "HTTP/1.1 200 Connected\r\n" + headers);
+            drip(proxy, "HTTP/1.1 200 Connected\r\n" + headers, handshake);
             HttpClientBuilder builder = HttpClientBuilder.create()
                     .disableAutomaticRetries()
                     .setProxy(new HttpHost("127.0.0.1", proxy.getLocalPort()));
