@@ -395,6 +395,33 @@ class VerdictTest {
         assertEquals(List.of(), failures());
     }
 
+    @Test
+    void noRowIsJudgedByAnOldThatIsNotItsOwnWhereAMoveIsRefused() {
+        database.execute(
+                "create table mv (id int, k int, v int, primary key (id, k)) partition by list (k)",
+                "create table mv1 partition of mv for values in (1)",
+                "create table mv2 partition of mv for values in (2)",
+                "create function refuse() returns trigger language plpgsql as"
+                        + " 'begin if new.v = 13 then return null; end if; return new; end'",
+                "create trigger refuse before insert on mv2 for each row execute function refuse()",
+                "insert into mv values (1, 1, 9), (2, 1, 13), (3, 2, 7)");
+        rule("name, feed, condition", "'once', 'public.mv', 'NEW.v > 5'");
+        rule("name, feed, condition, fires", "'no-old', 'public.mv', 'OLD.v is null and NEW.v > 0', 'every'");
+        rule("name, feed, condition", "'more', 'public.mv', 'NEW.v > OLD.v'");
+        // one moves, one is refused, one stays and is found by its key
+        database.execute("update mv set k = 2, v = case id when 3 then 8 else v end");
+        assertEquals(
+                List.of("more 3"),
+                takeAlerts("concat(alert ->> 'rule', ' ', alert -> 'new' ->> 'id')").stream()
+                        .filter(alert -> !alert.contains("rowbell-rule-failed"))
+                        .toList());
+        assertEquals(
+                List.of("more", "no-old", "once"),
+                failures().stream()
+                        .map(failure -> failure.replaceFirst(": OLD is not known, since .*", ""))
+                        .toList());
+    }
+
     // --- children ---
 
     @ParameterizedTest

@@ -2836,6 +2836,10 @@ begin
     message := null;
     for i in 1 .. greatest(cardinality(old_rows), cardinality(new_rows)) loop
       begin
+        if cardinality(old_rows) > 0 and old_rows[i] is not distinct from null then
+          -- the key that finds OLD has changed with the partition
+          raise exception 'OLD is not known, since the statement moved a row to another partition and another move was refused';
+        end if;
         for hit in execute rule ->> 'judge' using old_rows[i], new_rows[i] loop
           codes := codes || hit.code;
           olds := olds || hit.old;
