@@ -80,7 +80,8 @@ begin
       found_by := replace(found_by, format('%L::oid', parent.relid::text), format('%L::regclass', rowbell.sql_name(parent.relid)));
     end loop;
     return found_by;
-  elsif cardinality(key) > 0 and exists (select from pg_inherits i where i.inhparent = relation) then
+  -- a deleted row is in no table: what is found by its key is another row
+  elsif row_name <> 'old' and cardinality(key) > 0 and exists (select from pg_inherits i where i.inhparent = relation) then
     -- keys are unique in each of the tables alone: where two have it, the row cannot be told
     return format(
       '(select case when count(*) = 1 then nullif(min(n.nspname || ''.'' || c.relname), %L) end from %s _f'

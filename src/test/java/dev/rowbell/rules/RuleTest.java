@@ -1034,11 +1034,14 @@ class RuleTest {
     @Test
     void aFeedMayBeWrittenWithoutItsSchemaOrItsQuotesWhereThatIsClear() {
         database.execute(
-                "create table \"Only One\" (c1 int)", "create schema other", "create table other.feed (c1 int)");
+                "create table \"Only One\" (c1 int)",
+                "create schema other",
+                "create table twice (c1 int)",
+                "create table other.twice (c1 int)");
         rule("name, feed, condition", "'a', 'Only One', 'NEW.c1 > 5'");
         rule("name, feed, condition", "'b', 'public.Only One', 'NEW.c1 > 5'");
         assertEquals(List.of("public.\"Only One\""), database.query("select distinct feed from rowbell.rule"));
-        assertThrows(IllegalStateException.class, () -> rule("name, feed, condition", "'c', 'feed', 'NEW.c1 > 5'"));
+        assertThrows(IllegalStateException.class, () -> rule("name, feed, condition", "'c', 'twice', 'NEW.c1 > 5'"));
     }
 
     private void rule(String columns, String values) {
