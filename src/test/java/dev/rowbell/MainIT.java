@@ -456,6 +456,7 @@ class MainIT {
         }
     }
 
+    @Tag("long")
     @Test
     void rulesAreCheckedListedAndTestedFromTheCommandLine() throws IOException {
         TestDatabase database = TestDatabase.create();

@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -119,6 +120,7 @@ class DeliveryTest {
         }
     }
 
+    @Tag("long")
     @Test
     void aDeadSinkIsProbedNowAndThenAndItsQueueLosesNothing() {
         settings.put("rowbell.outbox.max-attempts", "3");

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import dev.rowbell.testing.TestDatabase;
 import java.util.ArrayList;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -16,6 +17,7 @@ class VerdictTest {
 
     // --- settings of the session ---
 
+    @Tag("long")
     @Test
     void noSettingOfTheSessionChangesAVerdictOrADocument() {
         List<String> conditions = List.of(

@@ -475,6 +475,7 @@ class SinkFaultTest {
         }
     }
 
+    @Tag("long")
     @Tag("scaled")
     @Test
     void aDeadSinkWithALongQueueSlowsTheOthersDownByLessThanTwo() throws IOException {
