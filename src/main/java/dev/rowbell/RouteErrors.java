@@ -102,13 +102,13 @@ final class RouteErrors extends DefaultProcessorFactory implements InterceptStra
         };
     }
 
-    /** Empty for a step without an expression: the errors of a receiver say enough. */
+    /** Empty for a step without an expression, and for toD, whose errors are those of its receiver nearly always: they say enough. */
     private String evaluated(NamedNode node, Exchange exchange) {
         NamedNode culprit = culprit(
                 node, when -> when.getExpression().createPredicate(context).matches(exchange));
         String text = text(culprit);
         Object body = exchange.getIn().getBody();
-        if (text.isEmpty()) {
+        if (text.isEmpty() || culprit instanceof ToDynamicDefinition) {
             return "";
         }
         String type = body == null ? "null" : body.getClass().getSimpleName();
