@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import dev.rowbell.testing.TestDatabase;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -312,33 +313,39 @@ class VerdictTest {
 
     @Test
     void aGeneratedColumnHasItsValueWhereAPartitionDiffersByADroppedColumn() {
+        // before 16 a partition generates its columns as the table does
+        boolean own = Integer.parseInt(database.query("show server_version_num").get(0)) >= 160000;
+        int factor = own ? 3 : 2;
+        String suffix = own ? "i" : "h";
         database.execute(
                 "create table g (id int, d int, a int, g int generated always as (a * 2) stored, h text generated always as (a || 'h') stored)"
                         + " partition by list (id)",
                 "alter table g drop column d",
                 "create table g1 partition of g for values in (1) partition by list (a)",
                 "create table g1a partition of g1 default",
-                "create table g2 (id int, a int, g int generated always as (a * 3) stored, h text generated always as (a || 'i') stored)",
+                "create table g2 (id int, a int, g int generated always as (a * %d) stored, h text generated always as (a || '%s') stored)"
+                        .formatted(factor, suffix),
                 "alter table g attach partition g2 for values in (2)");
-        rule("name, feed, condition", "'generated', 'public.g', 'NEW.g > 10'");
+        rule("name, feed, condition", "'generated', 'public.g', 'NEW.g > 11'");
         rule("name, feed, condition, fires", "'fails', 'public.g', '10 / (NEW.a - 9) < 0 or NEW.h = ''8h''', 'every'");
-        database.execute("insert into g values (1, 6), (1, 5), (2, 4), (2, 3), (1, 9), (1, 8)");
+        database.execute("insert into g values (1, 6), (1, 5), (2, 4), (2, 6), (1, 9), (1, 8)");
         // one that came after the rule, and is not refreshed
         database.execute("create table g3 partition of g for values in (3)", "insert into g values (3, 7)");
         assertEquals(
-                List.of(
+                Stream.of(
                                 "fails 5 10 5h",
                                 "fails 6 12 6h",
                                 "fails 8 16 8h",
-                                "generated 4 12 4i",
                                 "generated 6 12 6h",
                                 "generated 7 14 7h",
                                 "generated 8 16 8h",
                                 "generated 9 18 9h",
-                                "fails 3 9 3i",
-                                "fails 4 12 4i",
+                                "fails 4 %d 4%s".formatted(4 * factor, suffix),
+                                "fails 6 %d 6%s".formatted(6 * factor, suffix),
+                                "generated 6 %d 6%s".formatted(6 * factor, suffix),
+                                own ? "generated 4 12 4i" : "",
                                 "fails 7 14 7h")
-                        .stream()
+                        .filter(alert -> !alert.isEmpty())
                         .sorted()
                         .toList(),
                 takeAlerts(
