@@ -89,6 +89,10 @@ final class RouteErrors extends DefaultProcessorFactory implements InterceptStra
     @Override
     public Processor wrapProcessorInInterceptors(
             CamelContext of, NamedNode node, Processor target, Processor nextTarget) {
+        if (!evaluates(node)) {
+            // each alert goes through each step
+            return target;
+        }
         return new DelegateAsyncProcessor(target) {
             @Override
             public boolean process(Exchange exchange, AsyncCallback callback) {
@@ -102,17 +106,37 @@ final class RouteErrors extends DefaultProcessorFactory implements InterceptStra
         };
     }
 
-    /** Empty for a step without an expression, and for toD, whose errors are those of its receiver nearly always: they say enough. */
+    /** The errors of other steps are those of a receiver, and say enough; those of toD too, nearly always. */
+    private static boolean evaluates(NamedNode node) {
+        return node instanceof ChoiceDefinition || !text(node).isEmpty() && !(node instanceof ToDynamicDefinition);
+    }
+
+    /** Empty where a step within this one has failed. */
     private String evaluated(NamedNode node, Exchange exchange) {
         NamedNode culprit = culprit(
                 node, when -> when.getExpression().createPredicate(context).matches(exchange));
         String text = text(culprit);
-        Object body = exchange.getIn().getBody();
-        if (text.isEmpty() || culprit instanceof ToDynamicDefinition) {
+        if (text.isEmpty() || hasSteps(node) && culprit == node && canEvaluate(node, exchange)) {
             return "";
         }
+        Object body = exchange.getIn().getBody();
         String type = body == null ? "null" : body.getClass().getSimpleName();
         return place(node, culprit) + text + (body instanceof Map ? "" : " on a body of type " + type);
+    }
+
+    private static boolean hasSteps(NamedNode node) {
+        return node instanceof ProcessorDefinition<?> step && !step.getOutputs().isEmpty();
+    }
+
+    private boolean canEvaluate(NamedNode node, Exchange exchange) {
+        try {
+            if (node instanceof ExpressionNode step) {
+                step.getExpression().createExpression(context).evaluate(exchange, Object.class);
+            }
+            return true;
+        } catch (RuntimeException e) {
+            return false;
+        }
     }
 
     /**

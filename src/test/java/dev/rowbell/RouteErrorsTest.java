@@ -20,6 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A mistake in a route is one line with file, line, route, step and expression. */
 class RouteErrorsTest {
@@ -143,17 +144,33 @@ class RouteErrorsTest {
                         + "step when, ${body[rule]} == 1 on a body of type String: IndexOutOfBoundsException: "
             })
     void anExpressionThatFailsOnAnAlertIsNamedInItsDeadLetter(String body, String step, String words) throws Exception {
+        String error = errorOfAnAlert("- setBody: {expression: {" + body.strip() + "}}\n- " + block(step) + "\n");
+        assertTrue(error.startsWith("routes/alerts.camel.yaml:9, route alerts, " + words.strip()), error);
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "filter: {expression: {simple: {expression: \"'a' == 'a'\"}}, ",
+                "loop: {expression: {constant: {expression: 2}}, ",
+                "choice: {when: [{expression: {simple: {expression: \"'a' == 'a'\"}}, "
+            })
+    void aStepThatFailsIsNoFaultOfTheExpressionAroundIt(String around) throws Exception {
+        String inner = "steps: [{throwException: {exceptionType: java.lang.IllegalStateException, message: refused}}]}";
+        String error = errorOfAnAlert("- " + around + inner + (around.startsWith("choice") ? "]}" : "") + "\n");
+        assertTrue(error.startsWith("IllegalStateException: refused"), error);
+    }
+
+    private String errorOfAnAlert(String steps) throws Exception {
         TestDatabase database = TestDatabase.createWithSchema();
         Files.copy(Path.of("routes/sources.camel.yaml"), routes.resolve("sources.camel.yaml"));
-        route("- setBody: {expression: {" + body.strip() + "}}\n- " + block(step) + "\n");
+        route(steps);
         Application application = application(database.settings());
         application.start();
         try {
             database.execute("insert into rowbell.feedback (alert) values ('{\"id\": \"a\", \"rule\": \"r\"}')");
             await().until(() -> database.count("rowbell.dead_letter") == 1);
-            String error =
-                    database.query("select last_error from rowbell.dead_letter").get(0);
-            assertTrue(error.startsWith("routes/alerts.camel.yaml:9, route alerts, " + words.strip()), error);
+            return database.query("select last_error from rowbell.dead_letter").get(0);
         } finally {
             application.stop();
         }

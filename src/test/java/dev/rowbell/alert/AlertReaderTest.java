@@ -363,7 +363,7 @@ class AlertReaderTest {
         assertEquals("a%2Fb/r/t/b=true,a=\"x,y\"", own.get("fingerprint"));
         Map<String, Object> given = notified("{\"rule\":\"r\",\"key\":\"k\",\"fingerprint\":\"f\"}");
         assertEquals("k f", given.get("key") + " " + given.get("fingerprint"));
-        // of which nothing says what it is about
+        // names neither a rule nor a row
         assertEquals("db//channel_1/id-1", notified("disk full").get("fingerprint"));
         assertFalse(notified("{\"rule\":\"r\",\"key\":[\"id\"],\"new\":{\"id\":null}}")
                 .containsKey("key"));

@@ -1402,8 +1402,9 @@ AS $function$
     cross join rowbell.has_row_triggers(feed.id) by_row
     cross join unnest(operations || case when by_row then array['insert', 'update', 'delete'] end) o (operation)
     where t.kind in ('r', 'p') and has_table_privilege(t.relid, 'trigger'))
-  -- A trigger before insert that never fires has PostgreSQL hand to the others what it has written into a partition, and not what was to be written: without
-  -- one, a row that differs by a dropped column lacks its generated columns, and an update within MERGE has the last inserted row for NEW (seen with 15 and 18).
+  -- A trigger before insert that never fires. With one, PostgreSQL gives the other triggers the row that it has written into a partition; without one, it gives
+  -- them the row of the statement. That row has no generated columns where the partition differs by a dropped column, and within MERGE an update has the row
+  -- inserted last for NEW (seen with 15 and 18).
   select t.relid, format('create trigger %I before insert on %s for each row when (false) execute function rowbell.on_statement_%s()',
     t.name, rowbell.sql_name(t.relid), feed.id)
   from (
