@@ -1,5 +1,6 @@
 package dev.rowbell;
 
+import static java.nio.file.StandardCopyOption.COPY_ATTRIBUTES;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -23,6 +24,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
@@ -81,26 +83,32 @@ class MainIT {
                         && process.info().command().orElse("").endsWith("postgres"));
     }
 
-    /** As {@code bin/rowbell} does it. */
     @Test
     @Tag("long")
-    void anArchiveOfItsClassesIsMadeByOneRunAndUsedByTheNext() throws Exception {
-        String jar = Path.of("target/rowbell.jar").toAbsolutePath().toString();
-        String archive = dir.resolve("rowbell.jsa").toString();
-        Map<String, String> settings = TestDatabase.create().settings();
-        try (Program rowbell =
-                Program.java(dir, settings, "-XX:ArchiveClassesAtExit=" + archive, "-Xlog:cds=error", "-jar", jar)) {
+    void theStartScriptMakesAnArchiveOfTheClassesAndUsesItTheNextTime() throws Exception {
+        Path home = Files.createDirectory(dir.resolve("home"));
+        Files.createDirectory(home.resolve("bin"));
+        Files.createDirectory(home.resolve("target"));
+        Path script = Files.copy(Path.of("bin/rowbell"), home.resolve("bin/rowbell"), COPY_ATTRIBUTES);
+        Files.copy(Path.of("target/rowbell.jar"), home.resolve("target/rowbell.jar"));
+        Files.createSymbolicLink(
+                home.resolve("target/lib"), Path.of("target/lib").toAbsolutePath());
+        Map<String, String> settings = new HashMap<>(TestDatabase.create().settings());
+        settings.put("java.home", System.getProperty("java.home"));
+        try (Program rowbell = Program.start(dir, settings, List.of(script.toString()))) {
             await(rowbell, "Rowbell is watching");
             rowbell.terminate();
             rowbell.awaitExit();
-            assertFalse(rowbell.output().contains("[cds]"), rowbell.output());
+            assertFalse(rowbell.output().contains("[cds"), rowbell.output());
         }
-        try (Program rowbell =
-                Program.java(dir, settings, "-XX:SharedArchiveFile=" + archive, "-Xlog:class+load", "-jar", jar)) {
+        settings.put("java.opts", "-Xlog:class+load");
+        try (Program rowbell = Program.start(dir, settings, List.of(script.toString()))) {
             await(rowbell, "dev\\.rowbell\\.Main source: shared objects file");
             await(rowbell, "org\\.apache\\.camel\\.\\S+ source: shared objects file");
             await(rowbell, "Rowbell is watching");
         }
+        settings.remove("java.opts");
+        ends(0, Program.start(dir, settings, List.of(script.toString(), "rules", "list")), "no rules");
     }
 
     @Test
