@@ -33,18 +33,6 @@ final class FirstPart {
     private static final int DURABLE = 1;
     private static final int NOTIFY = 2;
 
-    private static final String STAMP = """
-            - route:
-                id: stamp
-                errorHandler:
-                  noErrorHandler: {}
-                from:
-                  uri: outbox:stamp
-                  steps:
-                    - bean:
-                        beanType: dev.rowbell.bench.Stamp
-            """;
-
     private final Db db;
     private final Report report;
     private final Map<String, String> routes;
@@ -53,7 +41,7 @@ final class FirstPart {
     FirstPart(Server server, Report report) throws Exception {
         db = server.database();
         this.report = report;
-        routes = Map.of("alerts", RowbellProcess.alertsTo("stamp"), "stamp", STAMP);
+        routes = Map.of("alerts", RowbellProcess.alertsTo("stamp"), "stamp", Stamp.ROUTE);
     }
 
     void run() throws Exception {

@@ -51,16 +51,7 @@ final class LatencyPart {
                           steps:
                             - to:
                                 uri: outbox:file
-            - route:
-                id: stamp
-                errorHandler:
-                  noErrorHandler: {}
-                from:
-                  uri: outbox:stamp
-                  steps:
-                    - bean:
-                        beanType: dev.rowbell.bench.Stamp
-            """;
+            """ + Stamp.ROUTE;
 
     private final Db db;
     private final Report report;

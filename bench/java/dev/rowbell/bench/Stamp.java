@@ -14,6 +14,19 @@ import org.apache.camel.Body;
  */
 public final class Stamp {
 
+    /** A sink of which each alert is noted when it gets there. */
+    static final String ROUTE = """
+            - route:
+                id: stamp
+                errorHandler:
+                  noErrorHandler: {}
+                from:
+                  uri: outbox:stamp
+                  steps:
+                    - bean:
+                        beanType: dev.rowbell.bench.Stamp
+            """;
+
     static final Path FILE = Path.of("stamps.txt");
 
     public synchronized void stamp(@Body Map<String, Object> alert) throws IOException {
