@@ -11,6 +11,12 @@ final class AlertKeys {
     private static final Set<String> SEVERITIES = Set.of("info", "warning", "critical");
     private static final Set<String> STATUSES = Set.of("firing", "resolved");
 
+    /** The operation of an alert that a timer raises, and no write. */
+    static final String TIMER = "TIMER";
+
+    /** The keys that such an alert alone may have. */
+    static final Set<String> OF_TIMERS = Set.of("since", "within", "count", "sum");
+
     /** A foreign JSON object with one of these is read as an alert; {@code id} or {@code status} alone are common words. */
     private static final List<String> SIGNS = List.of("rule", "reason", "old", "new");
 
@@ -20,8 +26,11 @@ final class AlertKeys {
     static boolean suits(String key, Object value) {
         return switch (key) {
             case "id" -> value == null || AlertId.isId(value);
-            case "rule", "reason", "source", "table", "operation", "time", "channel", "partition" ->
+            case "rule", "reason", "source", "table", "operation", "time", "channel", "partition", "since", "within" ->
                 value == null || value instanceof String;
+            case "count" -> value == null || value instanceof Number;
+            // a sum may be NaN
+            case "sum" -> value == null || value instanceof Number || value instanceof String;
             case "fingerprint" -> value == null || AlertId.isId(value);
             // of the row, or the names of its columns
             case "key" -> value == null || AlertId.isId(value) || isNames(value);

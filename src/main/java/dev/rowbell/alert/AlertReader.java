@@ -233,6 +233,7 @@ public final class AlertReader {
         document.put("source", given);
         move(alert, document, "table", "partition", "operation");
         document.put("time", orElse(alert.remove("time"), () -> clock.instant().toString()));
+        move(alert, document, "since", "within", "count", "sum");
         Object changed = alert.remove("changed");
         Object key = alert.remove("key");
         Object fingerprint = alert.remove("fingerprint");
@@ -264,10 +265,17 @@ public final class AlertReader {
                         : AlertIdentity.fingerprint(
                                 given.equals(known.name()) ? known.origin() : given.toString(),
                                 orElse(document.get("rule"), () -> (String) document.get("reason")),
-                                orElse(document.get("table"), () -> (String) document.get("channel")),
+                                place(document),
                                 rowKey,
                                 document.get("id")));
         return document;
+    }
+
+    /** The table; where there is none the channel, unless the alert is of a rule without a feed. */
+    static Object place(Map<String, Object> alert) {
+        return AlertKeys.TIMER.equals(alert.get("operation"))
+                ? alert.get("table")
+                : orElse(alert.get("table"), () -> (String) alert.get("channel"));
     }
 
     private static Map<?, ?> row(Object value) {

@@ -29,7 +29,7 @@ public final class AlertText {
     /** {@code [warning] c2-overflow: public.feed id=2}, without line ends, at most 200 characters. */
     public String subject(@Body Map<String, Object> alert) {
         StringJoiner where = new StringJoiner(" ");
-        add(where, orElse(alert.get("table"), alert.get("channel")));
+        add(where, AlertReader.place(alert));
         add(where, key(alert));
         return clean("[%s] %s: %s".formatted(mark(alert), title(alert), where), SUBJECT);
     }
@@ -44,7 +44,7 @@ public final class AlertText {
     public Map<String, Object> view(@Body Map<String, Object> alert) {
         StringJoiner where = new StringJoiner(" · ");
         add(where, alert.get("reason") == null ? null : alert.get("rule"));
-        add(where, orElse(alert.get("table"), alert.get("channel")));
+        add(where, AlertReader.place(alert));
         add(where, alert.get("operation"));
         add(where, key(alert));
         return Map.of(
@@ -120,7 +120,7 @@ public final class AlertText {
     /** The line without severity and rule, which a digest shows once for all alerts of a rule: {@code public.feed id=2: c2 8000 → 30001}. */
     static String where(Map<String, Object> alert) {
         StringJoiner where = new StringJoiner(" ");
-        add(where, orElse(alert.get("table"), alert.get("channel")));
+        add(where, AlertReader.place(alert));
         add(where, key(alert));
         String what = what(alert);
         return clean(what.isEmpty() ? where.toString() : where + ": " + what, Integer.MAX_VALUE);
@@ -136,7 +136,7 @@ public final class AlertText {
         StringJoiner head = new StringJoiner(" ");
         add(head, mark(alert));
         add(head, titleWithReason(alert));
-        add(head, orElse(alert.get("table"), alert.get("channel")));
+        add(head, AlertReader.place(alert));
         add(head, key(alert));
         return head.toString();
     }

@@ -80,11 +80,16 @@ final class TriggerDocument {
             insert(",\"source\":");
             quote(source.name());
         }
-        require("table");
+        boolean hasTable = allow("table");
         allow("partition");
         require("operation");
+        boolean ofTimer = AlertKeys.TIMER.equals(values.get("operation"));
+        fits &= hasTable || ofTimer;
         require("time");
         fits &= times.admits(values.get("time"));
+        while (ofTimer && AlertKeys.OF_TIMERS.contains(key)) {
+            allow(key);
+        }
         List<Column> old = row("old");
         List<Column> now = row("new");
         insertChanged(changed(old, now));
@@ -101,14 +106,15 @@ final class TriggerDocument {
         fits &= allow(expected);
     }
 
-    /** Reads the key and its text where it is the next. */
+    /** Reads the key and its text or number where it is the next. */
     private boolean allow(String expected) throws IOException {
         if (!expected.equals(key)) {
             return false;
         }
-        fits &= parser.nextToken() == JsonToken.VALUE_STRING;
-        String value = parser.getText();
-        fits &= !value.isEmpty() && AlertKeys.suits(key, value);
+        JsonToken token = parser.nextToken();
+        fits &= token == JsonToken.VALUE_STRING || token.isNumeric() && AlertKeys.OF_TIMERS.contains(key);
+        Object value = token.isNumeric() ? WrittenNumber.read(parser) : parser.getText();
+        fits &= !"".equals(value) && AlertKeys.suits(key, value);
         values.put(key, value);
         next();
         return true;

@@ -77,7 +77,7 @@ final class RulesCommands {
                 : rule.failed() == null ? rule.failure() : rule.failed() + " " + rule.failure();
         return List.of(
                 rule.name(),
-                rule.feed(),
+                rule.feed() == null ? "" : rule.feed(),
                 rule.severity(),
                 rule.fires(),
                 rule.delivery(),

@@ -12,6 +12,11 @@ import java.util.Map;
  */
 public record FileRule(String name, Map<String, Object> values, int line, Map<String, Integer> lines) {
 
+    /** As the rule names it; empty where it has none. */
+    String feed() {
+        return (String) values.getOrDefault("feed", "");
+    }
+
     /** @param field null or a key that the file leaves out: where the rule begins */
     int lineOf(String field) {
         return lines.getOrDefault(field, line);

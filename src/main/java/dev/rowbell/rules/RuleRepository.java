@@ -51,7 +51,7 @@ public final class RuleRepository {
      * Replaces the rules of this origin and feed by those of a readable file. A rule that the file names and that cannot be read stays as it was;
      * so do all rules of the origin if the name cannot be read.
      *
-     * @param feed as a rule of the file names it, or one of {@link #feedsToEmpty}
+     * @param feed as a rule of the file names it, or one of {@link #feedsToEmpty}; empty for the rules without a feed
      * @param limit for the database, which throws SQLSTATE 57014 after it
      * @return the problems that the database found
      */
@@ -77,7 +77,7 @@ public final class RuleRepository {
     /** The feeds of which this origin has rules that the file does not name. */
     List<String> feedsToEmpty(String origin, RulesFile file) {
         return jdbc.sql("""
-                        select distinct feed from rowbell.rule
+                        select distinct coalesce(feed, '') as feed from rowbell.rule
                         where origin = :origin and name <> all (:names::text[]) and not :nameless
                         order by feed
                         """)

@@ -24,17 +24,12 @@ public record RulesFile(
         List<Problem> problems) {
 
     List<FileRule> rulesOf(String feed) {
-        return rules.stream()
-                .filter(rule -> feed.equals(rule.values().get("feed")))
-                .toList();
+        return rules.stream().filter(rule -> feed.equals(rule.feed())).toList();
     }
 
-    /** As the rules name them, each once. */
+    /** As the rules name them, each once; empty for the rules without a feed. */
     List<String> feeds() {
-        return rules.stream()
-                .map(rule -> (String) rule.values().get("feed"))
-                .distinct()
-                .toList();
+        return rules.stream().map(FileRule::feed).distinct().toList();
     }
 
     /** Of all rules that have one. */

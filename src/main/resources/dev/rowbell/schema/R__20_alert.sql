@@ -192,6 +192,22 @@ begin
 end
 $fn$;
 
+-- The document of an alert that a timer raises, and no write: of operation TIMER and without OLD. feed: as alerts show it, null for a rule without one. status:
+-- firing or resolved. subject: the row, the group or the row of the result, of which key has the columns that name it. more: other members of the document,
+-- such as since, within, count and sum, or null.
+create or replace function rowbell.timer_alert(rule rowbell.rule, feed text, status text, subject json, key text[], more json default null) returns json
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select rowbell.fit(
+    format('{"id":"%s","rule":%s,"reason":%s,"severity":"%s","status":"%s"%s,"operation":"TIMER","time":"%s"%s', rowbell.new_id(), to_json(rule.name),
+      to_json(coalesce(rule.reason, rule.name)), rule.severity, status, ',"table":' || to_json(feed),
+      to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      (select string_agg(format(',%s:%s', to_json(m.name), m.value), '' order by m.n)
+       from rowbell.members_of(more) with ordinality as m (name, value, n) where m.value <> 'null')),
+    null, subject, format(',"channel":%s,"key":%s}', to_json(rule.channel), to_json(key)), key, rowbell.max_alert_size())
+$fn$;
+
 -- Notes that a rule could not be judged, for report_failures(). Only adds a row, so that it waits for no lock; never fails its caller. The error may hold a
 -- value of the row, of any length.
 create or replace function rowbell.rule_failed(failed_rule text, error text, state text, feed text, operation text, key json) returns void

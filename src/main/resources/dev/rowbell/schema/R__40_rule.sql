@@ -73,9 +73,9 @@ language sql immutable
 set search_path = pg_catalog, pg_temp
 as $fn$
   select r
-  from json_populate_record(
-    row(null, '', '', null, 'warning', 'once', '{}', 'durable', 'channel_1', false, '{insert,update}', true, null, '0')::rowbell.rule,
-    rule) r
+  from jsonb_populate_record(null::rowbell.rule, jsonb_build_object(
+    'severity', 'warning', 'fires', 'once', 'columns', '[]'::jsonb, 'delivery', 'durable', 'channel', 'channel_1', 'resolved', false,
+    'operations', '["insert", "update"]'::jsonb, 'enabled', true, 'cooldown', '0') || rule::jsonb) r
 $fn$;
 
 -- All that is wrong with a rule; no rows where it is right. Of one that is not enabled only what no later change can put right. feed_id: of the feed whose
@@ -130,6 +130,13 @@ begin
   if rule.enabled is null or rule.resolved is null then
     return query select case when rule.enabled is null then 'enabled' else 'resolved' end, 'give true or false', '';
   end if;
+  if rule.condition is null then
+    return query select 'condition', 'has no condition', '';
+  end if;
+  if rule.feed is null then
+    return query select 'feed', 'has no feed', 'write it as schema.table';
+    return;
+  end if;
   if rule.enabled is not true then
     return;
   end if;
@@ -169,7 +176,9 @@ begin
     return query select 'columns', format('%s has no column %s', rule.feed, wrong), '';
   end if;
 
-  if feed_id = 0 then
+  if rule.condition is null then
+    return;
+  elsif feed_id = 0 then
     perform rowbell.let_check(relation);
   end if;
   error := rowbell.condition_error(rule.condition, relation, true, true, feed_id => feed_id);

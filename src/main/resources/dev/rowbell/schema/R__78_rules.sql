@@ -98,7 +98,7 @@ begin
     on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null
     where s.broken is not null or s.failure is not null;
   end if;
-  perform rowbell.compile(f) from (select distinct unnest(changed) as f) feeds;
+  perform rowbell.compile(f) from (select distinct unnest(changed) as f) feeds where f is not null;
   return null;
 end
 $fn$;
@@ -132,8 +132,8 @@ $fn$;
 -- Makes the rules of one origin what a JSON array says: adds, changes, removes. Those named in keep stay as they are. A rule that is wrong
 -- is returned and not applied; the rule of before stays. Also returned are the rules of a feed that cannot be compiled: no feed keeps another from its rules. Touches
 -- nothing that does not differ. Where a feed is so busy that its triggers cannot be made at once, its rules are returned too, and refresh() makes them. only_feed: the
--- one feed whose rules may be removed; null: any. Rowbell calls it for each feed by itself, with a statement_timeout: to check and to compile the rules of a feed
--- may call functions of strangers, which may take any time.
+-- one feed whose rules may be removed, empty: rules without a feed; null: any. Rowbell calls it for each feed by itself, with a statement_timeout: to check and to
+-- compile the rules of a feed may call functions of strangers, which may take any time.
 create or replace function rowbell.apply_rules(origin text, rules json, keep text[] default '{}', only_feed text default null)
 returns table (rule text, field text, problem text, hint text)
 language plpgsql
@@ -189,17 +189,17 @@ begin
       good := good || given;
     end if;
   end loop;
-  for of_feed in select distinct (g).feed from unnest(good) g order by 1 loop
+  for of_feed in select distinct coalesce((g).feed, '') from unnest(good) g order by 1 loop
     begin
       perform set_config('rowbell.triggers', 'later', true);
       -- those of a feed by one statement, which compiles it once
-      perform rowbell.put_rules(array(select g from unnest(good) g where (g).feed = of_feed order by (g).name));
+      perform rowbell.put_rules(array(select g from unnest(good) g where coalesce((g).feed, '') = of_feed order by (g).name));
     exception
       when lock_not_available or deadlock_detected then
-        return query select (g).name, 'feed', 'waited for 2 seconds, ' || rowbell.holders(), again from unnest(good) g where (g).feed = of_feed;
+        return query select (g).name, 'feed', 'waited for 2 seconds, ' || rowbell.holders(), again from unnest(good) g where coalesce((g).feed, '') = of_feed;
       when others then
         -- one by one, so that the one at fault keeps no other from its feed
-        for given in select (g).* from unnest(good) g where (g).feed = of_feed order by (g).name loop
+        for given in select (g).* from unnest(good) g where coalesce((g).feed, '') = of_feed order by (g).name loop
           begin
             perform rowbell.put_rules(array[given]);
           exception when others then
@@ -217,7 +217,7 @@ begin
   where r.name = any (select (g).name from unnest(good) g) and r.enabled and exists (select from rowbell.missing_triggers(f, r.operations));
   begin
     perform set_config('rowbell.triggers', 'later', true);
-    delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names) and r.feed = coalesce(only_feed, r.feed);
+    delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names) and coalesce(r.feed, '') = coalesce(only_feed, r.feed, '');
   exception when lock_not_available or deadlock_detected then
     return query select null::text, 'name', 'rules that are no more in the file wait to be removed, ' || rowbell.holders(), again;
   end;

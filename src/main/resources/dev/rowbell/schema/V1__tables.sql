@@ -104,8 +104,9 @@ comment on table rowbell.listener is 'Which session listens to channels to which
 -- The rules, as they were written. A change takes effect in its own transaction.
 create table rowbell.rule (
   name text primary key,
-  feed text not null,
-  condition text not null,
+  -- null: the rule is about no table
+  feed text,
+  condition text,
   reason text,
   severity text not null default 'warning',
   fires text not null default 'once',

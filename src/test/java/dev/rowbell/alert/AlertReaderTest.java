@@ -190,6 +190,33 @@ class AlertReaderTest {
         }
     }
 
+    /** As rowbell.timer_alert writes it. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "@,'new':{'account':7,'balance':-1.50}",
+                "'table':'public.orders',@,'since':'2026-11-23T07:30:00Z','new':{'account':7,'n':1}",
+                "'table':'public.payment',@,'within':'00:05:00','count':100,'sum':1e2,'new':{'account':7,'n':1}",
+                "@,'sum':'NaN','new':{'account':7,'n':1}"
+            })
+    void anAlertOfATimerSaysWhatTheTimerKnowsAndNeedsNoTable(String rest) {
+        String document = ("{'id':'019','rule':'r','severity':'info','status':'firing',"
+                        + rest.replace("@", "'operation':'TIMER','time':'2026-11-23T08:00:00.123456Z'")
+                        + ",'channel':'channel_1','key':['account']}")
+                .replace('\'', '"');
+        Map<String, Object> alert = reader.fromTrigger(document);
+        assertEquals(
+                reader.fromRow(Map.of("feedback", "{\"alert\":" + document.replaceFirst("\\{", "{\n") + "}"))
+                        .toString(),
+                alert.toString());
+        assertEquals(
+                alert.containsKey("table") ? "db/r/" + alert.get("table") + "/account=7" : "db/r//account=7",
+                alert.get("fingerprint"));
+        assertEquals(Map.of(), alert.get("old"));
+        String line = new AlertText().line(alert);
+        assertTrue(line.contains(" account=7: ") && !line.contains("channel_1"), line);
+    }
+
     @Test
     void aDocumentIsReadTheSameWhateverCameBeforeIt() {
         String insert = "'operation':'INSERT','time':'2026-11-23T08:00:00Z',";

@@ -28,6 +28,10 @@ public final class OddDocuments {
                 "key",
                 "fingerprint",
                 "truncated",
+                "since",
+                "within",
+                "count",
+                "sum",
                 "payload");
         List<String> values = List.of(
                 "null",

@@ -64,8 +64,8 @@ table rowbell.row_feed (
 );
 table rowbell.rule (
   name text not null,
-  feed text not null,
-  condition text not null,
+  feed text,
+  condition text,
   reason text,
   severity text not null default 'warning'::text,
   fires text not null default 'once'::text,
@@ -409,17 +409,17 @@ begin
       good := good || given;
     end if;
   end loop;
-  for of_feed in select distinct (g).feed from unnest(good) g order by 1 loop
+  for of_feed in select distinct coalesce((g).feed, '') from unnest(good) g order by 1 loop
     begin
       perform set_config('rowbell.triggers', 'later', true);
       -- those of a feed by one statement, which compiles it once
-      perform rowbell.put_rules(array(select g from unnest(good) g where (g).feed = of_feed order by (g).name));
+      perform rowbell.put_rules(array(select g from unnest(good) g where coalesce((g).feed, '') = of_feed order by (g).name));
     exception
       when lock_not_available or deadlock_detected then
-        return query select (g).name, 'feed', 'waited for 2 seconds, ' || rowbell.holders(), again from unnest(good) g where (g).feed = of_feed;
+        return query select (g).name, 'feed', 'waited for 2 seconds, ' || rowbell.holders(), again from unnest(good) g where coalesce((g).feed, '') = of_feed;
       when others then
         -- one by one, so that the one at fault keeps no other from its feed
-        for given in select (g).* from unnest(good) g where (g).feed = of_feed order by (g).name loop
+        for given in select (g).* from unnest(good) g where coalesce((g).feed, '') = of_feed order by (g).name loop
           begin
             perform rowbell.put_rules(array[given]);
           exception when others then
@@ -437,7 +437,7 @@ begin
   where r.name = any (select (g).name from unnest(good) g) and r.enabled and exists (select from rowbell.missing_triggers(f, r.operations));
   begin
     perform set_config('rowbell.triggers', 'later', true);
-    delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names) and r.feed = coalesce(only_feed, r.feed);
+    delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names) and coalesce(r.feed, '') = coalesce(only_feed, r.feed, '');
   exception when lock_not_available or deadlock_detected then
     return query select null::text, 'name', 'rules that are no more in the file wait to be removed, ' || rowbell.holders(), again;
   end;
@@ -2274,7 +2274,7 @@ begin
     on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null
     where s.broken is not null or s.failure is not null;
   end if;
-  perform rowbell.compile(f) from (select distinct unnest(changed) as f) feeds;
+  perform rowbell.compile(f) from (select distinct unnest(changed) as f) feeds where f is not null;
   return null;
 end
 $function$
@@ -2377,9 +2377,9 @@ CREATE OR REPLACE FUNCTION rowbell.rule_of(rule json)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select r
-  from json_populate_record(
-    row(null, '', '', null, 'warning', 'once', '{}', 'durable', 'channel_1', false, '{insert,update}', true, null, '0')::rowbell.rule,
-    rule) r
+  from jsonb_populate_record(null::rowbell.rule, jsonb_build_object(
+    'severity', 'warning', 'fires', 'once', 'columns', '[]'::jsonb, 'delivery', 'durable', 'channel', 'channel_1', 'resolved', false,
+    'operations', '["insert", "update"]'::jsonb, 'enabled', true, 'cooldown', '0') || rule::jsonb) r
 $function$
 CREATE OR REPLACE FUNCTION rowbell.rules_one_by_one(feed rowbell.feed, transitions rowbell.transition[])
  RETURNS jsonb
@@ -2537,6 +2537,19 @@ begin
   return query execute format(E'select row_to_json(new.*) from %1$s as new left join %1$s as old on false where (%2$s\n) limit %3$s',
     rowbell.sql_name(relation), rowbell.rows_by_name(tested.condition, relation), max_rows);
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.timer_alert(rule rowbell.rule, feed text, status text, subject json, key text[], more json DEFAULT NULL::json)
+ RETURNS json
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select rowbell.fit(
+    format('{"id":"%s","rule":%s,"reason":%s,"severity":"%s","status":"%s"%s,"operation":"TIMER","time":"%s"%s', rowbell.new_id(), to_json(rule.name),
+      to_json(coalesce(rule.reason, rule.name)), rule.severity, status, ',"table":' || to_json(feed),
+      to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      (select string_agg(format(',%s:%s', to_json(m.name), m.value), '' order by m.n)
+       from rowbell.members_of(more) with ordinality as m (name, value, n) where m.value <> 'null')),
+    null, subject, format(',"channel":%s,"key":%s}', to_json(rule.channel), to_json(key)), key, rowbell.max_alert_size())
 $function$
 CREATE OR REPLACE FUNCTION rowbell.transitions_of(feed rowbell.feed)
  RETURNS SETOF rowbell.transition
@@ -2718,6 +2731,13 @@ begin
   if rule.enabled is null or rule.resolved is null then
     return query select case when rule.enabled is null then 'enabled' else 'resolved' end, 'give true or false', '';
   end if;
+  if rule.condition is null then
+    return query select 'condition', 'has no condition', '';
+  end if;
+  if rule.feed is null then
+    return query select 'feed', 'has no feed', 'write it as schema.table';
+    return;
+  end if;
   if rule.enabled is not true then
     return;
   end if;
@@ -2757,7 +2777,9 @@ begin
     return query select 'columns', format('%s has no column %s', rule.feed, wrong), '';
   end if;
 
-  if feed_id = 0 then
+  if rule.condition is null then
+    return;
+  elsif feed_id = 0 then
     perform rowbell.let_check(relation);
   end if;
   error := rowbell.condition_error(rule.condition, relation, true, true, feed_id => feed_id);
