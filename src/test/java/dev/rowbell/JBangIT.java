@@ -4,9 +4,9 @@ import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.rowbell.testing.AlertFiles;
+import dev.rowbell.testing.Maven;
 import dev.rowbell.testing.Program;
 import dev.rowbell.testing.TestDatabase;
-import java.io.File;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -17,7 +17,6 @@ import java.net.http.HttpResponse;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -30,16 +29,13 @@ class JBangIT {
 
     @TempDir
     Path dir;
-    /** Not a temporary directory: JUnit warns of each link in one. */
-    private final Path repository = Path.of("target/jbang-repository").toAbsolutePath();
 
     @Test
     void camelJBangRunsTheBundle() throws IOException, InterruptedException {
         TestDatabase database = TestDatabase.create();
-        installed();
         Files.copy(Path.of("application.properties"), dir.resolve("application.properties"));
         List<String> command = new ArrayList<>(List.of(
-                "-Dmaven.repo.local=" + repository,
+                "-Dmaven.repo.local=" + Maven.installed(),
                 "-cp",
                 commandLine(),
                 Path.of("src/test/jbang/CamelJBang.java").toAbsolutePath().toString(),
@@ -83,44 +79,15 @@ class JBangIT {
         }
     }
 
-    /** The local repository as {@code mvn install} would leave it, without touching the one of who runs the test: links but for Rowbell. */
-    private void installed() throws IOException {
-        Path own = Path.of(System.getProperty("maven.repo"));
-        Path version = Files.createDirectories(
-                repository.resolve("dev/rowbell/rowbell/" + System.getProperty("rowbell.version")));
-        try (DirectoryStream<Path> groups = Files.newDirectoryStream(own)) {
-            for (Path group : groups) {
-                Path link = repository.resolve(group.getFileName());
-                if (!Files.exists(link)) {
-                    Files.createSymbolicLink(link, group.toAbsolutePath());
-                }
-            }
-        }
-        String name = "rowbell-" + System.getProperty("rowbell.version");
-        Files.copy(Path.of("target/rowbell.jar"), version.resolve(name + ".jar"), StandardCopyOption.REPLACE_EXISTING);
-        Files.copy(Path.of("pom.xml"), version.resolve(name + ".pom"), StandardCopyOption.REPLACE_EXISTING);
-    }
-
     private String commandLine() throws IOException {
         Path classPath = dir.resolve("class-path");
-        boolean windows = File.separatorChar == '\\';
-        try (Program maven = Program.start(
+        Maven.run(
                 Path.of("."),
-                Map.of(),
-                List.of(
-                        Path.of(System.getProperty("maven.home"), "bin", windows ? "mvn.cmd" : "mvn")
-                                .toString(),
-                        "-B",
-                        "-q",
-                        "-f",
-                        "src/test/jbang/pom.xml",
-                        "-Dcamel.version=" + System.getProperty("camel.version"),
-                        "-Dmaven.repo.local=" + System.getProperty("maven.repo"),
-                        "org.apache.maven.plugins:maven-dependency-plugin:"
-                                + System.getProperty("dependency-plugin.version") + ":build-classpath",
-                        "-Dmdep.outputFile=" + classPath))) {
-            assertEquals(0, maven.exitWithin(600), maven.output());
-        }
+                "-f",
+                "src/test/jbang/pom.xml",
+                "-Dcamel.version=" + System.getProperty("camel.version"),
+                Maven.dependency("build-classpath"),
+                "-Dmdep.outputFile=" + classPath);
         return Files.readString(classPath).strip();
     }
 }

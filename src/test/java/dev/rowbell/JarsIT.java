@@ -1,9 +1,9 @@
 package dev.rowbell;
 
 import static org.awaitility.Awaitility.await;
-import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.testing.Maven;
 import dev.rowbell.testing.Program;
 import dev.rowbell.testing.TestDatabase;
 import java.io.File;
@@ -11,8 +11,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
-import java.util.Map;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -36,21 +34,7 @@ class JarsIT {
                 pom.replaceAll("<!--\\s+<dependency>", "<dependency>")
                         .replaceAll("</dependency>\\s+-->", "</dependency>")
                         .replace("camel-kafka", "camel-quartz"));
-        boolean windows = File.separatorChar == '\\';
-        try (Program maven = Program.start(
-                dir,
-                Map.of(),
-                List.of(
-                        Path.of(System.getProperty("maven.home"), "bin", windows ? "mvn.cmd" : "mvn")
-                                .toString(),
-                        "-B",
-                        "-q",
-                        "-Dmaven.repo.local=" + System.getProperty("maven.repo"),
-                        "-f",
-                        "jars/pom.xml",
-                        "package"))) {
-            assertEquals(0, maven.exitWithin(600), maven.output());
-        }
+        Maven.run(dir, "-f", "jars/pom.xml", "package");
         Files.createDirectory(dir.resolve("routes"));
         Files.writeString(dir.resolve("routes/clock.camel.yaml"), """
                 - route:
