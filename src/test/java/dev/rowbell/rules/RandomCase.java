@@ -32,6 +32,7 @@ final class RandomCase {
         COMPOSITES,
         TYPES_OF_STRANGERS,
         SETTINGS,
+        DATE_STYLES,
         TWO_SESSIONS,
         WRITING_TRIGGERS,
         FEED_IS_A_PARTITION
@@ -635,7 +636,10 @@ final class RandomCase {
                 };
             default -> copy(place, parity);
         };
-        if (features.contains(Feature.SETTINGS) && oneIn(10) && !sql.startsWith("copy")) {
+        if (features.contains(Feature.SETTINGS)
+                && features.contains(Feature.DATE_STYLES)
+                && oneIn(10)
+                && !sql.startsWith("copy")) {
             // within a block: pgjdbc closes a connection that ends a statement with another style
             sql = "do $date$ begin perform pg_catalog.set_config('datestyle', '"
                     + one("German", "SQL, DMY", "Postgres, YMD") + "', true); " + sql

@@ -693,7 +693,7 @@ class RuleTest {
         rule("name, feed, condition", "'s', 'public.computed', 'NEW.stored > 5'");
         database.execute("insert into computed (id, c1) values (1, 1), (2, 3)", "update computed set c1 = 4");
         assertEquals(List.of("2", "1"), takeAlerts("alert->'new'->>'id'"));
-        if (Integer.parseInt(database.query("show server_version_num").get(0)) >= 180000) {
+        if (database.major() >= 18) {
             database.execute("alter table computed add virtual int generated always as (c1 * 3) virtual");
             rule("name, feed, condition", "'c', 'public.computed', 'NEW.c1 > 9'");
             assertEquals(

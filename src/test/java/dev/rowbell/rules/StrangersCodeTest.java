@@ -35,6 +35,8 @@ class StrangersCodeTest {
         ownRole = "rowbell_" + database.name() + "_1";
         database.execute(
                 "create role " + stranger + " login password 'secret'",
+                // as the default is from PostgreSQL 15 on
+                "revoke create on schema public from public",
                 "grant create on schema public to " + stranger,
                 "create table tried (who text, tries text, done text)",
                 "grant all on tried to public",
