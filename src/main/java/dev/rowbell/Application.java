@@ -2,11 +2,15 @@ package dev.rowbell;
 
 import org.apache.camel.CamelContext;
 import org.apache.camel.main.Main;
+import org.apache.camel.main.SimpleMainShutdownStrategy;
 
 /** Camel with the {@code application.properties} of the current directory, or else the one in the jar. */
 public final class Application extends Main {
 
     public Application() {
+        // Main has a shutdown hook. With Camel's own beside it, a stop waits for itself until its time is over whenever
+        // Camel's comes first
+        setShutdownStrategy(new SimpleMainShutdownStrategy());
         setPropertyPlaceholderLocations(
                 "file:application.properties;optional=true,classpath:dev/rowbell/application.properties");
     }

@@ -2,6 +2,7 @@ package dev.rowbell;
 
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -375,6 +376,7 @@ class FaultIT {
                 rowbell.exitWithin(10);
                 System.out.printf(
                         "faults: stopped after %d ms%n", TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
+                assertFalse(rowbell.output().contains("gives up waiting"), rowbell.output());
             }
             assertTrue(number("select sum(alerts) from rowbell.delivery") > 500, "stopped too late to prove anything");
             release.countDown();
