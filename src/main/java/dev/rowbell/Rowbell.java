@@ -35,6 +35,7 @@ import org.apache.camel.health.HealthCheckRegistry;
 import org.apache.camel.support.CamelContextHelper;
 import org.apache.camel.support.LifecycleStrategySupport;
 import org.apache.camel.support.service.ServiceSupport;
+import org.postgresql.ds.PGSimpleDataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.jdbc.BadSqlGrammarException;
@@ -134,9 +135,27 @@ public final class Rowbell extends ServiceSupport {
         }
     }
 
+    /** {@code camel export} creates the routes, to see what they use, and starts none: it needs no database. */
+    private boolean isExport() {
+        return context.getPropertiesComponent()
+                .resolveProperty("camel.jbang.export")
+                .filter("true"::equals)
+                .isPresent();
+    }
+
+    DataSource pool() {
+        return isExport() ? new PGSimpleDataSource() : database().pool();
+    }
+
+    DataSource listening() {
+        return isExport() ? new PGSimpleDataSource() : database().listening();
+    }
+
     /** The application's own where it has one, with the schema brought up to date by the first call. */
     DataSource dataSource() {
-        database();
+        if (!isExport()) {
+            database();
+        }
         return CamelContextHelper.mandatoryLookup(context, DATA_SOURCE, DataSource.class);
     }
 

@@ -147,8 +147,8 @@ public final class RowbellPlugin implements ContextServicePlugin {
 
     /** The beans that open the database, made when a route uses them. */
     private static void bindLazily(Registry registry, Rowbell rowbell) {
-        bind(registry, Rowbell.DATA_SOURCE, () -> rowbell.database().pool());
-        bind(registry, "rowbellListen", () -> rowbell.database().listening());
+        bind(registry, Rowbell.DATA_SOURCE, rowbell::pool);
+        bind(registry, "rowbellListen", rowbell::listening);
         bind(registry, "rowbellTransaction", rowbell::feedbackTransaction);
         bind(
                 registry,

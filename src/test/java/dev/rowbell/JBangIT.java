@@ -2,6 +2,8 @@ package dev.rowbell;
 
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.Maven;
@@ -21,10 +23,13 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
-/** {@code camel run application.properties routes/*} with the bundle named in camel.jbang.dependencies. */
+/** {@code camel run application.properties routes/*}, and {@code camel export}, with the bundle named in camel.jbang.dependencies. */
 class JBangIT {
 
     @TempDir
@@ -33,21 +38,7 @@ class JBangIT {
     @Test
     void camelJBangRunsTheBundle() throws IOException, InterruptedException {
         TestDatabase database = TestDatabase.create();
-        Files.copy(Path.of("application.properties"), dir.resolve("application.properties"));
-        List<String> command = new ArrayList<>(List.of(
-                "-Dmaven.repo.local=" + Maven.installed(),
-                "-cp",
-                commandLine(),
-                Path.of("src/test/jbang/CamelJBang.java").toAbsolutePath().toString(),
-                "run",
-                "application.properties"));
-        Files.createDirectory(dir.resolve("routes"));
-        try (DirectoryStream<Path> routes = Files.newDirectoryStream(Path.of("routes"))) {
-            for (Path route : routes) {
-                Files.copy(route, dir.resolve(route));
-                command.add(route.toString());
-            }
-        }
+        List<String> command = command("run");
         Map<String, String> settings = database.settings();
         int port;
         try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
@@ -77,6 +68,52 @@ class JBangIT {
                         path);
             }
         }
+    }
+
+    @Tag("long")
+    @ParameterizedTest
+    @ValueSource(strings = {"camel-main", "spring-boot"})
+    void camelJBangExportsTheBundleAndOpensNoDatabase(String runtime) throws IOException {
+        // Camel 4.17.0 has no catalogue of Kamelets of its own, and looks into one
+        List<String> command = command(
+                "export",
+                "--runtime=" + runtime,
+                "--gav=org.example:exported:1",
+                "--dir=out",
+                "--kamelets-version=4.18.0");
+        try (Program camel = Program.java(dir, Map.of(), command.toArray(String[]::new))) {
+            assertEquals(0, camel.exitWithin(300), camel.output());
+            String pom = Files.readString(dir.resolve("out/pom.xml"));
+            assertTrue(pom.contains("<artifactId>rowbell</artifactId>"), pom);
+            for (String route : List.of("sources", "alerts", "mail", "http", "file")) {
+                String file = route + ".camel.yaml";
+                assertEquals(
+                        Files.readString(Path.of("routes", file)),
+                        Files.readString(
+                                dir.resolve("out/src/main/resources/camel").resolve(file)));
+            }
+            assertFalse(Files.exists(dir.resolve(".rowbell")), camel.output());
+        }
+    }
+
+    /** {@code camel ARGUMENTS application.properties routes/*} in a directory that has these files. */
+    private List<String> command(String... arguments) throws IOException {
+        Files.copy(Path.of("application.properties"), dir.resolve("application.properties"));
+        List<String> command = new ArrayList<>(List.of(
+                "-Dmaven.repo.local=" + Maven.installed(),
+                "-cp",
+                commandLine(),
+                Path.of("src/test/jbang/CamelJBang.java").toAbsolutePath().toString()));
+        command.addAll(List.of(arguments));
+        command.add("application.properties");
+        Files.createDirectory(dir.resolve("routes"));
+        try (DirectoryStream<Path> routes = Files.newDirectoryStream(Path.of("routes"))) {
+            for (Path route : routes) {
+                Files.copy(route, dir.resolve(route));
+                command.add(route.toString());
+            }
+        }
+        return command;
     }
 
     private String commandLine() throws IOException {
