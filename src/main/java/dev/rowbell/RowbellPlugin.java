@@ -107,18 +107,17 @@ public final class RowbellPlugin implements ContextServicePlugin {
 
     private static Map<String, Object> beans(CamelContext context, Rowbell rowbell) {
         Settings settings = rowbell.settings;
-        Routing routing = new Routing(rowbell.silences, new DeadLetter());
+        OutboxComponent outbox = new OutboxComponent(
+                rowbell.alerts,
+                rowbell.metrics,
+                rowbell.watchdog,
+                rowbell.housekeeping,
+                rowbell::dataSource,
+                rowbell::isConnected);
+        Routing routing = new Routing(rowbell.silences, new DeadLetter(), outbox);
         routing.setCamelContext(context);
         Map<String, Object> beans = new HashMap<>();
-        beans.put(
-                "outbox",
-                new OutboxComponent(
-                        rowbell.alerts,
-                        rowbell.metrics,
-                        rowbell.watchdog,
-                        rowbell.housekeeping,
-                        rowbell::dataSource,
-                        rowbell::isConnected));
+        beans.put("outbox", outbox);
         beans.put(
                 "pgevent",
                 new ListenComponent(

@@ -42,6 +42,7 @@ public class OutboxEndpointConfigurer extends PropertyConfigurerSupport implemen
         case "maxBackoff": target.setMaxBackoff(property(camelContext, java.time.Duration.class, value).toMillis()); return true;
         case "parallel": target.setParallel(property(camelContext, int.class, value)); return true;
         case "poll": target.setPoll(property(camelContext, java.time.Duration.class, value).toMillis()); return true;
+        case "rules": target.setRules(property(camelContext, java.lang.String.class, value)); return true;
         case "split": target.setSplit(property(camelContext, boolean.class, value)); return true;
         default: return false;
         }
@@ -69,6 +70,7 @@ public class OutboxEndpointConfigurer extends PropertyConfigurerSupport implemen
         case "maxBackoff": return long.class;
         case "parallel": return int.class;
         case "poll": return long.class;
+        case "rules": return java.lang.String.class;
         case "split": return boolean.class;
         default: return null;
         }
@@ -97,6 +99,7 @@ public class OutboxEndpointConfigurer extends PropertyConfigurerSupport implemen
         case "maxBackoff": return target.getMaxBackoff();
         case "parallel": return target.getParallel();
         case "poll": return target.getPoll();
+        case "rules": return target.getRules();
         case "split": return target.isSplit();
         default: return null;
         }

@@ -23,7 +23,7 @@ public class OutboxEndpointUriFactory extends org.apache.camel.support.component
     private static final Set<String> SECRET_PROPERTY_NAMES;
     private static final Map<String, String> MULTI_VALUE_PREFIXES;
     static {
-        Set<String> props = new HashSet<>(15);
+        Set<String> props = new HashSet<>(16);
         props.add("backoff");
         props.add("batch");
         props.add("bridgeErrorHandler");
@@ -37,6 +37,7 @@ public class OutboxEndpointUriFactory extends org.apache.camel.support.component
         props.add("maxBackoff");
         props.add("parallel");
         props.add("poll");
+        props.add("rules");
         props.add("sink");
         props.add("split");
         PROPERTY_NAMES = Collections.unmodifiableSet(props);

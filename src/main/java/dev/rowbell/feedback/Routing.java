@@ -2,6 +2,7 @@ package dev.rowbell.feedback;
 
 import dev.rowbell.alert.OriginalAlert;
 import dev.rowbell.outbox.DeadLetter;
+import dev.rowbell.outbox.OutboxComponent;
 import dev.rowbell.silence.Silences;
 import java.util.Map;
 import org.apache.camel.CamelContext;
@@ -14,7 +15,7 @@ import org.apache.camel.component.pgevent.PgEventEndpoint;
 
 /**
  * Sends the alert in the body to {@code direct:alerts}, unless a silence or a cooldown silences it. An alert that cannot be routed becomes a dead
- * letter, with the error; the others of its batch go on. In Java, because each alert takes this step, which in YAML takes as long as all of its other
+ * letter, with the error; the others of its batch go on. A sink that has asked for its rule gets it as well. In Java, because each alert takes this step, which in YAML takes as long as all of its other
  * steps together. Safe for many threads.
  */
 public final class Routing implements Processor, CamelContextAware {
@@ -23,12 +24,14 @@ public final class Routing implements Processor, CamelContextAware {
 
     private final Silences silences;
     private final DeadLetter deadLetter;
+    private final OutboxComponent outbox;
     private CamelContext context;
     private volatile Producer alerts;
 
-    public Routing(Silences silences, DeadLetter deadLetter) {
+    public Routing(Silences silences, DeadLetter deadLetter, OutboxComponent outbox) {
         this.silences = silences;
         this.deadLetter = deadLetter;
+        this.outbox = outbox;
     }
 
     /** @throws IllegalStateException where the route does not run, or Camel stops: alerts wait until it is back */
@@ -67,6 +70,9 @@ public final class Routing implements Processor, CamelContextAware {
     private Exception route(Exchange exchange) {
         try {
             producer().process(exchange);
+            if (exchange.getException() == null) {
+                outbox.fileSubscribed(exchange);
+            }
             return exchange.getException();
         } catch (Exception e) {
             return e;

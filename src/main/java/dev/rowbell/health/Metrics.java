@@ -211,9 +211,13 @@ public final class Metrics {
     private MeterRegistry meters() {
         MeterRegistry known = registry;
         if (known == null) {
-            MeterRegistry found = context.getRegistry().findByType(MeterRegistry.class).stream()
-                    .findFirst()
-                    .orElse(null);
+            // of several in an application of Spring's, the primary one, which writes to all
+            MeterRegistry single = context.getRegistry().findSingleByType(MeterRegistry.class);
+            MeterRegistry found = single != null
+                    ? single
+                    : context.getRegistry().findByType(MeterRegistry.class).stream()
+                            .findFirst()
+                            .orElse(null);
             known = found == null ? new CompositeMeterRegistry() : found;
             if (found != null || context.isStarted()) {
                 registry = known;

@@ -1,6 +1,8 @@
 package dev.rowbell.outbox;
 
+import dev.rowbell.alert.AlertJson;
 import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.OriginalAlert;
 import dev.rowbell.database.Transactions;
 import dev.rowbell.health.Metrics;
 import dev.rowbell.health.Watchdog;
@@ -19,8 +21,10 @@ import java.util.function.Consumer;
 import java.util.function.Supplier;
 import javax.sql.DataSource;
 import org.apache.camel.Endpoint;
+import org.apache.camel.Exchange;
 import org.apache.camel.spi.annotations.Component;
 import org.apache.camel.support.DefaultComponent;
+import org.apache.camel.support.PatternHelper;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessException;
@@ -68,6 +72,8 @@ public class OutboxComponent extends DefaultComponent {
 
     /** By sink, those of this process. */
     private final Map<String, OutboxConsumer> consumers = new ConcurrentHashMap<>();
+    /** By sink of this process, the rules that it asks for. */
+    private final Map<String, String[]> subscriptions = new ConcurrentHashMap<>();
     /** By which other processes know this one. */
     private final UUID process = UUID.randomUUID();
 
@@ -213,6 +219,37 @@ public class OutboxComponent extends DefaultComponent {
             LOG.debug("other processes of sink {} are not known", sink, e);
             return false;
         }
+    }
+
+    /** @param rules names and patterns, separated by commas; null for none */
+    void subscribe(String sink, String rules) {
+        if (rules == null) {
+            unsubscribe(sink);
+        } else {
+            subscriptions.put(sink, rules.trim().split("\\s*,\\s*"));
+        }
+    }
+
+    void unsubscribe(String sink) {
+        subscriptions.remove(sink);
+    }
+
+    /** Files an alert that was routed for each sink that has asked for its rule, unless the route has filed it there. */
+    public void fileSubscribed(Exchange exchange) {
+        if (subscriptions.isEmpty()) {
+            return;
+        }
+        Object origin = OriginalAlert.of(exchange);
+        Map<String, Object> alert = alerts.fromBody(origin, origin);
+        subscriptions.forEach((sink, rules) -> {
+            if (alert.get("rule") instanceof String rule && PatternHelper.matchPatterns(rule, rules) && !isOff(sink)) {
+                file(transaction -> {
+                    if (!transaction.has(sink, origin)) {
+                        transaction.add(sink, (String) alert.get("id"), AlertJson.write(alert), origin);
+                    }
+                });
+            }
+        });
     }
 
     /** The consumer of a sink in this process; null where it has none. */

@@ -27,6 +27,12 @@ public class OutboxEndpoint extends DefaultEndpoint {
 
     @UriParam(
             label = "consumer",
+            description =
+                    "Rules whose alerts come to this sink without a step in the route alerts, separated by commas. A name may end with *")
+    private String rules;
+
+    @UriParam(
+            label = "consumer",
             defaultValue = "10",
             description =
                     "After how many failed tries a delivery becomes a dead letter. Default: rowbell.outbox.max-attempts")
@@ -118,6 +124,7 @@ public class OutboxEndpoint extends DefaultEndpoint {
     public Consumer createConsumer(Processor processor) throws Exception {
         OutboxConsumer consumer = new OutboxConsumer(this, processor);
         configureConsumer(consumer);
+        getComponent().subscribe(sink, rules);
         return consumer;
     }
 
@@ -152,6 +159,14 @@ public class OutboxEndpoint extends DefaultEndpoint {
 
     public void setSink(String sink) {
         this.sink = sink;
+    }
+
+    public String getRules() {
+        return rules;
+    }
+
+    public void setRules(String rules) {
+        this.rules = rules;
     }
 
     public int getMaxAttempts() {

@@ -59,6 +59,11 @@ final class OutboxTransaction implements TransactionSynchronization {
         alerts.add(new Alert(sink, alertId, document, origin));
     }
 
+    boolean has(String sink, Object origin) {
+        return alerts.stream()
+                .anyMatch(alert -> alert.origin() == origin && alert.sink().equals(sink));
+    }
+
     /** The alert could not be routed: no sink gets it, also none that it was filed for before it failed. */
     void addDeadLetter(String alertId, String document, String error, Object origin) {
         alerts.removeIf(alert -> alert.origin() == origin);

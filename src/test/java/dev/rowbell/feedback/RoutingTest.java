@@ -258,4 +258,57 @@ class RoutingTest {
         });
         assertTrue(rowbell.context().isStarted());
     }
+
+    private static String sinkOf(String name, String rules) {
+        return """
+                - route:
+                    id: %1$s
+                    errorHandler:
+                      noErrorHandler: {}
+                    from:
+                      uri: outbox:%1$s
+                      parameters:
+                        rules: "%2$s"
+                      steps:
+                        - bean:
+                            ref: rowbellFile
+                            method: append
+                """.formatted(name, rules);
+    }
+
+    @Test
+    void aSinkThatAsksForRulesGetsTheirAlertsOnceWithoutAStepInTheRouteAlerts() throws IOException {
+        Files.writeString(routes.resolve("stuck.camel.yaml"), sinkOf("stuck", "order-stuck, late-*"));
+        RunningRowbell.writeAlertsRoute(routes, """
+                - filter:
+                    expression:
+                      simple:
+                        expression: "${body[rule]} == 'late-also-routed'"
+                    steps:
+                      - to:
+                          uri: outbox:stuck
+                """);
+        try (RunningRowbell rowbell = start()) {
+            raise(
+                    "{\"id\": \"1\", \"rule\": \"order-stuck\"}",
+                    "{\"id\": \"2\", \"rule\": \"order-stuck-2\"}",
+                    "{\"id\": \"3\", \"rule\": \"late-by-a-day\"}",
+                    "{\"id\": \"4\", \"rule\": \"late-also-routed\"}",
+                    "{\"id\": \"5\"}",
+                    "{\"id\": \"6\", \"rule\": \"late-at-last\"}");
+            await().until(() -> filed().contains("6") && database.isDelivered());
+            assertEquals(List.of("1", "3", "4", "6"), filed().stream().sorted().toList());
+        }
+    }
+
+    @Test
+    void aSinkThatAsksForRulesAndIsOffGetsNothing() throws IOException {
+        Files.writeString(
+                routes.resolve("stuck.camel.yaml"),
+                sinkOf("stuck", "*").replace("    id: stuck", "    id: stuck\n    autoStartup: false"));
+        try (RunningRowbell rowbell = start()) {
+            raise("{\"id\": \"1\", \"rule\": \"order-stuck\"}");
+            await().until(() -> posted().contains("1") && database.isDelivered());
+        }
+    }
 }
