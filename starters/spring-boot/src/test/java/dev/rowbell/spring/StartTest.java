@@ -17,6 +17,7 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.stream.Stream;
 import org.apache.camel.CamelContext;
+import org.apache.camel.Exchange;
 import org.apache.camel.Route;
 import org.apache.camel.builder.RouteBuilder;
 import org.junit.jupiter.api.Test;
@@ -54,6 +55,26 @@ class StartTest {
             from("direct:alerts")
                     .process(exchange -> heard.add(
                             (String) exchange.getIn().getBody(Map.class).get("id")));
+        }
+    }
+
+    /** Fails the first time, as a service that is away. */
+    @Configuration(proxyBeanMethods = false)
+    @EnableAutoConfiguration
+    static class WithSink extends RouteBuilder {
+
+        final Queue<String> heard = new ConcurrentLinkedQueue<>();
+
+        @Override
+        public void configure() {
+            from("outbox:stuck?rules=order-stuck&backoff=10").process(this::escalate);
+        }
+
+        private void escalate(Exchange exchange) {
+            heard.add((String) exchange.getIn().getBody(Map.class).get("id"));
+            if (heard.size() == 1) {
+                throw new IllegalStateException("away");
+            }
         }
     }
 
@@ -105,6 +126,18 @@ class StartTest {
             raise("mine");
             WithRoute own = application.getBean(WithRoute.class);
             await().untilAsserted(() -> assertThat(own.heard).containsExactly("mine"));
+        }
+    }
+
+    @Test
+    void oneLineHasTheApplicationCalledWhenARuleFires() {
+        try (ConfigurableApplicationContext application = start(WithSink.class)) {
+            database.execute(
+                    "insert into rowbell.feedback (alert) values ('{\"id\": \"1\", \"rule\": \"order-stuck\"}')",
+                    "insert into rowbell.feedback (alert) values ('{\"id\": \"2\", \"rule\": \"other\"}')");
+            WithSink own = application.getBean(WithSink.class);
+            await().untilAsserted(() -> assertThat(own.heard).containsExactly("1", "1"));
+            await().untilAsserted(() -> assertThat(written()).contains("\"1\"").contains("\"2\""));
         }
     }
 
