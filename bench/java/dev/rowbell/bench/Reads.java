@@ -93,6 +93,6 @@ public final class Reads {
         Files.writeString(
                 next,
                 "%d %d %d %d %d %d".formatted(first, System.nanoTime(), count, ids.cardinality(), updates, cpuBefore));
-        Files.move(next, FILE, StandardCopyOption.REPLACE_EXISTING);
+        Files.move(next, FILE, StandardCopyOption.ATOMIC_MOVE);
     }
 }
