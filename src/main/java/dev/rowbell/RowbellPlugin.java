@@ -5,6 +5,7 @@ import dev.rowbell.alert.Digest;
 import dev.rowbell.feedback.AlertRows;
 import dev.rowbell.feedback.FeedbackTransaction;
 import dev.rowbell.feedback.PollErrors;
+import dev.rowbell.feedback.PollQuery;
 import dev.rowbell.feedback.Routing;
 import dev.rowbell.listen.ListenComponent;
 import dev.rowbell.outbox.DeadLetter;
@@ -149,11 +150,12 @@ public final class RowbellPlugin implements ContextServicePlugin {
         bind(registry, Rowbell.DATA_SOURCE, rowbell::pool);
         bind(registry, "rowbellListen", rowbell::listening);
         bind(registry, "rowbellTransaction", rowbell::feedbackTransaction);
-        bind(
-                registry,
-                "rowbellRows",
-                () -> new AlertRows(
-                        rowbell.alerts, registry.lookupByNameAndType("rowbellTransaction", FeedbackTransaction.class)));
+        bind(registry, "rowbellQuery", () -> new PollQuery(transaction(registry)));
+        bind(registry, "rowbellRows", () -> new AlertRows(rowbell.alerts, transaction(registry)));
+    }
+
+    private static FeedbackTransaction transaction(Registry registry) {
+        return registry.lookupByNameAndType("rowbellTransaction", FeedbackTransaction.class);
     }
 
     /**

@@ -130,6 +130,7 @@ class EmbeddingTest extends CamelTestSupport {
                 "rowbell",
                 "rowbellListen",
                 "rowbellTransaction",
+                "rowbellQuery",
                 "rowbellRows",
                 "rowbellRouting",
                 "rowbellDoorbell",

@@ -21,6 +21,8 @@ import org.slf4j.LoggerFactory;
 public final class Doorbell extends ServiceSupport implements ScheduledPollConsumerScheduler {
 
     static final Duration IN_STORM = Duration.ofMillis(5);
+    /** After a batch that was not full: a poll at once, most likely empty, would take the CPU from the sinks. */
+    static final Duration AFTER_FEW = Duration.ofMillis(2);
 
     private static final Logger LOG = LoggerFactory.getLogger(Doorbell.class);
     private static final String LOOP = "the poll of the feedback table";

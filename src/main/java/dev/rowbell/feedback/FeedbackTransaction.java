@@ -141,7 +141,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     }
 
     /** From where the poll of this thread scans; for its query. Null: the last two seconds. */
-    public Timestamp since() {
+    Timestamp since() {
         return poll().scan.since();
     }
 
@@ -229,8 +229,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
             lease.count(jdbc, table, polledMessages);
             committed.accept("durable", poll.batch);
         }
-        doorbell.pollWithin(
-                !idle ? Duration.ZERO : lease.isSuppressed() ? Doorbell.IN_STORM : whenIdle(poll.scan, consumer));
+        doorbell.pollWithin(untilNextPoll(poll, idle, consumer));
     }
 
     @Override
@@ -298,6 +297,13 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
                 lock.unlock();
             }
         }
+    }
+
+    private Duration untilNextPoll(Poll poll, boolean idle, org.apache.camel.Consumer consumer) {
+        if (lease.isSuppressed() || poll.taken >= batchSize) {
+            return idle ? Doorbell.IN_STORM : Duration.ZERO;
+        }
+        return idle ? whenIdle(poll.scan, consumer) : Doorbell.AFTER_FEW;
     }
 
     /** A row with a time of long ago may have rung for this poll, which did not scan so far back. */

@@ -251,6 +251,8 @@ final class ListenConsumer extends DefaultConsumer {
     }
 
     private void receive(PGConnection connection, ReadBudget budget, JdbcClient jdbc) throws SQLException {
+        // not in each turn: to resolve a setting takes as long as all else that a doorbell does here
+        long heartbeat = heartbeat().toNanos();
         long heardAt = System.nanoTime();
         long storedAt = heardAt;
         boolean more = false;
@@ -265,12 +267,12 @@ final class ListenConsumer extends DefaultConsumer {
                     heard();
                 }
                 route(alerts, jdbc);
-            } else if (System.nanoTime() - heardAt > heartbeat().toNanos()) {
+            } else if (System.nanoTime() - heardAt > heartbeat) {
                 beat(jdbc, heardAt);
                 heardAt = System.nanoTime();
             }
             // by time: a busy channel is never silent
-            if (listening && System.nanoTime() - storedAt > heartbeat().toNanos()) {
+            if (listening && System.nanoTime() - storedAt > heartbeat) {
                 routeStored();
                 storedAt = System.nanoTime();
             }
