@@ -75,6 +75,8 @@ public final class Rowbell extends ServiceSupport {
     private volatile Database toldMaxSize;
 
     private volatile QueueMonitor monitor;
+    /** Null where there was none. */
+    private Rehearsal rehearsal;
 
     Rowbell(CamelContext context) {
         this.context = context;
@@ -271,6 +273,17 @@ public final class Rowbell extends ServiceSupport {
         }
     }
 
+    /** Where the routes use the database. */
+    private void rehearse() {
+        int rounds = settings.number("rowbell.rehearsal", 0);
+        if (database.ifOpen() != null && rounds > 0) {
+            outbox().ifPresent(outbox -> {
+                rehearsal = new Rehearsal(rounds, doorbell, alerts, outbox, Clock.systemUTC());
+                rehearsal.start();
+            });
+        }
+    }
+
     /** A statement on a connection that died silently, or one that waits for a lock, must not hold up the stop. */
     private void closeConnectionsLater() {
         Database opened = database.ifOpen();
@@ -300,6 +313,11 @@ public final class Rowbell extends ServiceSupport {
             }
 
             @Override
+            public void onContextStarted(CamelContext started) {
+                rehearse();
+            }
+
+            @Override
             public void onContextStopping(CamelContext stopping) {
                 closeConnectionsLater();
             }
@@ -314,6 +332,9 @@ public final class Rowbell extends ServiceSupport {
 
     @Override
     protected void doStop() {
+        if (rehearsal != null) {
+            rehearsal.stop();
+        }
         database.stop(() -> {
             housekeeping.stop(isConnected());
             rules.stop();

@@ -41,6 +41,9 @@ public class OutboxComponent extends DefaultComponent {
 
     private static final Logger LOG = LoggerFactory.getLogger(OutboxComponent.class);
 
+    /** A sink that no route has. */
+    private static final String REHEARSAL = "rehearsal";
+
     private static final Duration KEEP = Duration.ofSeconds(10);
     /** A batch that was refused comes again within this time. */
     private static final Duration CAREFUL = Duration.ofSeconds(30);
@@ -170,6 +173,20 @@ public class OutboxComponent extends DefaultComponent {
     /** Where the work fails, the transaction of the thread is as it was before. */
     void withSavepoint(Runnable work) {
         tables().savepoint().executeWithoutResult(status -> work.run());
+    }
+
+    /** Takes the steps of a delivery that leave nothing behind: the alert is filed in a transaction that rolls back, read, and acknowledged. */
+    public void rehearse(Map<String, Object> alert) {
+        String document = AlertJson.write(alert);
+        tables().transaction().executeWithoutResult(status -> {
+            OutboxTransaction transaction = OutboxTransaction.current(this);
+            transaction.add(REHEARSAL, (String) alert.get("id"), document, alert);
+            transaction.beforeCommit(false);
+            status.setRollbackOnly();
+        });
+        AlertJson.parseLazily(document).get("new");
+        Delivery delivery = new Delivery(UUID.randomUUID(), List.of(document), 0, Lease.start(KEEP));
+        deliveries().acknowledge(List.of(Outcome.delivered(delivery)));
     }
 
     /** Whether PostgreSQL refuses the data, so that another try is of no use. */

@@ -187,6 +187,7 @@ public final class Settings {
                 .forEach(this::duration);
         Stream.of("rowbell.feedback.batch", "rowbell.health.port", "rowbell.http.batch", "rowbell.mail.port")
                 .forEach(key -> number(key, 1));
+        number("rowbell.rehearsal", 0);
         size("rowbell.alert.max-size");
         Stream.of("rowbell.rules.reload", "rowbell.health.enabled", "rowbell.mail.starttls")
                 .forEach(this::flag);

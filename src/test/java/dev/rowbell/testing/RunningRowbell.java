@@ -31,6 +31,7 @@ public final class RunningRowbell implements AutoCloseable {
         // several run at a time
         properties.put("rowbell.health.enabled", "false");
         properties.put("rowbell.mail.digest", "1ms");
+        properties.put("rowbell.rehearsal", "0");
         properties.putAll(settings);
         rowbell.camel.setOverrideProperties(properties);
         rowbell.camel.configure().withRoutesIncludePattern(routes);

@@ -1,0 +1,76 @@
+package dev.rowbell;
+
+import dev.rowbell.alert.AlertId;
+import dev.rowbell.alert.AlertReader;
+import dev.rowbell.feedback.Doorbell;
+import dev.rowbell.outbox.OutboxComponent;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Runs the code that alerts go through after a start, since Java is slow in code that it has not run some hundred times: real polls, which find nothing,
+ * and an alert of its own that is read, filed in a transaction that rolls back, and acknowledged. No route, no sink and no other session sees that alert,
+ * and it is counted nowhere. In a thread of its own, with pauses; a real alert meets a poll under way at most.
+ */
+final class Rehearsal implements Runnable {
+
+    private static final Logger LOG = LoggerFactory.getLogger(Rehearsal.class);
+
+    /** The start itself comes first. */
+    private static final Duration AFTER_START = Duration.ofSeconds(1);
+
+    private static final Duration PAUSE = Duration.ofMillis(3);
+
+    private static final String DOCUMENT = """
+            {"id":"%s","rule":"rehearsal","reason":"rehearsal","severity":"warning","status":"firing","table":"rowbell.rehearsal",\
+            "operation":"UPDATE","time":"%s","old":{"id":1,"c1":"a","c2":9999},"new":{"id":1,"c1":"a","c2":10000},\
+            "channel":"channel_1","key":["id"]}""";
+
+    private final int rounds;
+    private final Doorbell doorbell;
+    private final AlertReader alerts;
+    private final OutboxComponent outbox;
+    private final Clock clock;
+    private final CountDownLatch stop = new CountDownLatch(1);
+
+    /** @param rounds how many alerts are rehearsed */
+    Rehearsal(int rounds, Doorbell doorbell, AlertReader alerts, OutboxComponent outbox, Clock clock) {
+        this.rounds = rounds;
+        this.doorbell = doorbell;
+        this.alerts = alerts;
+        this.outbox = outbox;
+        this.clock = clock;
+    }
+
+    /** Returns at once. */
+    void start() {
+        Thread thread = new Thread(this, "rowbell rehearsal");
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    void stop() {
+        stop.countDown();
+    }
+
+    @Override
+    public void run() {
+        try {
+            boolean stopped = stop.await(AFTER_START.toMillis(), TimeUnit.MILLISECONDS);
+            for (int round = 0; round < rounds && !stopped; round++) {
+                doorbell.ring();
+                outbox.rehearse(alerts.fromTrigger(DOCUMENT.formatted(AlertId.next(clock), clock.instant())));
+                stopped = stop.await(PAUSE.toMillis(), TimeUnit.MILLISECONDS);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } catch (RuntimeException e) {
+            // the alerts themselves meet the same trouble, and tell it
+            LOG.debug("the rehearsal ended early", e);
+        }
+    }
+}
