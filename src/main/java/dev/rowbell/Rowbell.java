@@ -20,6 +20,7 @@ import dev.rowbell.settings.Settings;
 import dev.rowbell.silence.Silences;
 import dev.rowbell.sink.JsonLines;
 import dev.rowbell.sink.Webhook;
+import dev.rowbell.timer.Timers;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Map;
@@ -181,6 +182,9 @@ public final class Rowbell extends ServiceSupport {
                 "remove old dead letters",
                 INTERVAL,
                 () -> letters.deleteExpired(settings.duration("rowbell.dead-letter.keep"), EXPIRED_AT_ONCE));
+        Timers timers = new Timers(opened.pool());
+        housekeeping.register("fire the timers of rules", Timers.LOOK, timers::run);
+        housekeeping.register("drop the timers of rules that are gone", INTERVAL, timers::dropOfGoneRules);
         housekeeping.register("tell the triggers how long an alert may be", INTERVAL, () -> tellMaxSize(opened));
         housekeeping.register(
                 "measure the queues", INTERVAL, () -> metrics.seen(queues.snapshot(), circuits(), listeners.state()));

@@ -43,6 +43,20 @@ final class QueueRepository {
                     from (select d.alerts, d.filed from rowbell.delivery d where d.sink = name order by d.due limit %2$d) d) waiting
                   where name is not null
                   union all
+                  select 'timer', count(*), min(due)
+                  from (
+                    select t.began + r."for" as due
+                    from rowbell.rule r
+                    join rowbell.rule_state s on s.rule = r.name
+                    cross join lateral (
+                      select t.began from rowbell.timer t
+                      where t.rule = s.id and t.fired is null and t.began <= clock_timestamp() - r."for" order by t.began limit %2$d) t
+                    where r.enabled and s.broken is null and s.paused is null
+                    union all
+                    (select at from rowbell.timer_event order by feed, id limit %2$d)) waiting
+                  union all
+                  select 'armed', count(*), null from (select from rowbell.timer where fired is null limit %2$d) armed
+                  union all
                   select 'dead_letter', count(*), min(died)
                   from (select died from rowbell.dead_letter order by died limit %2$d) waiting)
                 select name, alerts, greatest(0, extract(epoch from clock_timestamp() - oldest)) * 1000 as millis from queue

@@ -16,7 +16,7 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Runs the tasks of all packages, each at its interval, and few at a time: one that waits for a stranger's function or lock holds up no other. A task
- * that fails is tried again at its next turn. Three threads, daemons, from {@link #start} to {@link #stop}; safe for many threads.
+ * that fails is tried again at its next turn. Four threads, daemons, from {@link #start} to {@link #stop}; safe for many threads.
  */
 public final class Housekeeping {
 
@@ -25,8 +25,8 @@ public final class Housekeeping {
     /** How long a stop waits for the task that runs. */
     private static final Duration STOP = Duration.ofSeconds(2);
 
-    /** Two tasks may take long: to apply the rules, and to compare them with their feeds. */
-    private static final int THREADS = 3;
+    /** Three tasks may take long: to apply the rules, to compare them with their feeds, and to fire their timers. */
+    private static final int THREADS = 4;
 
     private final Watchdog watchdog;
     private final List<Registered> tasks = new ArrayList<>();

@@ -17,7 +17,7 @@ import org.springframework.dao.DataAccessException;
  * Limits how long the database works on the rules of each feed: the functions that they call may take any time, and the other feeds wait. A feed
  * that exceeds its limit waits ten times as long for its next turn, and has twice the time then. For one thread.
  */
-final class FeedTurns {
+public final class FeedTurns {
 
     private static final Duration LIMIT = Duration.ofSeconds(10);
     /** Below the socketTimeout of the pool. */
@@ -30,7 +30,7 @@ final class FeedTurns {
 
     private record Late(Duration limit, Instant next) {}
 
-    FeedTurns(Clock clock) {
+    public FeedTurns(Clock clock) {
         this.clock = clock;
     }
 
@@ -45,7 +45,7 @@ final class FeedTurns {
      * @param work is given its limit, and fails with SQLSTATE 57014 where it takes longer
      * @param tooLong the result where it took longer, or took longer before and has not its turn yet
      */
-    <T> T take(String feed, Function<Duration, T> work, Supplier<T> tooLong) {
+    public <T> T take(String feed, Function<Duration, T> work, Supplier<T> tooLong) {
         Late known = late.getOrDefault(feed, new Late(LIMIT, Instant.MIN));
         Instant begin = clock.instant();
         if (begin.isBefore(known.next())) {

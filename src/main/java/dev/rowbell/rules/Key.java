@@ -26,7 +26,10 @@ enum Key {
     RESOLVED(Type.BOOLEAN),
     OPERATIONS(Type.LIST),
     ENABLED(Type.BOOLEAN),
-    COOLDOWN(Type.DURATION);
+    COOLDOWN(Type.DURATION),
+    FOR(Type.DURATION),
+    EXISTING(Type.BOOLEAN),
+    SINCE(Type.TEXT);
 
     private enum Type {
         TEXT("is no text"),

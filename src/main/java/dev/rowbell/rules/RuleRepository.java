@@ -233,7 +233,7 @@ public final class RuleRepository {
     /** All rules, ordered by name. */
     public List<RuleState> list() {
         return jdbc.sql("""
-                        select r.name, r.feed, r.severity, r.fires, r.delivery, r.enabled, rowbell.readable(s.broken) as broken, coalesce(s.hits, 0) as hits,
+                        select r.name, r.feed, r.severity, case when r."for" is null then r.fires else 'for ' || r."for" end as fires, r.delivery, r.enabled, rowbell.readable(s.broken) as broken, coalesce(s.hits, 0) as hits,
                           to_char(s.last_hit, 'YYYY-MM-DD HH24:MI:SS') as last_hit,
                           to_char(s.failed, 'YYYY-MM-DD HH24:MI:SS') as failed,
                           rowbell.readable(s.failure) as failure

@@ -117,15 +117,18 @@ exception when others or assert_failure then
 end
 $fn$;
 
--- How many bytes a durable alert may have: rowbell.alert.max-size, as the process that started last has it. Never fails: writers ask it.
+-- How many bytes a durable alert may have: rowbell.alert.max-size, as the process that started last has it. Never fails: writers ask it. In
+-- plpgsql, which keeps its plan.
 create or replace function rowbell.max_alert_size() returns int
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
-  select coalesce((
+begin
+  return coalesce((
     select least(greatest(s.value::int, 10000), 100000000)
     from rowbell.setting s
-    where s.name = 'alert.max-size' and s.value ~ '^[0-9]{1,9}$'), 1000000)
+    where s.name = 'alert.max-size' and s.value ~ '^[0-9]{1,9}$'), 1000000);
+end
 $fn$;
 
 -- Warns the writer. Where the client's encoding lacks a character, the log of the server has the warning, and the writer does not fail.
@@ -194,18 +197,20 @@ $fn$;
 
 -- The document of an alert that a timer raises, and no write: of operation TIMER and without OLD. feed: as alerts show it, null for a rule without one. status:
 -- firing or resolved. subject: the row, the group or the row of the result, of which key has the columns that name it. more: other members of the document,
--- such as since, within, count and sum, or null.
+-- such as since, within, count and sum, or null. In plpgsql, which keeps its plan: 10,000 may be due at once.
 create or replace function rowbell.timer_alert(rule rowbell.rule, feed text, status text, subject json, key text[], more json default null) returns json
-language sql volatile
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
-  select rowbell.fit(
+begin
+  return rowbell.fit(
     format('{"id":"%s","rule":%s,"reason":%s,"severity":"%s","status":"%s"%s,"operation":"TIMER","time":"%s"%s', rowbell.new_id(), to_json(rule.name),
       to_json(coalesce(rule.reason, rule.name)), rule.severity, status, ',"table":' || to_json(feed),
       to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       (select string_agg(format(',%s:%s', to_json(m.name), m.value), '' order by m.n)
        from rowbell.members_of(more) with ordinality as m (name, value, n) where m.value <> 'null')),
-    null, subject, format(',"channel":%s,"key":%s}', to_json(rule.channel), to_json(key)), key, rowbell.max_alert_size())
+    null, subject, format(',"channel":%s,"key":%s}', to_json(rule.channel), to_json(key)), key, rowbell.max_alert_size());
+end
 $fn$;
 
 -- Notes that a rule could not be judged, for report_failures(). Only adds a row, so that it waits for no lock; never fails its caller. The error may hold a

@@ -75,7 +75,25 @@ as $fn$
   select r
   from jsonb_populate_record(null::rowbell.rule, jsonb_build_object(
     'severity', 'warning', 'fires', 'once', 'columns', '[]'::jsonb, 'delivery', 'durable', 'channel', 'channel_1', 'resolved', false,
-    'operations', '["insert", "update"]'::jsonb, 'enabled', true, 'cooldown', '0') || rule::jsonb) r
+    'operations', '["insert", "update"]'::jsonb, 'enabled', true, 'cooldown', '0', 'existing', true) || rule::jsonb) r
+$fn$;
+
+-- The operations on which a rule is judged: one with "for" has to see each write.
+create or replace function rowbell.operations_of(rule rowbell.rule) returns text[]
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select case when rule."for" is null then rule.operations else '{insert,update,delete}' end
+$fn$;
+
+-- All that the role of a feed reads for a rule, as a condition: a rule with "for" looks at the row again when it is due.
+create or replace function rowbell.reads_of(rule rowbell.rule) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select case when rule."for" is null then rule.condition else
+    format(E'(%s\n) and exists (select from %s) and (%s\n) is not null', rule.condition,
+      coalesce(rowbell.sql_name(rowbell.find_feed(rule.feed)), rule.feed), coalesce(rule.since, 'true')) end
 $fn$;
 
 -- All that is wrong with a rule; no rows where it is right. Of one that is not enabled only what no later change can put right. feed_id: of the feed whose
@@ -127,8 +145,31 @@ begin
   if rule.cooldown is null or rule.cooldown < interval '0' then
     return query select 'cooldown', 'give a duration that is not negative', '';
   end if;
-  if rule.enabled is null or rule.resolved is null then
-    return query select case when rule.enabled is null then 'enabled' else 'resolved' end, 'give true or false', '';
+  if rule.enabled is null or rule.resolved is null or rule.existing is null then
+    return query select case when rule.enabled is null then 'enabled' when rule.resolved is null then 'resolved' else 'existing' end,
+      'give true or false', '';
+  end if;
+  if rule."for" is null then
+    if rule.since is not null or not rule.existing then
+      return query select case when rule.existing then 'since' else 'existing' end, 'is about rows that a rule with "for" finds when it is made',
+        'give a duration as for: 30m, or leave it out';
+    end if;
+  else
+    if rule."for" <= interval '0' then
+      return query select 'for', 'give a duration above 0', '';
+    end if;
+    if rule.fires <> 'once' then
+      return query select 'fires', 'a rule with "for" fires once the condition has held for so long', 'leave fires out';
+    end if;
+    if rule.delivery = 'notify' then
+      return query select 'delivery', 'a rule with "for" is durable: there is no writer that could notify when it is due', 'leave delivery out';
+    end if;
+    if not (rule.operations @> '{insert,update}') then
+      return query select 'operations', 'a rule with "for" has to see each write', 'leave operations out';
+    end if;
+    if rule.since is not null and not rule.existing then
+      return query select 'since', 'is about existing rows, and existing is false', 'leave one of them out';
+    end if;
   end if;
   if rule.condition is null then
     return query select 'condition', 'has no condition', '';
@@ -203,6 +244,27 @@ begin
   if rule.operations = '{delete}' and not rule.resolved
       and rowbell.condition_error(rule.condition, relation, false, true, feed_id => feed_id) is not null then
     return query select 'condition', 'on delete there is OLD alone', 'write OLD. before the names of columns';
+  end if;
+  if rule."for" is null then
+    return;
+  end if;
+  if rowbell.condition_error(rule.condition, relation, true, false, feed_id => feed_id) is not null then
+    return query select 'condition', 'compares with OLD, so it does not hold for any time', 'with "for" write a condition over NEW alone';
+  elsif cardinality(rowbell.key_of(relation)) = 0 then
+    return query select 'for', format('%s has no primary key, by which a row is found again', rule.feed), 'give the table one';
+  end if;
+  if rule.since is not null then
+    error := coalesce(rowbell.condition_error(format(E'(%s\n) is not null', rule.since), relation, true, false, feed_id => feed_id),
+      rowbell.condition_error(format(E'array[%s\n] is not null', rule.since), relation, true, false, feed_id => feed_id),
+      rowbell.condition_error(format(E'pg_catalog.date_trunc(''second'', %s\n) is not null', rule.since), relation, true, false, feed_id => feed_id));
+    if error is not null then
+      return query select 'since', error[1], coalesce(nullif(error[2], ''), 'name a column with a time, as NEW.placed_at');
+      return;
+    end if;
+  end if;
+  error := rowbell.condition_error(rowbell.reads_of(rule), relation, true, false, feed_id => feed_id);
+  if error is not null then
+    return query select 'for', error[1], error[2];
   end if;
 end
 $fn$;

@@ -150,14 +150,14 @@ begin
 end
 $fn$;
 
--- When the rules of a feed fire and when they end: one row for each operation and status. code stands for rule and status, for as long as the rule exists; condition is SQL over the rows new
+-- When the rules of a feed fire and when they end, or when their timers are armed, disarmed and moved: one row for each operation and status. code stands for rule and status, for as long as the rule exists; condition is SQL over the rows new
 -- and old; asks says which of them a look before needs, and prefilter is that look. plain: whether no setting can change any of it.
 create or replace function rowbell.transitions_of(feed rowbell.feed) returns setof rowbell.transition
 language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
   with rules as (
-    select r, s.id, r.name, r.fires, r.resolved, r.operations,
+    select r, s.id, r.name, r.fires, r.resolved, rowbell.operations_of(r) as operations, r."for" is not null as timed,
       rowbell.condition_error(r.condition, feed.relation, true, false, feed_id => feed.id) is not null as compares,
       rowbell.plain_condition(r.condition, feed.relation) as plain_new,
       rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
@@ -185,22 +185,27 @@ as $fn$
     cross join rowbell.rows_in_order(rules.given, feed.relation, rules.compares) as written),
   statuses as (
     select p.*, o.operation, s.status,
-      case s.status
+      case case s.status when 'armed' then 'firing' else s.status end
         -- on delete there is OLD alone
         when 'firing' then case when o.operation <> 'DELETE' or compares then
           met
           || case when fires = 'changed' then ' and (' || (changed ->> o.operation) || ')' else '' end
           || case when fires = 'once' and o.operation = 'UPDATE' and not compares then ' and ' || met_before || ' is not true' else '' end end
-        else case when resolved and o.operation <> 'INSERT' then
+        when 'moved' then case when o.operation = 'UPDATE' then
+          -- as text: equal values may be written in two ways, and the key of a timer is text
+          met || ' and ' || met_before || ' and (' || (
+            select string_agg(format('new.%1$I::pg_catalog.text operator(pg_catalog.<>) old.%1$I::pg_catalog.text', k), ' or ')
+            from unnest(rowbell.key_of(feed.relation)) k) || ')' end
+        else case when (resolved or timed) and o.operation <> 'INSERT' then
           met_before || case when o.operation = 'UPDATE' then ' and ' || met || ' is not true' else '' end end
       end as condition
     from phrased p
     cross join unnest(array['INSERT', 'UPDATE', 'DELETE']) with ordinality as o (operation, place)
-    cross join unnest(array['firing', 'resolved']) as s (status)
+    cross join unnest(case when timed then '{armed,disarmed,moved}'::text[] else '{firing,resolved}' end) as s (status)
     where lower(o.operation) = any (p.operations))
-  select 2 * s.id - case s.status when 'firing' then 1 else 0 end, s.operation, s.r, s.status,
-    case when s.status = 'resolved' then 'old' when s.compares then 'both' else 'new' end,
-    case when s.status = 'resolved' then s.met_before else s.met end,
+  select case when s.status in ('firing', 'armed') then 2 * s.id - 1 when s.status = 'moved' then -s.id else 2 * s.id end, s.operation, s.r, s.status,
+    case when s.status in ('resolved', 'disarmed') then 'old' when s.compares then 'both' else 'new' end,
+    case when s.status in ('resolved', 'disarmed') then s.met_before else s.met end,
     s.condition, s.all_plain
   from statuses s
   where s.condition is not null

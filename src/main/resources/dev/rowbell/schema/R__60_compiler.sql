@@ -318,7 +318,7 @@ language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
   select rowbell.fill($body$
-begin
+begin{{timers}}
   -- no perform, which is a query
   return rowbell.raise_alerts({{feed}}, {{relation}}, {{name}}, operation, relation, codes, olds, news, partitions, failures,
     {{known}}, {{heads}},
@@ -332,8 +332,20 @@ $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'nam
     'tails', rowbell.array_sql(array_agg(concat(',"channel":' || to_json((rule).channel), ',"key":' || to_json(rowbell.key_of(feed.relation))) order by code), 'text'),
     'channels', case when bool_or((rule).delivery = 'notify')
       then rowbell.array_sql(array_agg(case when (rule).delivery = 'notify' then (rule).channel end order by code), 'text') else 'null' end,
-    'key', rowbell.array_sql(rowbell.key_of(feed.relation), 'text')))
-  from (select distinct on (code) code, rule, status from unnest(transitions)) t
+    'key', rowbell.array_sql(rowbell.key_of(feed.relation), 'text'),
+    'timers', (
+      select rowbell.fill($part$
+  if codes operator(pg_catalog.&&) {{codes}} then
+    perform rowbell.append_timer_events({{feed}}, {{relation}}, operation, relation, codes, olds, news,
+      {{codes}}, {{key}});
+    if codes operator(pg_catalog.<@) {{codes}} and failures is null then
+      return 0;
+    end if;
+  end if;$part$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'codes', rowbell.array_sql(array_agg(code::text order by code), 'int4'),
+          'key', rowbell.array_sql(rowbell.key_of(feed.relation), 'text')))
+      from (select distinct t.code from unnest(transitions) t where t.status in ('armed', 'disarmed', 'moved')) timers
+      having count(*) > 0)))
+  from (select distinct on (code) code, rule, status from unnest(transitions) where status in ('firing', 'resolved')) t
 $fn$;
 
 -- Gives functions and rights to a feed. Replacing functions takes no lock on the feed. Does nothing where nothing differs.
@@ -367,6 +379,10 @@ begin
   end if;
   perform rowbell.make_function(format('rowbell.on_statement_%s()', feed.id), 'returns trigger', case when by_row then '{}' else settings end,
     case when by_row then E'\nbegin\n  return null;\nend\n' else rowbell.on_statement_sql(feed, transitions) end, evaluator);
+  if to_regproc(format('rowbell.look_%s', feed.id)) is not null or exists (select from unnest(transitions) t where t.status = 'armed') then
+    perform rowbell.make_function(format('rowbell.look_%s(rule int, keys text[], after text, most int)', feed.id), 'returns setof rowbell.looked',
+      rowbell.all_settings() || 'timezone_abbreviations=Default'::text, rowbell.look_sql(feed, transitions), evaluator);
+  end if;
   if rowbell.has_role(feed.id) then
     perform rowbell.grant_right(r.name, rowbell.role_of(feed.id))
     from (

@@ -170,14 +170,14 @@ begin
       has_function_privilege(rowbell.role_of(feed.id), to_regproc(format('rowbell_alert.raise_%s', feed.id)), 'execute') end) is not true then
     -- a database that was restored has none of its roles; or a DBA has just made this one
     perform rowbell.make_role(feed.id);
-    perform rowbell.grant_reads(compile.feed, r.condition) from rowbell.rule r where r.feed = feed_name and r.enabled;
+    perform rowbell.grant_reads(compile.feed, rowbell.reads_of(r)) from rowbell.rule r where r.feed = feed_name and r.enabled;
   end if;
   perform rowbell.compile_functions(feed);
   perform rowbell.attach(feed, array(
     select distinct operation
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
-    cross join unnest(r.operations) operation
+    cross join unnest(rowbell.operations_of(r)) operation
     where r.feed = feed_name and r.enabled and s.broken is null
     order by operation), case when later then '300 ms' else patience end);
 exception when sqlstate 'RB003' then
@@ -274,7 +274,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
 begin
-  execute format('drop function if exists rowbell.on_statement_%1$s, rowbell.on_row_%1$s, rowbell.run_%1$s, rowbell_alert.raise_%1$s,'
+  execute format('drop function if exists rowbell.on_statement_%1$s, rowbell.on_row_%1$s, rowbell.look_%1$s, rowbell.run_%1$s, rowbell_alert.raise_%1$s,'
     ' rowbell_alert.again_%1$s', feed_id);
   if rowbell.has_role(feed_id) then
     execute format('drop owned by %I', rowbell.role_of(feed_id));
@@ -402,11 +402,11 @@ begin
       end if;
       -- rights may have been granted to the owner of the schema since, to hand on
       for rule in
-        select r as written, r.name, r.condition
+        select r as written, r.name
         from rowbell.rule r
         where r.feed = watched.name and r.enabled and checked -> r.name ->> 'problem' is not null
       loop
-        perform rowbell.grant_reads(watched, rule.condition);
+        perform rowbell.grant_reads(watched, rowbell.reads_of(rule.written));
         checked := jsonb_set(checked, array[rule.name, 'problem'], coalesce((
           select to_jsonb(format('%s: %s%s', p.field, p.problem, case when p.hint like 'grant %' then format(' (%s)', p.hint) end))
           from rowbell.validate_rule(rule.written, watched.id) p limit 1), 'null'));
@@ -421,6 +421,7 @@ begin
       loop
         update rowbell.rule_state s set broken = rule.problem where s.rule = rule.name;
         if rule.problem is null then
+          perform rowbell.scan_again(array[rule.name]);
           return query select watched.name, format('rule "%s" works again', rule.name);
         else
           perform rowbell.rule_failed(rule.name, rule.problem, 'RB001', watched.name, null, null);
@@ -431,7 +432,7 @@ begin
       bare := array(
         select distinct rowbell.sql_name(m.relid)
         from rowbell.missing_triggers(watched, array(
-          select distinct unnest(r.operations) from rowbell.rule r join rowbell.rule_state s on s.rule = r.name
+          select distinct unnest(rowbell.operations_of(r)) from rowbell.rule r join rowbell.rule_state s on s.rule = r.name
           where r.feed = watched.name and r.enabled and s.broken is null)) m
         where m.statement like 'create trigger %'
           and (m.relid = watched.relation or m.relid in (select t.relid from rowbell.triggers_of(watched.id) t)));

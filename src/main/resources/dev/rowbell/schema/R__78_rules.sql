@@ -56,8 +56,9 @@ begin
     if to_regproc(format('rowbell.run_%s', feed.id)) is null or not rowbell.has_role(feed.id) then
       perform rowbell.make_role(feed.id);
     end if;
-    perform rowbell.grant_reads(feed, new.condition);
-    error := rowbell.condition_error(new.condition, feed.relation, true, true, feed_id => feed.id);
+    perform rowbell.grant_reads(feed, rowbell.reads_of(new));
+    error := coalesce(rowbell.condition_error(new.condition, feed.relation, true, true, feed_id => feed.id),
+      rowbell.condition_error(rowbell.reads_of(new), feed.relation, true, true, feed_id => feed.id));
     if error[3] = '42501' then
       raise warning 'rule "%": condition: %', new.name, error[1] using hint = error[2];
     elsif error is not null then
@@ -99,6 +100,11 @@ begin
     where s.broken is not null or s.failure is not null;
   end if;
   perform rowbell.compile(f) from (select distinct unnest(changed) as f) feeds where f is not null;
+  if tg_op = 'INSERT' then
+    perform rowbell.timers_changed(array(select row(n.*)::rowbell.rule from new_rules n), '{}'::rowbell.rule[]);
+  elsif tg_op = 'UPDATE' then
+    perform rowbell.timers_changed(array(select row(n.*)::rowbell.rule from new_rules n), array(select row(o.*)::rowbell.rule from old_rules o));
+  end if;
   return null;
 end
 $fn$;
@@ -125,7 +131,8 @@ as $fn$
   on conflict (name) do update set
     feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
     columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
-    operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown
+    operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown, "for" = excluded."for", existing = excluded.existing,
+    since = excluded.since
   where r is distinct from excluded
 $fn$;
 
@@ -214,7 +221,7 @@ begin
   select r.name, 'feed', 'transactions write to it all the time, so its triggers are still to be made', again
   from rowbell.feed f
   join rowbell.rule r on r.feed = f.name
-  where r.name = any (select (g).name from unnest(good) g) and r.enabled and exists (select from rowbell.missing_triggers(f, r.operations));
+  where r.name = any (select (g).name from unnest(good) g) and r.enabled and exists (select from rowbell.missing_triggers(f, rowbell.operations_of(r)));
   begin
     perform set_config('rowbell.triggers', 'later', true);
     delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names) and coalesce(r.feed, '') = coalesce(only_feed, r.feed, '');
@@ -241,6 +248,16 @@ begin
   relation := rowbell.find_feed(tested.feed);
   if relation is null then
     raise exception 'rule "%": feed: there is no table %', tested.name, tested.feed using errcode = 'RB001', column = 'feed';
+  end if;
+  if tested."for" is not null then
+    return query execute format(
+      E'select json_build_object(''state'', case when t.rule is null then ''not armed'' when t.fired is not null then ''firing'' when s.paused is not null then ''paused'''
+        ' when t.began <= clock_timestamp() - %4$L::interval then ''due'' else ''waiting'' end, ''since'', t.since, ''due'', t.began + %4$L::interval, ''row'', new.document)'
+        ' from (select row_to_json(new.*) as document from %1$s as new where (%2$s\n) limit %3$s) as new'
+        ' left join rowbell.rule_state s on s.rule = %5$L'
+        ' left join rowbell.timer t on t.rule = s.id and t.key = rowbell.key_text(new.document, %6$L::text[]) order by t.began',
+      rowbell.sql_name(relation), rowbell.rows_by_name(tested.condition, relation), max_rows, tested."for", tested.name, rowbell.key_of(relation));
+    return;
   end if;
   return query execute format(E'select row_to_json(new.*) from %1$s as new left join %1$s as old on false where (%2$s\n) limit %3$s',
     rowbell.sql_name(relation), rowbell.rows_by_name(tested.condition, relation), max_rows);

@@ -118,7 +118,12 @@ create table rowbell.rule (
   enabled boolean not null default true,
   origin text,
   -- how long further alerts about a row are counted and not delivered
-  cooldown interval not null default '0' constraint rule_cooldown check (cooldown >= interval '0')
+  cooldown interval not null default '0' constraint rule_cooldown check (cooldown >= interval '0'),
+  -- how long the condition has to hold before the rule fires; null: it fires at once
+  "for" interval constraint rule_for check ("for" > interval '0'),
+  -- for rows that met the condition before the rule existed: whether they are watched too, and an expression over NEW for since when
+  existing boolean not null default true,
+  since text
 );
 comment on table rowbell.rule is 'The rules: what is wrong with a row. A change takes effect in its own transaction';
 comment on column rowbell.rule.origin is 'The file that owns the rule, which is to be changed there; null where it was made by SQL';
@@ -134,7 +139,14 @@ create table rowbell.rule_state (
   failure text,
   failed timestamptz,
   reported timestamptz,
-  broken text
+  broken text,
+  -- of a rule with "for": while its timers are paused, since when
+  paused timestamptz,
+  -- the transaction since which rows that met the condition before are to be armed; null where that is done. Done once at once and once when no older
+  -- transaction runs, which may have written by the triggers of before; and in steps: after this key
+  scan xid8,
+  scan_pass int not null default 0,
+  scan_after text
 );
 comment on table rowbell.rule_state is 'What became of each rule: hits, last failure, why it is left out';
 
@@ -179,6 +191,47 @@ create table rowbell.cooldown (
 create index cooldown_last on rowbell.cooldown (last);
 comment on table rowbell.cooldown is 'When each rule that has a cooldown fired last, for each row';
 
+-- What happened to rows for rules with "for": a (armed: the row meets the condition from now on), d (disarmed: no more), m (moved: it still does, under
+-- another key). Only added to by writers, who so wait for nothing; folded into rowbell.timer by run_timers().
+create table rowbell.timer_event (
+  feed int not null,
+  id bigint not null generated always as identity,
+  -- rowbell.rule_state.id
+  rule int not null,
+  kind "char" not null,
+  -- as {"id":2}
+  key text not null,
+  moved_to text,
+  -- whether the row was inserted or deleted, and by which transaction
+  whole boolean not null,
+  xact xid8 not null default pg_current_xact_id(),
+  at timestamptz not null,
+  primary key (feed, id)
+);
+comment on table rowbell.timer_event is 'Rows that began or ceased to meet the condition of a rule with "for", until they are folded into rowbell.timer';
+
+-- The rows that meet the condition of a rule with "for": armed, and those for which it has fired. No reference to the rule: Rowbell would wait for an
+-- administrator that deletes it.
+create table rowbell.timer (
+  feed int not null,
+  rule int not null,
+  key text not null,
+  since timestamptz not null,
+  -- since, and later by the time for which the rule was paused: it fires at began + "for", so that a change of "for" moves all that is armed
+  began timestamptz not null,
+  fired timestamptz,
+  primary key (rule, key)
+);
+create index timer_began on rowbell.timer (rule, began) where fired is null;
+create index timer_fired on rowbell.timer (rule) where fired is not null;
+comment on table rowbell.timer is 'The rows that meet the condition of a rule with "for": since when, and whether it has fired';
+
+-- The feeds with such rules. A process locks the row while it works on the timers of the feed.
+create table rowbell.timer_feed (
+  feed int primary key references rowbell.feed on delete cascade
+);
+comment on table rowbell.timer_feed is 'The feeds of rules with "for"; locked by the process that works on their timers';
+
 -- Alerts that are not to be delivered, until when and why. rule, feed and key are what the alert shows ("id=2"); a star stands for anything, null
 -- for all. A change takes effect within a second.
 create table rowbell.silence (
@@ -220,4 +273,14 @@ create type rowbell.transition as (
   prefilter text,
   condition text,
   plain boolean
+);
+
+-- A row of a feed as it is now, see rowbell.look(). error, state: why the rule cannot judge it.
+create type rowbell.looked as (
+  key text,
+  met boolean,
+  document json,
+  since timestamptz,
+  error text,
+  state text
 );

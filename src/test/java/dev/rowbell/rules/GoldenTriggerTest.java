@@ -48,6 +48,7 @@ class GoldenTriggerTest {
                 "by-row      | select rowbell.for_each('public.orders', 'row')| name, feed, condition, resolved        | 'order-too-large', 'public.orders', 'NEW.amount > 10000', true",
                 "several     |                                                | name, feed, condition, delivery        | 'a', 'public.orders', 'NEW.amount > 10', 'durable'; 'b', 'public.orders', 'NEW.amount > 20', 'notify'; 'c', 'public.orders', 'NEW.state is null', 'durable'",
                 "partitioned |                                                | name, feed, condition                  | 'p', 'public.parts', 'NEW.amount > 10'",
+                "for         |                                                | name, feed, condition, \"for\", resolved | 'unpaid', 'public.orders', 'NEW.state = ''placed''', '30 min', true",
                 "types       |                                                | name, feed, condition                  | 't', 'public.types', 'NEW.amount > 10'"
             })
     void theFunctionsOfAFeedAreThoseThatAreCheckedIn(String name, String before, String columns, String rules)
@@ -67,13 +68,13 @@ class GoldenTriggerTest {
         List<String> functions = database.query("""
                 select pg_get_functiondef(p.oid)
                 from pg_proc p
-                where p.proname ~ '^(on_row|on_statement|again|raise)_[1-9]'
-                order by array_position('{on_row,on_statement,raise,again}', regexp_replace(p.proname, '_\\d+$', '')), p.proname
+                where p.proname ~ '^(on_row|on_statement|again|raise|look)_[1-9]'
+                order by array_position('{on_row,on_statement,raise,again,look}', regexp_replace(p.proname, '_\\d+$', '')), p.proname
                 """);
         Golden.compare(
                 "rules/" + name + ".sql",
                 String.join("\n", functions)
-                        .replaceAll("raise_alerts\\(1, \\d+", "raise_alerts(1, RELATION")
+                        .replaceAll("(raise_alerts|append_timer_events)\\(1, \\d+", "$1(1, RELATION")
                         .replaceAll("( SET (lc_\\w+|default_text_search_config) TO ).*", "$1…"));
     }
 }

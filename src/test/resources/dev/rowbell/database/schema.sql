@@ -76,7 +76,10 @@ table rowbell.rule (
   operations text[] not null default '{insert,update}'::text[],
   enabled boolean not null default true,
   origin text,
-  cooldown interval not null default '00:00:00'::interval
+  cooldown interval not null default '00:00:00'::interval,
+  for interval,
+  existing boolean not null default true,
+  since text
 );
 table rowbell.rule_failure (
   rule text not null,
@@ -92,7 +95,11 @@ table rowbell.rule_state (
   failure text,
   failed timestamp with time zone,
   reported timestamp with time zone,
-  broken text
+  broken text,
+  paused timestamp with time zone,
+  scan xid8,
+  scan_pass integer not null default 0,
+  scan_after text
 );
 table rowbell.setting (
   name text not null,
@@ -114,6 +121,28 @@ table rowbell.sink (
   name text not null,
   seen timestamp with time zone not null
 );
+table rowbell.timer (
+  feed integer not null,
+  rule integer not null,
+  key text not null,
+  since timestamp with time zone not null,
+  began timestamp with time zone not null,
+  fired timestamp with time zone
+);
+table rowbell.timer_event (
+  feed integer not null,
+  id bigint not null identity,
+  rule integer not null,
+  kind "char" not null,
+  key text not null,
+  moved_to text,
+  whole boolean not null,
+  xact xid8 not null default pg_current_xact_id(),
+  at timestamp with time zone not null
+);
+table rowbell.timer_feed (
+  feed integer not null
+);
 
 -- views
 
@@ -133,6 +162,8 @@ CREATE INDEX cooldown_last ON rowbell.cooldown USING btree (last)
 CREATE INDEX dead_letter_died ON rowbell.dead_letter USING btree (died)
 CREATE INDEX delivery_due ON rowbell.delivery USING btree (sink, due)
 CREATE INDEX feedback_crt_time ON rowbell.feedback USING btree (crt_time)
+CREATE INDEX timer_began ON rowbell.timer USING btree (rule, began) WHERE (fired IS NULL)
+CREATE INDEX timer_fired ON rowbell.timer USING btree (rule) WHERE (fired IS NOT NULL)
 CREATE TRIGGER changing BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON rowbell.rule FOR EACH STATEMENT EXECUTE FUNCTION rowbell.rule_changing()
 CREATE TRIGGER checked BEFORE INSERT OR UPDATE ON rowbell.rule FOR EACH ROW EXECUTE FUNCTION rowbell.rule_checked()
 CREATE TRIGGER deleted AFTER DELETE ON rowbell.rule REFERENCING OLD TABLE AS old_rules FOR EACH STATEMENT EXECUTE FUNCTION rowbell.rule_changed()
@@ -157,6 +188,9 @@ CREATE UNIQUE INDEX rule_state_pkey ON rowbell.rule_state USING btree (rule)
 CREATE UNIQUE INDEX setting_pkey ON rowbell.setting USING btree (name)
 CREATE UNIQUE INDEX silence_pkey ON rowbell.silence USING btree (id)
 CREATE UNIQUE INDEX sink_pkey ON rowbell.sink USING btree (process, name)
+CREATE UNIQUE INDEX timer_event_pkey ON rowbell.timer_event USING btree (feed, id)
+CREATE UNIQUE INDEX timer_feed_pkey ON rowbell.timer_feed USING btree (feed)
+CREATE UNIQUE INDEX timer_pkey ON rowbell.timer USING btree (rule, key)
 rowbell.cooldown: cooldown_pkey PRIMARY KEY (rule, path, status, key)
 rowbell.dead_letter: dead_letter_pkey PRIMARY KEY (id)
 rowbell.delivery: delivery_alerts_check CHECK ((alerts > 0))
@@ -171,6 +205,7 @@ rowbell.notification: notification_pkey PRIMARY KEY (id)
 rowbell.row_feed: row_feed_feed_fkey FOREIGN KEY (feed) REFERENCES rowbell.feed(id) ON DELETE CASCADE
 rowbell.row_feed: row_feed_pkey PRIMARY KEY (feed)
 rowbell.rule: rule_cooldown CHECK ((cooldown >= '00:00:00'::interval))
+rowbell.rule: rule_for CHECK (("for" > '00:00:00'::interval))
 rowbell.rule: rule_pkey PRIMARY KEY (name)
 rowbell.rule_state: rule_state_id_key UNIQUE (id)
 rowbell.rule_state: rule_state_pkey PRIMARY KEY (rule)
@@ -184,6 +219,10 @@ rowbell.setting: setting_pkey PRIMARY KEY (name)
 rowbell.silence: silence_pkey PRIMARY KEY (id)
 rowbell.silence: silence_why_check CHECK ((why <> ''::text))
 rowbell.sink: sink_pkey PRIMARY KEY (process, name)
+rowbell.timer: timer_pkey PRIMARY KEY (rule, key)
+rowbell.timer_event: timer_event_pkey PRIMARY KEY (feed, id)
+rowbell.timer_feed: timer_feed_feed_fkey FOREIGN KEY (feed) REFERENCES rowbell.feed(id) ON DELETE CASCADE
+rowbell.timer_feed: timer_feed_pkey PRIMARY KEY (feed)
 
 -- rights
 
@@ -209,12 +248,16 @@ rowbell.feeds_named(text): execute to rowbell_admin
 rowbell.find_feed(text): execute to rowbell_admin
 rowbell.flyway_schema_history: select to rowbell_consumer
 rowbell.for_each(text,text): execute to rowbell_admin
+rowbell.forget_timers(integer): execute to rowbell_consumer
 rowbell.key_of(oid): execute to -
+rowbell.key_text(json,text[]): execute to rowbell_admin
 rowbell.listener: delete, insert, select, update to rowbell_consumer
 rowbell.listening_session(rowbell.listener): execute to rowbell_consumer
+rowbell.members_of(json): execute to rowbell_admin
 rowbell.new_id(): execute to -
 rowbell.notification: delete, insert, select, update to rowbell_consumer
 rowbell.passes_cooldown(text,text,text,text,timestamp with time zone,interval): execute to rowbell_consumer
+rowbell.pause(text): execute to rowbell_admin
 rowbell.put_unreadable_aside(regclass,integer): execute to rowbell_consumer
 rowbell.readable(text,text): execute to rowbell_admin
 rowbell.readable(text,text): execute to rowbell_consumer
@@ -223,6 +266,7 @@ rowbell.refresh(integer): execute to rowbell_consumer
 rowbell.release_channels(text): execute to rowbell_consumer
 rowbell.replay(bigint): execute to -
 rowbell.report_failures(): execute to rowbell_consumer
+rowbell.resume(text): execute to rowbell_admin
 rowbell.retry(text,text,interval): execute to rowbell_consumer
 rowbell.ring(): execute to -
 rowbell.row_feed: select to rowbell_admin
@@ -232,6 +276,7 @@ rowbell.rule: select to rowbell_consumer
 rowbell.rule_of(json): execute to rowbell_admin
 rowbell.rule_state: select, update to rowbell_admin
 rowbell.rule_state: select, update to rowbell_consumer
+rowbell.run_timers(integer,integer): execute to rowbell_consumer
 rowbell.setting: insert, select, update to rowbell_consumer
 rowbell.silence: delete, insert, select, update to rowbell_admin
 rowbell.silence: select to rowbell_consumer
@@ -241,6 +286,10 @@ rowbell.sink: delete, insert, select, update to rowbell_consumer
 rowbell.sql_name(oid): execute to rowbell_admin
 rowbell.tables_of(oid): execute to rowbell_admin
 rowbell.test_rule(text,integer): execute to rowbell_admin
+rowbell.timer: select to rowbell_admin
+rowbell.timer: select to rowbell_consumer
+rowbell.timer_event: select to rowbell_consumer
+rowbell.timer_feeds(): execute to rowbell_consumer
 rowbell.tree_of(oid): execute to rowbell_admin
 rowbell.unwatch(text): execute to -
 rowbell.validate_rule(rowbell.rule,integer): execute to rowbell_admin
@@ -271,6 +320,9 @@ rowbell.setting: Settings of the process that started last, as far as triggers n
 rowbell.silence.silenced: How many alerts it kept from being delivered
 rowbell.silence: Alerts that are counted and not delivered: rule, feed and key with * for anything, until when, who and why
 rowbell.sink: Which process delivers for which sinks, and when it said so last
+rowbell.timer: The rows that meet the condition of a rule with "for": since when, and whether it has fired
+rowbell.timer_event: Rows that began or ceased to meet the condition of a rule with "for", until they are folded into rowbell.timer
+rowbell.timer_feed: The feeds of rules with "for"; locked by the process that works on their timers
 rowbell.waiting: By sink, how many alerts wait, how many of them failed before, since when the oldest waits, and the last error
 
 -- functions
@@ -354,6 +406,50 @@ AS $function$
     when cardinality(conditions) > 0 then 'case when ' || array_to_string(conditions, E'\n      or ') || ' then true end'
   end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.append_timer_events(feed_id integer, feed_relation oid, operation text, relation oid, codes integer[], olds json[], news json[], timer_codes integer[], key text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+  now constant timestamptz := clock_timestamp();
+  opening constant text := '{' || to_json(key[1]) || ':';
+  keys text[];
+  moved_to text[];
+begin
+  if (operation = any ('{INSERT,UPDATE,DELETE}')) is not true or relation <> feed_relation and rowbell.partition_part(feed_id, relation) is null then
+    return;
+  end if;
+  -- a row trigger hands over one row and several codes
+  if cardinality(codes) > 1 and coalesce(cardinality(olds), cardinality(news)) = 1 then
+    olds := array_fill(olds[1], array[cardinality(codes)]);
+    news := array_fill(news[1], array[cardinality(codes)]);
+  end if;
+  begin
+    if cardinality(key) = 1 then
+      select array_agg(opening || (case when h.code > 0 and h.code % 2 = 1 then h.new else h.old end -> key[1]) || '}' order by h.n),
+        array_agg(case when h.code < 0 then opening || (h.new -> key[1]) || '}' end order by h.n)
+      into keys, moved_to
+      from unnest(codes, olds, news) with ordinality as h (code, old, new, n);
+    end if;
+  exception when others then
+    keys := null;
+  end;
+  if keys is null then
+    select array_agg(rowbell.key_text(case when h.code > 0 and h.code % 2 = 1 then h.new else h.old end, key) order by h.n),
+      array_agg(case when h.code < 0 then rowbell.key_text(h.new, key) end order by h.n)
+    into keys, moved_to
+    from unnest(codes, olds, news) with ordinality as h (code, old, new, n);
+  end if;
+  insert into rowbell.timer_event (feed, rule, kind, key, moved_to, whole, at)
+  select feed_id, case when h.code < 0 then -h.code else (h.code + 1) / 2 end, case when h.code < 0 then 'm' when h.code % 2 = 1 then 'a' else 'd' end,
+    h.key, h.moved_to, operation <> 'UPDATE', now
+  from unnest(codes, keys, moved_to) with ordinality as h (code, key, moved_to, n)
+  where h.code = any (timer_codes) and h.key is not null
+  order by h.n;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.apply_rules(origin text, rules json, keep text[] DEFAULT '{}'::text[], only_feed text DEFAULT NULL::text)
  RETURNS TABLE(rule text, field text, problem text, hint text)
  LANGUAGE plpgsql
@@ -434,7 +530,7 @@ begin
   select r.name, 'feed', 'transactions write to it all the time, so its triggers are still to be made', again
   from rowbell.feed f
   join rowbell.rule r on r.feed = f.name
-  where r.name = any (select (g).name from unnest(good) g) and r.enabled and exists (select from rowbell.missing_triggers(f, r.operations));
+  where r.name = any (select (g).name from unnest(good) g) and r.enabled and exists (select from rowbell.missing_triggers(f, rowbell.operations_of(r)));
   begin
     perform set_config('rowbell.triggers', 'later', true);
     delete from rowbell.rule r where r.origin = apply_rules.origin and r.name <> all (names) and coalesce(r.feed, '') = coalesce(only_feed, r.feed, '');
@@ -442,6 +538,35 @@ begin
     return query select null::text, 'name', 'rules that are no more in the file wait to be removed, ' || rowbell.holders(), again;
   end;
   perform set_config('rowbell.triggers', '', true);
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.apply_timer_events(feed_id integer, events rowbell.timer_event[])
+ RETURNS rowbell.timer[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  net jsonb;
+  ended rowbell.timer[];
+begin
+  with netted as (
+    select distinct on (e.rule, e.key) e.rule, e.key, e.kind, e.at, bool_or(e.kind = 'd') over (partition by e.rule, e.key) as broken
+    from unnest(events) e
+    order by e.rule, e.key, e.id desc)
+  select jsonb_agg(n) into net from netted n;
+  with gone as (
+    delete from rowbell.timer t
+    using jsonb_to_recordset(net) as n (rule int, key text, kind text, at timestamptz, broken bool)
+    -- one that is armed after it has fired has ended unseen, as by truncate
+    where (n.broken or n.kind = 'a' and t.fired < n.at) and t.rule = n.rule and t.key = n.key
+    returning t)
+  select array_agg(t) into ended from gone where (t).fired is not null;
+  insert into rowbell.timer as t (feed, rule, key, since, began)
+  select feed_id, n.rule, n.key, n.at, n.at
+  from jsonb_to_recordset(net) as n (rule int, key text, kind text, at timestamptz)
+  where n.kind = 'a'
+  on conflict (rule, key) do update set since = excluded.since, began = excluded.began where t.fired is null;
+  return ended;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.array_sql(elements text[], type text, separator text DEFAULT ', '::text)
@@ -591,14 +716,14 @@ begin
       has_function_privilege(rowbell.role_of(feed.id), to_regproc(format('rowbell_alert.raise_%s', feed.id)), 'execute') end) is not true then
     -- a database that was restored has none of its roles; or a DBA has just made this one
     perform rowbell.make_role(feed.id);
-    perform rowbell.grant_reads(compile.feed, r.condition) from rowbell.rule r where r.feed = feed_name and r.enabled;
+    perform rowbell.grant_reads(compile.feed, rowbell.reads_of(r)) from rowbell.rule r where r.feed = feed_name and r.enabled;
   end if;
   perform rowbell.compile_functions(feed);
   perform rowbell.attach(feed, array(
     select distinct operation
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
-    cross join unnest(r.operations) operation
+    cross join unnest(rowbell.operations_of(r)) operation
     where r.feed = feed_name and r.enabled and s.broken is null
     order by operation), case when later then '300 ms' else patience end);
 exception when sqlstate 'RB003' then
@@ -638,6 +763,10 @@ begin
   end if;
   perform rowbell.make_function(format('rowbell.on_statement_%s()', feed.id), 'returns trigger', case when by_row then '{}' else settings end,
     case when by_row then E'\nbegin\n  return null;\nend\n' else rowbell.on_statement_sql(feed, transitions) end, evaluator);
+  if to_regproc(format('rowbell.look_%s', feed.id)) is not null or exists (select from unnest(transitions) t where t.status = 'armed') then
+    perform rowbell.make_function(format('rowbell.look_%s(rule int, keys text[], after text, most int)', feed.id), 'returns setof rowbell.looked',
+      rowbell.all_settings() || 'timezone_abbreviations=Default'::text, rowbell.look_sql(feed, transitions), evaluator);
+  end if;
   if rowbell.has_role(feed.id) then
     perform rowbell.grant_right(r.name, rowbell.role_of(feed.id))
     from (
@@ -888,6 +1017,43 @@ AS $function$
     select f.relation::oid, count(*) over () as watched from rowbell.feed f
     where f.relation in (select o from rowbell.feeds_named(feed) o)) w on w.relation = t.relid
 $function$
+CREATE OR REPLACE FUNCTION rowbell.fire_timers(feed rowbell.feed, rule rowbell.rule, rule_id integer, most integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+#variable_conflict use_variable
+declare
+  due constant rowbell.timer[] := array(
+    select t from rowbell.timer t
+    where t.rule = rule_id and t.fired is null and t.began <= clock_timestamp() - rule."for"
+    order by t.began
+    limit most);
+  looked rowbell.looked[];
+  failed rowbell.looked;
+begin
+  if cardinality(due) = 0 then
+    return 0;
+  end if;
+  looked := rowbell.look(feed.id, rule_id, array(select d.key from unnest(due) d));
+  perform rowbell.raise_timers(feed, rule, 'firing', array(select d from unnest(due) d join unnest(looked) l on l.key = d.key and l.met),
+    array(select l from unnest(looked) l where l.met));
+  update rowbell.timer t
+  set fired = case when l.met then clock_timestamp() end,
+    began = case when l.met then t.began else clock_timestamp() - rule."for" + interval '1 minute' end
+  from unnest(looked) l
+  where t.rule = rule_id and t.key = l.key and (l.met or l.error is not null);
+  delete from rowbell.timer t
+  where t.rule = rule_id and t.key = any (array(
+    select d.key from unnest(due) d where not exists (select from unnest(looked) l where l.key = d.key and (l.met or l.error is not null))));
+  select l.* into failed from unnest(looked) l where l.error is not null limit 1;
+  if found then
+    perform rowbell.rule_failed(rule.name, failed.error, failed.state, rowbell.shown_name(feed.relation), 'TIMER', failed.key::json);
+  end if;
+  return cardinality(due);
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.fit(opening text, old json, new json, closing text, key text[], most integer)
  RETURNS json
  LANGUAGE plpgsql
@@ -936,6 +1102,65 @@ begin
   return (opening || ',"truncated":true' || closing)::json;
 exception when others or assert_failure then
   return (opening || ',"truncated":true' || closing)::json;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.fold_timer_events(feed rowbell.feed, most integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  part record;
+  ended rowbell.timer[] := '{}';
+  taken int := 0;
+begin
+  -- Events of one row have their ids in the order in which they happened: the lock on the row is held when they are numbered. A transaction that changes the
+  -- row again has waited for the one before, so an event is never seen before an earlier one of its row.
+  for part in
+    with taken as (
+      delete from rowbell.timer_event e
+      where e.feed = feed.id and e.id = any (array(select f.id from rowbell.timer_event f where f.feed = feed.id order by f.id limit most))
+      returning e),
+    -- A row that its transaction deleted and inserted again goes on, as one does that moves to another partition by row triggers.
+    touched as (
+      select e, (e).id, (e).rule, (e).key from taken
+      union all
+      select e, (e).id, (e).rule, (e).moved_to from taken where (e).kind = 'm'),
+    neighbours as (select e, id, lag(e) over w as before, lead(e) over w as after from touched window w as (partition by rule, key order by id)),
+    replaced as (
+      select n.id
+      from neighbours n
+      where (n.e).whole and case (n.e).kind
+        when 'a' then (n.before).kind = 'd' and (n.before).whole and (n.before).xact = (n.e).xact
+        when 'd' then (n.after).kind = 'a' and (n.after).whole and (n.after).xact = (n.e).xact end),
+    edges as (
+      select e, (e).id, (e).kind = 'm' as moves,
+        row((e).kind = 'm', case when (e).kind = 'm' then (e).at end) is distinct from
+          lag(row((e).kind = 'm', case when (e).kind = 'm' then (e).at end)) over (order by (e).id) as begins
+      from taken
+      where (e).id not in (select r.id from replaced r)),
+    parts as (select e, id, moves, count(*) filter (where begins) over (order by id) as part from edges)
+    select p.moves, array_agg(p.e order by p.id) as events from parts p group by p.part, p.moves order by p.part
+  loop
+    taken := taken + cardinality(part.events);
+    -- of rules that are gone, or have no "for" any more
+    part.events := array(
+      select e from unnest(part.events) e
+      where e.rule in (
+          select s.id from rowbell.rule r join rowbell.rule_state s on s.rule = r.name where r.feed = feed.name and r.enabled and r."for" is not null)
+        -- the index takes no more
+        and octet_length(e.key) <= 2600 and coalesce(octet_length(e.moved_to), 0) <= 2600
+      order by e.id);
+    if part.moves then
+      perform rowbell.move_timers(part.events);
+    else
+      ended := ended || rowbell.apply_timer_events(feed.id, part.events);
+    end if;
+  end loop;
+  if cardinality(ended) > 0 then
+    perform rowbell.resolve_timers(feed, ended);
+  end if;
+  return taken;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.follow_tables(but_rule text DEFAULT NULL::text)
@@ -1049,7 +1274,7 @@ CREATE OR REPLACE FUNCTION rowbell.forget(feed_id integer)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  execute format('drop function if exists rowbell.on_statement_%1$s, rowbell.on_row_%1$s, rowbell.run_%1$s, rowbell_alert.raise_%1$s,'
+  execute format('drop function if exists rowbell.on_statement_%1$s, rowbell.on_row_%1$s, rowbell.look_%1$s, rowbell.run_%1$s, rowbell_alert.raise_%1$s,'
     ' rowbell_alert.again_%1$s', feed_id);
   if rowbell.has_role(feed_id) then
     execute format('drop owned by %I', rowbell.role_of(feed_id));
@@ -1059,6 +1284,27 @@ exception when dependent_objects_still_exist or insufficient_privilege then
   -- a trigger that the owner of a table gave another name; functions without rules do nothing
   raise notice 'rowbell: %', sqlerrm;
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.forget_timers(most integer DEFAULT 10000)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with recursive known (rule) as (
+    (select min(t.rule) from rowbell.timer t)
+    union all
+    select (select min(t.rule) from rowbell.timer t where t.rule > k.rule) from known k where k.rule is not null)
+  delete from rowbell.timer t
+  where t.ctid = any (array(
+    select g.ctid
+    from known k
+    join rowbell.timer g on g.rule = k.rule
+    where not exists (
+      select from rowbell.rule_state s join rowbell.rule r on r.name = s.rule where s.id = k.rule and r.enabled and r."for" is not null)
+    limit most
+    for update of g skip locked));
+  delete from rowbell.timer_event e where not exists (select from rowbell.timer_feed f where f.feed = e.feed)
 $function$
 CREATE OR REPLACE FUNCTION rowbell.function_is(signature text, body text, settings text[], owner text)
  RETURNS boolean
@@ -1250,6 +1496,21 @@ AS $function$
   join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
   where i.indrelid = relation and i.indisprimary
 $function$
+CREATE OR REPLACE FUNCTION rowbell.key_text(document json, key text[])
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return (select format('{%s}', string_agg(to_json(k) || ':' || (document -> k), ',' order by n)) from unnest(key) with ordinality as u (k, n));
+exception when others then
+  return (
+    select format('{%s}', string_agg(to_json(u.k) || ':' || m.value, ',' order by u.n))
+    from unnest(key) with ordinality as u (k, n)
+    join rowbell.members_of(document) m on m.name = u.k);
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.let_check(relation oid)
  RETURNS void
  LANGUAGE sql
@@ -1280,6 +1541,92 @@ CREATE OR REPLACE FUNCTION rowbell.lock_feed(feed_name text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select f.* from rowbell.feed f where f.name = feed_name for no key update
+$function$
+CREATE OR REPLACE FUNCTION rowbell.look(feed_id integer, rule_id integer, keys text[], after text DEFAULT NULL::text, most integer DEFAULT NULL::integer)
+ RETURNS rowbell.looked[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+  looked rowbell.looked[];
+  key text;
+  context text;
+begin
+  execute format('select array_agg(l) from rowbell.look_%s($1, $2, $3, $4) l', feed_id) into looked using rule_id, keys, after, most;
+  return coalesce(looked, '{}');
+exception when others or assert_failure or query_canceled then
+  get stacked diagnostics context = pg_exception_context;
+  if rowbell_alert.is_cancel(sqlstate, context) or sqlstate in ('55P03', '40P01', '40001') then
+    raise;
+  elsif cardinality(keys) = 1 then
+    return array[row(keys[1], null, null, null, sqlerrm, sqlstate)::rowbell.looked];
+  elsif rule_id = 0 then
+    raise;
+  end if;
+  looked := '{}';
+  foreach key in array case when keys is null then array(select l.key from unnest(rowbell.look(feed_id, 0, null, after, most)) l) else keys end loop
+    looked := looked || rowbell.look(feed_id, rule_id, array[key]);
+  end loop;
+  return looked;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.look_sql(feed rowbell.feed, transitions rowbell.transition[])
+ RETURNS text
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with key as (
+    select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, u.n, n.nspname as operators
+    from unnest(rowbell.key_of(feed.relation)) with ordinality as u (k, n)
+    join pg_attribute a on a.attrelid = feed.relation and a.attname = u.k
+    join pg_index i on i.indrelid = feed.relation and i.indisprimary
+    join pg_opclass c on c.oid = i.indclass[array_position(i.indkey::int2[], a.attnum)]
+    join pg_amop m on m.amopfamily = c.opcfamily and m.amopstrategy = 3 and m.amoplefttype = c.opcintype and m.amoprighttype = c.opcintype
+    join pg_operator o on o.oid = m.amopopr
+    join pg_namespace n on n.oid = o.oprnamespace),
+  parts as (
+    select rowbell.sql_name(feed.relation) as feed,
+      string_agg(format('%I %s', name, type), ', ' order by n) as columns,
+      string_agg(format('new.%1$I operator(%2$I.=) r.%1$I', name, operators), ' and ' order by n) as same,
+      string_agg(format('new.%I', name), ', ' order by n) as names,
+      -- as one comparison of rows, which can use the index of the key
+      case when count(distinct operators) = 1
+        then format('row(%s) operator(%I.>) row(%s)', string_agg(format('new.%I', name), ', ' order by n), min(operators),
+          string_agg(format('(select r.%I from last_one r)', name), ', ' order by n))
+        else (
+          select string_agg(format('%s new.%I operator(%I.>) (select r.%2$I from last_one r)', (
+            select string_agg(format('new.%1$I operator(%2$I.=) (select r.%1$I from last_one r) and', b.name, b.operators), ' ' order by b.n)
+            from key b where b.n < k.n), k.name, k.operators), ' or ' order by k.n) from key k) end as later
+    from key),
+  rules as (
+    select t.code / 2 + 1 as id, t.prefilter as condition, (t.rule).since as since
+    from unnest(transitions) t
+    where t.status = 'armed' and t.operation = 'UPDATE'
+    union all
+    select 0, 'null::bool', null)
+  select format(E'\n#variable_conflict use_column\nbegin\n%s\n  raise exception ''the rule is not known'';\nend\n', string_agg(rowbell.fill($part$
+  if rule = {{rule}} and keys is not null then
+    return query
+    select k.key, {{condition}} is true, row_to_json(new.*), null::timestamptz, null, null
+    from unnest(keys) as k (key)
+    cross join lateral json_to_record(k.key::json) as r ({{columns}})
+    join {{feed}} as new on {{same}};
+    return;
+  elsif rule = {{rule}} then
+    return query
+    with last_one as (select * from json_to_record(after::json) as r ({{columns}}))
+    select (select row_to_json(k.*)::text from (select {{names}}) as k), {{condition}} is true, null::json,
+      case when {{condition}} then ({{since}})::timestamptz end, null, null
+    from {{feed}} as new
+    where after is null or {{later}}
+    order by {{names}}
+    limit most;
+    return;
+  end if;$part$, jsonb_build_object('rule', r.id, 'condition', r.condition, 'columns', p.columns, 'feed', p.feed, 'same', p.same, 'names', p.names, 'later', p.later,
+    'since', coalesce(rowbell.rows_by_name(r.since, feed.relation) || E'\n', 'null'))), E'\n' order by r.id))
+  from rules r
+  cross join parts p
 $function$
 CREATE OR REPLACE FUNCTION rowbell.make_function(signature text, kind text, settings text[], body text, owner text)
  RETURNS void
@@ -1351,14 +1698,16 @@ end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.max_alert_size()
  RETURNS integer
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select coalesce((
+begin
+  return coalesce((
     select least(greatest(s.value::int, 10000), 100000000)
     from rowbell.setting s
-    where s.name = 'alert.max-size' and s.value ~ '^[0-9]{1,9}$'), 1000000)
+    where s.name = 'alert.max-size' and s.value ~ '^[0-9]{1,9}$'), 1000000);
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.may_notify()
  RETURNS boolean
@@ -1429,6 +1778,24 @@ AS $function$
       else g.tgtype & 1 <> w.for_row::int or (w.rows = '') <> (coalesce(g.tgoldtable, g.tgnewtable) is null)
     end
   order by relid
+$function$
+CREATE OR REPLACE FUNCTION rowbell.move_timers(events rowbell.timer_event[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  moved rowbell.timer[];
+begin
+  with gone as (
+    delete from rowbell.timer t
+    using unnest(events) e
+    where t.rule = e.rule and t.key = e.key
+    returning row(t.feed, t.rule, e.moved_to, t.since, t.began, t.fired)::rowbell.timer as t)
+  select array_agg(t) into moved from gone;
+  insert into rowbell.timer as t select m.* from unnest(moved) m
+  on conflict (rule, key) do update set since = excluded.since, began = excluded.began, fired = excluded.fired;
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.new_id()
  RETURNS uuid
@@ -1663,6 +2030,14 @@ begin
     (select jsonb_agg(r) from jsonb_array_elements(rules) r where r ->> 'operation' = operation), old_rows, new_rows);
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.operations_of(rule rowbell.rule)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case when rule."for" is null then rule.operations else '{insert,update,delete}' end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.partition_part(feed_id integer, written oid)
  RETURNS text
  LANGUAGE plpgsql
@@ -1743,6 +2118,20 @@ begin
   return false;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.pause(rule text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  update rowbell.rule_state s
+  set paused = coalesce(s.paused, clock_timestamp())
+  from rowbell.rule r
+  where r.name = pause.rule and s.rule = r.name and r."for" is not null;
+  return found;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.plain_condition(condition text, relation oid, as_old boolean DEFAULT false)
  RETURNS text
  LANGUAGE plpgsql
@@ -1806,7 +2195,8 @@ AS $function$
   on conflict (name) do update set
     feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
     columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
-    operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown
+    operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown, "for" = excluded."for", existing = excluded.existing,
+    since = excluded.since
   where r is distinct from excluded
 $function$
 CREATE OR REPLACE FUNCTION rowbell.put_unreadable_aside(feedback regclass, most integer)
@@ -1945,7 +2335,7 @@ CREATE OR REPLACE FUNCTION rowbell.raise_sql(feed rowbell.feed, transitions rowb
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select rowbell.fill($body$
-begin
+begin{{timers}}
   -- no perform, which is a query
   return rowbell.raise_alerts({{feed}}, {{relation}}, {{name}}, operation, relation, codes, olds, news, partitions, failures,
     {{known}}, {{heads}},
@@ -1959,8 +2349,34 @@ $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'nam
     'tails', rowbell.array_sql(array_agg(concat(',"channel":' || to_json((rule).channel), ',"key":' || to_json(rowbell.key_of(feed.relation))) order by code), 'text'),
     'channels', case when bool_or((rule).delivery = 'notify')
       then rowbell.array_sql(array_agg(case when (rule).delivery = 'notify' then (rule).channel end order by code), 'text') else 'null' end,
-    'key', rowbell.array_sql(rowbell.key_of(feed.relation), 'text')))
-  from (select distinct on (code) code, rule, status from unnest(transitions)) t
+    'key', rowbell.array_sql(rowbell.key_of(feed.relation), 'text'),
+    'timers', (
+      select rowbell.fill($part$
+  if codes operator(pg_catalog.&&) {{codes}} then
+    perform rowbell.append_timer_events({{feed}}, {{relation}}, operation, relation, codes, olds, news,
+      {{codes}}, {{key}});
+    if codes operator(pg_catalog.<@) {{codes}} and failures is null then
+      return 0;
+    end if;
+  end if;$part$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'codes', rowbell.array_sql(array_agg(code::text order by code), 'int4'),
+          'key', rowbell.array_sql(rowbell.key_of(feed.relation), 'text')))
+      from (select distinct t.code from unnest(transitions) t where t.status in ('armed', 'disarmed', 'moved')) timers
+      having count(*) > 0)))
+  from (select distinct on (code) code, rule, status from unnest(transitions) where status in ('firing', 'resolved')) t
+$function$
+CREATE OR REPLACE FUNCTION rowbell.raise_timers(feed rowbell.feed, rule rowbell.rule, status text, timers rowbell.timer[], looked rowbell.looked[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  insert into rowbell.feedback (alert)
+  select rowbell.timer_alert(raise_timers.rule, f.name, status, coalesce(l.document, t.key::json), f.key,
+    json_build_object('since', to_char(t.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')))
+  -- offset 0: asked once
+  from (select rowbell.shown_name(feed.relation) as name, rowbell.key_of(feed.relation) as key offset 0) f
+  cross join unnest(timers) t
+  left join unnest(looked) l on l.key = t.key
+  order by t.began
 $function$
 CREATE OR REPLACE FUNCTION rowbell.readable(value text, escape text DEFAULT '\x'::text)
  RETURNS text
@@ -1985,6 +2401,16 @@ exception when untranslatable_character or character_not_in_repertoire then
   end loop;
   return value;
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.reads_of(rule rowbell.rule)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case when rule."for" is null then rule.condition else
+    format(E'(%s\n) and exists (select from %s) and (%s\n) is not null', rule.condition,
+      coalesce(rowbell.sql_name(rowbell.find_feed(rule.feed)), rule.feed), coalesce(rule.since, 'true')) end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.refresh(feed_id integer DEFAULT NULL::integer)
  RETURNS TABLE(feed text, event text)
@@ -2019,11 +2445,11 @@ begin
       end if;
       -- rights may have been granted to the owner of the schema since, to hand on
       for rule in
-        select r as written, r.name, r.condition
+        select r as written, r.name
         from rowbell.rule r
         where r.feed = watched.name and r.enabled and checked -> r.name ->> 'problem' is not null
       loop
-        perform rowbell.grant_reads(watched, rule.condition);
+        perform rowbell.grant_reads(watched, rowbell.reads_of(rule.written));
         checked := jsonb_set(checked, array[rule.name, 'problem'], coalesce((
           select to_jsonb(format('%s: %s%s', p.field, p.problem, case when p.hint like 'grant %' then format(' (%s)', p.hint) end))
           from rowbell.validate_rule(rule.written, watched.id) p limit 1), 'null'));
@@ -2038,6 +2464,7 @@ begin
       loop
         update rowbell.rule_state s set broken = rule.problem where s.rule = rule.name;
         if rule.problem is null then
+          perform rowbell.scan_again(array[rule.name]);
           return query select watched.name, format('rule "%s" works again', rule.name);
         else
           perform rowbell.rule_failed(rule.name, rule.problem, 'RB001', watched.name, null, null);
@@ -2048,7 +2475,7 @@ begin
       bare := array(
         select distinct rowbell.sql_name(m.relid)
         from rowbell.missing_triggers(watched, array(
-          select distinct unnest(r.operations) from rowbell.rule r join rowbell.rule_state s on s.rule = r.name
+          select distinct unnest(rowbell.operations_of(r)) from rowbell.rule r join rowbell.rule_state s on s.rule = r.name
           where r.feed = watched.name and r.enabled and s.broken is null)) m
         where m.statement like 'create trigger %'
           and (m.relid = watched.relation or m.relid in (select t.relid from rowbell.triggers_of(watched.id) t)));
@@ -2136,6 +2563,48 @@ begin
   -- of rules that were deleted since
   with gone as (delete from rowbell.rule_failure f where not exists (select from rowbell.rule r where r.name = f.rule) returning f.*)
   insert into rowbell.feedback (alert) select distinct on (g.rule) g.alert from gone g order by g.rule, g.failed desc;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.resolve_timers(feed rowbell.feed, ended rowbell.timer[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  of_rule record;
+begin
+  for of_rule in
+    select r as rule, s.id, array_agg(t) as timers, array_agg(t.key) as keys
+    from unnest(ended) t
+    join rowbell.rule_state s on s.id = t.rule
+    join rowbell.rule r on r.name = s.rule and r.resolved and r.enabled and r."for" is not null
+    group by r, s.id
+  loop
+    perform rowbell.raise_timers(feed, of_rule.rule, 'resolved', of_rule.timers, rowbell.look(feed.id, of_rule.id, of_rule.keys));
+  end loop;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.resume(rule text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  state rowbell.rule_state;
+begin
+  -- no process works on the timers meanwhile
+  perform from rowbell.rule r join rowbell.feed f on f.name = r.feed join rowbell.timer_feed t on t.feed = f.id
+  where r.name = resume.rule for update of t;
+  select s.* into state from rowbell.rule_state s where s.rule = resume.rule and s.paused is not null for no key update;
+  if not found then
+    return false;
+  end if;
+  update rowbell.timer t
+  set began = t.began + greatest(clock_timestamp() - greatest(state.paused, t.began), interval '0')
+  where t.rule = state.id and t.fired is null;
+  update rowbell.rule_state s set paused = null where s.rule = resume.rule;
+  return true;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.retry(sink text DEFAULT NULL::text, rule text DEFAULT NULL::text, older_than interval DEFAULT NULL::interval)
@@ -2275,6 +2744,11 @@ begin
     where s.broken is not null or s.failure is not null;
   end if;
   perform rowbell.compile(f) from (select distinct unnest(changed) as f) feeds where f is not null;
+  if tg_op = 'INSERT' then
+    perform rowbell.timers_changed(array(select row(n.*)::rowbell.rule from new_rules n), '{}'::rowbell.rule[]);
+  elsif tg_op = 'UPDATE' then
+    perform rowbell.timers_changed(array(select row(n.*)::rowbell.rule from new_rules n), array(select row(o.*)::rowbell.rule from old_rules o));
+  end if;
   return null;
 end
 $function$
@@ -2331,8 +2805,9 @@ begin
     if to_regproc(format('rowbell.run_%s', feed.id)) is null or not rowbell.has_role(feed.id) then
       perform rowbell.make_role(feed.id);
     end if;
-    perform rowbell.grant_reads(feed, new.condition);
-    error := rowbell.condition_error(new.condition, feed.relation, true, true, feed_id => feed.id);
+    perform rowbell.grant_reads(feed, rowbell.reads_of(new));
+    error := coalesce(rowbell.condition_error(new.condition, feed.relation, true, true, feed_id => feed.id),
+      rowbell.condition_error(rowbell.reads_of(new), feed.relation, true, true, feed_id => feed.id));
     if error[3] = '42501' then
       raise warning 'rule "%": condition: %', new.name, error[1] using hint = error[2];
     elsif error is not null then
@@ -2379,7 +2854,7 @@ AS $function$
   select r
   from jsonb_populate_record(null::rowbell.rule, jsonb_build_object(
     'severity', 'warning', 'fires', 'once', 'columns', '[]'::jsonb, 'delivery', 'durable', 'channel', 'channel_1', 'resolved', false,
-    'operations', '["insert", "update"]'::jsonb, 'enabled', true, 'cooldown', '0') || rule::jsonb) r
+    'operations', '["insert", "update"]'::jsonb, 'enabled', true, 'cooldown', '0', 'existing', true) || rule::jsonb) r
 $function$
 CREATE OR REPLACE FUNCTION rowbell.rules_one_by_one(feed rowbell.feed, transitions rowbell.transition[])
  RETURNS jsonb
@@ -2432,6 +2907,109 @@ CREATE OR REPLACE FUNCTION rowbell.run_0(query text)
  SET restrict_nonsystem_relation_kind TO ''
  SET timezone_abbreviations TO 'Default'
 AS $function$begin execute query; end$function$
+CREATE OR REPLACE FUNCTION rowbell.run_timers(feed_id integer, most integer DEFAULT 5000)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
+AS $function$
+declare
+  watched rowbell.feed;
+  timed record;
+  more boolean;
+begin
+  perform from rowbell.timer_feed t where t.feed = feed_id for update skip locked;
+  if not found then
+    return false;
+  end if;
+  select f.* into watched from rowbell.feed f where f.id = feed_id and rowbell.sql_name(f.relation) = f.name;
+  if not found then
+    return false;
+  end if;
+  more := rowbell.fold_timer_events(watched, most) = most;
+  -- what has ended comes before what is due
+  if more then
+    return true;
+  end if;
+  for timed in
+    select r as rule, s.id, s.paused
+    from rowbell.rule r
+    join rowbell.rule_state s on s.rule = r.name
+    where r.feed = watched.name and r.enabled and r."for" is not null and s.broken is null
+    order by r.name
+  loop
+    more := more or rowbell.scan_timers(watched, timed.rule, timed.id, most);
+    if timed.paused is null then
+      more := more or rowbell.fire_timers(watched, timed.rule, timed.id, most) = most;
+    end if;
+  end loop;
+  return more;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.scan_again(names text[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  update rowbell.rule_state s
+  set scan = pg_current_xact_id(), scan_pass = 0, scan_after = null
+  from rowbell.rule r
+  where r.name = s.rule and r.name = any (names) and r.enabled and r."for" is not null and r.existing
+$function$
+CREATE OR REPLACE FUNCTION rowbell.scan_timers(feed rowbell.feed, rule rowbell.rule, rule_id integer, most integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+  state rowbell.rule_state;
+  looked rowbell.looked[];
+  failed rowbell.looked;
+  fired rowbell.timer[];
+  ended rowbell.timer[];
+begin
+  select s.* into state
+  from rowbell.rule_state s
+  where s.id = rule_id and s.scan is not null and (s.scan_pass = 0 or s.scan < pg_snapshot_xmin(pg_current_snapshot()))
+  for no key update skip locked;
+  if not found then
+    return false;
+  elsif state.scan_after is null and state.scan < pg_snapshot_xmin(pg_current_snapshot()) then
+    state.scan_pass := 1;
+  end if;
+  looked := rowbell.look(feed.id, rule_id, null, state.scan_after, most);
+  insert into rowbell.timer (feed, rule, key, since, began)
+  select feed.id, rule_id, l.key, t.since, t.since
+  from unnest(looked) l
+  cross join lateral (select least(l.since, clock_timestamp()) as since) t
+  where l.met and octet_length(l.key) <= 2600
+  on conflict do nothing;
+  select l.* into failed from unnest(looked) l where l.error is not null limit 1;
+  if found then
+    perform rowbell.rule_failed(rule.name, failed.error, failed.state, rowbell.shown_name(feed.relation), 'TIMER', failed.key::json);
+  end if;
+  if cardinality(looked) = most then
+    update rowbell.rule_state s set scan_pass = state.scan_pass, scan_after = looked[most].key where s.id = rule_id;
+    return true;
+  end if;
+  update rowbell.rule_state s set scan = case when state.scan_pass = 0 then s.scan end, scan_pass = 1, scan_after = null where s.id = rule_id;
+  -- the condition may have changed since they fired
+  fired := array(select t from rowbell.timer t where t.rule = rule_id and t.fired is not null);
+  if cardinality(fired) > 0 then
+    looked := rowbell.look(feed.id, rule_id, array(select f.key from unnest(fired) f));
+    with gone as (
+      delete from rowbell.timer t
+      where t.rule = rule_id and t.fired is not null
+        and not exists (select from unnest(looked) l where l.key = t.key and (l.met or l.error is not null))
+      returning t)
+    select array_agg(t) into ended from gone;
+    perform rowbell.resolve_timers(feed, ended);
+  end if;
+  return true;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.send(alerts json[], channels text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -2534,22 +3112,76 @@ begin
   if relation is null then
     raise exception 'rule "%": feed: there is no table %', tested.name, tested.feed using errcode = 'RB001', column = 'feed';
   end if;
+  if tested."for" is not null then
+    return query execute format(
+      E'select json_build_object(''state'', case when t.rule is null then ''not armed'' when t.fired is not null then ''firing'' when s.paused is not null then ''paused'''
+        ' when t.began <= clock_timestamp() - %4$L::interval then ''due'' else ''waiting'' end, ''since'', t.since, ''due'', t.began + %4$L::interval, ''row'', new.document)'
+        ' from (select row_to_json(new.*) as document from %1$s as new where (%2$s\n) limit %3$s) as new'
+        ' left join rowbell.rule_state s on s.rule = %5$L'
+        ' left join rowbell.timer t on t.rule = s.id and t.key = rowbell.key_text(new.document, %6$L::text[]) order by t.began',
+      rowbell.sql_name(relation), rowbell.rows_by_name(tested.condition, relation), max_rows, tested."for", tested.name, rowbell.key_of(relation));
+    return;
+  end if;
   return query execute format(E'select row_to_json(new.*) from %1$s as new left join %1$s as old on false where (%2$s\n) limit %3$s',
     rowbell.sql_name(relation), rowbell.rows_by_name(tested.condition, relation), max_rows);
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.timer_alert(rule rowbell.rule, feed text, status text, subject json, key text[], more json DEFAULT NULL::json)
  RETURNS json
- LANGUAGE sql
+ LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select rowbell.fit(
+begin
+  return rowbell.fit(
     format('{"id":"%s","rule":%s,"reason":%s,"severity":"%s","status":"%s"%s,"operation":"TIMER","time":"%s"%s', rowbell.new_id(), to_json(rule.name),
       to_json(coalesce(rule.reason, rule.name)), rule.severity, status, ',"table":' || to_json(feed),
       to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       (select string_agg(format(',%s:%s', to_json(m.name), m.value), '' order by m.n)
        from rowbell.members_of(more) with ordinality as m (name, value, n) where m.value <> 'null')),
-    null, subject, format(',"channel":%s,"key":%s}', to_json(rule.channel), to_json(key)), key, rowbell.max_alert_size())
+    null, subject, format(',"channel":%s,"key":%s}', to_json(rule.channel), to_json(key)), key, rowbell.max_alert_size());
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.timer_feeds()
+ RETURNS TABLE(feed integer, name text, due_in double precision)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+  select f.id, f.name, case when exists (select from rowbell.timer_event e where e.feed = f.id) then 0 else (
+    select min(case when s.scan is not null and (s.scan_pass = 0 or s.scan < pg_snapshot_xmin(pg_current_snapshot())) then 0
+      when s.paused is null then (
+        select extract(epoch from t.began + r."for" - clock_timestamp()) * 1000
+        from rowbell.timer t
+        where t.rule = s.id and t.fired is null
+        order by t.began
+        limit 1) end)
+    from rowbell.rule r
+    join rowbell.rule_state s on s.rule = r.name
+    where r.feed = f.name and r.enabled and r."for" is not null and s.broken is null) end
+  from rowbell.timer_feed t
+  join rowbell.feed f on f.id = t.feed
+$function$
+CREATE OR REPLACE FUNCTION rowbell.timers_changed(news rowbell.rule[], olds rowbell.rule[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into rowbell.timer_feed (feed)
+  select distinct f.id from unnest(news) n join rowbell.feed f on f.name = n.feed where n.enabled and n."for" is not null
+  on conflict do nothing;
+  delete from rowbell.timer t
+  using unnest(news) n
+  join unnest(olds) o on o.name = n.name
+  join rowbell.rule_state s on s.rule = n.name
+  where t.rule = s.id and (n.feed <> o.feed or o."for" is null or not o.enabled);
+  perform rowbell.scan_again(array(
+    select n.name
+    from unnest(news) n
+    left join unnest(olds) o on o.name = n.name and o.feed = n.feed and o.condition = n.condition and o.enabled and o."for" is not null and o.existing
+    where o.name is null));
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.transitions_of(feed rowbell.feed)
  RETURNS SETOF rowbell.transition
@@ -2557,7 +3189,7 @@ CREATE OR REPLACE FUNCTION rowbell.transitions_of(feed rowbell.feed)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   with rules as (
-    select r, s.id, r.name, r.fires, r.resolved, r.operations,
+    select r, s.id, r.name, r.fires, r.resolved, rowbell.operations_of(r) as operations, r."for" is not null as timed,
       rowbell.condition_error(r.condition, feed.relation, true, false, feed_id => feed.id) is not null as compares,
       rowbell.plain_condition(r.condition, feed.relation) as plain_new,
       rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
@@ -2585,22 +3217,27 @@ AS $function$
     cross join rowbell.rows_in_order(rules.given, feed.relation, rules.compares) as written),
   statuses as (
     select p.*, o.operation, s.status,
-      case s.status
+      case case s.status when 'armed' then 'firing' else s.status end
         -- on delete there is OLD alone
         when 'firing' then case when o.operation <> 'DELETE' or compares then
           met
           || case when fires = 'changed' then ' and (' || (changed ->> o.operation) || ')' else '' end
           || case when fires = 'once' and o.operation = 'UPDATE' and not compares then ' and ' || met_before || ' is not true' else '' end end
-        else case when resolved and o.operation <> 'INSERT' then
+        when 'moved' then case when o.operation = 'UPDATE' then
+          -- as text: equal values may be written in two ways, and the key of a timer is text
+          met || ' and ' || met_before || ' and (' || (
+            select string_agg(format('new.%1$I::pg_catalog.text operator(pg_catalog.<>) old.%1$I::pg_catalog.text', k), ' or ')
+            from unnest(rowbell.key_of(feed.relation)) k) || ')' end
+        else case when (resolved or timed) and o.operation <> 'INSERT' then
           met_before || case when o.operation = 'UPDATE' then ' and ' || met || ' is not true' else '' end end
       end as condition
     from phrased p
     cross join unnest(array['INSERT', 'UPDATE', 'DELETE']) with ordinality as o (operation, place)
-    cross join unnest(array['firing', 'resolved']) as s (status)
+    cross join unnest(case when timed then '{armed,disarmed,moved}'::text[] else '{firing,resolved}' end) as s (status)
     where lower(o.operation) = any (p.operations))
-  select 2 * s.id - case s.status when 'firing' then 1 else 0 end, s.operation, s.r, s.status,
-    case when s.status = 'resolved' then 'old' when s.compares then 'both' else 'new' end,
-    case when s.status = 'resolved' then s.met_before else s.met end,
+  select case when s.status in ('firing', 'armed') then 2 * s.id - 1 when s.status = 'moved' then -s.id else 2 * s.id end, s.operation, s.r, s.status,
+    case when s.status in ('resolved', 'disarmed') then 'old' when s.compares then 'both' else 'new' end,
+    case when s.status in ('resolved', 'disarmed') then s.met_before else s.met end,
     s.condition, s.all_plain
   from statuses s
   where s.condition is not null
@@ -2728,8 +3365,31 @@ begin
   if rule.cooldown is null or rule.cooldown < interval '0' then
     return query select 'cooldown', 'give a duration that is not negative', '';
   end if;
-  if rule.enabled is null or rule.resolved is null then
-    return query select case when rule.enabled is null then 'enabled' else 'resolved' end, 'give true or false', '';
+  if rule.enabled is null or rule.resolved is null or rule.existing is null then
+    return query select case when rule.enabled is null then 'enabled' when rule.resolved is null then 'resolved' else 'existing' end,
+      'give true or false', '';
+  end if;
+  if rule."for" is null then
+    if rule.since is not null or not rule.existing then
+      return query select case when rule.existing then 'since' else 'existing' end, 'is about rows that a rule with "for" finds when it is made',
+        'give a duration as for: 30m, or leave it out';
+    end if;
+  else
+    if rule."for" <= interval '0' then
+      return query select 'for', 'give a duration above 0', '';
+    end if;
+    if rule.fires <> 'once' then
+      return query select 'fires', 'a rule with "for" fires once the condition has held for so long', 'leave fires out';
+    end if;
+    if rule.delivery = 'notify' then
+      return query select 'delivery', 'a rule with "for" is durable: there is no writer that could notify when it is due', 'leave delivery out';
+    end if;
+    if not (rule.operations @> '{insert,update}') then
+      return query select 'operations', 'a rule with "for" has to see each write', 'leave operations out';
+    end if;
+    if rule.since is not null and not rule.existing then
+      return query select 'since', 'is about existing rows, and existing is false', 'leave one of them out';
+    end if;
   end if;
   if rule.condition is null then
     return query select 'condition', 'has no condition', '';
@@ -2804,6 +3464,27 @@ begin
   if rule.operations = '{delete}' and not rule.resolved
       and rowbell.condition_error(rule.condition, relation, false, true, feed_id => feed_id) is not null then
     return query select 'condition', 'on delete there is OLD alone', 'write OLD. before the names of columns';
+  end if;
+  if rule."for" is null then
+    return;
+  end if;
+  if rowbell.condition_error(rule.condition, relation, true, false, feed_id => feed_id) is not null then
+    return query select 'condition', 'compares with OLD, so it does not hold for any time', 'with "for" write a condition over NEW alone';
+  elsif cardinality(rowbell.key_of(relation)) = 0 then
+    return query select 'for', format('%s has no primary key, by which a row is found again', rule.feed), 'give the table one';
+  end if;
+  if rule.since is not null then
+    error := coalesce(rowbell.condition_error(format(E'(%s\n) is not null', rule.since), relation, true, false, feed_id => feed_id),
+      rowbell.condition_error(format(E'array[%s\n] is not null', rule.since), relation, true, false, feed_id => feed_id),
+      rowbell.condition_error(format(E'pg_catalog.date_trunc(''second'', %s\n) is not null', rule.since), relation, true, false, feed_id => feed_id));
+    if error is not null then
+      return query select 'since', error[1], coalesce(nullif(error[2], ''), 'name a column with a time, as NEW.placed_at');
+      return;
+    end if;
+  end if;
+  error := rowbell.condition_error(rowbell.reads_of(rule), relation, true, false, feed_id => feed_id);
+  if error is not null then
+    return query select 'for', error[1], error[2];
   end if;
 end
 $function$
