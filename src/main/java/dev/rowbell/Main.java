@@ -1,7 +1,6 @@
 package dev.rowbell;
 
 import dev.rowbell.command.Commands;
-import dev.rowbell.error.Errors;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.settings.SettingsException;
 import dev.rowbell.sink.JsonLines;
@@ -52,7 +51,7 @@ public final class Main {
         try {
             main.start();
         } catch (Exception e) {
-            System.err.println("rowbell: " + Errors.forUser(RouteErrors.locate(main.camel.getCamelContext(), e)));
+            RouteErrors.lines(main.camel.getCamelContext(), e).forEach(line -> System.err.println("rowbell: " + line));
             LoggerFactory.getLogger(Main.class).debug("not started", e);
             main.stop();
             System.exit(WRONG_SETTING);

@@ -3,10 +3,14 @@ package dev.rowbell;
 import dev.rowbell.error.Errors;
 import java.io.IOException;
 import java.io.InputStream;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 import org.apache.camel.AsyncCallback;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
@@ -15,6 +19,8 @@ import org.apache.camel.FailedToStartRouteException;
 import org.apache.camel.NamedNode;
 import org.apache.camel.Processor;
 import org.apache.camel.Route;
+import org.apache.camel.VetoCamelContextStartException;
+import org.apache.camel.impl.DefaultModelReifierFactory;
 import org.apache.camel.model.BasicExpressionNode;
 import org.apache.camel.model.ChoiceDefinition;
 import org.apache.camel.model.ExpressionNode;
@@ -46,8 +52,14 @@ final class RouteErrors extends DefaultProcessorFactory implements InterceptStra
     private static final Logger LOG = LoggerFactory.getLogger(RouteErrors.class);
 
     private final ModelCamelContext context;
+    /** Met by the start, which goes on to the last route to find them all. */
+    private final List<Exception> mistakes = new ArrayList<>();
+
+    private boolean starting = true;
     /** By file, what was reloaded last. One save is several events of the file system. */
     private final Map<String, byte[]> reloaded = new HashMap<>();
+    /** By file, why it was not reloaded when that was tried last. */
+    private final Map<String, String> refused = new HashMap<>();
 
     private RouteErrors(ModelCamelContext context) {
         this.context = context;
@@ -58,7 +70,31 @@ final class RouteErrors extends DefaultProcessorFactory implements InterceptStra
         RouteErrors errors = new RouteErrors((ModelCamelContext) context);
         context.getCamelContextExtension().addContextPlugin(ProcessorFactory.class, errors);
         context.getCamelContextExtension().addInterceptStrategy(errors);
+        errors.context.setModelReifierFactory(new DefaultModelReifierFactory() {
+            @Override
+            public Route createRoute(CamelContext of, Object definition) {
+                try {
+                    return super.createRoute(of, definition);
+                } catch (RuntimeException e) {
+                    errors.add(e);
+                    RouteDefinition inItsPlace = new RouteDefinition("direct:" + definition.hashCode());
+                    inItsPlace
+                            .routeId(((RouteDefinition) definition).getRouteId())
+                            .stop();
+                    return super.createRoute(of, inItsPlace);
+                }
+            }
+        });
         context.addLifecycleStrategy(new LifecycleStrategySupport() {
+            @Override
+            public void onContextInitialized(CamelContext initialized) throws VetoCamelContextStartException {
+                errors.starting = false;
+                if (!errors.mistakes.isEmpty()) {
+                    throw new VetoCamelContextStartException(
+                            "mistakes in routes", errors.mistakes.get(0), initialized, true);
+                }
+            }
+
             @Override
             public void onContextStarted(CamelContext started) {
                 RouteWatcherReloadStrategy watcher = started.hasService(RouteWatcherReloadStrategy.class);
@@ -82,8 +118,17 @@ final class RouteErrors extends DefaultProcessorFactory implements InterceptStra
                 NamedNode culprit = culprit(node, when -> when.getExpression().createPredicate(context) == null);
                 return place(node, culprit) + text(culprit);
             });
-            throw e;
+            add(e);
+            return new DelegateAsyncProcessor((Processor) exchange -> {});
         }
+    }
+
+    /** @throws E the mistake, unless the start can go on to look for others */
+    private <E extends Exception> void add(E mistake) throws E {
+        if (!starting) {
+            throw mistake;
+        }
+        mistakes.add(mistake);
     }
 
     @Override
@@ -185,8 +230,25 @@ final class RouteErrors extends DefaultProcessorFactory implements InterceptStra
         return text == null ? "" : ", " + text;
     }
 
+    /** A line for each mistake in the routes that the start has met, and for the error that has ended it. */
+    static List<String> lines(CamelContext context, Exception error) {
+        List<Exception> all = new ArrayList<>();
+        if (context != null
+                && context.getCamelContextExtension().getContextPlugin(ProcessorFactory.class)
+                        instanceof RouteErrors errors) {
+            all.addAll(errors.mistakes);
+        }
+        if (Stream.iterate((Throwable) error, Objects::nonNull, Throwable::getCause)
+                .noneMatch(all::contains)) {
+            all.add(error);
+        }
+        return all.stream()
+                .map(mistake -> Errors.forUser(locate(context, mistake)))
+                .toList();
+    }
+
     /** Names the route, of an error that arose outside of its steps. */
-    static Exception locate(CamelContext context, Exception error) {
+    private static Exception locate(CamelContext context, Exception error) {
         for (Throwable cause = error; cause != null; cause = cause.getCause()) {
             String route = cause instanceof FailedToCreateRouteException created
                     ? created.getRouteId()
@@ -210,10 +272,14 @@ final class RouteErrors extends DefaultProcessorFactory implements InterceptStra
         }
         try {
             camels.onReload(file, resource);
+            refused.remove(file);
             LOG.info("{} reloaded", file);
         } catch (Exception e) {
             reloaded.remove(file);
-            LOG.error("{} not reloaded: {}", file, Errors.inWords(locate(context, e)));
+            String words = Errors.inWords(locate(context, e));
+            if (!words.equals(refused.put(file, words))) {
+                LOG.error("{} not reloaded: {}", file, words);
+            }
             LOG.debug("{} not reloaded", file, e);
         }
     }

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.rowbell.error.Errors;
 import dev.rowbell.outbox.SinkSwitches;
 import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.TestDatabase;
@@ -64,10 +63,16 @@ class RouteErrorsTest {
     }
 
     private String refused() {
+        List<String> lines = refusedLines();
+        assertEquals(1, lines.size(), lines::toString);
+        return lines.get(0);
+    }
+
+    private List<String> refusedLines() {
         Application application = application(DATABASE.settings());
         try {
             Exception refused = assertThrows(Exception.class, application::start);
-            return Errors.forUser(RouteErrors.locate(application.getCamelContext(), refused));
+            return RouteErrors.lines(application.getCamelContext(), refused);
         } finally {
             application.stop();
         }
@@ -104,6 +109,53 @@ class RouteErrorsTest {
         String refused = refused();
         assertTrue(refused.startsWith("routes/alerts.camel.yaml:10, route alerts, " + words.strip()), refused);
         assertEquals(1, refused.lines().count());
+    }
+
+    @Test
+    void aStartSaysEveryMistakeOfTheRoutes() throws IOException {
+        route("""
+                - filter:
+                    expression:
+                      simple:
+                        expression: "'a' === 'b'"
+                    steps:
+                      - log:
+                          message: ${b}
+                      - to:
+                          uri: outbux:mail
+                - setBody:
+                    expression:
+                      simple:
+                        expression: ${c}
+                """);
+        for (String sink : List.of("chat", "sms")) {
+            Files.writeString(routes.resolve(sink + ".camel.yaml"), """
+                    - route:
+                        id: %1$s
+                        from:
+                          uri: outbox:%1$s
+                          parameters:
+                            bach: 5
+                          steps:
+                            - removeHeader:
+                                name: y
+                    """.formatted(sink));
+        }
+        List<String> refused = refusedLines();
+        List<String> places = refused.stream()
+                .map(line -> line.replaceFirst(": .*", ""))
+                .sorted()
+                .toList();
+        assertEquals(
+                List.of(
+                        "routes/alerts.camel.yaml:13, route alerts, step log, ${b}",
+                        "routes/alerts.camel.yaml:15, route alerts, step to",
+                        "routes/alerts.camel.yaml:17, route alerts, step setBody, ${c}",
+                        "routes/alerts.camel.yaml:8, route alerts, step filter, 'a' === 'b'",
+                        "routes/chat.camel.yaml:4, route chat, step from",
+                        "routes/sms.camel.yaml:4, route sms, step from"),
+                places,
+                refused::toString);
     }
 
     @ParameterizedTest
@@ -191,7 +243,7 @@ class RouteErrorsTest {
                             + " step setHeader, ${boddy}: SimpleParserException: Unknown function: boddy"),
                     logged.lines());
             save(logged, "- to: [\n");
-            assertEquals(1, logged.lines().size());
+            assertEquals(1, logged.lines().size(), () -> logged.lines().toString());
             assertTrue(
                     logged.lines().get(0).startsWith("ERROR " + file() + " not reloaded: ParserException: "),
                     logged.lines().get(0));
