@@ -102,7 +102,7 @@ class JBangIT {
         List<String> command = new ArrayList<>(List.of(
                 "-Dmaven.repo.local=" + Maven.installed(),
                 "-cp",
-                commandLine(),
+                Maven.camelJBang(dir),
                 Path.of("src/test/jbang/CamelJBang.java").toAbsolutePath().toString()));
         command.addAll(List.of(arguments));
         command.add("application.properties");
@@ -114,17 +114,5 @@ class JBangIT {
             }
         }
         return command;
-    }
-
-    private String commandLine() throws IOException {
-        Path classPath = dir.resolve("class-path");
-        Maven.run(
-                Path.of("."),
-                "-f",
-                "src/test/jbang/pom.xml",
-                "-Dcamel.version=" + System.getProperty("camel.version"),
-                Maven.dependency("build-classpath"),
-                "-Dmdep.outputFile=" + classPath);
-        return Files.readString(classPath).strip();
     }
 }

@@ -37,6 +37,19 @@ public final class Maven {
         return Program.start(dir, settings, command);
     }
 
+    /** The class path of the command line of Camel JBang, so that it shares no library with Rowbell's own. */
+    public static String camelJBang(Path dir) throws IOException {
+        Path classPath = dir.resolve("class-path");
+        run(
+                Path.of("."),
+                "-f",
+                "src/test/jbang/pom.xml",
+                "-Dcamel.version=" + System.getProperty("camel.version"),
+                dependency("build-classpath"),
+                "-Dmdep.outputFile=" + classPath);
+        return Files.readString(classPath).strip();
+    }
+
     /** A goal of the dependency plugin. */
     public static String dependency(String goal) {
         return "org.apache.maven.plugins:maven-dependency-plugin:" + System.getProperty("dependency-plugin.version")

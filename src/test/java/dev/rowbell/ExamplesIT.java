@@ -1,0 +1,102 @@
+package dev.rowbell;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.rowbell.testing.Maven;
+import dev.rowbell.testing.Program;
+import dev.rowbell.testing.TestDatabase;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Each directory of {@code examples/} alone, with the jar from the local repository, by the command that its README begins with. */
+@Tag("long")
+class ExamplesIT {
+
+    private final TestDatabase database = TestDatabase.create();
+
+    @TempDir
+    Path dir;
+
+    @Test
+    void plainCamelGetsAnAlert() throws IOException {
+        copied("camel-main", "ROWBELL_JDBC_PASSWORD=… mvn compile exec:exec");
+        try (Program shop = Maven.start(dir, Maven.installed(), settings(), "compile", "exec:exec")) {
+            getsAnAlert(shop);
+        }
+    }
+
+    @Test
+    void camelJBangGetsAnAlert() throws IOException {
+        copied("jbang", "ROWBELL_JDBC_PASSWORD=… camel run application.properties *.camel.yaml");
+        try (Program shop = Program.java(
+                dir,
+                settings(),
+                "-Dmaven.repo.local=" + Maven.installed(),
+                "-cp",
+                Maven.camelJBang(dir),
+                Path.of("src/test/jbang/CamelJBang.java").toAbsolutePath().toString(),
+                "run",
+                "application.properties",
+                "alerts.camel.yaml",
+                "desk.camel.yaml")) {
+            getsAnAlert(shop);
+        }
+    }
+
+    @Test
+    void quarkusGetsAnAlert() throws IOException {
+        copied("quarkus", "mvn package", "ROWBELL_JDBC_PASSWORD=… java -jar target/quarkus-app/quarkus-run.jar");
+        try (Program maven = Maven.start(dir, Maven.installed(), Map.of(), "package")) {
+            assertTrue(maven.exitWithin(600) == 0, maven.output());
+        }
+        try (Program shop = Program.java(dir, settings(), "-jar", "target/quarkus-app/quarkus-run.jar")) {
+            getsAnAlert(shop);
+        }
+    }
+
+    /** As a clean checkout has it. */
+    private void copied(String example, String... commands) throws IOException {
+        Path from = Path.of("examples", example);
+        assertTrue(
+                Files.readString(from.resolve("README.md"))
+                        .matches("(?s)# [^\n]*\n\n```sh\n\\Q" + String.join("\n", commands) + "\\E\n```\n.*"),
+                "its README begins with another command");
+        try (Stream<Path> files = Files.walk(from)) {
+            for (Path file : files.filter(Files::isRegularFile)
+                    .filter(file -> !file.startsWith(from.resolve("target")))
+                    .toList()) {
+                Path copy = dir.resolve(from.relativize(file).toString());
+                Files.createDirectories(copy.getParent());
+                Files.copy(file, copy);
+            }
+        }
+        database.execute("create table orders (id int primary key, amount int)");
+    }
+
+    private Map<String, String> settings() {
+        Map<String, String> settings = database.settings();
+        settings.remove("rowbell.rules.file");
+        return settings;
+    }
+
+    private void getsAnAlert(Program shop) {
+        await().atMost(Duration.ofSeconds(300))
+                .failFast(() -> assertTrue(shop.isAlive(), shop.output()))
+                .until(() -> database.query("select concat(to_regclass('rowbell.rule_state'))")
+                                .equals(List.of("rowbell.rule_state"))
+                        && database.count("rowbell.rule") == 1);
+        database.execute("insert into orders values (1, 5), (2, 20000)");
+        await().atMost(Duration.ofSeconds(120))
+                .failFast(() -> assertTrue(shop.isAlive(), shop.output()))
+                .until(() -> shop.output().contains("too large: {id=2, amount=20000}"));
+    }
+}
