@@ -65,7 +65,14 @@ public final class Database implements AutoCloseable {
 
     private final DataSource listening;
 
-    private Database(Settings settings, EmbeddedServer embedded, boolean visited) {
+    /** What it is opened for. */
+    private enum Use {
+        RUN,
+        COMMAND,
+        INSPECTION
+    }
+
+    private Database(Settings settings, EmbeddedServer embedded, Use use) {
         this.embedded = embedded;
         url = embedded == null ? settings.text("rowbell.jdbc.url") : embedded.url();
         feedbackTable = settings.text("rowbell.feedback.table");
@@ -114,11 +121,11 @@ public final class Database implements AutoCloseable {
             put(login, "prepareThreshold", "0");
             warnOfSharedSessions(settings);
         }
-        pool = visited ? visitor(login) : pool(settings, login);
+        pool = use == Use.RUN ? pool(settings, login) : visitor(login);
         try {
-            if (visited) {
+            if (use == Use.COMMAND) {
                 Schema.expect(pool);
-            } else {
+            } else if (use == Use.RUN) {
                 // a name of its own: the sessions that wait for a lock are found by it
                 String start = "rowbell start " + ProcessHandle.current().pid() + " "
                         + Instant.now().toEpochMilli();
@@ -135,7 +142,7 @@ public final class Database implements AutoCloseable {
 
     /** @throws SettingsException where it cannot be reached, is too old, or lacks the schema and the right to make it */
     public static Database open(Settings settings) {
-        return open(settings, false);
+        return open(settings, Use.RUN);
     }
 
     /**
@@ -144,10 +151,19 @@ public final class Database implements AutoCloseable {
      * @throws SettingsException where it cannot be reached, or has not the whole schema
      */
     public static Database visit(Settings settings) {
-        return open(settings, true);
+        return open(settings, Use.COMMAND);
     }
 
-    private static Database open(Settings settings, boolean visited) {
+    /**
+     * The same whatever the schema is like. It changes nothing.
+     *
+     * @throws SettingsException where it cannot be reached, or is too old
+     */
+    static Database inspect(Settings settings) {
+        return open(settings, Use.INSPECTION);
+    }
+
+    private static Database open(Settings settings, Use use) {
         String url = settings.text("rowbell.jdbc.url");
         if (!url.isEmpty() && !url.startsWith("jdbc:postgresql:")) {
             throw new SettingsException("rowbell.jdbc.url: write it as jdbc:postgresql://host:5432/database");
@@ -160,10 +176,10 @@ public final class Database implements AutoCloseable {
         }
         EmbeddedServer embedded = null;
         if (url.isEmpty()) {
-            embedded = visited ? EmbeddedServer.visit(settings) : EmbeddedServer.start(settings);
+            embedded = use == Use.RUN ? EmbeddedServer.start(settings) : EmbeddedServer.visit(settings);
         }
         try {
-            return new Database(settings, embedded, visited);
+            return new Database(settings, embedded, use);
         } catch (RuntimeException e) {
             if (embedded != null) {
                 embedded.close();
@@ -226,8 +242,8 @@ public final class Database implements AutoCloseable {
         config.setPoolName("rowbell command");
         config.setJdbcUrl(url);
         config.setDataSourceProperties(login);
-        // Flyway looks at the schema with two
-        config.setMaximumPoolSize(2);
+        // Flyway looks at the schema with two, and a checkup has one
+        config.setMaximumPoolSize(3);
         config.setMinimumIdle(1);
         return started(config);
     }
@@ -352,6 +368,11 @@ public final class Database implements AutoCloseable {
     /** The server's version, as {@code 18.6}. */
     public String version() {
         return version;
+    }
+
+    /** Whether a pooler lends the sessions to others between transactions. */
+    boolean isShared() {
+        return shared;
     }
 
     public boolean isEmbedded() {

@@ -63,6 +63,21 @@ final class Schema {
         }
     }
 
+    /**
+     * The files that were not applied yet.
+     *
+     * @throws SettingsException where the schema is of another Rowbell, or cannot be read
+     */
+    static List<String> pending(DataSource dataSource) {
+        try {
+            MigrationInfoService info = flyway(dataSource).load().info();
+            refuseForeign(info);
+            return Arrays.stream(info.pending()).map(MigrationInfo::getScript).toList();
+        } catch (FlywayException e) {
+            throw new SettingsException("the schema rowbell cannot be looked at: " + Errors.inWords(e), e);
+        }
+    }
+
     /** @throws SettingsException where the schema is not up to date */
     static void expect(DataSource dataSource) {
         try {
@@ -172,7 +187,8 @@ final class Schema {
         return new SettingsException("the schema rowbell could not be brought up to date: " + why, e);
     }
 
-    private static void feedbackTable(String table, Connection connection, String role) throws SQLException {
+    /** @throws SettingsException where it cannot be used */
+    static void feedbackTable(String table, Connection connection, String role) throws SQLException {
         try (PreparedStatement statement = connection.prepareStatement("""
                         select c.relkind = 'r' and not c.relhassubclass,
                           exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'crt_time' and not a.attisdropped),

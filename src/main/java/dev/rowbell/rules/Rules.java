@@ -209,6 +209,19 @@ public final class Rules {
         return new Checked(rules.rules().size(), rules.problemsWith(opened.check(file(), rules)));
     }
 
+    /** The tables that the rules of the file watch, and what is wrong with its form. */
+    public record Feeds(List<String> feeds, List<Problem> problems) {}
+
+    /** Of the file of the settings, without the database. None where there is no file. */
+    public Feeds feeds() throws IOException {
+        Content content = file().isEmpty() ? null : read(file());
+        if (content == null || content.text() == null) {
+            return new Feeds(List.of(), List.of());
+        }
+        RulesFile rules = new RulesReader(content.file()).read(content.text());
+        return new Feeds(rules.feeds().stream().filter(feed -> !feed.isEmpty()).toList(), rules.problems());
+    }
+
     /** How many rules there are and where they come from, for the start. */
     public synchronized String summary() {
         try {
