@@ -20,6 +20,9 @@ import dev.rowbell.settings.Settings;
 import dev.rowbell.silence.Silences;
 import dev.rowbell.sink.JsonLines;
 import dev.rowbell.sink.Webhook;
+import dev.rowbell.time.QueryLoop;
+import dev.rowbell.time.QueryRepository;
+import dev.rowbell.time.QueryRunner;
 import dev.rowbell.timer.Timers;
 import java.time.Clock;
 import java.time.Duration;
@@ -78,6 +81,8 @@ public final class Rowbell extends ServiceSupport {
     private volatile QueueMonitor monitor;
     /** Null where there was none. */
     private Rehearsal rehearsal;
+    /** Null while the database is closed. */
+    private volatile QueryLoop queries;
 
     Rowbell(CamelContext context) {
         this.context = context;
@@ -129,6 +134,8 @@ public final class Rowbell extends ServiceSupport {
                 watchdog.failures(),
                 () -> settings.duration("rowbell.health.max-age"));
         rules.start(new RuleRepository(opened.pool()), housekeeping);
+        queries = new QueryLoop(
+                new QueryRepository(opened.pool(), opened.lasting()), QueryRunner.of(opened, settings), watchdog);
         register(opened, monitor);
         housekeeping.start();
         // not before: an application that has the jar and none of its routes has its own checks alone
@@ -185,6 +192,7 @@ public final class Rowbell extends ServiceSupport {
         Timers timers = new Timers(opened.pool());
         housekeeping.register("fire the timers of rules", Timers.LOOK, timers::run);
         housekeeping.register("drop the timers of rules that are gone", INTERVAL, timers::dropOfGoneRules);
+        housekeeping.register("look for rules with a query", INTERVAL, queries::look);
         housekeeping.register("tell the triggers how long an alert may be", INTERVAL, () -> tellMaxSize(opened));
         housekeeping.register(
                 "measure the queues", INTERVAL, () -> metrics.seen(queues.snapshot(), circuits(), listeners.state()));
@@ -340,6 +348,7 @@ public final class Rowbell extends ServiceSupport {
             rehearsal.stop();
         }
         database.stop(() -> {
+            queries.stop();
             housekeeping.stop(isConnected());
             rules.stop();
             monitor = null;

@@ -29,12 +29,16 @@ final class CommandContext implements AutoCloseable {
         return settings;
     }
 
-    /** Opened by the first call. */
     DataSource dataSource() {
+        return database().pool();
+    }
+
+    /** Opened by the first call. */
+    Database database() {
         if (database == null) {
             database = Database.visit(settings);
         }
-        return database.pool();
+        return database;
     }
 
     @Override

@@ -6,9 +6,12 @@ import dev.rowbell.rules.RuleState;
 import dev.rowbell.rules.Rules;
 import dev.rowbell.settings.Misspelled;
 import dev.rowbell.settings.SettingsException;
+import dev.rowbell.time.QueryRunner;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.sql.SQLException;
 import java.util.List;
+import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -77,7 +80,7 @@ final class RulesCommands {
                 : rule.failed() == null ? rule.failure() : rule.failed() + " " + rule.failure();
         return List.of(
                 rule.name(),
-                rule.feed() == null ? "" : rule.feed(),
+                rule.feed(),
                 rule.severity(),
                 rule.fires(),
                 rule.delivery(),
@@ -87,7 +90,9 @@ final class RulesCommands {
                 rule.broken() != null ? rule.broken() : failure);
     }
 
-    @Command(description = "Show the rows of the feed that meet the condition of a rule now, one as JSON a line.")
+    @Command(
+            description =
+                    "Show the rows of the feed that meet the condition of a rule now, or the result of its query, one as JSON a line.")
     int test(
             @Parameters(paramLabel = "NAME", description = "The name of the rule.") String name,
             @Option(
@@ -112,13 +117,27 @@ final class RulesCommands {
                                         .map("did you mean %s?"::formatted)
                                         .orElse(others)));
             }
-            int rows = rules.test(name, limit, row -> out().println(Printable.json(row)));
+            Optional<RuleRepository.Query> query = rules.queryOf(name);
+            int rows = query.isPresent()
+                    ? result(context, query.get(), limit)
+                    : rules.test(name, limit, row -> out().println(Printable.json(row)));
             out().println("%d %s%s"
                     .formatted(
                             rows,
                             rows == 1 ? "row" : "rows",
                             rows == limit ? " shown, there may be more: --limit" : ""));
             return 0;
+        }
+    }
+
+    /** Prints the rows as the running Rowbell would get them, and returns how many there are. */
+    private int result(CommandContext context, RuleRepository.Query query, int limit) {
+        try (QueryRunner runner = QueryRunner.of(context.database(), context.settings())) {
+            List<String> rows = runner.rows(query.query(), limit, query.settings());
+            rows.forEach(row -> out().println(Printable.json(row.replaceAll("[\\r\\n]+", " "))));
+            return rows.size();
+        } catch (SQLException e) {
+            throw new SettingsException("the query failed: " + QueryRunner.inWords(e), e);
         }
     }
 

@@ -37,13 +37,14 @@ public final class Database implements AutoCloseable {
     static final String FORBIDDEN = "42501";
     /** What is granted to rowbell_admin alone, and what to rowbell_consumer: R__98_rights.sql. */
     private static final Pattern ADMINS = Pattern.compile(
-            "\\b(rule|silence|row_feed|(apply|find|test|check|validate)_(rules?|feed)|rule_of|feeds_named|rows_by_name"
+            "\\b(rule|silence|row_feed|(apply|find|test|check|validate)_(rules?|feed)|rule_of|feeds_named|rows_by_name|all_settings"
                     + "|tables_of|tree_of|sql_name|for_each)\\b");
 
     private static final Pattern CONSUMERS = Pattern.compile(
             "\\b(rowbell|feedback|notification|delivery|dead_letters?|retry|discard|cooldown|sink|listener"
                     + "|doorbell_lease|setting|waiting|feed|flyway_schema_history|rule_state|refresh|report_failures|silent_triggers"
-                    + "|(claim|release)_channels|listening_session|passes_cooldown|readable|alert_text|put_unreadable_aside)\\b");
+                    + "|(claim|release)_channels|listening_session|passes_cooldown|readable|alert_text|put_unreadable_aside"
+                    + "|query_(run|key|ran|failed|broken)|(next|take)_query)\\b");
 
     /** Of a condition that a command tests, it is of the user's own. */
     private static final Pattern DENIED = Pattern.compile(
@@ -64,6 +65,8 @@ public final class Database implements AutoCloseable {
     private final boolean shared;
 
     private final DataSource listening;
+    private final DataSource lasting;
+    private final DataSource querying;
 
     /** What it is opened for. */
     private enum Use {
@@ -121,6 +124,8 @@ public final class Database implements AutoCloseable {
             put(login, "prepareThreshold", "0");
             warnOfSharedSessions(settings);
         }
+        lasting = sessions(url, login, "rowbell", shared ? "" : Sessions.ALONE);
+        querying = querying(settings, login);
         pool = use == Use.RUN ? pool(settings, login) : visitor(login);
         try {
             if (use == Use.COMMAND) {
@@ -212,6 +217,30 @@ public final class Database implements AutoCloseable {
         put(own, "user", settings.text("rowbell.listen.user"));
         put(own, "password", settings.password("rowbell.listen.password"));
         return own;
+    }
+
+    /** Of the user and on the server that the settings name for the queries of rules. */
+    private DataSource querying(Settings settings, Properties login) {
+        Properties own = new Properties();
+        own.putAll(login);
+        String server = settings.isSet("rowbell.query.url") ? settings.text("rowbell.query.url") : url;
+        if (settings.isSet("rowbell.query.url")) {
+            put(own, "targetServerType", "any");
+        }
+        if (settings.isSet("rowbell.query.user")) {
+            own.remove("password");
+            put(own, "user", settings.text("rowbell.query.user"));
+            put(own, "password", settings.password("rowbell.query.password"));
+            // a login in the URL would have its way
+            server = server.replaceAll("(?<=[?&])(user|password)=[^&]*&?", "");
+        }
+        // a server that has gone silently answers no cancel
+        put(
+                own,
+                "socketTimeout",
+                String.valueOf(settings.duration("rowbell.query.timeout").toSeconds() + 10));
+        put(own, "maxResultBuffer", "32M");
+        return sessions(server, own, "rowbell query", "");
     }
 
     /** For the schema: in sessions of its own where that can be had, since it sets them up. */
@@ -402,6 +431,16 @@ public final class Database implements AutoCloseable {
     /** Each call of getConnection opens a connection outside the pool, to be kept for as long as one listens. */
     public DataSource listening() {
         return listening;
+    }
+
+    /** Each call of getConnection opens a connection outside the pool, for a transaction that lasts longer than those of the pool. */
+    public DataSource lasting() {
+        return lasting;
+    }
+
+    /** Each call of getConnection opens a connection for the query of a rule: rowbell.query.url, rowbell.query.user. */
+    public DataSource querying() {
+        return querying;
     }
 
     /** Ends all statements, and waits for a short while: the pool itself waits for longer where the server is silent. */

@@ -19,6 +19,6 @@ public record FileRule(String name, Map<String, Object> values, int line, Map<St
 
     /** @param field null or a key that the file leaves out: where the rule begins */
     int lineOf(String field) {
-        return lines.getOrDefault(field, line);
+        return lines.getOrDefault(Key.inFile(field), line);
     }
 }

@@ -1,5 +1,6 @@
 package dev.rowbell.rules;
 
+import dev.rowbell.time.Cron;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
@@ -29,11 +30,19 @@ enum Key {
     COOLDOWN(Type.DURATION),
     FOR(Type.DURATION),
     EXISTING(Type.BOOLEAN),
-    SINCE(Type.TEXT);
+    SINCE(Type.TEXT),
+    QUERY(Type.TEXT),
+    KEY(Type.LIST),
+    EVERY(Type.DURATION),
+    CRON(Type.CRON),
+    ZONE(Type.TEXT),
+    MAX_ROWS(Type.NUMBER);
 
     private enum Type {
         TEXT("is no text"),
         BOOLEAN("is neither true nor false"),
+        NUMBER("is no whole number"),
+        CRON("is none"),
         /** Written as in the settings, 500ms or 7d; read as PostgreSQL writes an interval. */
         DURATION("is no duration"),
         /** Also a single text, which is a list of one. */
@@ -47,6 +56,7 @@ enum Key {
     }
 
     static final List<Key> REQUIRED = List.of(NAME, FEED, CONDITION);
+    static final List<Key> REQUIRED_OF_QUERY = List.of(NAME, QUERY);
     static final List<String> NAMES = Arrays.stream(values()).map(Key::text).toList();
 
     private static final Pattern PERIOD = Pattern.compile("([0-9]{1,9}(ms|s|m|h|d))+|0");
@@ -67,7 +77,17 @@ enum Key {
 
     /** As it is written in the file. */
     String text() {
+        return inFile(column());
+    }
+
+    /** As it is named in the database. */
+    String column() {
         return name().toLowerCase(Locale.ROOT);
+    }
+
+    /** @param column null for none */
+    static String inFile(String column) {
+        return column == null ? null : column.replace('_', '-');
     }
 
     /** A Boolean, a text or a list of texts; null if the node is no value of this key. */
@@ -76,6 +96,9 @@ enum Key {
             case TEXT -> storable(scalar(node));
             case BOOLEAN ->
                 node instanceof ScalarNode && node.getTag().equals(Tag.BOOL) ? Boolean.valueOf(scalar(node)) : null;
+            case NUMBER ->
+                node instanceof ScalarNode && scalar(node).matches("[0-9]{1,9}") ? Integer.valueOf(scalar(node)) : null;
+            case CRON -> unreadableCron(node) == null ? scalar(node) : null;
             case DURATION -> interval(scalar(node));
             case LIST -> {
                 List<Node> items = node instanceof SequenceNode sequence ? sequence.getValue() : List.of(node);
@@ -88,16 +111,28 @@ enum Key {
 
     /** Why {@link #read} gave null. */
     String problem(Node node) {
-        return type == Type.TEXT && scalar(node) != null
-                ? "has a character that PostgreSQL cannot store"
-                : type.problem;
+        return type == Type.CRON && scalar(node) != null
+                ? unreadableCron(node)
+                : type == Type.TEXT && scalar(node) != null
+                        ? "has a character that PostgreSQL cannot store"
+                        : type.problem;
+    }
+
+    private static String unreadableCron(Node node) {
+        try {
+            new Cron(String.valueOf(scalar(node)), null);
+            return null;
+        } catch (IllegalArgumentException e) {
+            return e.getMessage();
+        }
     }
 
     /** How to write it instead; empty if there is nothing to add. */
     String hint() {
         return switch (type) {
             case DURATION -> "write it as 30s, 10m, 1h or 7d";
-            case LIST -> "write it as [%s]".formatted(this == COLUMNS ? "c1, c2" : "insert, update");
+            case CRON -> "write it as \"0 8 * * MON-FRI\"";
+            case LIST -> "write it as [%s]".formatted(this == OPERATIONS ? "insert, update" : "c1, c2");
             default -> "";
         };
     }

@@ -233,7 +233,9 @@ public final class RuleRepository {
     /** All rules, ordered by name. */
     public List<RuleState> list() {
         return jdbc.sql("""
-                        select r.name, r.feed, r.severity, case when r."for" is null then r.fires else 'for ' || r."for" end as fires, r.delivery, r.enabled, rowbell.readable(s.broken) as broken, coalesce(s.hits, 0) as hits,
+                        select r.name, coalesce(r.feed, 'query every ' || r.every, concat_ws(' ', 'query at', r.cron, r.zone)) as feed, r.severity,
+                          case when r."for" is null then r.fires else 'for ' || r."for" end as fires, r.delivery, r.enabled,
+                          rowbell.readable(s.broken) as broken, coalesce(s.hits, 0) as hits,
                           to_char(s.last_hit, 'YYYY-MM-DD HH24:MI:SS') as last_hit,
                           to_char(s.failed, 'YYYY-MM-DD HH24:MI:SS') as failed,
                           rowbell.readable(s.failure) as failure
@@ -265,6 +267,18 @@ public final class RuleRepository {
                 return count;
             }
         });
+    }
+
+    /** @param settings of the session that runs it, each as {@code TimeZone=UTC} */
+    public record Query(String query, List<String> settings) {}
+
+    /** Empty for a rule that has a feed. */
+    public Optional<Query> queryOf(String rule) {
+        return jdbc.sql("select query, rowbell.all_settings() from rowbell.rule where name = ? and query is not null")
+                .param(rule)
+                .query((row, number) -> new Query(
+                        row.getString(1), List.of((String[]) row.getArray(2).getArray())))
+                .optional();
     }
 
     /** Has feeds follow their tables, and returns the events for the operator. */

@@ -3,7 +3,7 @@ package dev.rowbell.rules;
 /**
  * A rule with its state.
  *
- * @param feed null where it has none
+ * @param feed where it has none, when its query runs
  * @param broken why it is left out of the triggers now; null if it is not
  * @param lastHit in the time zone of this machine, as {@code 2026-11-23 08:00:00}; null if it never fired; {@code failed} likewise
  * @param failure null if it never failed

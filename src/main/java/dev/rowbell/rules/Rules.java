@@ -347,7 +347,10 @@ public final class Rules {
                     // the origin is the setting, so that the rules stay the same when their file replaces the fallback
                     limit -> repository.apply(file(), rules, feed, limit),
                     () -> List.of(rules.problemOf(
-                            feed, "the rules of %s could not be applied, %s".formatted(feed, TOO_LONG), TRIES_AGAIN))));
+                            feed,
+                            "the rules %s could not be applied, %s"
+                                    .formatted(feed.isEmpty() ? "without a feed" : "of " + feed, TOO_LONG),
+                            TRIES_AGAIN))));
         }
         return found;
     }

@@ -45,11 +45,11 @@ public record RulesFile(
                 .mapToInt(r -> r.lineOf(field))
                 .findFirst()
                 .orElse(0);
-        return new Problem(file, line, rule, field, text, hint == null ? "" : hint);
+        return new Problem(file, line, rule, Key.inFile(field), text, hint == null ? "" : hint);
     }
 
     Problem problem(FileRule rule, String field, String text, String hint) {
-        return new Problem(file, rule.lineOf(field), rule.name(), field, text, hint == null ? "" : hint);
+        return new Problem(file, rule.lineOf(field), rule.name(), Key.inFile(field), text, hint == null ? "" : hint);
     }
 
     /** A problem of a feed, in the line of its first rule. */

@@ -138,11 +138,11 @@ final class RulesReader {
                             known.get().problem(given),
                             known.get().hint());
                 } else {
-                    values.put(key, value);
+                    values.put(known.get().column(), value);
                 }
             }
         }
-        for (Key key : Key.REQUIRED) {
+        for (Key key : lines.containsKey("query") ? Key.REQUIRED_OF_QUERY : Key.REQUIRED) {
             if (!(values.get(key.text()) instanceof String text) || text.isBlank()) {
                 boolean reported = problems.subList(problemsBefore, problems.size()).stream()
                         .anyMatch(problem -> key.text().equals(problem.field()));

@@ -183,7 +183,8 @@ public final class Settings {
                         "rowbell.health.max-age",
                         "rowbell.jdbc.wait",
                         "rowbell.mail.digest",
-                        "rowbell.mail.timeout")
+                        "rowbell.mail.timeout",
+                        "rowbell.query.timeout")
                 .forEach(this::duration);
         Stream.of("rowbell.feedback.batch", "rowbell.health.port", "rowbell.http.batch", "rowbell.mail.port")
                 .forEach(key -> number(key, 1));
@@ -197,6 +198,9 @@ public final class Settings {
         require(
                 !rules.matches("(?!file:|classpath:)[a-z]{2,}:.*|(file|classpath):"),
                 "rowbell.rules.file=%s: give the path of a file, such as rules.yaml".formatted(rules));
+        require(
+                text("rowbell.query.url").matches("(jdbc:postgresql:.*)?"),
+                "rowbell.query.url: write it as jdbc:postgresql://host:5432/database");
         require(
                 !isSet("rowbell.mail.host") || isSet("rowbell.mail.to"),
                 "rowbell.mail.to is empty and rowbell.mail.host is set: give the recipients");

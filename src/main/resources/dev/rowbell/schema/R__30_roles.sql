@@ -202,16 +202,28 @@ create or replace function rowbell.grant_reads(feed rowbell.feed, condition text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
+begin
+  perform rowbell.grant_named(feed.id, feed.relation, condition,
+    format(E'select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
+      rowbell.sql_name(feed.relation), rowbell.rows_by_name(condition, feed.relation)));
+end
+$fn$;
+
+-- The same for a text that stands in a select. relation: the feed, null where there is none.
+create or replace function rowbell.grant_named(feed_id int, relation oid, condition text, selected text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
 declare
-  role_name constant text := rowbell.role_of(feed.id);
+  role_name constant text := rowbell.role_of(feed_id);
   rights text[];
   right_name text;
   -- of this feed: for one of the same name, others would wait
-  view_schema text := format('rowbell_named_%s', feed.id);
+  view_schema text := format('rowbell_named_%s', feed_id);
   named text;
   had oid[];
 begin
-  if not rowbell.has_role(feed.id) then
+  if not rowbell.has_role(feed_id) then
     return;
   end if;
   had := array(select n.oid from pg_namespace n where has_schema_privilege(role_name, n.oid, 'usage'));
@@ -228,15 +240,14 @@ begin
     for right_name in
       select format('usage on schema %I', n.nspname)
       from pg_namespace n
-      where (n.oid = (select c.relnamespace from pg_class c where c.oid = feed.relation)
+      where (n.oid = (select c.relnamespace from pg_class c where c.oid = relation)
           or strpos(condition, n.nspname) > 0 or strpos(lower(condition), n.nspname) > 0 or strpos(condition, quote_ident(n.nspname)) > 0)
         and n.nspname not in ('rowbell', 'rowbell_alert') and n.oid <> all (had)
     loop
       perform rowbell.grant_right(right_name, role_name);
     end loop;
-    named := format(E'create view %3$s.rowbell_named_%4$s as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
-      rowbell.sql_name(feed.relation), rowbell.rows_by_name(condition, feed.relation), view_schema, feed.id);
-    execute format('select rowbell.run_%s($1)', feed.id) using named;
+    named := format('create view %s.rowbell_named_%s as %s', view_schema, feed_id, selected);
+    execute format('select rowbell.run_%s($1)', feed_id) using named;
     with objects (class, id, schema) as (
       select d.refclassid, d.refobjid, coalesce(c.relnamespace, p.pronamespace, o.oprnamespace, t.typnamespace)
       from pg_rewrite r
@@ -245,13 +256,13 @@ begin
       left join pg_proc p on d.refclassid = 'pg_proc'::regclass and p.oid = d.refobjid
       left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
       left join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
-      where r.ev_class = format('%s.rowbell_named_%s', view_schema, feed.id)::regclass
+      where r.ev_class = format('%s.rowbell_named_%s', view_schema, feed_id)::regclass
       union
-      select 'pg_class'::regclass, c.oid, c.relnamespace from rowbell.tables_of(feed.relation) t join pg_class c on c.oid = t.relid
+      select 'pg_class'::regclass, c.oid, c.relnamespace from rowbell.tables_of(relation) t join pg_class c on c.oid = t.relid
       union
       -- bounds of partitions are of these types
       select 'pg_type'::regclass, y.oid, y.typnamespace
-      from rowbell.tables_of(feed.relation) t
+      from rowbell.tables_of(relation) t
       join pg_attribute a on a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped
       join pg_type y on y.oid = a.atttypid)
     select array_agg(r.name) into rights
@@ -264,9 +275,9 @@ begin
       where o.class = 'pg_class'::regclass and (select c.relkind from pg_class c where c.oid = o.id) in ('r', 'p', 'v', 'm', 'f', 'S')
         -- a composite type is in pg_class too
         and o.schema not in (select n.oid from pg_namespace n where n.nspname in ('rowbell', 'rowbell_alert'))
-        and (o.id not in (select t.relid from rowbell.tables_of(feed.relation) t) or exists (
+        and (o.id not in (select t.relid from rowbell.tables_of(relation) t) or exists (
           select from pg_rewrite w
-          where w.ev_class = format('%s.rowbell_named_%s', view_schema, feed.id)::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))
+          where w.ev_class = format('%s.rowbell_named_%s', view_schema, feed_id)::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))
         and not has_table_privilege(role_name, o.id, 'select')) r
     where r.name is not null;
     raise exception using errcode = 'RB004';

@@ -75,7 +75,8 @@ as $fn$
   select r
   from jsonb_populate_record(null::rowbell.rule, jsonb_build_object(
     'severity', 'warning', 'fires', 'once', 'columns', '[]'::jsonb, 'delivery', 'durable', 'channel', 'channel_1', 'resolved', false,
-    'operations', '["insert", "update"]'::jsonb, 'enabled', true, 'cooldown', '0', 'existing', true) || rule::jsonb) r
+    'operations', '["insert", "update"]'::jsonb, 'enabled', true, 'cooldown', '0', 'existing', true,
+    'key', '[]'::jsonb, 'max_rows', 1000) || rule::jsonb) r
 $fn$;
 
 -- The operations on which a rule is judged: one with "for" has to see each write.
@@ -171,6 +172,15 @@ begin
       return query select 'since', 'is about existing rows, and existing is false', 'leave one of them out';
     end if;
   end if;
+  if rule.query is not null then
+    return query select q.* from rowbell.validate_query(rule) q;
+    return;
+  end if;
+  return query
+  select f.name, 'goes with a query, and the rule has none', ''
+  from (values ('key', rule.key <> '{}'), ('every', rule.every is not null), ('cron', rule.cron is not null), ('zone', rule.zone is not null),
+    ('max_rows', rule.max_rows <> 1000)) f (name, given)
+  where f.given;
   if rule.condition is null then
     return query select 'condition', 'has no condition', '';
   end if;

@@ -42,6 +42,7 @@ begin
   end if;
   new.columns := coalesce(new.columns, '{}');
   new.reason := coalesce(new.reason, new.name);
+  new.query := regexp_replace(new.query, '[;[:space:]]+$', '');
   for wrong in select * from rowbell.validate_rule(new) loop
     if wrong.hint = '' then
       raise exception 'rule "%": %: %', new.name, wrong.field, wrong.problem
@@ -50,7 +51,17 @@ begin
     raise exception 'rule "%": %: %', new.name, wrong.field, wrong.problem
       using errcode = 'RB001', hint = wrong.hint, schema = 'rowbell', table = 'rule', column = wrong.field;
   end loop;
-  if new.enabled then
+  if new.enabled and new.query is not null then
+    perform rowbell.make_query_role();
+    perform rowbell.grant_query(new.query);
+    error := rowbell.query_error(new.query, new.key);
+    if error[4] = '42501' then
+      raise warning 'rule "%": query: %', new.name, error[2] using hint = error[3];
+    elsif error is not null then
+      raise exception 'rule "%": %: %', new.name, error[1], error[2]
+        using errcode = 'RB001', hint = error[3], schema = 'rowbell', table = 'rule', column = error[1];
+    end if;
+  elsif new.enabled then
     feed := rowbell.feed_of(rowbell.find_feed(new.feed), new.name);
     new.feed := feed.name;
     if to_regproc(format('rowbell.run_%s', feed.id)) is null or not rowbell.has_role(feed.id) then
@@ -132,7 +143,8 @@ as $fn$
     feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
     columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
     operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown, "for" = excluded."for", existing = excluded.existing,
-    since = excluded.since
+    since = excluded.since, query = excluded.query, key = excluded.key, every = excluded.every, cron = excluded.cron, zone = excluded.zone,
+    max_rows = excluded.max_rows
   where r is distinct from excluded
 $fn$;
 
@@ -232,7 +244,7 @@ begin
 end
 $fn$;
 
--- The rows of the feed as it is now that meet a rule's condition, with OLD being NULL. Needs the right to read the feed.
+-- The rows of the feed as it is now that meet a rule's condition, with OLD being NULL. Needs the right to read the feed. Of a rule with a query, its result.
 create or replace function rowbell.test_rule(rule text, max_rows int default 100) returns setof json
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -244,6 +256,10 @@ begin
   select r.* into tested from rowbell.rule r where r.name = test_rule.rule;
   if not found then
     raise exception 'there is no rule "%"', test_rule.rule using errcode = 'RB001', column = 'name';
+  end if;
+  if tested.query is not null then
+    return query select q from rowbell.query_rows(tested.query, max_rows) q;
+    return;
   end if;
   relation := rowbell.find_feed(tested.feed);
   if relation is null then

@@ -38,7 +38,8 @@ begin
       rowbell.apply_rules(text, json, text[], text), rowbell.refresh(int), rowbell.test_rule(text, int), rowbell.find_feed(text),
       rowbell.feeds_named(text), rowbell.rows_by_name(text, oid), rowbell.tables_of(oid), rowbell.tree_of(oid), rowbell.sql_name(oid),
       rowbell.for_each(text, text), rowbell.readable(text, text), rowbell.pause(text), rowbell.resume(text), rowbell.key_text(json, text[]),
-      rowbell.members_of(json) to rowbell_admin;
+      rowbell.members_of(json), rowbell.all_settings() to rowbell_admin;
+    grant select on rowbell.query_run, rowbell.query_key to rowbell_admin;
   end if;
 
   -- no right to write rules
@@ -55,10 +56,12 @@ begin
       rowbell.run_timers(int, int), rowbell.forget_timers(int), rowbell.silent_triggers(), rowbell.claim_channels(text),
       rowbell.release_channels(text), rowbell.listening_session(rowbell.listener), rowbell.passes_cooldown(text, text, text, text, timestamptz, interval),
       rowbell.readable(text, text), rowbell.alert_text(json, text), rowbell.put_unreadable_aside(regclass, int),
-      rowbell.dead_letters(text, text, interval), rowbell.retry(text, text, interval), rowbell.discard(text, text, interval) to rowbell_consumer;
+      rowbell.dead_letters(text, text, interval), rowbell.retry(text, text, interval), rowbell.discard(text, text, interval),
+      rowbell.next_query(), rowbell.take_query(), rowbell.query_ran(jsonb, text[], timestamptz), rowbell.query_failed(jsonb, text, text, text, timestamptz),
+      rowbell.query_broken(text, text) to rowbell_consumer;
   end if;
 end
 $do$;
 
--- The role that checks conditions before there is a feed.
-select rowbell.make_role(0);
+-- The role that checks conditions before there is a feed, and runs the queries of rules.
+select rowbell.make_query_role();

@@ -123,11 +123,39 @@ create table rowbell.rule (
   "for" interval constraint rule_for check ("for" > interval '0'),
   -- for rows that met the condition before the rule existed: whether they are watched too, and an expression over NEW for since when
   existing boolean not null default true,
-  since text
+  since text,
+  -- of a rule without a feed: what it looks for, the columns that tell the rows of its result apart, and how often it runs
+  query text,
+  key text[] not null default '{}',
+  every interval,
+  cron text,
+  zone text,
+  max_rows int not null default 1000
 );
 comment on table rowbell.rule is 'The rules: what is wrong with a row. A change takes effect in its own transaction';
 comment on column rowbell.rule.origin is 'The file that owns the rule, which is to be changed there; null where it was made by SQL';
 comment on column rowbell.rule.cooldown is 'After an alert about a row, those about the same row are counted and not delivered for so long';
+
+-- When the query of each rule is to run again. Whoever runs it has its row locked meanwhile, for as long as the query takes: so neither this table nor
+-- query_key refers to the rule, or a change of it would wait.
+create table rowbell.query_run (
+  rule text primary key,
+  -- by which due was worked out
+  schedule text not null,
+  due timestamptz not null
+);
+comment on table rowbell.query_run is 'When the query of each rule is to run again; locked by the process that runs it';
+
+-- The rows that the query of each rule had in its last result. A row that is new here fires, one that is gone resolves.
+create table rowbell.query_key (
+  rule text not null,
+  -- the columns of the rule's key as JSON, or its hash where it is long; empty: the result had more than max_rows rows
+  key text not null,
+  since timestamptz not null default clock_timestamp(),
+  subject json not null,
+  primary key (rule, key)
+);
+comment on table rowbell.query_key is 'What rules with a query fire for now: the key and the row of the last result, and since when';
 
 -- The state of each rule. A table of its own, so that a writer never locks a row that an administrator changes.
 create table rowbell.rule_state (

@@ -59,6 +59,17 @@ table rowbell.notification (
   payload text not null,
   arrived timestamp with time zone not null
 );
+table rowbell.query_key (
+  rule text not null,
+  key text not null,
+  since timestamp with time zone not null default clock_timestamp(),
+  subject json not null
+);
+table rowbell.query_run (
+  rule text not null,
+  schedule text not null,
+  due timestamp with time zone not null
+);
 table rowbell.row_feed (
   feed integer not null
 );
@@ -79,7 +90,13 @@ table rowbell.rule (
   cooldown interval not null default '00:00:00'::interval,
   for interval,
   existing boolean not null default true,
-  since text
+  since text,
+  query text,
+  key text[] not null default '{}'::text[],
+  every interval,
+  cron text,
+  zone text,
+  max_rows integer not null default 1000
 );
 table rowbell.rule_failure (
   rule text not null,
@@ -181,6 +198,8 @@ CREATE UNIQUE INDEX feed_pkey ON rowbell.feed USING btree (id)
 CREATE UNIQUE INDEX feed_relation_key ON rowbell.feed USING btree (relation)
 CREATE UNIQUE INDEX listener_pkey ON rowbell.listener USING btree (channels)
 CREATE UNIQUE INDEX notification_pkey ON rowbell.notification USING btree (id)
+CREATE UNIQUE INDEX query_key_pkey ON rowbell.query_key USING btree (rule, key)
+CREATE UNIQUE INDEX query_run_pkey ON rowbell.query_run USING btree (rule)
 CREATE UNIQUE INDEX row_feed_pkey ON rowbell.row_feed USING btree (feed)
 CREATE UNIQUE INDEX rule_pkey ON rowbell.rule USING btree (name)
 CREATE UNIQUE INDEX rule_state_id_key ON rowbell.rule_state USING btree (id)
@@ -202,6 +221,8 @@ rowbell.feed: feed_pkey PRIMARY KEY (id)
 rowbell.feed: feed_relation_key UNIQUE (relation)
 rowbell.listener: listener_pkey PRIMARY KEY (channels)
 rowbell.notification: notification_pkey PRIMARY KEY (id)
+rowbell.query_key: query_key_pkey PRIMARY KEY (rule, key)
+rowbell.query_run: query_run_pkey PRIMARY KEY (rule)
 rowbell.row_feed: row_feed_feed_fkey FOREIGN KEY (feed) REFERENCES rowbell.feed(id) ON DELETE CASCADE
 rowbell.row_feed: row_feed_pkey PRIMARY KEY (feed)
 rowbell.rule: rule_cooldown CHECK ((cooldown >= '00:00:00'::interval))
@@ -230,6 +251,7 @@ rowbell: usage to rowbell_admin
 rowbell: usage to rowbell_consumer
 rowbell.alert(text,text,regclass,text,json,json,text,text,text): execute to -
 rowbell.alert_text(json,text): execute to rowbell_consumer
+rowbell.all_settings(): execute to rowbell_admin
 rowbell.apply_rules(text,json,text[],text): execute to rowbell_admin
 rowbell.change_triggers(text,text[],interval): execute to -
 rowbell.check_rule(json): execute to rowbell_admin
@@ -255,10 +277,18 @@ rowbell.listener: delete, insert, select, update to rowbell_consumer
 rowbell.listening_session(rowbell.listener): execute to rowbell_consumer
 rowbell.members_of(json): execute to rowbell_admin
 rowbell.new_id(): execute to -
+rowbell.next_query(): execute to rowbell_consumer
 rowbell.notification: delete, insert, select, update to rowbell_consumer
 rowbell.passes_cooldown(text,text,text,text,timestamp with time zone,interval): execute to rowbell_consumer
 rowbell.pause(text): execute to rowbell_admin
 rowbell.put_unreadable_aside(regclass,integer): execute to rowbell_consumer
+rowbell.query_broken(text,text): execute to rowbell_consumer
+rowbell.query_failed(jsonb,text,text,text,timestamp with time zone): execute to rowbell_consumer
+rowbell.query_key: select to rowbell_admin
+rowbell.query_ran(jsonb,text[],timestamp with time zone): execute to rowbell_consumer
+rowbell.query_rows(text,integer): execute to rowbell_admin
+rowbell.query_rows(text,integer): execute to rowbell_consumer
+rowbell.query_run: select to rowbell_admin
 rowbell.readable(text,text): execute to rowbell_admin
 rowbell.readable(text,text): execute to rowbell_consumer
 rowbell.refresh(integer): execute to rowbell_admin
@@ -285,6 +315,7 @@ rowbell.silent_triggers(): execute to rowbell_consumer
 rowbell.sink: delete, insert, select, update to rowbell_consumer
 rowbell.sql_name(oid): execute to rowbell_admin
 rowbell.tables_of(oid): execute to rowbell_admin
+rowbell.take_query(): execute to rowbell_consumer
 rowbell.test_rule(text,integer): execute to rowbell_admin
 rowbell.timer: select to rowbell_admin
 rowbell.timer: select to rowbell_consumer
@@ -310,6 +341,8 @@ rowbell.feed: The watched tables, and the numbers that name their functions
 rowbell.feedback: Durable alerts, written by triggers, emptied by delete-returning
 rowbell.listener: Which session listens to channels to which one process alone is to listen
 rowbell.notification: Notifications that were received and not routed before a stop; the next start routes them
+rowbell.query_key: What rules with a query fire for now: the key and the row of the last result, and since when
+rowbell.query_run: When the query of each rule is to run again; locked by the process that runs it
 rowbell.row_feed: The feeds that are judged by triggers for each row, chosen by rowbell.for_each(); all others by triggers for each statement
 rowbell.rule.cooldown: After an alert about a row, those about the same row are counted and not delivered for so long
 rowbell.rule.origin: The file that owns the rule, which is to be changed there; null where it was made by SQL
@@ -1343,21 +1376,21 @@ AS $function$
     where d.kind not in ('schema', 'function') and not has_table_privilege(role_name, c.oid, 'select'))
   select format('grant %s to %I', m.grants, role_name) from missing m order by m.place limit 1
 $function$
-CREATE OR REPLACE FUNCTION rowbell.grant_reads(feed rowbell.feed, condition text)
+CREATE OR REPLACE FUNCTION rowbell.grant_named(feed_id integer, relation oid, condition text, selected text)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  role_name constant text := rowbell.role_of(feed.id);
+  role_name constant text := rowbell.role_of(feed_id);
   rights text[];
   right_name text;
   -- of this feed: for one of the same name, others would wait
-  view_schema text := format('rowbell_named_%s', feed.id);
+  view_schema text := format('rowbell_named_%s', feed_id);
   named text;
   had oid[];
 begin
-  if not rowbell.has_role(feed.id) then
+  if not rowbell.has_role(feed_id) then
     return;
   end if;
   had := array(select n.oid from pg_namespace n where has_schema_privilege(role_name, n.oid, 'usage'));
@@ -1374,15 +1407,14 @@ begin
     for right_name in
       select format('usage on schema %I', n.nspname)
       from pg_namespace n
-      where (n.oid = (select c.relnamespace from pg_class c where c.oid = feed.relation)
+      where (n.oid = (select c.relnamespace from pg_class c where c.oid = relation)
           or strpos(condition, n.nspname) > 0 or strpos(lower(condition), n.nspname) > 0 or strpos(condition, quote_ident(n.nspname)) > 0)
         and n.nspname not in ('rowbell', 'rowbell_alert') and n.oid <> all (had)
     loop
       perform rowbell.grant_right(right_name, role_name);
     end loop;
-    named := format(E'create view %3$s.rowbell_named_%4$s as select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
-      rowbell.sql_name(feed.relation), rowbell.rows_by_name(condition, feed.relation), view_schema, feed.id);
-    execute format('select rowbell.run_%s($1)', feed.id) using named;
+    named := format('create view %s.rowbell_named_%s as %s', view_schema, feed_id, selected);
+    execute format('select rowbell.run_%s($1)', feed_id) using named;
     with objects (class, id, schema) as (
       select d.refclassid, d.refobjid, coalesce(c.relnamespace, p.pronamespace, o.oprnamespace, t.typnamespace)
       from pg_rewrite r
@@ -1391,13 +1423,13 @@ begin
       left join pg_proc p on d.refclassid = 'pg_proc'::regclass and p.oid = d.refobjid
       left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
       left join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
-      where r.ev_class = format('%s.rowbell_named_%s', view_schema, feed.id)::regclass
+      where r.ev_class = format('%s.rowbell_named_%s', view_schema, feed_id)::regclass
       union
-      select 'pg_class'::regclass, c.oid, c.relnamespace from rowbell.tables_of(feed.relation) t join pg_class c on c.oid = t.relid
+      select 'pg_class'::regclass, c.oid, c.relnamespace from rowbell.tables_of(relation) t join pg_class c on c.oid = t.relid
       union
       -- bounds of partitions are of these types
       select 'pg_type'::regclass, y.oid, y.typnamespace
-      from rowbell.tables_of(feed.relation) t
+      from rowbell.tables_of(relation) t
       join pg_attribute a on a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped
       join pg_type y on y.oid = a.atttypid)
     select array_agg(r.name) into rights
@@ -1410,9 +1442,9 @@ begin
       where o.class = 'pg_class'::regclass and (select c.relkind from pg_class c where c.oid = o.id) in ('r', 'p', 'v', 'm', 'f', 'S')
         -- a composite type is in pg_class too
         and o.schema not in (select n.oid from pg_namespace n where n.nspname in ('rowbell', 'rowbell_alert'))
-        and (o.id not in (select t.relid from rowbell.tables_of(feed.relation) t) or exists (
+        and (o.id not in (select t.relid from rowbell.tables_of(relation) t) or exists (
           select from pg_rewrite w
-          where w.ev_class = format('%s.rowbell_named_%s', view_schema, feed.id)::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))
+          where w.ev_class = format('%s.rowbell_named_%s', view_schema, feed_id)::regclass and w.ev_action::text ~ format(':rtekind 0 :relid %s ', o.id)))
         and not has_table_privilege(role_name, o.id, 'select')) r
     where r.name is not null;
     raise exception using errcode = 'RB004';
@@ -1423,6 +1455,24 @@ begin
   foreach right_name in array coalesce(rights, '{}') loop
     perform rowbell.grant_right(right_name, role_name);
   end loop;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.grant_query(query text)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select rowbell.grant_named(0, null, query, format(E'select 1 as one from (%s\n) as _r', query))
+$function$
+CREATE OR REPLACE FUNCTION rowbell.grant_reads(feed rowbell.feed, condition text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform rowbell.grant_named(feed.id, feed.relation, condition,
+    format(E'select (%2$s\n) from (select (null::%1$s).*) as new, (select (null::%1$s).*) as old',
+      rowbell.sql_name(feed.relation), rowbell.rows_by_name(condition, feed.relation)));
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.grant_right(right_name text, role_name text)
@@ -1671,6 +1721,32 @@ begin
   end if;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.make_query_role()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
+AS $function$
+declare
+  reader text;
+begin
+  if to_regproc('rowbell.run_0') is null or not rowbell.has_role(0) then
+    perform rowbell.make_role(0);
+  end if;
+  perform rowbell.make_function('rowbell.query_rows(query text, most int)', 'returns setof json',
+    rowbell.all_settings() || 'timezone_abbreviations=Default'::text, $body$
+begin
+  return query execute format(E'select row_to_json(_r.*) from (%s\n) as _r limit %s', query, most);
+end
+$body$, rowbell.evaluator_of(0));
+  foreach reader in array array['rowbell_admin', 'rowbell_consumer'] loop
+    if exists (select from pg_roles r where r.rolname = reader) and not has_function_privilege(reader, 'rowbell.query_rows(text, int)', 'execute') then
+      perform rowbell.grant_right('execute on function rowbell.query_rows(text, int)', reader);
+    end if;
+  end loop;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.make_role(feed_id integer)
  RETURNS void
  LANGUAGE plpgsql
@@ -1810,6 +1886,31 @@ AS $function$
         1, 6),
       52, 1), 53, 1),
     'hex')::pg_catalog.uuid
+$function$
+CREATE OR REPLACE FUNCTION rowbell.next_query()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into rowbell.query_run (rule, schedule, due)
+  select (r.rule).name, '', '-infinity' from rowbell.query_rules() r
+  where not exists (select from rowbell.query_run q where q.rule = (r.rule).name)
+  on conflict do nothing;
+  with gone as (
+    delete from rowbell.query_run q
+    where q.rule in (
+      select g.rule from rowbell.query_run g
+      where not exists (select from rowbell.rule r where r.name = g.rule and r.query is not null)
+      for update skip locked)
+    returning q.rule)
+  delete from rowbell.query_key k where k.rule in (select g.rule from gone g);
+  return (
+    select greatest(0, ceil(1000 * date_part('epoch', least(greatest(min(r.due), clock_timestamp()), clock_timestamp() + interval '1 h') - clock_timestamp())))
+    from rowbell.query_rules() r
+    having count(*) > 0);
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.on_row_sql(feed rowbell.feed, transitions rowbell.transition[], settings text[])
  RETURNS text
@@ -2196,7 +2297,8 @@ AS $function$
     feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
     columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
     operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown, "for" = excluded."for", existing = excluded.existing,
-    since = excluded.since
+    since = excluded.since, query = excluded.query, key = excluded.key, every = excluded.every, cron = excluded.cron, zone = excluded.zone,
+    max_rows = excluded.max_rows
   where r is distinct from excluded
 $function$
 CREATE OR REPLACE FUNCTION rowbell.put_unreadable_aside(feedback regclass, most integer)
@@ -2229,6 +2331,203 @@ begin
     return next alert_id;
   end loop;
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.query_broken(rule_name text, problem text)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  update rowbell.rule_state s set broken = problem where s.rule = rule_name;
+  select rowbell.rule_failed(rule_name, problem, 'RB001', null, null, null)
+$function$
+CREATE OR REPLACE FUNCTION rowbell.query_error(query text, key text[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  tried constant text := E'select %1$s from (%2$s\n) as _r where exists ((%2$s\n)) limit 0';
+  message text;
+  hint text;
+  state text;
+  context text;
+  col text;
+begin
+  query := regexp_replace(query, '[;[:space:]]+$', '');
+  if query !~* '^(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with|values|table)\M' then
+    return array['query', 'only reads: it begins with select or with', '', 'RB001'];
+  end if;
+  -- a name that is unknown is found before a right that is missing
+  foreach col in array key loop
+    execute 'select rowbell.run_0($1)' using format(tried, '_r.' || quote_ident(col), query);
+  end loop;
+  -- whatever a function did that was called while planning is undone
+  raise exception using errcode = 'RB004';
+exception when others or assert_failure or query_canceled then
+  get stacked diagnostics message = message_text, hint = pg_exception_hint, state = returned_sqlstate, context = pg_exception_context;
+  if state = 'RB004' then
+    return null;
+  elsif state = '55P03' or rowbell_alert.is_cancel(state, context) then
+    raise;
+  elsif state = '42703' and strpos(message, '_r.') > 0 then
+    return array['key', 'the result has no column ' || quote_ident(col), '', state];
+  end if;
+  return array['query',
+    case when message like 'WITH clause containing a data-modifying statement%' then 'only reads: it has an insert, update or delete' else message end,
+    case
+      when state = '42501' then coalesce(rowbell.grant_for(message, rowbell.evaluator_of(0)), format('grant it to %I', rowbell.evaluator_of(0)))
+      when state in ('42883', '42P01', '42704', '3F000') then 'names outside of pg_catalog are written with their schema: public.movement'
+      else coalesce(hint, '')
+    end, state];
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.query_failed(taken jsonb, error text, state text, ran_as text, next timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
+AS $function$
+declare
+  needed text;
+begin
+  if state = '42501' then
+    if ran_as is null then
+      -- the owner of the schema may have got the right since, to hand it on
+      perform rowbell.grant_query(taken ->> 'query');
+    end if;
+    ran_as := coalesce(ran_as, rowbell.evaluator_of(0));
+    if exists (select from pg_roles r where r.rolname = ran_as) then
+      needed := rowbell.grant_for(error, ran_as);
+    end if;
+    error := format('%s (%s)', error, coalesce(needed, format('grant it to %I', ran_as)));
+  end if;
+  perform rowbell.query_next(taken ->> 'name', next);
+  perform rowbell.rule_failed(r.name, error, state, null, 'TIMER', null) from rowbell.rule r where r.name = taken ->> 'name';
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.query_next(rule_name text, next timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  update rowbell.query_run q set schedule = r.schedule, due = next
+  from rowbell.query_rules() r
+  where (r.rule).name = rule_name and q.rule = rule_name
+$function$
+CREATE OR REPLACE FUNCTION rowbell.query_ran(taken jsonb, result text[], next timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
+AS $function$
+#variable_conflict use_variable
+declare
+  rule rowbell.rule;
+  flooded boolean;
+  flood rowbell.rule;
+  keys text[];
+  wrong text;
+begin
+  select r.* into rule from rowbell.rule r where r.name = taken ->> 'name' and to_jsonb(r) = taken;
+  if rule.name is null then
+    return;
+  end if;
+  perform rowbell.query_next(rule.name, next);
+  if result is null then
+    return;
+  end if;
+  flooded := cardinality(result) > rule.max_rows;
+  flood := rule;
+  flood.reason := format('%s: more than %s rows', coalesce(rule.reason, rule.name), rule.max_rows);
+  if flooded then
+    result := array['{}'];
+    keys := array[''];
+  else
+    select array_agg(case when octet_length(k.key) > 1000 then encode(sha256(convert_to(k.key, 'UTF8')), 'hex') else k.key end order by f.n),
+      min(k.missing)
+    into keys, wrong
+    from unnest(result) with ordinality as f (document, n)
+    cross join lateral (
+      select json_object_agg(c.name, f.document::json ->> c.name order by c.n)::text as key,
+        min(c.name) filter (where f.document::json ->> c.name is null) as missing
+      from unnest(rule.key) with ordinality as c (name, n)) k;
+    if wrong is not null then
+      raise exception 'a row of the result has no %', quote_ident(wrong) using errcode = 'RB001';
+    end if;
+    select k.key into wrong from unnest(keys) as k (key) group by k.key having count(*) > 1 limit 1;
+    if wrong is not null then
+      raise exception 'two rows of the result have the key %', wrong using errcode = 'RB001';
+    end if;
+  end if;
+  keys := coalesce(keys, '{}');
+  with over as (
+    delete from rowbell.query_key k where k.rule = rule.name and k.key <> all (keys) and not flooded returning k.*)
+  insert into rowbell.feedback (alert)
+  select case when o.key = '' then rowbell.timer_alert(flood, null, 'resolved', o.subject, '{}')
+    else rowbell.timer_alert(rule, null, 'resolved', o.subject, rule.key) end
+  from over o
+  where rule.resolved
+  order by o.key;
+  insert into rowbell.feedback (alert)
+  select case when f.key = '' then rowbell.timer_alert(flood, null, 'firing', f.document::json, '{}')
+    else rowbell.timer_alert(rule, null, 'firing', f.document::json, rule.key) end
+  from unnest(keys, result) with ordinality as f (key, document, n)
+  where rule.fires = 'every' or not exists (select from rowbell.query_key k where k.rule = rule.name and k.key = f.key)
+  order by f.n;
+  insert into rowbell.query_key as k (rule, key, subject)
+  select rule.name, f.key, f.document::json from unnest(keys, result) as f (key, document)
+  on conflict on constraint query_key_pkey do update set subject = excluded.subject where k.subject::text <> excluded.subject::text;
+exception when others or assert_failure then
+  perform rowbell.query_failed(taken, sqlerrm, sqlstate, null, next);
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.query_rows(query text, most integer)
+ RETURNS SETOF json
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, MDY'
+ SET "IntervalStyle" TO 'postgres'
+ SET "TimeZone" TO 'UTC'
+ SET array_nulls TO 'on'
+ SET backslash_quote TO 'safe_encoding'
+ SET bytea_output TO 'hex'
+ SET exit_on_error TO 'off'
+ SET extra_float_digits TO '1'
+ SET gin_fuzzy_search_limit TO '0'
+ SET "plpgsql.check_asserts" TO 'on'
+ SET quote_all_identifiers TO 'off'
+ SET row_security TO 'on'
+ SET standard_conforming_strings TO 'on'
+ SET transform_null_equals TO 'off'
+ SET xmlbinary TO 'base64'
+ SET xmloption TO 'content'
+ SET default_text_search_config TO …
+ SET lc_monetary TO …
+ SET lc_numeric TO …
+ SET lc_time TO …
+ SET restrict_nonsystem_relation_kind TO ''
+ SET timezone_abbreviations TO 'Default'
+AS $function$
+begin
+  return query execute format(E'select row_to_json(_r.*) from (%s\n) as _r limit %s', query, most);
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.query_rules()
+ RETURNS TABLE(rule rowbell.rule, schedule text, due timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select r, s.schedule, case when q.schedule = s.schedule and coalesce(q.due <= clock_timestamp() + r.every, true) then q.due else '-infinity' end
+  from rowbell.rule r
+  cross join lateral (select coalesce(r.every::text, concat_ws(' ', r.cron, r.zone)) as schedule) s
+  left join rowbell.query_run q on q.rule = r.name
+  left join rowbell.rule_state t on t.rule = r.name
+  where r.query is not null and r.enabled and t.broken is null
 $function$
 CREATE OR REPLACE FUNCTION rowbell.raise_alerts(feed_id integer, feed oid, feed_name text, operation text, relation oid, codes integer[], olds json[], news json[], partitions text[], failures jsonb, known integer[], heads text[], tails text[], channels text[], key text[])
  RETURNS integer
@@ -2791,6 +3090,7 @@ begin
   end if;
   new.columns := coalesce(new.columns, '{}');
   new.reason := coalesce(new.reason, new.name);
+  new.query := regexp_replace(new.query, '[;[:space:]]+$', '');
   for wrong in select * from rowbell.validate_rule(new) loop
     if wrong.hint = '' then
       raise exception 'rule "%": %: %', new.name, wrong.field, wrong.problem
@@ -2799,7 +3099,17 @@ begin
     raise exception 'rule "%": %: %', new.name, wrong.field, wrong.problem
       using errcode = 'RB001', hint = wrong.hint, schema = 'rowbell', table = 'rule', column = wrong.field;
   end loop;
-  if new.enabled then
+  if new.enabled and new.query is not null then
+    perform rowbell.make_query_role();
+    perform rowbell.grant_query(new.query);
+    error := rowbell.query_error(new.query, new.key);
+    if error[4] = '42501' then
+      raise warning 'rule "%": query: %', new.name, error[2] using hint = error[3];
+    elsif error is not null then
+      raise exception 'rule "%": %: %', new.name, error[1], error[2]
+        using errcode = 'RB001', hint = error[3], schema = 'rowbell', table = 'rule', column = error[1];
+    end if;
+  elsif new.enabled then
     feed := rowbell.feed_of(rowbell.find_feed(new.feed), new.name);
     new.feed := feed.name;
     if to_regproc(format('rowbell.run_%s', feed.id)) is null or not rowbell.has_role(feed.id) then
@@ -2854,7 +3164,8 @@ AS $function$
   select r
   from jsonb_populate_record(null::rowbell.rule, jsonb_build_object(
     'severity', 'warning', 'fires', 'once', 'columns', '[]'::jsonb, 'delivery', 'durable', 'channel', 'channel_1', 'resolved', false,
-    'operations', '["insert", "update"]'::jsonb, 'enabled', true, 'cooldown', '0', 'existing', true) || rule::jsonb) r
+    'operations', '["insert", "update"]'::jsonb, 'enabled', true, 'cooldown', '0', 'existing', true,
+    'key', '[]'::jsonb, 'max_rows', 1000) || rule::jsonb) r
 $function$
 CREATE OR REPLACE FUNCTION rowbell.rules_one_by_one(feed rowbell.feed, transitions rowbell.transition[])
  RETURNS jsonb
@@ -3095,6 +3406,32 @@ CREATE OR REPLACE FUNCTION rowbell.tables_of(relation oid)
 AS $function$
   select t.relid from rowbell.tree_of(relation) t where t.kind in ('r', 'p')
 $function$
+CREATE OR REPLACE FUNCTION rowbell.take_query()
+ RETURNS TABLE(rule jsonb, due timestamp with time zone, settings text[], clock timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
+AS $function$
+#variable_conflict use_column
+declare
+  name text;
+begin
+  for name in select (r.rule).name from rowbell.query_rules() r where r.due <= clock_timestamp() order by r.due, 1 loop
+    perform from rowbell.query_run q where q.rule = name for update skip locked;
+    continue when not found;
+    -- once more: another process may have run it since
+    return query
+    select to_jsonb(r.rule), nullif(r.due, '-infinity'), rowbell.all_settings(), clock_timestamp()
+    from rowbell.query_rules() r
+    where (r.rule).name = name and r.due <= clock_timestamp();
+    if found then
+      perform rowbell.make_query_role();
+      return;
+    end if;
+  end loop;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.test_rule(rule text, max_rows integer DEFAULT 100)
  RETURNS SETOF json
  LANGUAGE plpgsql
@@ -3107,6 +3444,10 @@ begin
   select r.* into tested from rowbell.rule r where r.name = test_rule.rule;
   if not found then
     raise exception 'there is no rule "%"', test_rule.rule using errcode = 'RB001', column = 'name';
+  end if;
+  if tested.query is not null then
+    return query select q from rowbell.query_rows(tested.query, max_rows) q;
+    return;
   end if;
   relation := rowbell.find_feed(tested.feed);
   if relation is null then
@@ -3317,6 +3658,55 @@ AS $function$
     and (t.kind = 'f' or t.kind in ('r', 'p') and not has_table_privilege(t.relid, 'trigger'))
   order by t.relid
 $function$
+CREATE OR REPLACE FUNCTION rowbell.validate_query(rule rowbell.rule)
+ RETURNS TABLE(field text, problem text, hint text)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  error text[];
+begin
+  return query
+  select f.name, 'goes with a feed, and the rule has a query', ''
+  from (values ('feed', rule.feed is not null), ('condition', rule.condition is not null), ('columns', rule.columns <> '{}'), ('for', rule."for" is not null),
+    ('operations', rule.operations <> '{insert,update}')) f (name, given)
+  where f.given;
+  if rule.delivery = 'notify' then
+    return query select 'delivery', 'notify is for rules with a feed: the alerts of a query are durable', '';
+  end if;
+  if rule.fires = 'changed' then
+    return query select 'fires', 'changed is for rules with a feed', 'once: when a key comes into the result; every: at each run';
+  elsif rule.fires = 'every' and rule.resolved then
+    return query select 'fires', 'every has each key fire at each run, so nothing resolves', 'write fires: once, or leave out resolved';
+  end if;
+  if coalesce(rule.key, '{}') = '{}' then
+    return query select 'key', 'has no key', 'name the columns of the result that tell its rows apart: [account]';
+  elsif array_position(rule.key, null) is not null then
+    return query select 'key', 'has a name that is NULL', '';
+  end if;
+  if (rule.every is null) = (rule.cron is null) then
+    return query select 'every', case when rule.cron is null then 'has neither every nor cron' else 'every and cron: one of them says when the query runs' end,
+      'every: 1m, or cron: "0 8 * * MON-FRI"';
+  elsif rule.every < interval '1 s' then
+    return query select 'every', 'give a duration of at least a second', '';
+  elsif rule.every is not null and rule.zone is not null then
+    return query select 'zone', 'goes with cron', '';
+  elsif rule.cron !~ '^\s*([[:alnum:]*,/-]+\s+){4}[[:alnum:]*,/-]+\s*$' then
+    return query select 'cron', 'give five fields: minute, hour, day of the month, month, day of the week', 'write it as "0 8 * * MON-FRI"';
+  elsif rule.zone not in (select z.name from pg_timezone_names z) then
+    return query select 'zone', format('there is no time zone %s', rule.zone), 'write it as Europe/Berlin or UTC';
+  end if;
+  if rule.max_rows between 1 and 10000 is not true then
+    return query select 'max_rows', 'give a number from 1 to 10000', '';
+  end if;
+  if rule.enabled then
+    error := rowbell.query_error(rule.query, rule.key);
+    if error[4] <> '42501' then
+      return query select error[1], error[2], error[3];
+    end if;
+  end if;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.validate_rule(rule rowbell.rule, feed_id integer DEFAULT 0)
  RETURNS TABLE(field text, problem text, hint text)
  LANGUAGE plpgsql
@@ -3391,6 +3781,15 @@ begin
       return query select 'since', 'is about existing rows, and existing is false', 'leave one of them out';
     end if;
   end if;
+  if rule.query is not null then
+    return query select q.* from rowbell.validate_query(rule) q;
+    return;
+  end if;
+  return query
+  select f.name, 'goes with a query, and the rule has none', ''
+  from (values ('key', rule.key <> '{}'), ('every', rule.every is not null), ('cron', rule.cron is not null), ('zone', rule.zone is not null),
+    ('max_rows', rule.max_rows <> 1000)) f (name, given)
+  where f.given;
   if rule.condition is null then
     return query select 'condition', 'has no condition', '';
   end if;
