@@ -183,22 +183,37 @@ begin
 end
 $fn$;
 
--- Applies events of the kind m, of one statement: all rows at the same time, since one may take the key that another had.
-create or replace function rowbell.move_timers(events rowbell.timer_event[]) returns void
+-- Applies events of the kind m, of one statement: all rows at the same time, since one may take the key that another had. A row trigger has events of one row at
+-- a time. So a timer whose key another one takes is put aside until its own event comes: displaced are those put aside before, returned are those put aside now.
+create or replace function rowbell.move_timers(events rowbell.timer_event[], displaced rowbell.timer[]) returns rowbell.timer[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
+#variable_conflict use_variable
 declare
   moved rowbell.timer[];
+  aside rowbell.timer[];
 begin
   with gone as (
     delete from rowbell.timer t
     using unnest(events) e
-    where t.rule = e.rule and t.key = e.key
+    where t.rule = e.rule and t.key = e.key and not exists (select from unnest(displaced) d where d.rule = e.rule and d.key = e.key)
     returning row(t.feed, t.rule, e.moved_to, t.since, t.began, t.fired)::rowbell.timer as t)
-  select array_agg(t) into moved from gone;
-  insert into rowbell.timer as t select m.* from unnest(moved) m
-  on conflict (rule, key) do update set since = excluded.since, began = excluded.began, fired = excluded.fired;
+  select array_agg(g.t) into moved
+  from (
+    select t from gone
+    union all
+    select row(d.feed, d.rule, e.moved_to, d.since, d.began, d.fired)::rowbell.timer
+    from unnest(displaced) d
+    join unnest(events) e on e.rule = d.rule and e.key = d.key) g;
+  with gone as (
+    delete from rowbell.timer t using unnest(moved) m where t.rule = m.rule and t.key = m.key returning t)
+  select array_agg(t) into aside from gone;
+  insert into rowbell.timer select m.* from unnest(moved) m;
+  return array(
+    select d from unnest(displaced) d where not exists (select from unnest(events) e where e.rule = d.rule and e.key = d.key)
+    union all
+    select a from unnest(aside) a);
 end
 $fn$;
 
@@ -245,6 +260,7 @@ as $fn$
 declare
   part record;
   ended rowbell.timer[] := '{}';
+  displaced rowbell.timer[] := '{}';
   taken int := 0;
 begin
   -- Events of one row have their ids in the order in which they happened: the lock on the row is held when they are numbered. A transaction that changes the
@@ -285,8 +301,9 @@ begin
         and octet_length(e.key) <= 2600 and coalesce(octet_length(e.moved_to), 0) <= 2600
       order by e.id);
     if part.moves then
-      perform rowbell.move_timers(part.events);
+      displaced := rowbell.move_timers(part.events, displaced);
     else
+      displaced := '{}';
       ended := ended || rowbell.apply_timer_events(feed.id, part.events);
     end if;
   end loop;

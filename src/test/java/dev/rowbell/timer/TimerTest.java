@@ -178,10 +178,12 @@ class TimerTest {
         assertEquals(List.of("resolved unpaid {\"id\":100,\"state\":\"paid\"}"), alerts());
     }
 
-    @Test
-    void rowsThatExchangeTheirKeysExchangeTheirTimes() {
+    @ParameterizedTest
+    @ValueSource(strings = {"statement", "row"})
+    void rowsThatExchangeTheirKeysExchangeTheirTimes(String each) {
         database.execute(
                 "create table public.orders (id int primary key deferrable, state text)",
+                "select rowbell.for_each('public.orders', '" + each + "')",
                 UNPAID,
                 "insert into orders values (1, 'placed')");
         pass("20 min");
