@@ -12,6 +12,7 @@ import dev.rowbell.testing.TestDatabase;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -198,6 +199,39 @@ class FingerprintTest {
                                             .formatted(first))
                             .get(0)
                             .get("fingerprint"));
+        }
+    }
+
+    /** Needs pg_dump of the server's version, which a container has. */
+    @Test
+    @Tag("container")
+    void aRestoredDatabaseKeepsItsRulesAndWhatWaitsAndItsAlertsAreToldApart() throws Exception {
+        database.execute("create table feed (id int primary key, c2 int)");
+        rule("r", "public.feed");
+        database.execute("insert into feed values (1, 11)");
+        TestDatabase copy = database.dumpedAndRestored();
+        String original;
+        try (RunningRowbell rowbell = start()) {
+            original = one("fingerprint", "select 1");
+            assertEquals(original, one("fingerprint", "update feed set c2 = 12"));
+        }
+        settings.putAll(copy.settings());
+        try (RunningRowbell rowbell = start()) {
+            Map<String, Object> waited = raised(copy, "select 1").get(0);
+            assertEquals("id=1", waited.get("key"));
+            String copied = String.valueOf(waited.get("fingerprint"));
+            assertTrue(copied.matches(copy.name() + "@[0-9a-f]{8}/r/public.feed/id=1"), copied);
+            assertNotEquals(hash(original), hash(copied));
+            Map<String, Object> resolved =
+                    raised(copy, "update feed set c2 = 0").get(0);
+            assertEquals("resolved", resolved.get("status"));
+            assertEquals(copied, resolved.get("fingerprint"));
+        }
+        settings.put("rowbell.source", "orders-db");
+        try (RunningRowbell rowbell = start()) {
+            assertEquals(
+                    "orders-db/r/public.feed/id=1",
+                    raised(copy, "update feed set c2 = 13").get(0).get("fingerprint"));
         }
     }
 

@@ -27,6 +27,12 @@ class RuleDumpTest {
         restored.execute("delete from rowbell.feedback", "insert into orders values (2, 10)");
         assertEquals(List.of("it's"), restored.query("select alert->>'rule' from rowbell.feedback"));
         assertEquals(List.of(), restored.query("select event from rowbell.refresh()"));
+        assertEquals(List.of("t"), restored.query("""
+                        select bool_and(p.proowner = rowbell.role_of(f.id)::regrole)
+                        from rowbell.feed f
+                        join pg_trigger t on t.tgrelid = f.relation and not t.tgisinternal
+                        join pg_proc p on p.oid = t.tgfoid
+                        """), "conditions run as the role of the feed in this database");
         restored.execute(
                 "delete from rowbell.feedback",
                 "insert into orders values (3, 10)",
