@@ -156,8 +156,8 @@ begin
         'give a duration as for: 30m, or leave it out';
     end if;
   else
-    if rule."for" <= interval '0' then
-      return query select 'for', 'give a duration above 0', '';
+    if rule."for" <= interval '0' or rule."for" > interval '100 years' then
+      return query select 'for', 'give a duration above 0 and of at most 100 years', '';
     end if;
     if rule.fires <> 'once' then
       return query select 'fires', 'a rule with "for" fires once the condition has held for so long', 'leave fires out';

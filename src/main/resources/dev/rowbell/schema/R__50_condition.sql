@@ -194,7 +194,7 @@ as $fn$
         when 'moved' then case when o.operation = 'UPDATE' then
           -- as text: equal values may be written in two ways, and the key of a timer is text
           met || ' and ' || met_before || ' and (' || (
-            select string_agg(format('new.%1$I::pg_catalog.text operator(pg_catalog.<>) old.%1$I::pg_catalog.text', k), ' or ')
+            select string_agg(format('new.%1$I::pg_catalog.text operator(pg_catalog.<>) old.%1$I::pg_catalog.text collate pg_catalog."C"', k), ' or ')
             from unnest(rowbell.key_of(feed.relation)) k) || ')' end
         else case when (resolved or timed) and o.operation <> 'INSERT' then
           met_before || case when o.operation = 'UPDATE' then ' and ' || met || ' is not true' else '' end end

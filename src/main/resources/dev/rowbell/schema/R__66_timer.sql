@@ -65,7 +65,7 @@ end
 $fn$;
 
 -- The function look_N: rows of the feed as they are now, judged by a rule. keys: those with these keys, with their documents; null: the next so many in
--- the order of the key, without; rule 0: not judged. Runs as the role of the feed.
+-- the order of the key, without; rule 0: not judged. Runs as the role of the feed. Parameters by number: a column of the feed may have any name.
 create or replace function rowbell.look_sql(feed rowbell.feed, transitions rowbell.transition[]) returns text
 language sql
 set search_path = pg_catalog, pg_temp
@@ -100,22 +100,22 @@ as $fn$
     union all
     select 0, 'null::bool', null)
   select format(E'\n#variable_conflict use_column\nbegin\n%s\n  raise exception ''the rule is not known'';\nend\n', string_agg(rowbell.fill($part$
-  if rule = {{rule}} and keys is not null then
+  if $1 = {{rule}} and $2 is not null then
     return query
     select k.key, {{condition}} is true, row_to_json(new.*), null::timestamptz, null, null
-    from unnest(keys) as k (key)
+    from unnest($2) as k (key)
     cross join lateral json_to_record(k.key::json) as r ({{columns}})
     join {{feed}} as new on {{same}};
     return;
-  elsif rule = {{rule}} then
+  elsif $1 = {{rule}} then
     return query
-    with last_one as (select * from json_to_record(after::json) as r ({{columns}}))
+    with last_one as (select * from json_to_record($3::json) as r ({{columns}}))
     select (select row_to_json(k.*)::text from (select {{names}}) as k), {{condition}} is true, null::json,
       case when {{condition}} then ({{since}})::timestamptz end, null, null
     from {{feed}} as new
-    where after is null or {{later}}
+    where $3 is null or {{later}}
     order by {{names}}
-    limit most;
+    limit $4;
     return;
   end if;$part$, jsonb_build_object('rule', r.id, 'condition', r.condition, 'columns', p.columns, 'feed', p.feed, 'same', p.same, 'names', p.names, 'later', p.later,
     'since', coalesce(rowbell.rows_by_name(r.since, feed.relation) || E'\n', 'null'))), E'\n' order by r.id))
@@ -228,7 +228,8 @@ as $fn$
   -- offset 0: asked once
   from (select rowbell.shown_name(feed.relation) as name, rowbell.key_of(feed.relation) as key offset 0) f
   cross join unnest(timers) t
-  left join unnest(looked) l on l.key = t.key
+  -- one, where rows of two children share the key
+  left join lateral (select l.document from unnest(looked) l where l.key = t.key limit 1) l on true
   order by t.began
 $fn$;
 
@@ -335,7 +336,7 @@ begin
     return 0;
   end if;
   looked := rowbell.look(feed.id, rule_id, array(select d.key from unnest(due) d));
-  perform rowbell.raise_timers(feed, rule, 'firing', array(select d from unnest(due) d join unnest(looked) l on l.key = d.key and l.met),
+  perform rowbell.raise_timers(feed, rule, 'firing', array(select d from unnest(due) d where exists (select from unnest(looked) l where l.key = d.key and l.met)),
     array(select l from unnest(looked) l where l.met));
   update rowbell.timer t
   set fired = case when l.met then clock_timestamp() end,

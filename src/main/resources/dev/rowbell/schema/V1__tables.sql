@@ -120,7 +120,7 @@ create table rowbell.rule (
   -- how long further alerts about a row are counted and not delivered
   cooldown interval not null default '0' constraint rule_cooldown check (cooldown >= interval '0'),
   -- how long the condition has to hold before the rule fires; null: it fires at once
-  "for" interval constraint rule_for check ("for" > interval '0'),
+  "for" interval constraint rule_for check ("for" > interval '0' and "for" <= interval '100 years'),
   -- for rows that met the condition before the rule existed: whether they are watched too, and an expression over NEW for since when
   existing boolean not null default true,
   since text,

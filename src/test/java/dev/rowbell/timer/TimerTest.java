@@ -445,6 +445,7 @@ class TimerTest {
                 "'NEW.n > 1', 'once', 'notify', '{insert,update}', '1 s', null, true        | delivery: a rule with \"for\" is durable",
                 "'NEW.n > 1', 'once', 'durable', '{insert}', '1 s', null, true              | operations: a rule with \"for\" has to see each write",
                 "'NEW.n > 1', 'once', 'durable', '{insert,update}', '0', null, true         | for: give a duration above 0",
+                "'NEW.n > 1', 'once', 'durable', '{insert,update}', '290000 years', null, true | for: give a duration above 0 and of at most 100 years",
                 "'NEW.n > 1', 'once', 'durable', '{insert,update}', '1 s', 'NEW.state', true| since: function pg_catalog.date_trunc(unknown, text) does not exist",
                 "'NEW.n > 1', 'once', 'durable', '{insert,update}', '1 s', 'NEW.gone', true | since: column new.gone does not exist",
                 "'NEW.n > 1', 'once', 'durable', '{insert,update}', null, 'NEW.placed_at', true | since: is about rows",
@@ -465,6 +466,29 @@ class TimerTest {
         database.execute("create table public.orders (id int, state text)");
         IllegalStateException refused = assertThrows(IllegalStateException.class, () -> database.execute(UNPAID));
         assertTrue(refused.getMessage().contains("for: public.orders has no primary key"), refused.getMessage());
+    }
+
+    @Test
+    void columnsOfTheFeedMayHaveAnyName() {
+        database.execute(
+                "create table public.odd (id int primary key, most int, after int, keys int, rule text, key text, k int)",
+                "insert into odd values (1, 9, 3), (2, 9, null)",
+                "insert into rowbell.rule (name, feed, condition, \"for\") values ('odd', 'public.odd', 'NEW.most > 5', '1 min')");
+        assertEquals(List.of("{\"id\":1}", "{\"id\":2}"), armed());
+        pass("1 min");
+        assertEquals(2, alerts().size());
+    }
+
+    @Test
+    void rowsOfTwoChildrenWithOneKeyFireOnce() {
+        database.execute(
+                "create table public.parent (id int primary key, n int)",
+                "create table public.child (primary key (id)) inherits (public.parent)",
+                "insert into rowbell.rule (name, feed, condition, \"for\") values ('r', 'public.parent', 'NEW.n > 5', '1 min')",
+                "insert into parent values (1, 9)",
+                "insert into child values (1, 9)");
+        pass("1 min");
+        assertEquals(1, alerts().size());
     }
 
     @Test

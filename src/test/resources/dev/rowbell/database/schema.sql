@@ -226,7 +226,7 @@ rowbell.query_run: query_run_pkey PRIMARY KEY (rule)
 rowbell.row_feed: row_feed_feed_fkey FOREIGN KEY (feed) REFERENCES rowbell.feed(id) ON DELETE CASCADE
 rowbell.row_feed: row_feed_pkey PRIMARY KEY (feed)
 rowbell.rule: rule_cooldown CHECK ((cooldown >= '00:00:00'::interval))
-rowbell.rule: rule_for CHECK (("for" > '00:00:00'::interval))
+rowbell.rule: rule_for CHECK ((("for" > '00:00:00'::interval) AND ("for" <= '100 years'::interval)))
 rowbell.rule: rule_pkey PRIMARY KEY (name)
 rowbell.rule_state: rule_state_id_key UNIQUE (id)
 rowbell.rule_state: rule_state_pkey PRIMARY KEY (rule)
@@ -1070,7 +1070,7 @@ begin
     return 0;
   end if;
   looked := rowbell.look(feed.id, rule_id, array(select d.key from unnest(due) d));
-  perform rowbell.raise_timers(feed, rule, 'firing', array(select d from unnest(due) d join unnest(looked) l on l.key = d.key and l.met),
+  perform rowbell.raise_timers(feed, rule, 'firing', array(select d from unnest(due) d where exists (select from unnest(looked) l where l.key = d.key and l.met)),
     array(select l from unnest(looked) l where l.met));
   update rowbell.timer t
   set fired = case when l.met then clock_timestamp() end,
@@ -1658,22 +1658,22 @@ AS $function$
     union all
     select 0, 'null::bool', null)
   select format(E'\n#variable_conflict use_column\nbegin\n%s\n  raise exception ''the rule is not known'';\nend\n', string_agg(rowbell.fill($part$
-  if rule = {{rule}} and keys is not null then
+  if $1 = {{rule}} and $2 is not null then
     return query
     select k.key, {{condition}} is true, row_to_json(new.*), null::timestamptz, null, null
-    from unnest(keys) as k (key)
+    from unnest($2) as k (key)
     cross join lateral json_to_record(k.key::json) as r ({{columns}})
     join {{feed}} as new on {{same}};
     return;
-  elsif rule = {{rule}} then
+  elsif $1 = {{rule}} then
     return query
-    with last_one as (select * from json_to_record(after::json) as r ({{columns}}))
+    with last_one as (select * from json_to_record($3::json) as r ({{columns}}))
     select (select row_to_json(k.*)::text from (select {{names}}) as k), {{condition}} is true, null::json,
       case when {{condition}} then ({{since}})::timestamptz end, null, null
     from {{feed}} as new
-    where after is null or {{later}}
+    where $3 is null or {{later}}
     order by {{names}}
-    limit most;
+    limit $4;
     return;
   end if;$part$, jsonb_build_object('rule', r.id, 'condition', r.condition, 'columns', p.columns, 'feed', p.feed, 'same', p.same, 'names', p.names, 'later', p.later,
     'since', coalesce(rowbell.rows_by_name(r.since, feed.relation) || E'\n', 'null'))), E'\n' order by r.id))
@@ -2690,7 +2690,8 @@ AS $function$
   -- offset 0: asked once
   from (select rowbell.shown_name(feed.relation) as name, rowbell.key_of(feed.relation) as key offset 0) f
   cross join unnest(timers) t
-  left join unnest(looked) l on l.key = t.key
+  -- one, where rows of two children share the key
+  left join lateral (select l.document from unnest(looked) l where l.key = t.key limit 1) l on true
   order by t.began
 $function$
 CREATE OR REPLACE FUNCTION rowbell.readable(value text, escape text DEFAULT '\x'::text)
@@ -3583,7 +3584,7 @@ AS $function$
         when 'moved' then case when o.operation = 'UPDATE' then
           -- as text: equal values may be written in two ways, and the key of a timer is text
           met || ' and ' || met_before || ' and (' || (
-            select string_agg(format('new.%1$I::pg_catalog.text operator(pg_catalog.<>) old.%1$I::pg_catalog.text', k), ' or ')
+            select string_agg(format('new.%1$I::pg_catalog.text operator(pg_catalog.<>) old.%1$I::pg_catalog.text collate pg_catalog."C"', k), ' or ')
             from unnest(rowbell.key_of(feed.relation)) k) || ')' end
         else case when (resolved or timed) and o.operation <> 'INSERT' then
           met_before || case when o.operation = 'UPDATE' then ' and ' || met || ' is not true' else '' end end
@@ -3781,8 +3782,8 @@ begin
         'give a duration as for: 30m, or leave it out';
     end if;
   else
-    if rule."for" <= interval '0' then
-      return query select 'for', 'give a duration above 0', '';
+    if rule."for" <= interval '0' or rule."for" > interval '100 years' then
+      return query select 'for', 'give a duration above 0 and of at most 100 years', '';
     end if;
     if rule.fires <> 'once' then
       return query select 'fires', 'a rule with "for" fires once the condition has held for so long', 'leave fires out';

@@ -17,7 +17,7 @@ begin
       select pg_catalog.array_remove(array[
         case when (new.state operator(pg_catalog.=) 'placed') and (old.state operator(pg_catalog.=) 'placed') is not true then 1 end,
         case when (old.state operator(pg_catalog.=) 'placed') and (new.state operator(pg_catalog.=) 'placed') is not true then 2 end,
-        case when (new.state operator(pg_catalog.=) 'placed') and (old.state operator(pg_catalog.=) 'placed') and (new.id::pg_catalog.text operator(pg_catalog.<>) old.id::pg_catalog.text) then -1 end], null) as codes,
+        case when (new.state operator(pg_catalog.=) 'placed') and (old.state operator(pg_catalog.=) 'placed') and (new.id::pg_catalog.text operator(pg_catalog.<>) old.id::pg_catalog.text collate pg_catalog."C") then -1 end], null) as codes,
         array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
         null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
       into hits from new_rows as new cross join old_rows as old where not exists (select from new_rows offset 1);
@@ -36,7 +36,7 @@ begin
         cross join lateral pg_catalog.unnest(array[
           case when (new.state operator(pg_catalog.=) 'placed') and (old.state operator(pg_catalog.=) 'placed') is not true then 1 end,
           case when (old.state operator(pg_catalog.=) 'placed') and (new.state operator(pg_catalog.=) 'placed') is not true then 2 end,
-          case when (new.state operator(pg_catalog.=) 'placed') and (old.state operator(pg_catalog.=) 'placed') and (new.id::pg_catalog.text operator(pg_catalog.<>) old.id::pg_catalog.text) then -1 end]) as fired (code)
+          case when (new.state operator(pg_catalog.=) 'placed') and (old.state operator(pg_catalog.=) 'placed') and (new.id::pg_catalog.text operator(pg_catalog.<>) old.id::pg_catalog.text collate pg_catalog."C") then -1 end]) as fired (code)
         where fired.code is not null;
       end if;
     elsif tg_op operator(pg_catalog.=) 'INSERT' then
@@ -113,7 +113,7 @@ CREATE OR REPLACE FUNCTION rowbell_alert.again_1(operation text, relation oid)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  return rowbell.one_by_one_sql(1, operation, relation, E'[{"key": "select row_to_json(k.*) from (select ($1).id) as k", "rule": "unpaid", "judge": "select judged.code, row_to_json(old.*) as old, null::json as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (old.state operator(pg_catalog.=) ''placed'') then 2 end) as judged (code)\\nwhere judged.code is not null", "operation": "DELETE"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "unpaid", "judge": "select judged.code, null::json as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.state operator(pg_catalog.=) ''placed'') then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "INSERT"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "unpaid", "judge": "select judged.code, row_to_json(old.*) as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.state operator(pg_catalog.=) ''placed'') and (old.state operator(pg_catalog.=) ''placed'') and (new.id::pg_catalog.text operator(pg_catalog.<>) old.id::pg_catalog.text) then -1 when (new.state operator(pg_catalog.=) ''placed'') and (old.state operator(pg_catalog.=) ''placed'') is not true then 1 when (old.state operator(pg_catalog.=) ''placed'') and (new.state operator(pg_catalog.=) ''placed'') is not true then 2 end) as judged (code)\\nwhere judged.code is not null", "operation": "UPDATE"}]');
+  return rowbell.one_by_one_sql(1, operation, relation, E'[{"key": "select row_to_json(k.*) from (select ($1).id) as k", "rule": "unpaid", "judge": "select judged.code, row_to_json(old.*) as old, null::json as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (old.state operator(pg_catalog.=) ''placed'') then 2 end) as judged (code)\\nwhere judged.code is not null", "operation": "DELETE"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "unpaid", "judge": "select judged.code, null::json as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.state operator(pg_catalog.=) ''placed'') then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "INSERT"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "unpaid", "judge": "select judged.code, row_to_json(old.*) as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.state operator(pg_catalog.=) ''placed'') and (old.state operator(pg_catalog.=) ''placed'') and (new.id::pg_catalog.text operator(pg_catalog.<>) old.id::pg_catalog.text collate pg_catalog.\\"C\\") then -1 when (new.state operator(pg_catalog.=) ''placed'') and (old.state operator(pg_catalog.=) ''placed'') is not true then 1 when (old.state operator(pg_catalog.=) ''placed'') and (new.state operator(pg_catalog.=) ''placed'') is not true then 2 end) as judged (code)\\nwhere judged.code is not null", "operation": "UPDATE"}]');
 end
 $function$
 
@@ -148,41 +148,41 @@ AS $function$
 #variable_conflict use_column
 begin
 
-  if rule = 0 and keys is not null then
+  if $1 = 0 and $2 is not null then
     return query
     select k.key, null::bool is true, row_to_json(new.*), null::timestamptz, null, null
-    from unnest(keys) as k (key)
+    from unnest($2) as k (key)
     cross join lateral json_to_record(k.key::json) as r (id integer)
     join public.orders as new on new.id operator(pg_catalog.=) r.id;
     return;
-  elsif rule = 0 then
+  elsif $1 = 0 then
     return query
-    with last_one as (select * from json_to_record(after::json) as r (id integer))
+    with last_one as (select * from json_to_record($3::json) as r (id integer))
     select (select row_to_json(k.*)::text from (select new.id) as k), null::bool is true, null::json,
       case when null::bool then (null)::timestamptz end, null, null
     from public.orders as new
-    where after is null or row(new.id) operator(pg_catalog.>) row((select r.id from last_one r))
+    where $3 is null or row(new.id) operator(pg_catalog.>) row((select r.id from last_one r))
     order by new.id
-    limit most;
+    limit $4;
     return;
   end if;
 
-  if rule = 1 and keys is not null then
+  if $1 = 1 and $2 is not null then
     return query
     select k.key, (new.state operator(pg_catalog.=) 'placed') is true, row_to_json(new.*), null::timestamptz, null, null
-    from unnest(keys) as k (key)
+    from unnest($2) as k (key)
     cross join lateral json_to_record(k.key::json) as r (id integer)
     join public.orders as new on new.id operator(pg_catalog.=) r.id;
     return;
-  elsif rule = 1 then
+  elsif $1 = 1 then
     return query
-    with last_one as (select * from json_to_record(after::json) as r (id integer))
+    with last_one as (select * from json_to_record($3::json) as r (id integer))
     select (select row_to_json(k.*)::text from (select new.id) as k), (new.state operator(pg_catalog.=) 'placed') is true, null::json,
       case when (new.state operator(pg_catalog.=) 'placed') then (null)::timestamptz end, null, null
     from public.orders as new
-    where after is null or row(new.id) operator(pg_catalog.>) row((select r.id from last_one r))
+    where $3 is null or row(new.id) operator(pg_catalog.>) row((select r.id from last_one r))
     order by new.id
-    limit most;
+    limit $4;
     return;
   end if;
   raise exception 'the rule is not known';
