@@ -54,6 +54,9 @@ public final class Rowbell extends ServiceSupport {
     /** The pooled DataSource that everything but listening uses. */
     public static final String DATA_SOURCE = "rowbell";
 
+    /** Alerts of a batch that end a rehearsal. */
+    private static final int MANY = 50;
+
     private static final Logger LOG = LoggerFactory.getLogger(Rowbell.class);
     /** The most rows that one statement removes, so that it is short. */
     private static final int EXPIRED_AT_ONCE = 1000;
@@ -80,7 +83,7 @@ public final class Rowbell extends ServiceSupport {
 
     private volatile QueueMonitor monitor;
     /** Null where there was none. */
-    private Rehearsal rehearsal;
+    private volatile Rehearsal rehearsal;
     /** Null while the database is closed. */
     private volatile QueryLoop queries;
 
@@ -231,6 +234,10 @@ public final class Rowbell extends ServiceSupport {
             rules.hits().count(batch.alerts());
             metrics.routed(path, batch.alerts());
             metrics.silenced(batch.silenced());
+            if (rehearsal != null && batch.alerts().size() >= MANY) {
+                // real ones warm up better, and need the CPU
+                rehearsal.stop();
+            }
         } catch (RuntimeException e) {
             LOG.error(
                     "{} alerts were routed and could not be counted: the metrics lack them",

@@ -74,6 +74,19 @@ class RehearsalTest {
         }
     }
 
+    @Test
+    void manyRealAlertsEndTheRehearsal() {
+        settings.put("rowbell.rehearsal", "1000000");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            awaitFiled(ROUNDS);
+            database.execute("""
+                    insert into rowbell.feedback (alert)
+                    select json_build_object('id', 'a' || i, 'rule', 'r', 'new', json_build_object('id', i)) from generate_series(1, 500) i
+                    """);
+            await().until(() -> !isRehearsing() && lines().size() == 500);
+        }
+    }
+
     /** PostgreSQL counts rows that were inserted even where that was rolled back. */
     private void awaitFiled(int alerts) {
         await().until(() -> Long.parseLong(database.query(

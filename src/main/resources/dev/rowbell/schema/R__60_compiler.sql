@@ -390,6 +390,13 @@ begin
       from unnest(array[to_regproc(format('rowbell_alert.raise_%s', feed.id)), to_regproc(format('rowbell_alert.again_%s', feed.id))]) f
       where not has_function_privilege(rowbell.role_of(feed.id), f, 'execute')
       union all
+      -- also of a partition that came after the rules
+      select distinct format('usage on schema %s', c.relnamespace::regnamespace)
+      from rowbell.tables_of(feed.relation) t
+      join pg_class c on c.oid = t.relid
+      where c.relnamespace::regnamespace::text not in ('rowbell', 'rowbell_alert')
+        and not has_schema_privilege(rowbell.role_of(feed.id), c.relnamespace, 'usage')
+      union all
       select format('select (%s) on %s', string_agg(quote_ident(k), ', '), rowbell.sql_name(feed.relation))
       from unnest(rowbell.key_of(feed.relation) || 'tableoid'::text) k
       where has_children and cardinality(rowbell.key_of(feed.relation)) > 0 and not has_column_privilege(rowbell.role_of(feed.id), feed.relation, k, 'select')

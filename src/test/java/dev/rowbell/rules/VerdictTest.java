@@ -1,6 +1,7 @@
 package dev.rowbell.rules;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.testing.TestDatabase;
 import java.util.ArrayList;
@@ -404,6 +405,20 @@ class VerdictTest {
         database.execute("insert into e values (1, 'red', 9)");
         assertEquals(List.of("public.e1"), takeAlerts("alert->>'partition'"));
         assertEquals(List.of(), failures());
+    }
+
+    @Test
+    void aPartitionInAnotherSchemaThatCameAfterTheRuleIsJudgedWhereAnotherRuleFails() {
+        database.execute("create table late (id int, k int) partition by list (k)");
+        rule("name, feed, condition", "'late', 'public.late', 'NEW.id > 5'");
+        rule("name, feed, condition", "'fails', 'public.late', '1 / (NEW.id - 6) > 0'");
+        database.execute(
+                "create schema \"Late\"",
+                "create table \"Late\".late1 partition of late for values in (1)",
+                "select from rowbell.refresh()",
+                "insert into \"Late\".late1 values (6, 1)");
+        assertTrue(takeAlerts("alert->>'rule'").contains("late"));
+        assertEquals(List.of("fails: division by zero"), failures());
     }
 
     @Test
