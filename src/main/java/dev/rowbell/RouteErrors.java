@@ -242,8 +242,10 @@ final class RouteErrors extends DefaultProcessorFactory implements InterceptStra
                 .noneMatch(all::contains)) {
             all.add(error);
         }
+        // a setting that several routes need is one mistake
         return all.stream()
                 .map(mistake -> Errors.forUser(locate(context, mistake)))
+                .distinct()
                 .toList();
     }
 

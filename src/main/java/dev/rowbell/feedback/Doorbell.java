@@ -34,7 +34,7 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
     /** Has a permit for each poll that a thread beside the first is to begin. */
     private final Semaphore backlog = new Semaphore(0);
 
-    private final DoorbellLease lease = new DoorbellLease();
+    private final DoorbellLease lease;
 
     private CamelContext context;
     private ScheduledPollConsumer consumer;
@@ -47,6 +47,7 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
 
     public Doorbell(Watchdog watchdog) {
         this.watchdog = watchdog;
+        lease = new DoorbellLease(watchdog.failures());
     }
 
     /** The table may have alerts. */

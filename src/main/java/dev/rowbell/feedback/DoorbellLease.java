@@ -1,6 +1,7 @@
 package dev.rowbell.feedback;
 
 import dev.rowbell.error.Errors;
+import dev.rowbell.error.FailureLog;
 import java.time.Duration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -35,6 +36,9 @@ final class DoorbellLease {
     /** While alerts come all the time, so that no poll is idle. */
     private static final Duration LISTENING_AGAIN_AT_LAST = Duration.ofSeconds(15);
 
+    private static final String LEASE = "doorbell lease";
+
+    private final FailureLog failures;
     private boolean listening;
     private long listeningAt;
     private boolean suppressed;
@@ -42,7 +46,10 @@ final class DoorbellLease {
     private long countedAt = System.nanoTime();
     private int counted;
     private boolean storm;
-    private boolean failed;
+
+    DoorbellLease(FailureLog failures) {
+        this.failures = failures;
+    }
 
     /**
      * Has writers ring from now on, where that was not written a short while ago. To be called before a poll: a writer that does not see the lease
@@ -106,14 +113,16 @@ final class DoorbellLease {
                     .param("table", table)
                     .param("length", length.toMillis())
                     .update();
-            failed = false;
+            failures.succeeded(LEASE).ifPresent(after -> LOG.info("the doorbell can be asked for again {}", after));
         } catch (DataAccessException e) {
-            if (!failed && !Errors.isDatabaseAway(e)) {
-                LOG.warn(
-                        "the doorbell cannot be asked for (rowbell.doorbell_lease), so alerts wait for the next poll: {}",
-                        Errors.inWords(e));
+            // of a database that is away, the poll that follows tells
+            if (!Errors.isDatabaseAway(e)) {
+                failures.failed(LEASE)
+                        .ifPresent(since -> LOG.warn(
+                                "the doorbell cannot be asked for (rowbell.doorbell_lease) {}, so alerts wait for the next poll: {}",
+                                since,
+                                Errors.inWords(e)));
             }
-            failed = true;
         }
     }
 }
