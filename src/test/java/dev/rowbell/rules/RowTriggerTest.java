@@ -104,6 +104,17 @@ class RowTriggerTest {
         assertEquals(List.of("1", "2"), takeAlerts("alert->'new'->>'id'"));
     }
 
+    /** One session, so that plans of the first failure serve the second, which comes before OLD is set. */
+    @Test
+    void failuresOfInsertsDoNotHideTheAlertsOfLaterOnes() {
+        database.execute(
+                "insert into rowbell.rule (name, feed, condition) values"
+                        + " ('changed', 'public.feed', 'NEW.c2 is distinct from OLD.c2'), ('fails', 'public.feed', '1 / NEW.c1 > 5')",
+                "insert into feed values (1, 0, 1); set timezone_abbreviations = 'India'; insert into feed values (2, 0, 1);"
+                        + " set timezone_abbreviations = 'Default'; insert into feed values (3, 0, 1)");
+        assertEquals(List.of("1", "2", "3"), takeAlerts("alert->'new'->>'id'"));
+    }
+
     @Test
     void rulesBesideOneThatFailsAreJudgedOnTheRowItself() {
         database.execute(

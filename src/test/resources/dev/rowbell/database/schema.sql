@@ -1991,7 +1991,14 @@ begin
     end if;
   exception when others or assert_failure{{canceled}} then{{unless_real}}
     begin
-      execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into codes, olds, news, partitions, failures using old, new;
+      -- OLD of an insert and NEW of a delete have one type before they are set and another after, and a plan is for one type
+      if tg_op operator(pg_catalog.=) 'INSERT' then
+        execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into codes, olds, news, partitions, failures using null, new;
+      elsif tg_op operator(pg_catalog.=) 'DELETE' then
+        execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into codes, olds, news, partitions, failures using old, null;
+      else
+        execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into codes, olds, news, partitions, failures using old, new;
+      end if;
     exception when others or assert_failure then
       begin
         raise warning {{warning}}, sqlerrm;
