@@ -50,6 +50,9 @@ final class ListenConsumer extends DefaultConsumer {
     /** How long one wait for notifications is, and so how soon a stop is seen. */
     private static final Duration SLICE = Duration.ofMillis(250);
 
+    /** What fails, for the log. */
+    private static final String STORED = "notifications of before a stop";
+
     private static final Duration START = Duration.ofSeconds(2);
     private static final Duration STANDBY = Duration.ofMillis(500);
 
@@ -380,9 +383,19 @@ final class ListenConsumer extends DefaultConsumer {
                     routeTogether(taken, batch);
                 });
             }
+            watchdog()
+                    .failures()
+                    .succeeded(STORED)
+                    .ifPresent(after -> LOG.info("routing {} works again {}", STORED, after));
         } catch (Throwable e) {
             watchdog().caught(e);
-            LOG.warn("routing notifications of before a stop failed, trying again: {}", Errors.inWords(e));
+            if (!watchdog().failures().isDatabaseAway(e)) {
+                watchdog()
+                        .failures()
+                        .failed(STORED)
+                        .ifPresent(since ->
+                                LOG.warn("routing {} fails {}, trying again: {}", STORED, since, Errors.inWords(e)));
+            }
         }
     }
 
