@@ -8,6 +8,7 @@ import dev.rowbell.settings.Settings;
 import dev.rowbell.settings.SettingsException;
 import dev.rowbell.sink.Reachability;
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -48,8 +49,12 @@ final class DoctorCommand implements Callable<Integer> {
             receiver("HTTP receiver", "rowbell.http.url", Reachability::http, settings, findings);
             receiver("mail server", "rowbell.mail.host", Reachability::mail, settings, findings);
         }
-        findings.forEach(finding ->
-                spec.commandLine().getOut().printf("%-5s  %s%n", finding.level(), Printable.line(finding.sentence())));
+        return print(findings, spec.commandLine().getOut());
+    }
+
+    /** Prints each on a line, and returns the exit code. */
+    static int print(List<Finding> findings, PrintWriter out) {
+        findings.forEach(finding -> out.printf("%-5s  %s%n", finding.level(), Printable.line(finding.sentence())));
         return findings.stream().anyMatch(Finding::isWrong) ? Commands.WRONG : 0;
     }
 

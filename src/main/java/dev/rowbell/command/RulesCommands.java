@@ -107,16 +107,7 @@ final class RulesCommands {
         try (CommandContext context = program.open()) {
             RuleRepository rules = new RuleRepository(context.dataSource());
             List<String> names = rules.list().stream().map(RuleState::name).toList();
-            if (!names.contains(name)) {
-                String others = names.isEmpty() ? "there are no rules" : "there are " + String.join(", ", names);
-                throw new SettingsException("there is no rule \"%s\"; %s"
-                        .formatted(
-                                name,
-                                new Misspelled(name)
-                                        .nearest(names)
-                                        .map("did you mean %s?"::formatted)
-                                        .orElse(others)));
-            }
+            requireRule(name, names);
             Optional<RuleRepository.Query> query = rules.queryOf(name);
             int rows = query.isPresent()
                     ? result(context, query.get(), limit)
@@ -127,6 +118,20 @@ final class RulesCommands {
                             rows == 1 ? "row" : "rows",
                             rows == limit ? " shown, there may be more: --limit" : ""));
             return 0;
+        }
+    }
+
+    /** @throws SettingsException where no rule has this name, with the one that may have been meant */
+    static void requireRule(String name, List<String> names) {
+        if (!names.contains(name)) {
+            String others = names.isEmpty() ? "there are no rules" : "there are " + String.join(", ", names);
+            throw new SettingsException("there is no rule \"%s\"; %s"
+                    .formatted(
+                            name,
+                            new Misspelled(name)
+                                    .nearest(names)
+                                    .map("did you mean %s?"::formatted)
+                                    .orElse(others)));
         }
     }
 

@@ -1,9 +1,12 @@
 package dev.rowbell.rules;
 
 import dev.rowbell.alert.AlertJson;
+import dev.rowbell.database.Checkup.Finding;
 import dev.rowbell.database.StorableText;
 import dev.rowbell.database.Transactions;
+import dev.rowbell.settings.SettingsException;
 import java.sql.SQLException;
+import java.sql.Types;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -16,6 +19,8 @@ import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import javax.sql.DataSource;
+import org.postgresql.util.PSQLException;
+import org.postgresql.util.ServerErrorMessage;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.jdbc.core.simple.JdbcClient;
@@ -28,6 +33,8 @@ import org.springframework.transaction.support.TransactionTemplate;
 public final class RuleRepository {
 
     private static final String UNTRANSLATABLE = "22P05";
+    /** Of errors that a person can mend, whose message says how. */
+    private static final String REFUSED = "RB001";
 
     /** Rows of a feed that are in memory at a time. */
     private static final int FETCH_SIZE = 1000;
@@ -267,6 +274,40 @@ public final class RuleRepository {
                 return count;
             }
         });
+    }
+
+    /**
+     * Why a rule fires, or does not.
+     *
+     * @param key of a row, as people write it; null: the rule alone
+     * @throws SettingsException where there is no such rule, or the feed has no such key
+     */
+    public List<Finding> explain(String rule, String key) {
+        try {
+            return readOnly.execute(transaction -> jdbc.sql("select level, finding from rowbell.explain(?, ?)")
+                    .param(rule)
+                    .param(2, key, Types.VARCHAR)
+                    .query((row, number) -> new Finding(row.getString(1), row.getString(2)))
+                    .list());
+        } catch (DataAccessException e) {
+            if (e.getMostSpecificCause() instanceof PSQLException refused && REFUSED.equals(refused.getSQLState())) {
+                ServerErrorMessage message = refused.getServerErrorMessage();
+                throw new SettingsException(
+                        message.getHint() == null
+                                ? message.getMessage()
+                                : message.getMessage() + ". " + message.getHint(),
+                        e);
+            }
+            throw e;
+        }
+    }
+
+    /** Where the alert with this id waits. */
+    public List<Finding> explainAlert(String id) {
+        return jdbc.sql("select level, finding from rowbell.explain_alert(?)")
+                .param(id)
+                .query((row, number) -> new Finding(row.getString(1), row.getString(2)))
+                .list();
     }
 
     /** @param settings of the session that runs it, each as {@code TimeZone=UTC} */

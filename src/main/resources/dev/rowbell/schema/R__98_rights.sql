@@ -38,7 +38,8 @@ begin
       rowbell.apply_rules(text, json, text[], text), rowbell.refresh(int), rowbell.test_rule(text, int), rowbell.find_feed(text),
       rowbell.feeds_named(text), rowbell.rows_by_name(text, oid), rowbell.tables_of(oid), rowbell.tree_of(oid), rowbell.sql_name(oid),
       rowbell.for_each(text, text), rowbell.readable(text, text), rowbell.pause(text), rowbell.resume(text), rowbell.key_text(json, text[]),
-      rowbell.members_of(json), rowbell.all_settings() to rowbell_admin;
+      rowbell.members_of(json), rowbell.all_settings(), rowbell.explain(text, text), rowbell.explain_alert(text),
+      rowbell.explain_rule(rowbell.rule, text), rowbell.key_written(text[], text), rowbell.denied(text, text), rowbell.grant_for(text, text) to rowbell_admin;
     grant select on rowbell.query_run, rowbell.query_key to rowbell_admin;
   end if;
 

@@ -1,0 +1,221 @@
+-- Explanations: why a rule fires for a row, or does not, and what became of an alert. Each finding is a sentence of the level ok, note or wrong.
+
+-- The key of a row as JSON, from what people write: 2, id=2, a=1,b=x or {"id":2}. Null where it is none of these.
+create or replace function rowbell.key_written(columns text[], written text) returns json
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
+as $fn$
+declare
+  parts text[];
+begin
+  if written ~ '^\s*[{]' then
+    return written::json;
+  end if;
+  parts := regexp_match(written, (
+    select '^' || string_agg(regexp_replace(c, '([^[:alnum:]_])', '\\\1', 'g') || '=(.*)', ', ?' order by n) || '$'
+    from unnest(columns) with ordinality as u (c, n)));
+  if parts is null and cardinality(columns) = 1 then
+    parts := array[written];
+  end if;
+  return json_object(columns, parts);
+exception when invalid_text_representation then
+  return null;
+end
+$fn$;
+
+-- What Rowbell's own tables say of a rule, and of one row where subject is its key as alerts show it ("id=2"; null: of the rule alone).
+create or replace function rowbell.explain_rule(explained rowbell.rule, subject text) returns table (level text, finding text)
+language plpgsql stable
+security definer
+set search_path = pg_catalog, pg_temp
+set TimeZone = 'UTC'
+as $fn$
+declare
+  state rowbell.rule_state;
+  watched rowbell.feed;
+  -- a backlog of millions is not read for one answer
+  most constant int := 10000;
+begin
+  select s.* into state from rowbell.rule_state s where s.rule = explained.name;
+  select f.* into watched from rowbell.feed f where f.name = explained.feed;
+  if not explained.enabled then
+    return query select 'wrong', 'the rule is disabled';
+  elsif state.broken is not null then
+    return query select 'wrong', 'the rule is left out until it is changed: ' || state.broken;
+  elsif state.paused is not null then
+    return query select 'wrong', format('the rule is paused since %s: select rowbell.resume(%L)', state.paused::timestamptz(0), explained.name);
+  else
+    return query select 'ok', 'the rule is enabled';
+  end if;
+  return query select 'note', case when coalesce(state.hits, 0) = 0 then 'it has not fired yet, as far as it was counted'
+    else format('it has fired %s times, last at %s', state.hits, state.last_hit::timestamptz(0)) end;
+  if state.failure is not null and state.broken is null then
+    return query select 'wrong', format('it failed%s: %s', ' last at ' || state.failed::timestamptz(0), state.failure);
+  end if;
+  if explained.feed is not null and explained.enabled then
+    return query
+    select 'wrong', format('%s has not all triggers of the rule: writes are not judged', watched.name)
+    where exists (select from rowbell.missing_triggers(watched, rowbell.operations_of(explained)));
+    return query select 'wrong', s.problem from rowbell.silent_triggers() s where s.feed = explained.feed;
+  end if;
+  if not exists (select from rowbell.sink s where s.seen > clock_timestamp() - interval '1 minute')
+      and not exists (select from rowbell.doorbell_lease l where l.listening_until > clock_timestamp()) then
+    return query select 'wrong', 'no process of Rowbell is running' || coalesce((select ' since ' || max(s.seen)::timestamptz(0) from rowbell.sink s), '');
+  end if;
+  return query
+  select 'wrong', format('silence %s keeps it quiet until %s (%s, by %s); it has kept back %s alerts', s.id, s.until::timestamptz(0), s.why, s.who, s.silenced)
+  from rowbell.silence s
+  where s.until > clock_timestamp()
+    and (s.rule is null or explained.name like replace(regexp_replace(s.rule, '([\\%_])', '\\\1', 'g'), '*', '%'))
+    and (s.feed is null or explained.feed like replace(regexp_replace(s.feed, '([\\%_])', '\\\1', 'g'), '*', '%'))
+    and (s.key is null or subject is null or subject like replace(regexp_replace(s.key, '([\\%_])', '\\\1', 'g'), '*', '%'))
+  order by s.id;
+  return query
+  select 'wrong', format('its cooldown keeps it quiet about %s until %s; %s alerts were kept back since %s', coalesce(nullif(c.key, ''), 'the feed'),
+    (c.last + explained.cooldown)::timestamptz(0), c.silenced, c.last::timestamptz(0))
+  from rowbell.cooldown c
+  where c.rule = explained.name and c.last + explained.cooldown > clock_timestamp() and subject = c.key
+  order by c.path, c.status;
+  return query
+  select 'note', format('alerts of it that wait to be routed: %s, the oldest since %s', count(*), min(f.crt_time)::timestamptz(0))
+  from (select * from rowbell.feedback order by crt_time limit most) f
+  where rowbell.alert_text(f.alert, 'rule') = explained.name
+  having count(*) > 0;
+  return query
+  select case when d.last_error is null then 'note' else 'wrong' end,
+    format('alerts of it that wait for the sink %s: %s, the next try is at %s%s', d.sink, count(*), min(d.due)::timestamptz(0),
+      ', after ' || max(d.attempts) || ' tries: ' || d.last_error)
+  from (select sink, due, attempts, last_error, unnest(documents) as document from rowbell.delivery order by sink, due limit most) d
+  where rowbell.alert_text(d.document::json, 'rule') = explained.name and (subject is null or rowbell.alert_text(d.document::json, 'key') = subject)
+  group by d.sink, d.last_error
+  order by d.sink;
+  return query
+  select 'wrong', format('dead letters of %s: %s, the last at %s: %s', coalesce('the sink ' || d.sink, 'the routing'), count(*), max(d.died)::timestamptz(0),
+    (array_agg(d.last_error order by d.died desc))[1])
+  from (select * from rowbell.dead_letter order by died desc limit most) d
+  where rowbell.alert_text(d.alert, 'rule') = explained.name and (subject is null or rowbell.alert_text(d.alert, 'key') = subject)
+  group by d.sink
+  order by d.sink;
+end
+$fn$;
+
+-- Why a rule fires, or does not: at all, or for the row with this key, as 2, id=2 or {"id":2}. Reads the feed as its caller does.
+create or replace function rowbell.explain(rule text, key text default null) returns table (level text, finding text)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set TimeZone = 'UTC'
+as $fn$
+#variable_conflict use_variable
+declare
+  explained rowbell.rule;
+  relation oid;
+  columns text[];
+  written json;
+  subject text;
+  document json;
+  met boolean;
+  timer rowbell.timer;
+begin
+  select r.* into explained from rowbell.rule r where r.name = explain.rule;
+  if not found then
+    raise exception 'there is no rule "%"', explain.rule using errcode = 'RB001', column = 'name';
+  end if;
+  relation := rowbell.find_feed(explained.feed);
+  columns := case when explained.query is null then rowbell.key_of(relation) else explained.key end;
+  if key is not null then
+    written := rowbell.key_written(columns, key);
+    if written is null or (select bool_or(written ->> c is null) from unnest(columns) c) is not false then
+      raise exception '"%" is no key of %', key, coalesce(explained.feed, 'the query') using errcode = 'RB001', column = 'key',
+        hint = case when cardinality(columns) > 0 then format('Give it as %s.', (select string_agg(c || '=VALUE', ',') from unnest(columns) c))
+          else 'The table has no primary key: leave the key out.' end;
+    end if;
+    subject := (select string_agg(format('%s=%s', c, written ->> c), ',' order by n) from unnest(columns) with ordinality as u (c, n));
+  end if;
+  return query select * from rowbell.explain_rule(explained, subject);
+  if explained.query is not null then
+    return query
+    select case when r.due < clock_timestamp() - interval '1 minute' then 'wrong' else 'note' end, format('its query is to run at %s', r.due::timestamptz(0))
+    from rowbell.query_run r where r.rule = explained.name;
+    return query
+    select 'note', coalesce((
+      select format('it fires for %s since %s: %s', subject, k.since::timestamptz(0), k.subject)
+      from rowbell.query_key k
+      where k.rule = explained.name and (select bool_and(k.subject ->> c = written ->> c) from unnest(columns) c)),
+      format('%s was not in its last result', subject))
+    where key is not null;
+    return;
+  elsif relation is null then
+    return query select 'wrong', format('there is no table %s', explained.feed);
+    return;
+  elsif key is null then
+    return;
+  end if;
+  begin
+    execute format(E'select row_to_json(new.*), (%s\n) from json_to_record($1) as r (%s) join %s as new on %s left join %3$s as old on false limit 1',
+      rowbell.rows_by_name(explained.condition, relation),
+      (select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ')
+        from pg_attribute a where a.attrelid = relation and a.attname = any (columns)),
+      rowbell.sql_name(relation),
+      (select string_agg(format('new.%1$I = r.%1$I', c), ' and ') from unnest(columns) c))
+      into document, met using written;
+  exception when others then
+    return query select 'wrong', 'the row cannot be judged: ' || rowbell.denied(sqlerrm, sqlstate);
+    return;
+  end;
+  if document is null then
+    return query select 'note', format('%s has no row with %s now', explained.feed, subject);
+  else
+    return query select 'note', format('the row %s the condition now%s: %s',
+      case when met then 'meets' else 'does not meet' end, case when met is null then ' (it is NULL)' end, document);
+    return query
+    select 'note', 'the condition compares with OLD: here OLD is NULL, as for an insert'
+    where explained.condition ~* '\mold\M';
+  end if;
+  if explained."for" is not null then
+    select t.* into timer
+    from rowbell.timer t
+    join rowbell.rule_state s on s.id = t.rule
+    where s.rule = explained.name and (select bool_and(t.key::json ->> c = written ->> c) from unnest(columns) c);
+    return query select 'note', case
+      when timer.rule is null then 'it is not armed' || case when met and explained.existing then ' yet: a running Rowbell does that soon'
+        when met then ': the rule has existing: false, so only a write that makes the condition true arms it' else '' end
+      when timer.fired is not null then format('it has met the condition since %s and fired at %s; it does not fire again before that ends', timer.since::timestamptz(0), timer.fired::timestamptz(0))
+      else format('it is armed: it has met the condition since %s and fires at %s if that lasts', timer.since::timestamptz(0), (timer.began + explained."for")::timestamptz(0)) end;
+  elsif met and explained.fires = 'once' then
+    return query select 'note', 'the rule fires once, at the write that makes the condition true: a write that leaves it true does not fire again';
+  elsif met and explained.fires = 'changed' then
+    return query select 'note', format('the rule fires at a write that changes %s', array_to_string(explained.columns, ' or '));
+  end if;
+end
+$fn$;
+
+-- Where an alert with this id waits. Rowbell keeps no history: of one that was delivered or silenced nothing is left.
+create or replace function rowbell.explain_alert(id text) returns table (level text, finding text)
+language sql stable
+security definer
+set search_path = pg_catalog, pg_temp
+set TimeZone = 'UTC'
+as $fn$
+  with findings (level, finding) as (
+    select 'note', format('it waits to be routed since %s', f.crt_time::timestamptz(0))
+    from rowbell.feedback f
+    -- by far the faster of the two; most alerts are another
+    where strpos(f.alert::text, explain_alert.id) > 0 and rowbell.alert_text(f.alert, 'id') = explain_alert.id
+    union all
+    select case when d.last_error is null then 'note' else 'wrong' end, format('it waits for the sink %s since %s, the next try is at %s%s',
+      d.sink, d.filed::timestamptz(0), d.due::timestamptz(0), ', after ' || d.attempts || ' tries: ' || d.last_error)
+    from rowbell.delivery d
+    where exists (
+      select from unnest(d.documents) document
+      where strpos(document, explain_alert.id) > 0 and rowbell.alert_text(document::json, 'id') = explain_alert.id)
+    union all
+    select 'wrong', format('it is the dead letter %s of %s since %s, after %s tries: %s', d.id, coalesce('the sink ' || d.sink, 'the routing'), d.died::timestamptz(0),
+      d.attempts, d.last_error)
+    from rowbell.dead_letter d
+    where d.alert_id = explain_alert.id)
+  select * from findings
+  union all
+  select 'note', 'no alert with this id waits: it was delivered or silenced, its transaction is still open, or there never was one'
+  where not exists (select from findings)
+$fn$;

@@ -1,0 +1,253 @@
+package dev.rowbell.rules;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.rowbell.Application;
+import dev.rowbell.command.Commands;
+import dev.rowbell.testing.TestDatabase;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Each reason for which an alert does not come is found, by SQL and by command. */
+class ExplainTest {
+
+    private static final String MEETS = "note the row meets the condition now: {\"id\":1,\"v\":9}";
+    private static final String ONCE =
+            "note the rule fires once, at the write that makes the condition true: a write that leaves it true does not fire again";
+
+    private final TestDatabase database = TestDatabase.createWithSchema();
+
+    @BeforeEach
+    void aRowThatMeetsTheCondition() {
+        database.execute(
+                "create table public.orders (id int primary key, v int)",
+                "insert into rowbell.rule (name, feed, condition) values ('high', 'public.orders', 'NEW.v > 5')",
+                "insert into orders values (1, 9), (2, 1)",
+                "delete from rowbell.feedback",
+                "insert into rowbell.sink values (gen_random_uuid(), 'mail', now())");
+    }
+
+    @Test
+    void aRowThatMeetsTheConditionAlreadyDoesNotFireAgain() {
+        assertEquals(
+                List.of("ok the rule is enabled", "note it has not fired yet, as far as it was counted", MEETS, ONCE),
+                explain("'high', '1'"));
+    }
+
+    @Test
+    void aRowThatDoesNotMeetTheConditionIsShown() {
+        database.execute("insert into orders values (3)");
+        says("'high', '2'", "note the row does not meet the condition now: \\{\"id\":2,\"v\":1}");
+        says("'high', '3'", "note the row does not meet the condition now \\(it is NULL\\): \\{\"id\":3,\"v\":null}");
+        says("'high', '4'", "note public.orders has no row with id=4 now");
+    }
+
+    @Test
+    void aRuleThatIsOffIsSaid() {
+        database.execute("update rowbell.rule set enabled = false");
+        says("'high'", "wrong the rule is disabled");
+    }
+
+    @Test
+    void aRuleThatIsBrokenIsSaid() {
+        database.execute("alter table orders drop column v", "select rowbell.refresh()");
+        says("'high'", "wrong the rule is left out until it is changed: condition: column new.v does not exist.*");
+    }
+
+    @Test
+    void aRuleThatFailedIsSaid() {
+        database.execute(
+                "update rowbell.rule set condition = '1 / NEW.v > 5'",
+                "insert into orders values (3, 0)",
+                "select rowbell.report_failures()");
+        says("'high'", "wrong it failed last at 20.*: division by zero");
+        says("'high', '3'", "wrong the row cannot be judged: division by zero");
+    }
+
+    @Test
+    void aTriggerThatIsDisabledOrMissingIsSaid() {
+        database.execute("alter table orders disable trigger rowbell_1_update");
+        says("'high'", "wrong the trigger rowbell_1_update of public.orders is disabled, .*");
+        database.execute("drop trigger rowbell_1_update on orders");
+        says("'high'", "wrong public.orders has not all triggers of the rule: writes are not judged");
+    }
+
+    @Test
+    void aProcessThatDoesNotRunIsSaid() {
+        database.execute("update rowbell.sink set seen = '2026-01-02 03:04:05 UTC'");
+        says("'high'", "wrong no process of Rowbell is running since 2026-01-02 03:04:05\\+00");
+        database.execute("insert into rowbell.doorbell_lease values (1, '-infinity', now() + interval '9 s')");
+        assertEquals(2, explain("'high'").size());
+    }
+
+    @Test
+    void aSilenceIsSaidWhereItCoversTheRow() {
+        database.execute(
+                "insert into rowbell.silence (rule, key, until, who, why, silenced) values"
+                        + " ('hi*', 'id=1', '2126-01-01 UTC', 'ann', 'stocktaking', 7), ('h_gh', null, '2126-01-01', 'bob', 'another rule', 0)",
+                "insert into rowbell.silence (until, why) values (now(), 'over')");
+        String silence =
+                "wrong silence 1 keeps it quiet until 2126-01-01 00:00:00\\+00 \\(stocktaking, by ann\\); it has kept back 7 alerts";
+        says("'high', '1'", silence);
+        says("'high'", silence);
+        assertTrue(explain("'high', '2'").stream().noneMatch(line -> line.contains("silence")));
+    }
+
+    @Test
+    void aCooldownIsSaid() {
+        database.execute(
+                "update rowbell.rule set cooldown = '1 h'",
+                "select rowbell.passes_cooldown('high', 'durable', 'firing', 'id=1', now(), '1 h') from generate_series(1, 3)");
+        says("'high', '1'", "wrong its cooldown keeps it quiet about id=1 until .*; 2 alerts were kept back since .*");
+        assertTrue(explain("'high', '2'").stream().noneMatch(line -> line.contains("cooldown")));
+    }
+
+    @Test
+    void alertsThatWaitOrDiedAreSaid() {
+        database.execute(
+                "update orders set v = 7 where id = 2",
+                "insert into rowbell.delivery (sink, documents, attempts, last_error)"
+                        + " values ('mail', array['{\"id\":\"a\",\"rule\":\"high\",\"key\":\"id=1\"}'], 3, 'connection refused')",
+                "insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)"
+                        + " values ('http', 'b', '{\"rule\":\"high\",\"key\":\"id=1\"}', 9, now(), '410 Gone')");
+        String waits =
+                "wrong alerts of it that wait for the sink mail: 1, the next try is at 20.*, after 3 tries: connection refused";
+        says("'high', '1'", waits);
+        says("'high', '1'", "wrong dead letters of the sink http: 1, the last at 20.*: 410 Gone");
+        says("'high'", "note alerts of it that wait to be routed: 1, the oldest since 20.*");
+        assertTrue(explain("'high', '2'").stream().noneMatch(line -> line.contains("mail") || line.contains("http")));
+        String id = database.query("select alert->>'id' from rowbell.feedback").get(0);
+        matches(explainAlert(id), "note it waits to be routed since 20.*");
+        matches(
+                explainAlert("a"),
+                "wrong it waits for the sink mail since 20.*, the next try is at 20.*, after 3 tries: connection refused");
+        matches(
+                explainAlert("b"),
+                "wrong it is the dead letter 1 of the sink http since 20.*, after 9 tries: 410 Gone");
+        matches(explainAlert("c"), "note no alert with this id waits: .*");
+    }
+
+    @Test
+    void aTimerSaysWhenItIsDue() {
+        database.execute("update rowbell.rule set \"for\" = '1 h', existing = false");
+        says(
+                "'high', '1'",
+                "note it is not armed: the rule has existing: false, so only a write that makes the condition true arms it");
+        database.execute(
+                "update orders set v = 0 where id = 1",
+                "update orders set v = 9 where id = 1",
+                "do 'begin while rowbell.run_timers(1) loop end loop; end'");
+        says("'high', '1'", "note it is armed: it has met the condition since 20.* and fires at 20.* if that lasts");
+        says("'high'", "ok the rule is enabled");
+        database.execute(
+                "update rowbell.timer set began = began - interval '2 h', since = since - interval '2 h'",
+                "do 'begin while rowbell.run_timers(1) loop end loop; end'");
+        says("'high', '1'", "note it has met the condition since 20.* and fired at 20.*; it does not fire again.*");
+        database.execute("select rowbell.pause('high')");
+        says("'high'", "wrong the rule is paused since 20.*: select rowbell.resume\\('high'\\)");
+    }
+
+    @Test
+    void aQuerySaysWhatItsLastResultWas() {
+        database.execute(
+                "insert into rowbell.rule (name, query, key, every) values ('off', 'select id, v from public.orders where v > 5', '{id}', '1 h')",
+                "insert into rowbell.query_run values ('off', 'x', '2126-01-01 UTC')",
+                "insert into rowbell.query_key values ('off', '{\"id\":1}', '2026-01-02 03:04:05 UTC', '{\"id\":1,\"v\":9}')");
+        says("'off', '1'", "note it fires for id=1 since 2026-01-02 03:04:05\\+00: \\{\"id\":1,\"v\":9}");
+        says("'off', '2'", "note id=2 was not in its last result");
+        says("'off'", "note its query is to run at 2126-01-01 00:00:00\\+00");
+    }
+
+    @Test
+    void anAdministratorReadsWhatItsRoleMayRead() {
+        String admin = "select finding from set_config('role', 'rowbell_admin', true) r"
+                + " cross join lateral rowbell.explain('high', case when r <> '' then '1' end) offset 2";
+        assertEquals(
+                List.of("the row cannot be judged: permission denied for table orders"
+                        + " (grant select on public.orders to rowbell_admin)"),
+                database.query(admin));
+        database.execute("grant select on orders to rowbell_admin");
+        assertEquals(List.of(MEETS.substring(5), ONCE.substring(5)), database.query(admin));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"a=1,b=x y", "a=1, b=x y", "{\"a\": 1, \"b\": \"x y\"}"})
+    void aKeyOfSeveralColumnsIsWrittenAsAlertsShowIt(String key) {
+        database.execute(
+                "create table public.item (a int, b text, v int, primary key (a, b))",
+                "insert into rowbell.rule (name, feed, condition) values ('item', 'public.item', 'NEW.v > 5')",
+                "insert into item values (1, 'x y', 9)");
+        says("'item', '" + key + "'", "note the row meets the condition now: \\{\"a\":1,\"b\":\"x y\",\"v\":9}");
+    }
+
+    @Test
+    void theCommandPrintsItAndItsExitCodeSaysWhetherSomethingIsWrong() {
+        assertEquals("""
+                ok     the rule is enabled
+                note   it has not fired yet, as far as it was counted
+                note   the row meets the condition now: {"id":1,"v":9}
+                note   the rule fires once, at the write that makes the condition true: a write that leaves it true does not fire again
+                """, command(0, "explain", "high", "id=1"));
+        database.execute("update rowbell.rule set enabled = false");
+        assertEquals(
+                "wrong  the rule is disabled",
+                command(1, "explain", "high").lines().findFirst().orElseThrow());
+        assertEquals("rowbell: there is no rule \"hig\"; did you mean high?\n", command(2, "explain", "hig"));
+        assertEquals("rowbell: there is no rule \"another\"; there are high\n", command(2, "explain", "another", "1"));
+        assertTrue(command(0, "explain", "01890a5d-ac96-774b-bcce-b302099a8057")
+                .startsWith("note   no alert with this id waits"));
+        String refused = command(2, "explain", "high", "{}");
+        assertEquals("rowbell: \"{}\" is no key of public.orders. Give it as id=VALUE.\n", refused);
+    }
+
+    private String command(int exit, String... arguments) {
+        ByteArrayOutputStream said = new ByteArrayOutputStream();
+        PrintStream out = System.out;
+        PrintStream err = System.err;
+        try (PrintStream both = new PrintStream(said, true, StandardCharsets.UTF_8)) {
+            System.setOut(both);
+            System.setErr(both);
+            assertEquals(
+                    exit,
+                    Commands.run(
+                            () -> {
+                                Application camel = new Application();
+                                database.settings().forEach(camel::addOverrideProperty);
+                                return camel;
+                            },
+                            arguments),
+                    () -> said.toString(StandardCharsets.UTF_8));
+        } finally {
+            System.setOut(out);
+            System.setErr(err);
+        }
+        return said.toString(StandardCharsets.UTF_8);
+    }
+
+    private List<String> explain(String arguments) {
+        return database.query("select level || ' ' || finding from rowbell.explain(" + arguments + ")");
+    }
+
+    private List<String> explainAlert(String id) {
+        return database.query("select level || ' ' || finding from rowbell.explain_alert('" + id + "')");
+    }
+
+    private void says(String arguments, String pattern) {
+        List<String> findings = explain(arguments);
+        assertTrue(
+                findings.stream().anyMatch(line -> line.matches(pattern)),
+                () -> pattern + "\nis not in\n" + String.join("\n", findings));
+    }
+
+    private static void matches(List<String> findings, String pattern) {
+        assertEquals(1, findings.size(), findings::toString);
+        assertTrue(findings.get(0).matches(pattern), findings::toString);
+    }
+}
