@@ -23,7 +23,7 @@ import dev.rowbell.sink.Webhook;
 import dev.rowbell.time.QueryLoop;
 import dev.rowbell.time.QueryRepository;
 import dev.rowbell.time.QueryRunner;
-import dev.rowbell.timer.Timers;
+import dev.rowbell.time.Timers;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Map;

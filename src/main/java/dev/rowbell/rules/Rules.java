@@ -1,5 +1,6 @@
 package dev.rowbell.rules;
 
+import dev.rowbell.database.FeedTurns;
 import dev.rowbell.error.Errors;
 import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.settings.Settings;

@@ -1,4 +1,4 @@
-package dev.rowbell.rules;
+package dev.rowbell.database;
 
 import java.sql.SQLException;
 import java.time.Clock;
@@ -35,7 +35,7 @@ public final class FeedTurns {
     }
 
     /** Those that took too long come last. */
-    List<String> inOrder(Collection<String> feeds) {
+    public List<String> inOrder(Collection<String> feeds) {
         return feeds.stream().sorted(Comparator.comparing(late::containsKey)).toList();
     }
 

@@ -1,4 +1,4 @@
-package dev.rowbell.timer;
+package dev.rowbell.time;
 
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;

@@ -1,7 +1,7 @@
-package dev.rowbell.timer;
+package dev.rowbell.time;
 
+import dev.rowbell.database.FeedTurns;
 import dev.rowbell.database.Transactions;
-import dev.rowbell.rules.FeedTurns;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Comparator;
