@@ -90,6 +90,30 @@ final class RulesCommands {
                 rule.broken() != null ? rule.broken() : failure);
     }
 
+    @Command(description = "Show who changed which rule when, from what to what, the last change first.")
+    int history(
+            @Parameters(
+                            arity = "0..1",
+                            paramLabel = "NAME",
+                            description = "The name of the rule; if there is none, all.")
+                    String name,
+            @Option(
+                            names = "--limit",
+                            paramLabel = "N",
+                            defaultValue = "100",
+                            description = "The most changes; default ${DEFAULT-VALUE}.")
+                    int limit) {
+        requireLimit("history", limit);
+        try (CommandContext context = program.open()) {
+            List<List<String>> changes = new RuleRepository(context.dataSource()).history(name, limit);
+            out().println(
+                            changes.isEmpty()
+                                    ? "no changes"
+                                    : new TextTable(List.of("at", "by", "application", "rule", "change"), changes));
+            return 0;
+        }
+    }
+
     @Command(
             description =
                     "Show the rows of the feed that meet the condition of a rule now, or the result of its query, one as JSON a line.")
@@ -101,9 +125,7 @@ final class RulesCommands {
                             defaultValue = "100",
                             description = "The most rows; default ${DEFAULT-VALUE}.")
                     int limit) {
-        if (limit < 1) {
-            throw new ParameterException(spec.subcommands().get("test"), "--limit: give a whole number of at least 1");
-        }
+        requireLimit("test", limit);
         try (CommandContext context = program.open()) {
             RuleRepository rules = new RuleRepository(context.dataSource());
             List<String> names = rules.list().stream().map(RuleState::name).toList();
@@ -118,6 +140,12 @@ final class RulesCommands {
                             rows == 1 ? "row" : "rows",
                             rows == limit ? " shown, there may be more: --limit" : ""));
             return 0;
+        }
+    }
+
+    private void requireLimit(String command, int limit) {
+        if (limit < 1) {
+            throw new ParameterException(spec.subcommands().get(command), "--limit: give a whole number of at least 1");
         }
     }
 

@@ -302,6 +302,24 @@ public final class RuleRepository {
         }
     }
 
+    /**
+     * The changes of rules, the last one first: when, by which role and application, of which rule, and what.
+     *
+     * @param rule null: of all
+     */
+    public List<List<String>> history(String rule, int limit) {
+        return jdbc.sql("""
+                        select to_char(at, 'YYYY-MM-DD HH24:MI:SS'), who, application, coalesce(rule_name, '(all)'), change
+                        from rowbell.rule_history(?)
+                        limit ?
+                        """)
+                .param(1, rule, Types.VARCHAR)
+                .param(2, limit)
+                .query((row, number) -> List.of(
+                        row.getString(1), row.getString(2), row.getString(3), row.getString(4), row.getString(5)))
+                .list();
+    }
+
     /** Where the alert with this id waits. */
     public List<Finding> explainAlert(String id) {
         return jdbc.sql("select level, finding from rowbell.explain_alert(?)")

@@ -81,6 +81,42 @@ begin
 end
 $fn$;
 
+-- Writes down who changed rules, and forgets what is older than a year. Waits for no other transaction.
+create or replace function rowbell.record_changes(news rowbell.rule[], olds rowbell.rule[]) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $fn$
+  insert into rowbell.rule_change (rule, before, after)
+  select coalesce(n.name, o.name),
+    case when o.name is not null then (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(jsonb_strip_nulls(to_jsonb(o)))
+      where n.name is null or value is distinct from to_jsonb(n) -> key) end,
+    case when n.name is not null then (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(jsonb_strip_nulls(to_jsonb(n)))
+      where o.name is null or value is distinct from to_jsonb(o) -> key) end
+  from unnest(news) n
+  full join unnest(olds) o on o.name = n.name
+  where n is distinct from o
+  order by 1;
+  delete from rowbell.rule_change c
+  where c.id = any (array(select d.id from rowbell.rule_change d where d.at < clock_timestamp() - interval '1 year' order by d.id limit 1000 for update skip locked))
+$fn$;
+
+-- The changes of a rule, or of all, in words; the last one first.
+create or replace function rowbell.rule_history(rule text default null) returns table (at timestamptz, who text, application text, rule_name text, change text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select c.at, c.who, c.application, c.rule, case
+    when c.rule is null then 'all rules were removed'
+    when c.before is null then concat('made', ' by ' || (c.after ->> 'origin'), ': ', coalesce(c.after ->> 'condition', c.after ->> 'query'))
+    when c.after is null then concat('removed: ', coalesce(c.before ->> 'condition', c.before ->> 'query'))
+    else (
+      select string_agg(format('%s: %s -> %s', k, coalesce(c.before ->> k, 'none'), coalesce(c.after ->> k, 'none')), ', ' order by k)
+      from (select jsonb_object_keys(c.before) as k union select jsonb_object_keys(c.after)) keys) end
+  from rowbell.rule_change c
+  where rule_history.rule is null or c.rule is null or c.rule = rule_history.rule
+  order by c.id desc
+$fn$;
+
 -- After rules were changed: compiles their feeds.
 create or replace function rowbell.rule_changed() returns trigger
 language plpgsql
@@ -89,32 +125,39 @@ set search_path = pg_catalog, pg_temp
 set standard_conforming_strings = on
 as $fn$
 declare
-  changed text[];
+  olds rowbell.rule[] := '{}';
+  news rowbell.rule[] := '{}';
+  changed text;
 begin
   -- only names of tables changed
   if current_setting('rowbell.triggers', true) = 'refresh' then
     return null;
   end if;
-  if tg_op = 'INSERT' then
-    changed := array(select feed from new_rules);
-  elsif tg_op = 'UPDATE' then
-    changed := array(select feed from new_rules union all select feed from old_rules);
-  elsif tg_op = 'DELETE' then
-    changed := array(select feed from old_rules);
-  else
-    changed := array(select name from rowbell.feed);
-  end if;
   if tg_op in ('INSERT', 'UPDATE') then
-    insert into rowbell.rule_state as s (rule)
-    select n.name from new_rules n
-    on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null
-    where s.broken is not null or s.failure is not null;
+    news := array(select row(n.*)::rowbell.rule from new_rules n);
   end if;
-  perform rowbell.compile(f) from (select distinct unnest(changed) as f) feeds where f is not null;
-  if tg_op = 'INSERT' then
-    perform rowbell.timers_changed(array(select row(n.*)::rowbell.rule from new_rules n), '{}'::rowbell.rule[]);
-  elsif tg_op = 'UPDATE' then
-    perform rowbell.timers_changed(array(select row(n.*)::rowbell.rule from new_rules n), array(select row(o.*)::rowbell.rule from old_rules o));
+  if tg_op in ('UPDATE', 'DELETE') then
+    olds := array(select row(o.*)::rowbell.rule from old_rules o);
+  end if;
+  if tg_op = 'TRUNCATE' then
+    insert into rowbell.rule_change default values;
+  else
+    perform rowbell.record_changes(news, olds);
+  end if;
+  insert into rowbell.rule_state as s (rule)
+  select n.name from unnest(news) n
+  on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null
+  where s.broken is not null or s.failure is not null;
+  for changed in
+    select f.name from rowbell.feed f where tg_op = 'TRUNCATE'
+    union
+    select r.feed from unnest(news || olds) r where r.feed is not null
+    order by 1
+  loop
+    perform rowbell.compile(changed);
+  end loop;
+  if tg_op in ('INSERT', 'UPDATE') then
+    perform rowbell.timers_changed(news, olds);
   end if;
   return null;
 end

@@ -40,7 +40,8 @@ begin
       rowbell.for_each(text, text), rowbell.readable(text, text), rowbell.pause(text), rowbell.resume(text), rowbell.key_text(json, text[]),
       rowbell.members_of(json), rowbell.all_settings(), rowbell.explain(text, text), rowbell.explain_alert(text),
       rowbell.explain_rule(rowbell.rule, text), rowbell.key_written(text[], text), rowbell.denied(text, text), rowbell.grant_for(text, text) to rowbell_admin;
-    grant select on rowbell.query_run, rowbell.query_key to rowbell_admin;
+    grant select on rowbell.query_run, rowbell.query_key, rowbell.rule_change to rowbell_admin;
+    grant execute on function rowbell.rule_history(text) to rowbell_admin;
   end if;
 
   -- no right to write rules
@@ -50,7 +51,7 @@ begin
       rowbell.sink, rowbell.listener to rowbell_consumer;
     grant select, insert, update on rowbell.doorbell_lease, rowbell.setting to rowbell_consumer;
     grant select on rowbell.waiting, rowbell.timer, rowbell.timer_event to rowbell_consumer;
-    grant select on rowbell.rule, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
+    grant select on rowbell.rule, rowbell.rule_change, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
     grant update (silenced) on rowbell.silence to rowbell_consumer;
     grant select, update on rowbell.rule_state to rowbell_consumer;
     grant execute on function rowbell.refresh(int), rowbell.report_failures(), rowbell.timer_feeds(),
@@ -59,7 +60,7 @@ begin
       rowbell.readable(text, text), rowbell.alert_text(json, text), rowbell.put_unreadable_aside(regclass, int),
       rowbell.dead_letters(text, text, interval), rowbell.retry(text, text, interval), rowbell.discard(text, text, interval),
       rowbell.next_query(), rowbell.take_query(), rowbell.query_ran(jsonb, text[], timestamptz), rowbell.query_failed(jsonb, text, text, text, timestamptz),
-      rowbell.query_broken(text, text) to rowbell_consumer;
+      rowbell.query_broken(text, text), rowbell.rule_history(text) to rowbell_consumer;
   end if;
 end
 $do$;

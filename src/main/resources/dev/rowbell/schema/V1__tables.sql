@@ -136,6 +136,21 @@ comment on table rowbell.rule is 'The rules: what is wrong with a row. A change 
 comment on column rowbell.rule.origin is 'The file that owns the rule, which is to be changed there; null where it was made by SQL';
 comment on column rowbell.rule.cooldown is 'After an alert about a row, those about the same row are counted and not delivered for so long';
 
+-- Who changed rules, and what. No reference to the rule: what is gone stays here.
+create table rowbell.rule_change (
+  id bigint primary key generated always as identity,
+  at timestamptz not null default clock_timestamp(),
+  who text not null default session_user,
+  application text not null default current_setting('application_name'),
+  -- null: all rules were removed by truncate
+  rule text,
+  -- the columns that differ; null where there was no such rule before, or is none after
+  before jsonb,
+  after jsonb
+);
+create index rule_change_rule on rowbell.rule_change (rule, id);
+comment on table rowbell.rule_change is 'Who changed rules when, from what to what; kept for a year';
+
 -- When the query of each rule is to run again. Whoever runs it has its row locked meanwhile, for as long as the query takes: so neither this table nor
 -- query_key refers to the rule, or a change of it would wait.
 create table rowbell.query_run (

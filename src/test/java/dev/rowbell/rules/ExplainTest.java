@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Each reason for which an alert does not come is found, by SQL and by command. */
+/** Each reason for which an alert does not come is found, by SQL and by command, and who changed a rule. */
 class ExplainTest {
 
     private static final String MEETS = "note the row meets the condition now: {\"id\":1,\"v\":9}";
@@ -205,6 +205,46 @@ class ExplainTest {
                 .startsWith("note   no alert with this id waits"));
         String refused = command(2, "explain", "high", "{}");
         assertEquals("rowbell: \"{}\" is no key of public.orders. Give it as id=VALUE.\n", refused);
+    }
+
+    @Test
+    void theHistorySaysWhoChangedWhichRuleFromWhatToWhat() {
+        database.execute(
+                "set application_name = 'shop'; update rowbell.rule set condition = 'NEW.v > 7', severity = 'critical'",
+                "update rowbell.rule set severity = 'critical'",
+                "insert into rowbell.rule (name, feed, condition) values ('high', 'public.orders', 'NEW.v > 7')"
+                        + " on conflict (name) do update set cooldown = '1 h'",
+                "begin; update rowbell.rule set enabled = false; rollback",
+                "select * from rowbell.apply_rules('rules.yaml', '[{\"name\":\"low\",\"feed\":\"public.orders\",\"condition\":\"NEW.v < 0\"}]')",
+                "delete from rowbell.rule where name = 'high'",
+                "truncate rowbell.rule cascade");
+        assertEquals(
+                List.of(
+                        "all rules were removed",
+                        "high removed: NEW.v > 7",
+                        "low made by rules.yaml: NEW.v < 0",
+                        "high cooldown: 00:00:00 -> 01:00:00",
+                        "high condition: NEW.v > 5 -> NEW.v > 7, severity: warning -> critical",
+                        "high made: NEW.v > 5"),
+                database.query("select concat_ws(' ', rule_name, change) from rowbell.rule_history()"));
+        assertEquals(
+                List.of("all rules were removed", "made by rules.yaml: NEW.v < 0"),
+                database.query("select change from rowbell.rule_history('low')"));
+        assertEquals(
+                List.of("true shop"),
+                database.query(
+                        "select (who = session_user) || ' ' || application from rowbell.rule_history() where change like '%critical'"));
+        String printed = command(0, "rules", "history", "high", "--limit", "2");
+        database.execute(
+                "update rowbell.rule_change set at = at - interval '2 years' where rule = 'high'",
+                "insert into rowbell.rule (name, feed, condition) values ('new', 'public.orders', 'NEW.v > 5')");
+        assertEquals(
+                List.of("new", "", "low"),
+                database.query("select coalesce(rule_name, '') from rowbell.rule_history()"));
+        assertTrue(
+                printed.matches(
+                        "(?s)at +by +application +rule +change\n20.*\\(all\\) +all rules were removed\n20.* high +removed: NEW.v > 7\n"),
+                printed);
     }
 
     private String command(int exit, String... arguments) {

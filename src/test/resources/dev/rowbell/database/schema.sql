@@ -98,6 +98,15 @@ table rowbell.rule (
   zone text,
   max_rows integer not null default 1000
 );
+table rowbell.rule_change (
+  id bigint not null identity,
+  at timestamp with time zone not null default clock_timestamp(),
+  who text not null default SESSION_USER,
+  application text not null default current_setting('application_name'::text),
+  rule text,
+  before jsonb,
+  after jsonb
+);
 table rowbell.rule_failure (
   rule text not null,
   failed timestamp with time zone not null default clock_timestamp(),
@@ -179,6 +188,7 @@ CREATE INDEX cooldown_last ON rowbell.cooldown USING btree (last)
 CREATE INDEX dead_letter_died ON rowbell.dead_letter USING btree (died)
 CREATE INDEX delivery_due ON rowbell.delivery USING btree (sink, due)
 CREATE INDEX feedback_crt_time ON rowbell.feedback USING btree (crt_time)
+CREATE INDEX rule_change_rule ON rowbell.rule_change USING btree (rule, id)
 CREATE INDEX timer_began ON rowbell.timer USING btree (rule, began) WHERE (fired IS NULL)
 CREATE INDEX timer_fired ON rowbell.timer USING btree (rule) WHERE (fired IS NOT NULL)
 CREATE TRIGGER changing BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON rowbell.rule FOR EACH STATEMENT EXECUTE FUNCTION rowbell.rule_changing()
@@ -201,6 +211,7 @@ CREATE UNIQUE INDEX notification_pkey ON rowbell.notification USING btree (id)
 CREATE UNIQUE INDEX query_key_pkey ON rowbell.query_key USING btree (rule, key)
 CREATE UNIQUE INDEX query_run_pkey ON rowbell.query_run USING btree (rule)
 CREATE UNIQUE INDEX row_feed_pkey ON rowbell.row_feed USING btree (feed)
+CREATE UNIQUE INDEX rule_change_pkey ON rowbell.rule_change USING btree (id)
 CREATE UNIQUE INDEX rule_pkey ON rowbell.rule USING btree (name)
 CREATE UNIQUE INDEX rule_state_id_key ON rowbell.rule_state USING btree (id)
 CREATE UNIQUE INDEX rule_state_pkey ON rowbell.rule_state USING btree (rule)
@@ -228,6 +239,7 @@ rowbell.row_feed: row_feed_pkey PRIMARY KEY (feed)
 rowbell.rule: rule_cooldown CHECK ((cooldown >= '00:00:00'::interval))
 rowbell.rule: rule_for CHECK ((("for" > '00:00:00'::interval) AND ("for" <= '100 years'::interval)))
 rowbell.rule: rule_pkey PRIMARY KEY (name)
+rowbell.rule_change: rule_change_pkey PRIMARY KEY (id)
 rowbell.rule_state: rule_state_id_key UNIQUE (id)
 rowbell.rule_state: rule_state_pkey PRIMARY KEY (rule)
 rowbell.rule_state: rule_state_rule_fkey FOREIGN KEY (rule) REFERENCES rowbell.rule(name) ON UPDATE CASCADE ON DELETE CASCADE
@@ -309,6 +321,10 @@ rowbell.row_feed: select to rowbell_admin
 rowbell.rows_by_name(text,oid): execute to rowbell_admin
 rowbell.rule: delete, insert, select, update to rowbell_admin
 rowbell.rule: select to rowbell_consumer
+rowbell.rule_change: select to rowbell_admin
+rowbell.rule_change: select to rowbell_consumer
+rowbell.rule_history(text): execute to rowbell_admin
+rowbell.rule_history(text): execute to rowbell_consumer
 rowbell.rule_of(json): execute to rowbell_admin
 rowbell.rule_state: select, update to rowbell_admin
 rowbell.rule_state: select, update to rowbell_consumer
@@ -353,6 +369,7 @@ rowbell.row_feed: The feeds that are judged by triggers for each row, chosen by 
 rowbell.rule.cooldown: After an alert about a row, those about the same row are counted and not delivered for so long
 rowbell.rule.origin: The file that owns the rule, which is to be changed there; null where it was made by SQL
 rowbell.rule: The rules: what is wrong with a row. A change takes effect in its own transaction
+rowbell.rule_change: Who changed rules when, from what to what; kept for a year
 rowbell.rule_failure: Failures of rules that were not reported yet
 rowbell.rule_state: What became of each rule: hits, last failure, why it is left out
 rowbell.setting: Settings of the process that started last, as far as triggers need them
@@ -2965,6 +2982,24 @@ AS $function$
     format(E'(%s\n) and exists (select from %s) and (%s\n) is not null', rule.condition,
       coalesce(rowbell.sql_name(rowbell.find_feed(rule.feed)), rule.feed), coalesce(rule.since, 'true')) end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.record_changes(news rowbell.rule[], olds rowbell.rule[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  insert into rowbell.rule_change (rule, before, after)
+  select coalesce(n.name, o.name),
+    case when o.name is not null then (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(jsonb_strip_nulls(to_jsonb(o)))
+      where n.name is null or value is distinct from to_jsonb(n) -> key) end,
+    case when n.name is not null then (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(jsonb_strip_nulls(to_jsonb(n)))
+      where o.name is null or value is distinct from to_jsonb(o) -> key) end
+  from unnest(news) n
+  full join unnest(olds) o on o.name = n.name
+  where n is distinct from o
+  order by 1;
+  delete from rowbell.rule_change c
+  where c.id = any (array(select d.id from rowbell.rule_change d where d.at < clock_timestamp() - interval '1 year' order by d.id limit 1000 for update skip locked))
+$function$
 CREATE OR REPLACE FUNCTION rowbell.refresh(feed_id integer DEFAULT NULL::integer)
  RETURNS TABLE(feed text, event text)
  LANGUAGE plpgsql
@@ -3275,32 +3310,39 @@ CREATE OR REPLACE FUNCTION rowbell.rule_changed()
  SET standard_conforming_strings TO 'on'
 AS $function$
 declare
-  changed text[];
+  olds rowbell.rule[] := '{}';
+  news rowbell.rule[] := '{}';
+  changed text;
 begin
   -- only names of tables changed
   if current_setting('rowbell.triggers', true) = 'refresh' then
     return null;
   end if;
-  if tg_op = 'INSERT' then
-    changed := array(select feed from new_rules);
-  elsif tg_op = 'UPDATE' then
-    changed := array(select feed from new_rules union all select feed from old_rules);
-  elsif tg_op = 'DELETE' then
-    changed := array(select feed from old_rules);
-  else
-    changed := array(select name from rowbell.feed);
-  end if;
   if tg_op in ('INSERT', 'UPDATE') then
-    insert into rowbell.rule_state as s (rule)
-    select n.name from new_rules n
-    on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null
-    where s.broken is not null or s.failure is not null;
+    news := array(select row(n.*)::rowbell.rule from new_rules n);
   end if;
-  perform rowbell.compile(f) from (select distinct unnest(changed) as f) feeds where f is not null;
-  if tg_op = 'INSERT' then
-    perform rowbell.timers_changed(array(select row(n.*)::rowbell.rule from new_rules n), '{}'::rowbell.rule[]);
-  elsif tg_op = 'UPDATE' then
-    perform rowbell.timers_changed(array(select row(n.*)::rowbell.rule from new_rules n), array(select row(o.*)::rowbell.rule from old_rules o));
+  if tg_op in ('UPDATE', 'DELETE') then
+    olds := array(select row(o.*)::rowbell.rule from old_rules o);
+  end if;
+  if tg_op = 'TRUNCATE' then
+    insert into rowbell.rule_change default values;
+  else
+    perform rowbell.record_changes(news, olds);
+  end if;
+  insert into rowbell.rule_state as s (rule)
+  select n.name from unnest(news) n
+  on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null
+  where s.broken is not null or s.failure is not null;
+  for changed in
+    select f.name from rowbell.feed f where tg_op = 'TRUNCATE'
+    union
+    select r.feed from unnest(news || olds) r where r.feed is not null
+    order by 1
+  loop
+    perform rowbell.compile(changed);
+  end loop;
+  if tg_op in ('INSERT', 'UPDATE') then
+    perform rowbell.timers_changed(news, olds);
   end if;
   return null;
 end
@@ -3408,6 +3450,23 @@ begin
 exception when others or assert_failure then
   perform rowbell.warn(format('rule %s failed: %s; and that could not be reported: %s', failed_rule, error, sqlerrm));
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.rule_history(rule text DEFAULT NULL::text)
+ RETURNS TABLE(at timestamp with time zone, who text, application text, rule_name text, change text)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select c.at, c.who, c.application, c.rule, case
+    when c.rule is null then 'all rules were removed'
+    when c.before is null then concat('made', ' by ' || (c.after ->> 'origin'), ': ', coalesce(c.after ->> 'condition', c.after ->> 'query'))
+    when c.after is null then concat('removed: ', coalesce(c.before ->> 'condition', c.before ->> 'query'))
+    else (
+      select string_agg(format('%s: %s -> %s', k, coalesce(c.before ->> k, 'none'), coalesce(c.after ->> k, 'none')), ', ' order by k)
+      from (select jsonb_object_keys(c.before) as k union select jsonb_object_keys(c.after)) keys) end
+  from rowbell.rule_change c
+  where rule_history.rule is null or c.rule is null or c.rule = rule_history.rule
+  order by c.id desc
 $function$
 CREATE OR REPLACE FUNCTION rowbell.rule_of(rule json)
  RETURNS rowbell.rule
