@@ -167,7 +167,7 @@ final class FirstPart {
         insert.executeUpdate();
     }
 
-    private static double[] took(RowbellProcess process, Map<Long, Long> sent) throws Exception {
+    static double[] took(RowbellProcess process, Map<Long, Long> sent) throws Exception {
         Map<Long, Long> stamps = process.stamps();
         long since = System.nanoTime();
         while (!stamps.keySet().containsAll(sent.keySet())) {
@@ -197,8 +197,12 @@ final class FirstPart {
     }
 
     private static Series quantile(double[] values, double quantile) {
+        return Series.of(sorted(values)[(int) Math.ceil(quantile * values.length) - 1]);
+    }
+
+    static double[] sorted(double[] values) {
         double[] sorted = values.clone();
         Arrays.sort(sorted);
-        return Series.of(sorted[(int) Math.ceil(quantile * sorted.length) - 1]);
+        return sorted;
     }
 }

@@ -99,9 +99,23 @@ final class RowbellProcess implements AutoCloseable {
                 "rowbell.file.dir=alerts"));
         more.forEach((key, value) -> settings.add(key + "=" + value));
         Files.write(directory.resolve("application.properties"), settings);
+        return run(directory, java("-Xmx160m", java));
+    }
+
+    /** Another program, which says {@link Plain#UP}, in a directory of its own. */
+    static RowbellProcess peer(List<String> command) throws Exception {
+        return run(Files.createTempDirectory("rowbell-bench"), command).awaitUp();
+    }
+
+    /** A command that runs the Java of the benchmark. */
+    static List<String> java(String memory, List<String> arguments) {
         List<String> command = new ArrayList<>(
-                List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx160m"));
-        command.addAll(java);
+                List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), memory));
+        command.addAll(arguments);
+        return command;
+    }
+
+    private static RowbellProcess run(Path directory, List<String> command) throws IOException {
         Process process = new ProcessBuilder(command)
                 .directory(directory.toFile())
                 .redirectErrorStream(true)

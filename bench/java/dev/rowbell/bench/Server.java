@@ -23,6 +23,11 @@ final class Server implements AutoCloseable {
     }
 
     static Server start() throws Exception {
+        return start("replica");
+    }
+
+    /** @param walLevel logical for programs that read the write-ahead log */
+    static Server start(String walLevel) throws Exception {
         String url = System.getProperty("rowbell.jdbc.url", "");
         if (!url.isEmpty()) {
             return new Server(null, url);
@@ -35,6 +40,7 @@ final class Server implements AutoCloseable {
                 .setServerConfig("full_page_writes", "on")
                 .setServerConfig("shared_buffers", "256MB")
                 .setServerConfig("max_wal_size", "4GB")
+                .setServerConfig("wal_level", walLevel)
                 .setServerConfig("unix_socket_directories", "''")
                 .setLocaleConfig("locale", "C.UTF-8")
                 .start();
