@@ -5,6 +5,7 @@ import com.zaxxer.hikari.HikariDataSource;
 import com.zaxxer.hikari.HikariPoolMXBean;
 import com.zaxxer.hikari.SQLExceptionOverride;
 import com.zaxxer.hikari.pool.HikariPool.PoolInitializationException;
+import dev.rowbell.error.Errors;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.settings.SettingsException;
 import java.sql.Connection;
@@ -378,7 +379,10 @@ public final class Database implements AutoCloseable {
         } else if (state.equals("3D000")) {
             return new SettingsException("rowbell.jdbc.url: %s".formatted(why), e);
         }
-        return new SettingsException("rowbell.jdbc.url: cannot connect to %s: %s".formatted(shownUrl(), why), e);
+        // of a file that is missing, the driver says something else
+        String cause = e.getCause() == null || Errors.isDatabaseAway(e) ? "" : " (" + Errors.inWords(e) + ")";
+        return new SettingsException(
+                "rowbell.jdbc.url: cannot connect to %s: %s%s".formatted(shownUrl(), why, cause), e);
     }
 
     /** The URL without its parameters and its login, which may hold a password. */

@@ -3,6 +3,8 @@ package dev.rowbell.database;
 import dev.rowbell.error.Errors;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.settings.SettingsException;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -23,6 +25,7 @@ import org.flywaydb.core.api.MigrationState;
 import org.flywaydb.core.api.configuration.FluentConfiguration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.jdbc.datasource.DelegatingDataSource;
 
 /** Brings the schema {@code rowbell} up to date, or sees that a DBA did, and checks the feedback table. */
 final class Schema {
@@ -92,12 +95,41 @@ final class Schema {
 
     private static FluentConfiguration flyway(DataSource dataSource) {
         return Flyway.configure(Schema.class.getClassLoader())
-                .dataSource(dataSource)
+                .dataSource(new QuotedRole(dataSource))
                 .defaultSchema("rowbell")
                 .schemas("rowbell")
                 // not db/migration: the Flyway of an application that embeds the jar would take the files for its own
                 .locations("classpath:dev/rowbell/schema")
                 .placeholderReplacement(false);
+    }
+
+    /** Flyway sets the role back to the one it found, and writes its name as it is, also where that has a quote. */
+    private static final class QuotedRole extends DelegatingDataSource {
+
+        private static final String SET = "SET ROLE '";
+
+        QuotedRole(DataSource dataSource) {
+            super(dataSource);
+        }
+
+        @Override
+        public Connection getConnection() throws SQLException {
+            Connection connection = super.getConnection();
+            return (Connection) Proxy.newProxyInstance(
+                    Schema.class.getClassLoader(), new Class<?>[] {Connection.class}, (proxy, method, arguments) -> {
+                        if (method.getName().equals("prepareStatement")
+                                && arguments[0] instanceof String sql
+                                && sql.startsWith(SET)) {
+                            String name = sql.substring(SET.length(), sql.length() - 1);
+                            arguments[0] = SET + name.replace("'", "''") + "'";
+                        }
+                        try {
+                            return method.invoke(connection, arguments);
+                        } catch (InvocationTargetException e) {
+                            throw e.getCause();
+                        }
+                    });
+        }
     }
 
     /** A schema of a newer Rowbell must not get the functions of an older one back, and one of before 0.1 has no way up. */

@@ -1,6 +1,9 @@
 package dev.rowbell.error;
 
 import dev.rowbell.settings.SettingsException;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.security.GeneralSecurityException;
 import java.sql.SQLException;
 import java.sql.SQLTransientConnectionException;
 import java.util.Arrays;
@@ -8,6 +11,8 @@ import java.util.Objects;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import javax.net.ssl.SSLException;
+import org.postgresql.util.PSQLException;
 
 /** Describes an error in one line, without secrets. */
 public final class Errors {
@@ -19,11 +24,12 @@ public final class Errors {
 
     /**
      * What a server answers that may take the same later, by SQLSTATE (appendix A of PostgreSQL's manual): no connection, also where the host has
-     * no address yet (class 08), no connection free (53300), an administrator's or a crash's end of the session (57P01, 57P02), a server that
+     * no address yet (class 08 but 08004: it has no TLS, or wants a password and there is none), no connection free (53300), an administrator's or a crash's end of the session (57P01, 57P02), a server that
      * starts or stops (57P03), an idle session's end (57P05), a standby (25006).
      */
-    private static final Pattern AWAY = Pattern.compile("08...|53300|57P0[1235]|25006");
+    private static final Pattern AWAY = Pattern.compile("08(?!004)...|53300|57P0[1235]|25006");
 
+    private static final String LOST = "08006";
     private static final String FORBIDDEN = "42501";
 
     private Errors() {}
@@ -34,10 +40,26 @@ public final class Errors {
             if (cause instanceof SQLTransientConnectionException
                     || cause instanceof SQLException sql
                             && AWAY.matcher(String.valueOf(sql.getSQLState())).matches()) {
-                return true;
+                return !isWrongTls(cause);
             }
         }
         return false;
+    }
+
+    /** A certificate or a key that does not fit, a file of one that is missing: no wait mends that. The driver says it as it says a lost connection. */
+    private static boolean isWrongTls(Throwable failure) {
+        if (!(failure instanceof PSQLException driver) || driver.getServerErrorMessage() != null) {
+            return false;
+        }
+        Throwable innermost = failure;
+        while (innermost.getCause() != null) {
+            innermost = innermost.getCause();
+        }
+        boolean network = innermost instanceof IOException
+                && !(innermost instanceof SSLException)
+                && !(innermost instanceof FileNotFoundException);
+        return LOST.equals(driver.getSQLState()) && (!network || isCausedBy(failure, GeneralSecurityException.class))
+                || String.valueOf(driver.getMessage()).contains("sslmode");
     }
 
     /** The message of the {@link SettingsException} among the causes; without one, {@link #inWords}. */

@@ -46,7 +46,7 @@ class ErrorsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"28P01", "3D000", "42501", "57014", "57P04", "40001", "23505"})
+    @ValueSource(strings = {"08004", "28P01", "3D000", "42501", "57014", "57P04", "40001", "23505"})
     void aServerThatRefusesIsNotAway(String state) {
         assertFalse(Errors.isDatabaseAway(new SQLException("no", state)));
     }
