@@ -253,13 +253,11 @@ as $fn$
 #variable_conflict use_variable
 declare
   opening constant pg_catalog.text := '{"id":"%s",%s%s,"operation":"%s","time":"%s"';
-  document constant pg_catalog.text := '{"id":"%s",%s%s,"operation":"%s","time":"%s"%s%s%s}';
   place pg_catalog.text;
   at pg_catalog.text;
   alerts pg_catalog.json[];
   sent_to pg_catalog.text[];
   may_store pg_catalog.bool;
-  place_of_first pg_catalog.int4;
 begin
   -- the role of a feed may pass anything
   if (operation operator(pg_catalog.=) any ('{INSERT,UPDATE,DELETE}')) is not true then
@@ -286,17 +284,8 @@ begin
   if codes[1] is null then
     return 0;
   end if;
-  place_of_first := pg_catalog.array_position(known, codes[1]);
   at := pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
   may_store := pg_catalog.has_table_privilege('rowbell.feedback'::pg_catalog.regclass, 'insert');
-  if codes[2] is null and channels is null and partitions is null and may_store and place_of_first is not null
-      and coalesce(pg_catalog.pg_column_size(olds), 0) operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(news), 0) operator(pg_catalog.<) 5000 then
-    -- most statements raise one alert, for which a query over arrays takes half as long again
-    insert into rowbell.feedback (alert) values (pg_catalog.format(document, rowbell.new_id(), heads[place_of_first], place,
-      operation, at, ',"old":' operator(pg_catalog.||) olds[1]::pg_catalog.text, ',"new":' operator(pg_catalog.||) news[1]::pg_catalog.text,
-      tails[place_of_first])::pg_catalog.json);
-    return 1;
-  end if;
   begin
     -- 5000 bytes with all that stands around them are neither too long for a notification nor nested too deep for the stack
     select pg_catalog.array_agg(

@@ -331,9 +331,9 @@ class RuleTest {
     void alertsGoOnWhereTheFunctionKnowsTheFeedByAnotherNumber() {
         rule("name, feed, condition", "'a', 'public.feed', 'NEW.c2 > 9'");
         // as in a database that was restored from a dump
-        String number = "'raise_alerts\\(1, ' || 'feed'::regclass::oid";
+        String number = "'\\m' || 'feed'::regclass::oid || '\\M'";
         database.execute("do $do$ begin execute regexp_replace(pg_get_functiondef('rowbell_alert.raise_1'::regproc), "
-                + number + ", 'raise_alerts(1, 1', 'g'); end $do$");
+                + number + ", '1', 'g'); end $do$");
         String knows = "pg_proc where proname = 'raise_1' and prosrc ~ (" + number + ")";
         assertEquals(0, database.count(knows));
         database.execute(

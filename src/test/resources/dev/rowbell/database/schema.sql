@@ -2806,13 +2806,11 @@ AS $function$
 #variable_conflict use_variable
 declare
   opening constant pg_catalog.text := '{"id":"%s",%s%s,"operation":"%s","time":"%s"';
-  document constant pg_catalog.text := '{"id":"%s",%s%s,"operation":"%s","time":"%s"%s%s%s}';
   place pg_catalog.text;
   at pg_catalog.text;
   alerts pg_catalog.json[];
   sent_to pg_catalog.text[];
   may_store pg_catalog.bool;
-  place_of_first pg_catalog.int4;
 begin
   -- the role of a feed may pass anything
   if (operation operator(pg_catalog.=) any ('{INSERT,UPDATE,DELETE}')) is not true then
@@ -2839,17 +2837,8 @@ begin
   if codes[1] is null then
     return 0;
   end if;
-  place_of_first := pg_catalog.array_position(known, codes[1]);
   at := pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
   may_store := pg_catalog.has_table_privilege('rowbell.feedback'::pg_catalog.regclass, 'insert');
-  if codes[2] is null and channels is null and partitions is null and may_store and place_of_first is not null
-      and coalesce(pg_catalog.pg_column_size(olds), 0) operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(news), 0) operator(pg_catalog.<) 5000 then
-    -- most statements raise one alert, for which a query over arrays takes half as long again
-    insert into rowbell.feedback (alert) values (pg_catalog.format(document, rowbell.new_id(), heads[place_of_first], place,
-      operation, at, ',"old":' operator(pg_catalog.||) olds[1]::pg_catalog.text, ',"new":' operator(pg_catalog.||) news[1]::pg_catalog.text,
-      tails[place_of_first])::pg_catalog.json);
-    return 1;
-  end if;
   begin
     -- 5000 bytes with all that stands around them are neither too long for a notification nor nested too deep for the stack
     select pg_catalog.array_agg(
@@ -2904,7 +2893,7 @@ CREATE OR REPLACE FUNCTION rowbell.raise_sql(feed rowbell.feed, transitions rowb
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select rowbell.fill($body$
-begin{{timers}}
+begin{{timers}}{{one}}
   -- no perform, which is a query
   return rowbell.raise_alerts({{feed}}, {{relation}}, {{name}}, operation, relation, codes, olds, news, partitions, failures,
     {{known}}, {{heads}},
@@ -2912,13 +2901,24 @@ begin{{timers}}
 end
 $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'name', quote_literal(rowbell.shown_name(feed.relation)),
     'known', rowbell.array_sql(array_agg(code::text order by code), 'int4'),
-    'heads', rowbell.array_sql(array_agg(format('"rule":%s,"reason":%s,"severity":"%s","status":"%s","table":%s',
-      to_json((rule).name), to_json(coalesce((rule).reason, (rule).name)), (rule).severity, status,
-      to_json(rowbell.shown_name(feed.relation))) order by code), 'text', E',\n      '),
-    'tails', rowbell.array_sql(array_agg(concat(',"channel":' || to_json((rule).channel), ',"key":' || to_json(rowbell.key_of(feed.relation))) order by code), 'text'),
+    'heads', rowbell.array_sql(array_agg(head order by code), 'text', E',\n      '),
+    'tails', rowbell.array_sql(array_agg(tail order by code), 'text'),
     'channels', case when bool_or((rule).delivery = 'notify')
       then rowbell.array_sql(array_agg(case when (rule).delivery = 'notify' then (rule).channel end order by code), 'text') else 'null' end,
     'key', rowbell.array_sql(rowbell.key_of(feed.relation), 'text'),
+    'one', case when bool_or(document is not null) then rowbell.fill($part$
+  if codes[1] operator(pg_catalog.=) any ({{durable}}) and codes[2] is null and partitions is null and failures is null
+      and relation operator(pg_catalog.=) {{relation}} and operation operator(pg_catalog.=) any ('{INSERT,UPDATE,DELETE}')
+      and coalesce(pg_catalog.pg_column_size(olds), 0) operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(news), 0) operator(pg_catalog.<) 5000
+      and pg_catalog.has_table_privilege('rowbell.feedback'::pg_catalog.regclass, 'insert') then
+    insert into rowbell.feedback (alert) values (pg_catalog.format(
+      ({{documents}})[pg_catalog.array_position({{durable}}, codes[1])],
+      rowbell.new_id(), operation, pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      ',"old":' operator(pg_catalog.||) olds[1]::pg_catalog.text, ',"new":' operator(pg_catalog.||) news[1]::pg_catalog.text)::pg_catalog.json);
+    return 1;
+  end if;$part$, jsonb_build_object('relation', feed.relation::oid,
+      'durable', rowbell.array_sql(array_agg(code::text order by code) filter (where document is not null), 'int4'),
+      'documents', rowbell.array_sql(array_agg(document order by code) filter (where document is not null), 'text', E',\n      '))) end,
     'timers', (
       select rowbell.fill($part$
   if codes operator(pg_catalog.&&) {{codes}} then
@@ -2931,7 +2931,14 @@ $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'nam
           'key', rowbell.array_sql(rowbell.key_of(feed.relation), 'text')))
       from (select distinct t.code from unnest(transitions) t where t.status in ('armed', 'disarmed', 'moved')) timers
       having count(*) > 0)))
-  from (select distinct on (code) code, rule, status from unnest(transitions) where status in ('firing', 'resolved')) t
+  from (
+    select code, rule, head, tail, case when (rule).delivery <> 'notify'
+      then format('{"id":"%%s",%s,"operation":"%%s","time":"%%s"%%s%%s%s}', replace(head, '%', '%%'), replace(tail, '%', '%%')) end as document
+    from (select distinct on (code) code, rule, status from unnest(transitions) where status in ('firing', 'resolved')) f
+    cross join lateral (
+      select format('"rule":%s,"reason":%s,"severity":"%s","status":"%s","table":%s', to_json((rule).name), to_json(coalesce((rule).reason, (rule).name)),
+          (rule).severity, status, to_json(rowbell.shown_name(feed.relation))) as head,
+        concat(',"channel":' || to_json((rule).channel), ',"key":' || to_json(rowbell.key_of(feed.relation))) as tail) parts) t
 $function$
 CREATE OR REPLACE FUNCTION rowbell.raise_timers(feed rowbell.feed, rule rowbell.rule, status text, timers rowbell.timer[], looked rowbell.looked[])
  RETURNS void

@@ -76,6 +76,16 @@ CREATE OR REPLACE FUNCTION rowbell_alert.raise_1(operation text, relation oid, c
  SECURITY DEFINER
 AS $function$
 begin
+  if codes[1] operator(pg_catalog.=) any (array[1]::pg_catalog.int4[]) and codes[2] is null and partitions is null and failures is null
+      and relation operator(pg_catalog.=) RELATION and operation operator(pg_catalog.=) any ('{INSERT,UPDATE,DELETE}')
+      and coalesce(pg_catalog.pg_column_size(olds), 0) operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(news), 0) operator(pg_catalog.<) 5000
+      and pg_catalog.has_table_privilege('rowbell.feedback'::pg_catalog.regclass, 'insert') then
+    insert into rowbell.feedback (alert) values (pg_catalog.format(
+      (array['{"id":"%s","rule":"moved","reason":"moved","severity":"warning","status":"firing","table":"public.orders","operation":"%s","time":"%s"%s%s,"channel":"channel_1","key":["id"]}']::pg_catalog.text[])[pg_catalog.array_position(array[1]::pg_catalog.int4[], codes[1])],
+      rowbell.new_id(), operation, pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      ',"old":' operator(pg_catalog.||) olds[1]::pg_catalog.text, ',"new":' operator(pg_catalog.||) news[1]::pg_catalog.text)::pg_catalog.json);
+    return 1;
+  end if;
   -- no perform, which is a query
   return rowbell.raise_alerts(1, RELATION, 'public.orders', operation, relation, codes, olds, news, partitions, failures,
     array[1]::pg_catalog.int4[], array['"rule":"moved","reason":"moved","severity":"warning","status":"firing","table":"public.orders"']::pg_catalog.text[],
