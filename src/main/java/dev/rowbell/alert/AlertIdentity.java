@@ -25,16 +25,18 @@ final class AlertIdentity {
      *
      * @param names the columns of the key
      * @param value the value of a column as text; null where the row has none
+     * @param mayBeNull of a group, which may be that of NULL: {@code a=null}, where a text is {@code a="null"}
      * @return null where there are no columns, or one of them has no value
      */
-    static String key(List<String> names, UnaryOperator<String> value) {
+    static String key(List<String> names, UnaryOperator<String> value, boolean mayBeNull) {
         StringJoiner key = new StringJoiner(",");
         for (String name : names) {
             String text = value.apply(name);
-            if (text == null) {
+            if (text == null && !mayBeNull) {
                 return null;
             }
-            key.add(quoted(name) + "=" + quoted(text));
+            String shown = text == null ? "null" : mayBeNull && text.equals("null") ? "\"null\"" : quoted(text);
+            key.add(quoted(name) + "=" + shown);
         }
         return names.isEmpty() ? null : cut(key.toString());
     }

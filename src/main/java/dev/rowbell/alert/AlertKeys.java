@@ -37,7 +37,7 @@ final class AlertKeys {
             case "severity" -> value == null || SEVERITIES.contains(value);
             case "status" -> value == null || STATUSES.contains(value);
             case "old", "new" -> value == null || value instanceof Map;
-            case "changed" -> value == null || value instanceof List;
+            case "changed", "keys" -> value == null || value instanceof List;
             case "truncated" -> value == null || value instanceof Boolean;
             case "payload" -> true;
             default -> false;

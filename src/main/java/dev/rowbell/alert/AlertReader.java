@@ -233,7 +233,7 @@ public final class AlertReader {
         document.put("source", given);
         move(alert, document, "table", "partition", "operation");
         document.put("time", orElse(alert.remove("time"), () -> clock.instant().toString()));
-        move(alert, document, "since", "within", "count", "sum");
+        move(alert, document, "since", "within", "count", "sum", "keys");
         Object changed = alert.remove("changed");
         Object key = alert.remove("key");
         Object fingerprint = alert.remove("fingerprint");
@@ -254,7 +254,8 @@ public final class AlertReader {
                 ? text
                 : AlertIdentity.key(
                         key instanceof List<?> names ? (List<String>) names : List.of("id"),
-                        name -> AlertIdentity.text(row.get(name)));
+                        name -> AlertIdentity.text(row.get(name)),
+                        AlertKeys.TIMER.equals(document.get("operation")));
         if (rowKey != null) {
             document.put("key", rowKey);
         }

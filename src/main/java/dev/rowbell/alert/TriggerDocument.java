@@ -154,7 +154,9 @@ final class TriggerDocument {
 
     /** Writes key and fingerprint in the place of the names. */
     private void identify(String origin, List<String> names, List<Column> row) {
-        String rowKey = row == null ? null : AlertIdentity.key(names, name -> textOf(row, name));
+        String rowKey = row == null
+                ? null
+                : AlertIdentity.key(names, name -> textOf(row, name), AlertKeys.TIMER.equals(values.get("operation")));
         if (rowKey != null) {
             values.put("key", rowKey);
             completed.append(",\"key\":");

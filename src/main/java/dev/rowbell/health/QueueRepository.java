@@ -53,9 +53,20 @@ final class QueueRepository {
                       where t.rule = s.id and t.fired is null and t.began <= clock_timestamp() - r."for" order by t.began limit %2$d) t
                     where r.enabled and s.broken is null and s.paused is null
                     union all
-                    (select at from rowbell.timer_event order by feed, id limit %2$d)) waiting
+                    (select at from rowbell.timer_event order by feed, id limit %2$d)
+                    union all
+                    select g.due
+                    from rowbell.rule r
+                    join rowbell.rule_state s on s.rule = r.name
+                    cross join lateral (
+                      select g.due from rowbell.window_group g where g.rule = s.id and g.due <= clock_timestamp() order by g.due limit %2$d) g
+                    where r.enabled and r.within is not null and s.paused is null
+                    union all
+                    (select at from rowbell.window_event limit %2$d)) waiting
                   union all
                   select 'armed', count(*), null from (select from rowbell.timer where fired is null limit %2$d) armed
+                  union all
+                  select 'group', count(*), null from (select from rowbell.window_group limit %2$d) counted
                   union all
                   select 'dead_letter', count(*), min(died)
                   from (select died from rowbell.dead_letter order by died limit %2$d) waiting)

@@ -36,12 +36,19 @@ enum Key {
     EVERY(Type.DURATION),
     CRON(Type.CRON),
     ZONE(Type.TEXT),
-    MAX_ROWS(Type.NUMBER);
+    MAX_ROWS(Type.NUMBER),
+    COUNT(Type.NUMBER),
+    SUM(Type.TEXT),
+    OVER(Type.DECIMAL),
+    WITHIN(Type.DURATION),
+    BY(Type.LIST),
+    MAX_GROUPS(Type.NUMBER);
 
     private enum Type {
         TEXT("is no text"),
         BOOLEAN("is neither true nor false"),
         NUMBER("is no whole number"),
+        DECIMAL("is no number"),
         CRON("is none"),
         /** Written as in the settings, 500ms or 7d; read as PostgreSQL writes an interval. */
         DURATION("is no duration"),
@@ -98,6 +105,10 @@ enum Key {
                 node instanceof ScalarNode && node.getTag().equals(Tag.BOOL) ? Boolean.valueOf(scalar(node)) : null;
             case NUMBER ->
                 node instanceof ScalarNode && scalar(node).matches("[0-9]{1,9}") ? Integer.valueOf(scalar(node)) : null;
+            case DECIMAL ->
+                node instanceof ScalarNode && scalar(node).matches("-?[0-9]{1,100}([.][0-9]{1,100})?")
+                        ? scalar(node)
+                        : null;
             case CRON -> unreadableCron(node) == null ? scalar(node) : null;
             case DURATION -> interval(scalar(node));
             case LIST -> {
@@ -132,7 +143,9 @@ enum Key {
         return switch (type) {
             case DURATION -> "write it as 30s, 10m, 1h or 7d";
             case CRON -> "write it as \"0 8 * * MON-FRI\"";
-            case LIST -> "write it as [%s]".formatted(this == OPERATIONS ? "insert, update" : "c1, c2");
+            case LIST ->
+                "write it as [%s]"
+                        .formatted(this == OPERATIONS ? "insert, update" : this == BY ? "NEW.shop" : "c1, c2");
             default -> "";
         };
     }

@@ -241,7 +241,9 @@ public final class RuleRepository {
     public List<RuleState> list() {
         return jdbc.sql("""
                         select r.name, coalesce(r.feed, 'query every ' || r.every, concat_ws(' ', 'query at', r.cron, r.zone)) as feed, r.severity,
-                          case when r."for" is null then r.fires else 'for ' || r."for" end as fires, r.delivery, r.enabled,
+                          case when r."for" is not null then 'for ' || r."for"
+                            when r.count is not null then format('count %s within %s', r.count, r.within)
+                            when r.sum is not null then format('sum over %s within %s', r.over, r.within) else r.fires end as fires, r.delivery, r.enabled,
                           rowbell.readable(s.broken) as broken, coalesce(s.hits, 0) as hits,
                           to_char(s.last_hit, 'YYYY-MM-DD HH24:MI:SS') as last_hit,
                           to_char(s.failed, 'YYYY-MM-DD HH24:MI:SS') as failed,

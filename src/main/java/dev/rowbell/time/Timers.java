@@ -12,8 +12,8 @@ import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.transaction.support.TransactionTemplate;
 
 /**
- * Has the database work on the timers of rules with {@code for}: when the next one is due, and at short intervals on the events that triggers append. Asks for no
- * row of a feed but those that are due. Several processes may do it at a time. For one thread.
+ * Has the database work on the timers of rules with {@code for}, and on what rules with {@code count} and {@code sum} count: when the next one is due, and at short
+ * intervals on the events that triggers append. Asks for no row of a feed but those that are due. Several processes may do it at a time. For one thread.
  */
 public final class Timers {
 
@@ -31,8 +31,11 @@ public final class Timers {
     private long askedAt;
     private Duration pause = Duration.ZERO;
 
-    /** @param dueIn in milliseconds; null if nothing is armed */
-    private record Feed(int feed, String name, Double dueIn) {
+    /**
+     * @param dueIn in milliseconds; null if there is nothing to wait for
+     * @param counts whether the work is on what rules count, and not on timers
+     */
+    private record Feed(int feed, String name, Double dueIn, boolean counts) {
 
         boolean isDue() {
             return dueIn != null && dueIn <= 0;
@@ -59,9 +62,11 @@ public final class Timers {
         while (more && !Thread.currentThread().isInterrupted()) {
             more = false;
             askedAt = System.nanoTime();
-            List<Feed> feeds = jdbc.sql("select feed, name, due_in from rowbell.timer_feeds()")
-                    .query(Feed.class)
-                    .list();
+            List<Feed> feeds = jdbc.sql("""
+                            select feed, name, due_in, false as counts from rowbell.timer_feeds()
+                            union all
+                            select feed, name, due_in, true from rowbell.window_feeds()
+                            """).query(Feed.class).list();
             pause = feeds.stream()
                     .map(Feed::dueIn)
                     .filter(dueIn -> dueIn != null && dueIn > 0)
@@ -84,6 +89,13 @@ public final class Timers {
 
     /** Returns whether there is more to do. */
     private boolean run(Feed feed) {
+        if (feed.counts()) {
+            // no function of a stranger runs there
+            return transaction.execute(begun -> jdbc.sql("select rowbell.run_windows(?)")
+                    .param(feed.feed())
+                    .query(Boolean.class)
+                    .single());
+        }
         return turns.take(
                 feed.name(),
                 limit -> transaction.execute(begun -> {
@@ -105,6 +117,6 @@ public final class Timers {
 
     /** Also those of rules that are disabled. */
     public void dropOfGoneRules() {
-        jdbc.sql("select rowbell.forget_timers()").query(row -> {});
+        jdbc.sql("select rowbell.forget_timers(), rowbell.forget_windows()").query(row -> {});
     }
 }

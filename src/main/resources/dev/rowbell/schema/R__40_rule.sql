@@ -76,7 +76,7 @@ as $fn$
   from jsonb_populate_record(null::rowbell.rule, jsonb_build_object(
     'severity', 'warning', 'fires', 'once', 'columns', '[]'::jsonb, 'delivery', 'durable', 'channel', 'channel_1', 'resolved', false,
     'operations', '["insert", "update"]'::jsonb, 'enabled', true, 'cooldown', '0', 'existing', true,
-    'key', '[]'::jsonb, 'max_rows', 1000) || rule::jsonb) r
+    'key', '[]'::jsonb, 'max_rows', 1000, 'by', '[]'::jsonb, 'max_groups', 10000) || rule::jsonb) r
 $fn$;
 
 -- The operations on which a rule is judged: one with "for" has to see each write.
@@ -87,14 +87,146 @@ as $fn$
   select case when rule."for" is null then rule.operations else '{insert,update,delete}' end
 $fn$;
 
--- All that the role of a feed reads for a rule, as a condition: a rule with "for" looks at the row again when it is due.
+-- What a rule counts by: the name and the expression of each member of a group.
+create or replace function rowbell.group_columns(by text[]) returns table (name text, expression text, n bigint)
+language sql immutable
+set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
+as $fn$
+  select coalesce((parse_ident(a.aliased[2]))[1], (parse_ident((regexp_match(b, '^\s*(?:new|old)\s*\.\s*([[:alpha:]_][\w$]*|"(?:[^"]|"")+")\s*$', 'i'))[1]))[1], trim(b)),
+    trim(coalesce(a.aliased[1], b)), n
+  from unnest(by) with ordinality as u (b, n)
+  cross join lateral (select regexp_match(b, '^(.*\S)\s+as\s+([[:alpha:]_][\w$]*|"(?:[^"]|"")+")\s*$', 'i') as aliased) a
+$fn$;
+
+-- What a condition that is neither null nor an error says of all that a rule counts by and sums up; null where it does neither.
+create or replace function rowbell.counted_reads(rule rowbell.rule) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select string_agg(format(E'(%s\n) is not null', e), ' and ')
+  from (select g.expression as e from rowbell.group_columns(rule."by") g union all select rule.sum where rule.sum is not null) r
+$fn$;
+
+-- Whether no setting can change what a rule counts by and sums up: columns of the feed alone, as plain_condition() has them.
+create or replace function rowbell.counts_plainly(rule rowbell.rule) returns boolean
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select coalesce(bool_and(e ~* '^(new|old)\.([a-z_][a-z0-9_]*|"[^"]+")$'), true)
+  from (select g.expression as e from rowbell.group_columns(rule."by") g union all select rule.sum where rule.sum is not null) r
+$fn$;
+
+-- All that the role of a feed reads for a rule, as a condition: a rule with "for" looks at the row again when it is due, one that counts evaluates more.
 create or replace function rowbell.reads_of(rule rowbell.rule) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
-  select case when rule."for" is null then rule.condition else
+  select case when rule.within is not null then concat_ws(' and ', format(E'(%s\n)', rule.condition), rowbell.counted_reads(rule))
+    when rule."for" is null then rule.condition else
     format(E'(%s\n) and exists (select from %s) and (%s\n) is not null', rule.condition,
       coalesce(rowbell.sql_name(rowbell.find_feed(rule.feed)), rule.feed), coalesce(rule.since, 'true')) end
+$fn$;
+
+-- All that is wrong with a rule about "count", "sum" and their like, as far as it can be told without the feed; no rows where it is right.
+create or replace function rowbell.validate_window(rule rowbell.rule) returns table (field text, problem text, hint text)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  twice text;
+begin
+  if rule.count is null and rule.sum is null then
+    return query
+    select f.name, 'goes with count or sum, and the rule has neither', 'write count: 100 beside within: 5m'
+    from (values ('over', rule.over is not null), ('within', rule.within is not null), ('by', coalesce(rule."by", '{}') <> '{}'),
+      ('max_groups', rule.max_groups <> 10000)) f (name, given)
+    where f.given;
+    return;
+  end if;
+  if rule.count is not null and rule.sum is not null then
+    return query select 'sum', 'count and sum: one of them says when the rule fires', 'make two rules of it';
+  elsif rule.count < 1 then
+    return query select 'count', 'give a number of at least 1', '';
+  elsif rule.sum is not null and rule.over is null then
+    return query select 'over', 'a rule with sum has to say when it fires', 'write over: 5000 for a sum of more than 5000';
+  elsif rule.count is not null and rule.over is not null then
+    return query select 'over', 'goes with sum', 'count: 100 is met by 100 or more';
+  elsif rule.over - rule.over <> 0 then
+    return query select 'over', 'give a number', '';
+  end if;
+  if rule.within is null then
+    return query select 'within', 'has no time', 'write within: 5m';
+  elsif rule.within <= interval '0' or rule.within > interval '10 years' then
+    return query select 'within', 'give a duration above 0 and of at most 10 years', '';
+  end if;
+  if rule."for" is not null then
+    return query select 'for', 'goes not with count and sum, which are about changes: a change does not last', 'make two rules of it';
+  end if;
+  if rule.fires = 'changed' then
+    return query select 'fires', 'changed goes not with count and sum', 'once: count when the condition becomes true; every: each write that meets it';
+  end if;
+  if rule.delivery = 'notify' then
+    return query select 'delivery', 'a rule with count or sum is durable: its alerts come after the writer''s commit', 'leave delivery out';
+  end if;
+  if rule.max_groups between 1 and 1000000 is not true then
+    return query select 'max_groups', 'give a number from 1 to 1000000', '';
+  end if;
+  if rule."by" is null or array_position(rule."by", null) is not null then
+    return query select 'by', 'has an expression that is NULL', '';
+    return;
+  end if;
+  return query
+  select 'by', format('%s names neither NEW nor OLD, so it tells no groups apart', b), 'write it as [NEW.shop]'
+  from unnest(rule."by") b
+  where b !~* '\m(new|old)\M';
+  select g.name into twice from rowbell.group_columns(rule."by") g group by g.name having count(*) > 1 limit 1;
+  if twice is not null then
+    return query select 'by', format('two have the name %s', twice), 'give one another name: OLD.shop as old_shop';
+  end if;
+end
+$fn$;
+
+-- The same of its expressions over the rows of the feed.
+create or replace function rowbell.validate_counted(rule rowbell.rule, relation oid, feed_id int) returns table (field text, problem text, hint text)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+#variable_conflict use_variable
+declare
+  asked record;
+  tried text;
+  error text[];
+  columns text;
+begin
+  select string_agg(format('%I', a.attname), ', ') into columns
+  from pg_attribute a
+  where a.attrelid = relation and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v';
+  for asked in
+    select 'by' as field, g.expression, array[E'pg_catalog.to_json(%s\n) is not null'] as tries from rowbell.group_columns(rule."by") g
+    union all
+    select 'sum', rule.sum, array[E'(%s\n)::pg_catalog.numeric is not null', E'(array[%s\n])[1]::pg_catalog.numeric is not null'] where rule.sum is not null
+  loop
+    foreach tried in array array[E'(%s\n) is not null', E'array[%s\n] is not null'] || asked.tries loop
+      error := rowbell.condition_error(format(tried, asked.expression), relation, true, true, feed_id => feed_id);
+      if error is not null then
+        return query select asked.field,
+          case when error[1] like 'function pg_catalog.to_json%' then 'is more than one expression, or of no type' else error[1] end, error[2];
+        return;
+      end if;
+      -- PostgreSQL 18 works these out when they are read
+      if rowbell.condition_error(format(tried, asked.expression), relation, true, true, columns, feed_id) is not null then
+        return query select asked.field, 'uses a virtual generated column, which a trigger sees as NULL', 'write its expression instead, or have it stored';
+        return;
+      end if;
+    end loop;
+    if rule.operations = '{delete}' and rowbell.condition_error(format(tried, asked.expression), relation, false, true, feed_id => feed_id) is not null then
+      return query select asked.field, 'on delete there is OLD alone', 'write OLD. before the names of columns';
+    elsif not rule.operations && '{update,delete}' and rowbell.condition_error(format(tried, asked.expression), relation, true, false, feed_id => feed_id) is not null then
+      return query select asked.field, 'on insert there is NEW alone', 'write NEW. before the names of columns';
+    end if;
+  end loop;
+end
 $fn$;
 
 -- All that is wrong with a rule; no rows where it is right. Of one that is not enabled only what no later change can put right. feed_id: of the feed whose
@@ -176,6 +308,7 @@ begin
     return query select q.* from rowbell.validate_query(rule) q;
     return;
   end if;
+  return query select w.* from rowbell.validate_window(rule) w;
   return query
   select f.name, 'goes with a query, and the rule has none', ''
   from (values ('key', rule.key <> '{}'), ('every', rule.every is not null), ('cron', rule.cron is not null), ('zone', rule.zone is not null),
@@ -247,13 +380,18 @@ begin
       'write its expression instead, or have it stored';
   end if;
   if rowbell.condition_error(rule.condition, relation, true, false, feed_id => feed_id) is not null then
-    if rule.resolved then
+    -- one that counts ends when it has fallen below
+    if rule.resolved and rule.within is null then
       return query select 'resolved', 'the condition compares with OLD, so it never ends', 'a condition over NEW alone has an end';
     end if;
   end if;
   if rule.operations = '{delete}' and not rule.resolved
       and rowbell.condition_error(rule.condition, relation, false, true, feed_id => feed_id) is not null then
     return query select 'condition', 'on delete there is OLD alone', 'write OLD. before the names of columns';
+  end if;
+  if rule.within is not null then
+    return query select w.* from rowbell.validate_counted(rule, relation, feed_id) w;
+    return;
   end if;
   if rule."for" is null then
     return;

@@ -150,7 +150,7 @@ begin
 end
 $fn$;
 
--- When the rules of a feed fire and when they end, or when their timers are armed, disarmed and moved: one row for each operation and status. code stands for rule and status, for as long as the rule exists; condition is SQL over the rows new
+-- When the rules of a feed fire and when they end, when their timers are armed, disarmed and moved, or when they count: one row for each operation and status. code stands for rule and status, for as long as the rule exists; condition is SQL over the rows new
 -- and old; asks says which of them a look before needs, and prefilter is that look. plain: whether no setting can change any of it.
 create or replace function rowbell.transitions_of(feed rowbell.feed) returns setof rowbell.transition
 language sql
@@ -158,6 +158,7 @@ set search_path = pg_catalog, pg_temp
 as $fn$
   with rules as (
     select r, s.id, r.name, r.fires, r.resolved, rowbell.operations_of(r) as operations, r."for" is not null as timed,
+      r.within is not null as counts,
       rowbell.condition_error(r.condition, feed.relation, true, false, feed_id => feed.id) is not null as compares,
       rowbell.plain_condition(r.condition, feed.relation) as plain_new,
       rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
@@ -167,7 +168,7 @@ as $fn$
     join rowbell.rule_state s on s.rule = r.name
     where r.feed = feed.name and r.enabled and s.broken is null),
   plainness (all_plain) as (
-    select bool_and(plain_new is not null) and rowbell.document_settings(feed.relation) is not null
+    select bool_and(plain_new is not null and rowbell.counts_plainly(r)) and rowbell.document_settings(feed.relation) is not null
       -- these are compared as text
       and not exists (
         select from rules
@@ -185,7 +186,7 @@ as $fn$
     cross join rowbell.rows_in_order(rules.given, feed.relation, rules.compares) as written),
   statuses as (
     select p.*, o.operation, s.status,
-      case case s.status when 'armed' then 'firing' else s.status end
+      case case when s.status in ('armed', 'counted') then 'firing' else s.status end
         -- on delete there is OLD alone
         when 'firing' then case when o.operation <> 'DELETE' or compares then
           met
@@ -201,10 +202,12 @@ as $fn$
       end as condition
     from phrased p
     cross join unnest(array['INSERT', 'UPDATE', 'DELETE']) with ordinality as o (operation, place)
-    cross join unnest(case when timed then '{armed,disarmed,moved}'::text[] else '{firing,resolved}' end) as s (status)
+    cross join unnest(case when timed then '{armed,disarmed,moved}'::text[] when counts then '{counted}' else '{firing,resolved}' end) as s (status)
     where lower(o.operation) = any (p.operations))
-  select case when s.status in ('firing', 'armed') then 2 * s.id - 1 when s.status = 'moved' then -s.id else 2 * s.id end, s.operation, s.r, s.status,
-    case when s.status in ('resolved', 'disarmed') then 'old' when s.compares then 'both' else 'new' end,
+  -- the code of a rule that counts is one that no alert has
+  select case when s.status = 'counted' then 1000000000 + s.id when s.status in ('firing', 'armed') then 2 * s.id - 1 when s.status = 'moved' then -s.id else 2 * s.id end, s.operation, s.r, s.status,
+    case when s.status in ('resolved', 'disarmed') then 'old'
+      when s.compares or rowbell.counted_reads(s.r) ~* '\mold\M' then 'both' else 'new' end,
     case when s.status in ('resolved', 'disarmed') then s.met_before else s.met end,
     s.condition, s.all_plain
   from statuses s

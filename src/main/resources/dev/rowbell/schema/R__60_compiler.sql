@@ -40,6 +40,70 @@ as $fn$
   end
 $fn$;
 
+-- What the trigger function works out of a change for a rule that counts, as SQL over the rows new and old: the group as text, the amount to be summed up,
+-- and the key of the row as text, each null where there is none.
+create or replace function rowbell.counted_sql(feed rowbell.feed, transition rowbell.transition) returns table (subject text, amount text, key text)
+language sql
+set search_path = pg_catalog, pg_temp
+as $fn$
+  with written as (
+    select w.place, w.name, w.n, case when transition.plain or w.place = 'key' then w.expression
+      -- a comment ends with its line
+      else rowbell.rows_in_order(format(case when strpos(w.expression, '--') > 0 then E'(%s\n)' else '(%s)' end, rowbell.rows_by_name(w.expression, feed.relation)),
+        feed.relation, true) end as sql
+    from (
+      select 'group' as place, g.* from rowbell.group_columns((transition.rule).by) g
+      union all
+      select 'amount', null, (transition.rule).sum, null where (transition.rule).sum is not null
+      union all
+      select 'key', k, format('%s.%I', case when transition.operation = 'DELETE' then 'old' else 'new' end, k), n
+      from unnest(rowbell.key_of(feed.relation)) with ordinality as u (k, n)) w),
+  documents as (
+    select w.place, format('pg_catalog.concat(%s, ''}'')', string_agg(format('%L, coalesce(pg_catalog.to_json(%s)::pg_catalog.text, ''null'')',
+      case when w.n = 1 then '{' else ',' end || to_json(w.name) || ':', w.sql), ', ' order by w.n)) as sql
+    from written w
+    where w.place <> 'amount'
+    group by w.place)
+  select coalesce((select d.sql from documents d where d.place = 'group'), '''{}''::pg_catalog.text'),
+    (select w.sql || '::pg_catalog.numeric' from written w where w.place = 'amount'),
+    (select d.sql from documents d where d.place = 'key')
+$fn$;
+
+-- What a statement adds to the groups of a rule, as a query: a row for each group.
+create or replace function rowbell.count_statement_sql(feed rowbell.feed, transition rowbell.transition) returns text
+language sql
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select rowbell.fill($part$
+        select {{code}} as code, counted.subject, pg_catalog.json_build_object('count', pg_catalog.count(*){{sum}}{{keys}}) as added
+        from (
+          select {{subject}} as subject{{amount}}{{key}}
+          from {{rows}}
+          where {{condition}}
+          offset 0) as counted
+        group by counted.subject$part$, jsonb_build_object(
+    'code', transition.code,
+    'subject', c.subject,
+    'amount', ', ' || c.amount || ' as amount',
+    'key', ', ' || c.key || ' as key',
+    -- of numbers: NaN and infinity would hide all others
+    'sum', case when c.amount is not null then $part$, 'sum', pg_catalog.sum(counted.amount)
+            filter (where counted.amount operator(pg_catalog.-) counted.amount operator(pg_catalog.=) 0)$part$ end,
+    'keys', case when c.key is not null then ', ''keys'', (pg_catalog.array_agg(counted.key))[1:10]' end,
+    'rows', rowbell.rows_sql(transition.operation, transition.asks = 'both', case when not transition.plain then rowbell.sql_name(feed.relation) end),
+    'condition', rowbell.any_sql(array[transition.condition], transition.plain)))
+  from rowbell.counted_sql(feed, transition) c
+$fn$;
+
+-- The same of one row: the group, and what is added to it.
+create or replace function rowbell.count_row_sql(feed rowbell.feed, transition rowbell.transition) returns table (subject text, added text)
+language sql
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select c.subject || '::pg_catalog.json', format('pg_catalog.json_build_object(''count'', 1%s%s)', ', ''sum'', ' || c.amount, ', ''keys'', array[' || c.key || ']')
+  from rowbell.counted_sql(feed, transition) c
+$fn$;
+
 -- The codes that one change meets, as SQL for an array without NULL: of one code, its element is NULL where it is not met.
 create or replace function rowbell.codes_sql(codes text[]) returns text
 language sql immutable
@@ -131,6 +195,7 @@ declare
   partitioned constant boolean := (select c.relkind = 'p' from pg_class c where c.oid = feed.relation);
   parts text := '';
   part record;
+  single boolean;
 begin
   for part in
     select t.operation, bool_and(t.plain) as plain, bool_or(t.asks = 'both') as compares, bool_and(t.asks = 'new') as asks_new,
@@ -138,22 +203,17 @@ begin
       array_agg(distinct t.prefilter) filter (where t.asks = 'new') as new_filters,
       array_agg(distinct t.prefilter) filter (where t.asks = 'old') as old_filters,
       array_agg(distinct t.prefilter) filter (where t.asks = 'both') as both_filters,
-      array_agg(format('case when %s then %s end', t.condition, t.code) order by (t.rule).name collate "C", t.status) as codes
+      array_agg(format('case when %s then %s end', t.condition, t.code) order by (t.rule).name collate "C", t.status) filter (where t.status <> 'counted') as codes,
+      string_agg(rowbell.count_statement_sql(feed, t), E'\n        union all' order by (t.rule).name collate "C") filter (where t.status = 'counted') as counts
     from unnest(transitions) t
     group by t.operation
     order by t.operation desc
   loop
+    single := part.operation = 'UPDATE' and not part.compares and part.counts is null;
     parts := parts || rowbell.fill($part$
     {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then{{look}}
         return null;
-      end if;{{pairs}}{{single}}
-      {{indent}}select pg_catalog.array_agg(fired.code) as codes,
-        {{indent}}{{olds}} as olds, {{news}} as news,
-        {{indent}}{{partitions}} as partitions, null::pg_catalog.jsonb as failures
-      {{indent}}into hits from {{rows}}
-      {{indent}}cross join lateral pg_catalog.unnest(array[
-        {{indent}}{{codes}}]) as fired (code)
-      {{indent}}where fired.code is not null;{{end_single}}$part$, jsonb_build_object(
+      end if;{{pairs}}{{alerts}}{{counts}}$part$, jsonb_build_object(
       'if', case when parts = '' then 'if' else 'elsif' end,
       'operation', part.operation,
       'look', case when part.asks_new
@@ -167,8 +227,16 @@ begin
       if (select pg_catalog.count(*) from new_rows) operator(pg_catalog.<>) (select pg_catalog.count(*) from old_rows) then
         raise exception 'OLD and NEW are no pairs';
       end if;$part$ end,
+      'alerts', case when part.codes is not null then rowbell.fill($part${{single}}
+      {{indent}}select pg_catalog.array_agg(fired.code) as codes,
+        {{indent}}{{olds}} as olds, {{news}} as news,
+        {{indent}}{{partitions}} as partitions, null::pg_catalog.jsonb as failures
+      {{indent}}into hits from {{rows}}
+      {{indent}}cross join lateral pg_catalog.unnest(array[
+        {{indent}}{{codes}}]) as fired (code)
+      {{indent}}where fired.code is not null;{{end_single}}$part$, jsonb_build_object(
       -- Most statements write one row, whose OLD and NEW need no pairing: 30 of 150 us of CPU for an alert (PostgreSQL 15, ADR 0003).
-      'single', case when part.operation = 'UPDATE' and not part.compares then rowbell.fill($part$
+      'single', case when single then rowbell.fill($part$
       select {{codes}} as codes,
         array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
         {{partitions}} as partitions, null::pg_catalog.jsonb as failures
@@ -176,14 +244,28 @@ begin
       if not found then$part$, jsonb_build_object(
           'codes', rowbell.codes_sql(part.codes),
           'partitions', coalesce('array[' || rowbell.partition_sql(feed.relation, 'new') || ']', 'null::pg_catalog.text[]'))) end,
-      'end_single', case when part.operation = 'UPDATE' and not part.compares then E'\n      end if;' end,
+      'end_single', case when single then E'\n      end if;' end,
       'olds', case when part.operation = 'INSERT' then 'null::pg_catalog.json[]' else 'pg_catalog.array_agg(pg_catalog.row_to_json(old.*))' end,
       'news', case when part.operation = 'DELETE' then 'null::pg_catalog.json[]' else 'pg_catalog.array_agg(pg_catalog.row_to_json(new.*))' end,
       'partitions', coalesce('pg_catalog.array_agg(' || rowbell.partition_sql(feed.relation, case when part.operation = 'DELETE' then 'old' else 'new' end)
         || ')', 'null::pg_catalog.text[]'),
       'rows', rowbell.rows_sql(part.operation, part.compares, part.whole_rows),
-      'indent', case when part.operation = 'UPDATE' and not part.compares then '  ' end,
-      'codes', array_to_string(part.codes, E',\n          ')));
+      'indent', case when single then '  ' end,
+      'codes', array_to_string(part.codes, E',\n          '))) end,
+      'counts', case when part.counts is not null then rowbell.fill($part$
+      select {{before}} as partitions, null::pg_catalog.jsonb as failures
+      into hits from ({{counts}}) as counted;$part$, jsonb_build_object(
+        'counts', part.counts,
+        'before', case when part.codes is null
+          then 'pg_catalog.array_agg(counted.code) as codes, pg_catalog.array_agg(counted.added) as olds, pg_catalog.array_agg(counted.subject::pg_catalog.json) as news,'
+            || E'\n        null::pg_catalog.text[]'
+          -- behind the alerts
+          else $part$pg_catalog.array_cat(hits.codes, pg_catalog.array_agg(counted.code)) as codes,
+        pg_catalog.array_cat(coalesce(hits.olds, pg_catalog.array_fill(null::pg_catalog.json, array[coalesce(pg_catalog.cardinality(hits.codes), 0)])),
+          pg_catalog.array_agg(counted.added)) as olds,
+        pg_catalog.array_cat(coalesce(hits.news, pg_catalog.array_fill(null::pg_catalog.json, array[coalesce(pg_catalog.cardinality(hits.codes), 0)])),
+          pg_catalog.array_agg(counted.subject::pg_catalog.json)) as news,
+        hits.partitions$part$ end)) end));
   end loop;
   return case when parts = '' then $body$
 begin
@@ -233,8 +315,11 @@ declare
 begin
   for part in
     select t.operation, bool_and(t.plain) as plain, bool_or(t.asks = 'both') as compares, array_agg(distinct t.prefilter) as filters,
-      array_agg(format('case when %s then %s end', t.condition, t.code) order by (t.rule).name collate "C", t.status) as codes
+      array_agg(format('case when %s then %s end', t.condition, t.code) order by (t.rule).name collate "C", t.status) filter (where t.status <> 'counted') as codes,
+      string_agg(format(E'\n      if %s then\n        codes := pg_catalog.array_append(codes, %s);\n        olds := pg_catalog.array_append(olds, %s);'
+        '\n        news := pg_catalog.array_append(news, %s);\n      end if;', t.condition, t.code, c.added, c.subject), '' order by (t.rule).name collate "C") filter (where t.status = 'counted') as counts
     from unnest(transitions) t
+    left join lateral rowbell.count_row_sql(feed, t) c on t.status = 'counted'
     group by t.operation
     order by t.operation desc
   loop
@@ -242,17 +327,22 @@ begin
     {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then{{other_row}}
       if ({{any}}) is not true then
         return null;
-      end if;
-      codes := {{codes}};{{olds}}{{news}}$part$, jsonb_build_object(
+      end if;{{alerts}}{{counts}}$part$, jsonb_build_object(
       'if', case when parts = '' then 'if' else 'elsif' end,
       'operation', part.operation,
       -- a row of NULLs, as statement triggers have it
       'other_row', case when part.operation <> 'UPDATE' and part.compares and not part.plain then
         format(E'\n      select (null::%s).* into %s;', rowbell.sql_name(feed.relation), case part.operation when 'INSERT' then 'old' else 'new' end) end,
       'any', rowbell.any_sql(part.filters, part.plain),
-      'codes', rowbell.codes_sql(part.codes),
-      'olds', case when part.operation <> 'INSERT' then E'\n      olds := array[pg_catalog.row_to_json(old.*)];' end,
-      'news', case when part.operation <> 'DELETE' then E'\n      news := array[pg_catalog.row_to_json(new.*)];' end));
+      'alerts', case when part.codes is not null then concat(
+        E'\n      codes := ', case when part.counts is null then rowbell.codes_sql(part.codes)
+          else 'pg_catalog.array_remove(array[' || array_to_string(part.codes, E',\n        ') || '], null)' end, ';',
+        case when part.operation <> 'INSERT' then E'\n      olds := array[pg_catalog.row_to_json(old.*)];' end,
+        case when part.operation <> 'DELETE' then E'\n      news := array[pg_catalog.row_to_json(new.*)];' end,
+        -- behind the alerts
+        case when part.counts is not null then E'\n      olds := pg_catalog.array_fill(olds[1], array[pg_catalog.cardinality(codes)]);'
+          '\n      news := pg_catalog.array_fill(news[1], array[pg_catalog.cardinality(codes)]);' end) end,
+      'counts', part.counts));
   end loop;
   return case when parts = '' then $body$
 begin
@@ -327,7 +417,7 @@ language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
   select rowbell.fill($body$
-begin{{timers}}{{one}}
+begin{{timers}}{{windows}}{{one}}
   -- no perform, which is a query
   return rowbell.raise_alerts({{feed}}, {{relation}}, {{name}}, operation, relation, codes, olds, news, partitions, failures,
     {{known}}, {{heads}},
@@ -364,6 +454,16 @@ $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'nam
   end if;$part$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'codes', rowbell.array_sql(array_agg(code::text order by code), 'int4'),
           'key', rowbell.array_sql(rowbell.key_of(feed.relation), 'text')))
       from (select distinct t.code from unnest(transitions) t where t.status in ('armed', 'disarmed', 'moved')) timers
+      having count(*) > 0),
+    'windows', (
+      select rowbell.fill($part$
+  if codes operator(pg_catalog.&&) {{codes}} then
+    perform rowbell.append_window_events({{feed}}, {{relation}}, operation, relation, codes, olds, news, {{codes}});
+    if codes operator(pg_catalog.<@) {{codes}} and failures is null then
+      return 0;
+    end if;
+  end if;$part$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'codes', rowbell.array_sql(array_agg(code::text order by code), 'int4')))
+      from (select distinct t.code from unnest(transitions) t where t.status = 'counted') windows
       having count(*) > 0)))
   from (
     select code, rule, head, tail, case when (rule).delivery <> 'notify'

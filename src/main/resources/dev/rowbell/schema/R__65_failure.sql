@@ -1,6 +1,7 @@
 -- Where judging a statement fails, each rule judges each row by itself, so that a row which a rule cannot judge hides neither other rows nor other rules.
 
--- Each rule of a feed as a query that judges one change, handed as the rows $1 (OLD) and $2 (NEW), and one that names its key. offset 0: PostgreSQL works
+-- Each rule of a feed as a query that judges one change, handed as the rows $1 (OLD) and $2 (NEW), and one that names its key. One that counts has its group for NEW, and for
+-- OLD what is added to it. offset 0: PostgreSQL works
 -- out while planning what it knows to be constant, also what the condition guards itself against.
 create or replace function rowbell.rules_one_by_one(feed rowbell.feed, transitions rowbell.transition[]) returns jsonb
 language sql
@@ -12,15 +13,17 @@ from (select ($1).* offset 0) as old
 cross join (select ($2).* offset 0) as new
 cross join lateral (select case%s end) as judged (code)
 where judged.code is not null$query$,
-      case when operation = 'INSERT' then 'null::json' else 'row_to_json(old.*)' end,
-      case when operation = 'DELETE' then 'null::json' else 'row_to_json(new.*)' end,
+      case when added is not null then added when operation = 'INSERT' then 'null::json' else 'row_to_json(old.*)' end,
+      case when added is not null then subject when operation = 'DELETE' then 'null::json' else 'row_to_json(new.*)' end,
       coalesce(rowbell.partition_sql(feed.relation, case operation when 'DELETE' then 'old' else 'new' end), 'null'), cases),
     'key', format('select row_to_json(k.*) from (select %s) as k',
       (select string_agg(format('(%s).%I', case operation when 'DELETE' then '$1' else '$2' end, k), ', ') from unnest(rowbell.key_of(feed.relation)) k))))
     , '[]')
   from (
-    select (t.rule).name as rule, t.operation, string_agg(format(' when %s then %s', t.condition, t.code), '' order by t.code) as cases
+    select (t.rule).name as rule, t.operation, string_agg(format(' when %s then %s', t.condition, t.code), '' order by t.code) as cases,
+      min(c.subject) as subject, min(c.added) as added
     from unnest(transitions) t
+    left join lateral rowbell.count_row_sql(feed, t) c on t.status = 'counted'
     group by (t.rule).name, t.operation
     order by (t.rule).name collate "C") r
 $fn$;

@@ -538,7 +538,7 @@ begin
   update rowbell.rule_state s
   set paused = coalesce(s.paused, clock_timestamp())
   from rowbell.rule r
-  where r.name = pause.rule and s.rule = r.name and r."for" is not null;
+  where r.name = pause.rule and s.rule = r.name and (r."for" is not null or r.within is not null);
   return found;
 end
 $fn$;
@@ -562,7 +562,7 @@ begin
   update rowbell.timer t
   set began = t.began + greatest(clock_timestamp() - greatest(state.paused, t.began), interval '0')
   where t.rule = state.id and t.fired is null;
-  update rowbell.rule_state s set paused = null where s.rule = resume.rule;
+  update rowbell.rule_state s set paused = null, judges_since = clock_timestamp(), judges_again = true where s.rule = resume.rule;
   return true;
 end
 $fn$;

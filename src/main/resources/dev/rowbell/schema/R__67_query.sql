@@ -91,7 +91,8 @@ begin
   return query
   select f.name, 'goes with a feed, and the rule has a query', ''
   from (values ('feed', rule.feed is not null), ('condition', rule.condition is not null), ('columns', rule.columns <> '{}'), ('for', rule."for" is not null),
-    ('operations', rule.operations <> '{insert,update}')) f (name, given)
+    ('count', rule.count is not null), ('sum', rule.sum is not null), ('over', rule.over is not null), ('within', rule.within is not null), ('by', rule."by" <> '{}'),
+    ('max_groups', rule.max_groups <> 10000), ('operations', rule.operations <> '{insert,update}')) f (name, given)
   where f.given;
   if rule.delivery = 'notify' then
     return query select 'delivery', 'notify is for rules with a feed: the alerts of a query are durable', '';

@@ -158,6 +158,7 @@ begin
   end loop;
   if tg_op in ('INSERT', 'UPDATE') then
     perform rowbell.timers_changed(news, olds);
+    perform rowbell.windows_changed(news, olds);
   end if;
   return null;
 end
@@ -187,7 +188,8 @@ as $fn$
     columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
     operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown, "for" = excluded."for", existing = excluded.existing,
     since = excluded.since, query = excluded.query, key = excluded.key, every = excluded.every, cron = excluded.cron, zone = excluded.zone,
-    max_rows = excluded.max_rows
+    max_rows = excluded.max_rows, count = excluded.count, sum = excluded.sum, over = excluded.over, within = excluded.within, by = excluded.by,
+    max_groups = excluded.max_groups
   where r is distinct from excluded
 $fn$;
 
@@ -287,7 +289,8 @@ begin
 end
 $fn$;
 
--- The rows of the feed as it is now that meet a rule's condition, with OLD being NULL. Needs the right to read the feed. Of a rule with a query, its result.
+-- The rows of the feed as it is now that meet a rule's condition, with OLD being NULL. Needs the right to read the feed. Of a rule with a query, its result;
+-- of one that counts, its groups.
 create or replace function rowbell.test_rule(rule text, max_rows int default 100) returns setof json
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -307,6 +310,21 @@ begin
   relation := rowbell.find_feed(tested.feed);
   if relation is null then
     raise exception 'rule "%": feed: there is no table %', tested.name, tested.feed using errcode = 'RB001', column = 'feed';
+  end if;
+  if tested.within is not null then
+    return query
+    select json_build_object('state', case when g.since is not null then 'firing' when s.paused is not null then 'paused' else 'below' end,
+      'since', g.since, 'count', coalesce(c.count, 0), 'sum', case when tested.sum is not null then coalesce(c.sum, 0) end, 'group', g.subject)
+    from rowbell.rule_state s
+    join rowbell.window_group g on g.rule = s.id
+    cross join lateral (
+      select sum(c.count) as count, sum(c.sum) as sum
+      from rowbell.window_count c
+      where c.group_id = g.id and c.at > clock_timestamp() - tested.within) c
+    where s.rule = tested.name
+    order by g.since, c.count desc nulls last
+    limit max_rows;
+    return;
   end if;
   if tested."for" is not null then
     return query execute format(

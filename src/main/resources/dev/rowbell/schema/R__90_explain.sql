@@ -148,6 +148,12 @@ begin
   elsif relation is null then
     return query select 'wrong', format('there is no table %s', explained.feed);
     return;
+  elsif explained.within is not null then
+    return query
+    select 'note', format('it counts changes: %s of %s groups are over the line now', count(g.since), count(*))
+    from rowbell.window_group g join rowbell.rule_state s on s.id = g.rule
+    where s.rule = explained.name;
+    return;
   elsif key is null then
     return;
   end if;

@@ -33,7 +33,7 @@ begin
     grant usage on schema rowbell to rowbell_admin;
     grant select, insert, update, delete on rowbell.rule, rowbell.silence to rowbell_admin;
     grant select, update on rowbell.rule_state to rowbell_admin;
-    grant select on rowbell.feed, rowbell.row_feed, rowbell.waiting, rowbell.timer to rowbell_admin;
+    grant select on rowbell.feed, rowbell.row_feed, rowbell.waiting, rowbell.timer, rowbell.window_group, rowbell.window_count to rowbell_admin;
     grant execute on function rowbell.check_rule(json), rowbell.validate_rule(rowbell.rule, int), rowbell.rule_of(json),
       rowbell.apply_rules(text, json, text[], text), rowbell.refresh(int), rowbell.test_rule(text, int), rowbell.find_feed(text),
       rowbell.feeds_named(text), rowbell.rows_by_name(text, oid), rowbell.tables_of(oid), rowbell.tree_of(oid), rowbell.sql_name(oid),
@@ -50,12 +50,13 @@ begin
     grant select, insert, update, delete on rowbell.feedback, rowbell.notification, rowbell.delivery, rowbell.dead_letter, rowbell.cooldown,
       rowbell.sink, rowbell.listener to rowbell_consumer;
     grant select, insert, update on rowbell.doorbell_lease, rowbell.setting to rowbell_consumer;
-    grant select on rowbell.waiting, rowbell.timer, rowbell.timer_event to rowbell_consumer;
+    grant select on rowbell.waiting, rowbell.timer, rowbell.timer_event, rowbell.window_event, rowbell.window_group to rowbell_consumer;
     grant select on rowbell.rule, rowbell.rule_change, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
     grant update (silenced) on rowbell.silence to rowbell_consumer;
     grant select, update on rowbell.rule_state to rowbell_consumer;
     grant execute on function rowbell.refresh(int), rowbell.report_failures(), rowbell.timer_feeds(),
-      rowbell.run_timers(int, int), rowbell.forget_timers(int), rowbell.silent_triggers(), rowbell.claim_channels(text),
+      rowbell.run_timers(int, int), rowbell.forget_timers(int), rowbell.window_feeds(), rowbell.run_windows(int, int),
+      rowbell.forget_windows(int), rowbell.silent_triggers(), rowbell.claim_channels(text),
       rowbell.release_channels(text), rowbell.listening_session(rowbell.listener), rowbell.passes_cooldown(text, text, text, text, timestamptz, interval),
       rowbell.readable(text, text), rowbell.alert_text(json, text), rowbell.put_unreadable_aside(regclass, int),
       rowbell.dead_letters(text, text, interval), rowbell.retry(text, text, interval), rowbell.discard(text, text, interval),

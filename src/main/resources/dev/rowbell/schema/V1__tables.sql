@@ -130,7 +130,14 @@ create table rowbell.rule (
   every interval,
   cron text,
   zone text,
-  max_rows int not null default 1000
+  max_rows int not null default 1000,
+  -- of a rule that counts: it fires when so many changes met the condition within this time, or a sum of them is over so much; by groups
+  count int,
+  sum text,
+  over numeric,
+  within interval,
+  by text[] not null default '{}',
+  max_groups int not null default 10000
 );
 comment on table rowbell.rule is 'The rules: what is wrong with a row. A change takes effect in its own transaction';
 comment on column rowbell.rule.origin is 'The file that owns the rule, which is to be changed there; null where it was made by SQL';
@@ -189,7 +196,12 @@ create table rowbell.rule_state (
   -- transaction runs, which may have written by the triggers of before; and in steps: after this key
   scan xid8,
   scan_pass int not null default 0,
-  scan_after text
+  scan_after text,
+  -- of a rule that counts: changes and windows of before do not count; whether all of its groups are to be judged again, and whether it had too many
+  counts_since timestamptz not null default '-infinity',
+  judges_since timestamptz not null default '-infinity',
+  judges_again boolean not null default false,
+  crowded boolean not null default false
 );
 comment on table rowbell.rule_state is 'What became of each rule: hits, last failure, why it is left out';
 
@@ -274,6 +286,59 @@ create table rowbell.timer_feed (
   feed int primary key references rowbell.feed on delete cascade
 );
 comment on table rowbell.timer_feed is 'The feeds of rules with "for"; locked by the process that works on their timers';
+
+-- What each statement added to the groups of rules with "count" or "sum". Only added to by writers, who so wait for nothing; folded into rowbell.window_count
+-- by run_windows(). The order does not matter.
+create table rowbell.window_event (
+  feed int not null,
+  -- rowbell.rule_state.id
+  rule int not null,
+  -- the group, as {"shop":7}
+  key text not null,
+  at timestamptz not null,
+  count bigint not null,
+  sum numeric,
+  -- of up to ten rows, as {"id":2}
+  keys text[] not null
+);
+create index window_event_feed on rowbell.window_event (feed, at);
+comment on table rowbell.window_event is 'What statements added to the groups of rules that count, until it is folded into rowbell.window_count';
+
+-- The groups of rules that count, of which something was written lately. No reference to the rule: Rowbell would wait for an administrator that deletes it.
+create table rowbell.window_group (
+  id bigint primary key generated always as identity,
+  rule int not null,
+  -- its document, or a hash of it where it is long
+  key text not null,
+  subject json not null,
+  -- since when it is over the line; null: it is not
+  since timestamptz,
+  -- when it fell below last
+  until timestamptz,
+  -- when it is to be judged again, if nothing more is written; null: at once
+  due timestamptz,
+  unique (rule, key)
+);
+create index window_group_due on rowbell.window_group (rule, due);
+comment on table rowbell.window_group is 'The groups of rules that count: since when they are over the line, and when to judge them again';
+
+-- What was counted for each group, in parts of a window.
+create table rowbell.window_count (
+  group_id bigint not null references rowbell.window_group on delete cascade,
+  at timestamptz not null,
+  count bigint not null,
+  sum numeric,
+  keys text[] not null,
+  primary key (group_id, at)
+);
+comment on table rowbell.window_count is 'What was counted for each group of a rule that counts, by time';
+
+-- The feeds with such rules, and until when their windows were judged. A process locks the row while it works on them.
+create table rowbell.window_feed (
+  feed int primary key references rowbell.feed on delete cascade,
+  judged timestamptz not null default clock_timestamp()
+);
+comment on table rowbell.window_feed is 'The feeds of rules that count; locked by the process that works on their windows';
 
 -- Alerts that are not to be delivered, until when and why. rule, feed and key are what the alert shows ("id=2"); a star stands for anything, null
 -- for all. A change takes effect within a second.

@@ -96,7 +96,13 @@ table rowbell.rule (
   every interval,
   cron text,
   zone text,
-  max_rows integer not null default 1000
+  max_rows integer not null default 1000,
+  count integer,
+  sum text,
+  over numeric,
+  within interval,
+  by text[] not null default '{}'::text[],
+  max_groups integer not null default 10000
 );
 table rowbell.rule_change (
   id bigint not null identity,
@@ -125,7 +131,11 @@ table rowbell.rule_state (
   paused timestamp with time zone,
   scan xid8,
   scan_pass integer not null default 0,
-  scan_after text
+  scan_after text,
+  counts_since timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  judges_since timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  judges_again boolean not null default false,
+  crowded boolean not null default false
 );
 table rowbell.setting (
   name text not null,
@@ -169,6 +179,35 @@ table rowbell.timer_event (
 table rowbell.timer_feed (
   feed integer not null
 );
+table rowbell.window_count (
+  group_id bigint not null,
+  at timestamp with time zone not null,
+  count bigint not null,
+  sum numeric,
+  keys text[] not null
+);
+table rowbell.window_event (
+  feed integer not null,
+  rule integer not null,
+  key text not null,
+  at timestamp with time zone not null,
+  count bigint not null,
+  sum numeric,
+  keys text[] not null
+);
+table rowbell.window_feed (
+  feed integer not null,
+  judged timestamp with time zone not null default clock_timestamp()
+);
+table rowbell.window_group (
+  id bigint not null identity,
+  rule integer not null,
+  key text not null,
+  subject json not null,
+  since timestamp with time zone,
+  until timestamp with time zone,
+  due timestamp with time zone
+);
 
 -- views
 
@@ -191,6 +230,8 @@ CREATE INDEX feedback_crt_time ON rowbell.feedback USING btree (crt_time)
 CREATE INDEX rule_change_rule ON rowbell.rule_change USING btree (rule, id)
 CREATE INDEX timer_began ON rowbell.timer USING btree (rule, began) WHERE (fired IS NULL)
 CREATE INDEX timer_fired ON rowbell.timer USING btree (rule) WHERE (fired IS NOT NULL)
+CREATE INDEX window_event_feed ON rowbell.window_event USING btree (feed, at)
+CREATE INDEX window_group_due ON rowbell.window_group USING btree (rule, due)
 CREATE TRIGGER changing BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON rowbell.rule FOR EACH STATEMENT EXECUTE FUNCTION rowbell.rule_changing()
 CREATE TRIGGER checked BEFORE INSERT OR UPDATE ON rowbell.rule FOR EACH ROW EXECUTE FUNCTION rowbell.rule_checked()
 CREATE TRIGGER deleted AFTER DELETE ON rowbell.rule REFERENCING OLD TABLE AS old_rules FOR EACH STATEMENT EXECUTE FUNCTION rowbell.rule_changed()
@@ -221,6 +262,10 @@ CREATE UNIQUE INDEX sink_pkey ON rowbell.sink USING btree (process, name)
 CREATE UNIQUE INDEX timer_event_pkey ON rowbell.timer_event USING btree (feed, id)
 CREATE UNIQUE INDEX timer_feed_pkey ON rowbell.timer_feed USING btree (feed)
 CREATE UNIQUE INDEX timer_pkey ON rowbell.timer USING btree (rule, key)
+CREATE UNIQUE INDEX window_count_pkey ON rowbell.window_count USING btree (group_id, at)
+CREATE UNIQUE INDEX window_feed_pkey ON rowbell.window_feed USING btree (feed)
+CREATE UNIQUE INDEX window_group_pkey ON rowbell.window_group USING btree (id)
+CREATE UNIQUE INDEX window_group_rule_key_key ON rowbell.window_group USING btree (rule, key)
 rowbell.cooldown: cooldown_pkey PRIMARY KEY (rule, path, status, key)
 rowbell.dead_letter: dead_letter_pkey PRIMARY KEY (id)
 rowbell.delivery: delivery_alerts_check CHECK ((alerts > 0))
@@ -256,6 +301,12 @@ rowbell.timer: timer_pkey PRIMARY KEY (rule, key)
 rowbell.timer_event: timer_event_pkey PRIMARY KEY (feed, id)
 rowbell.timer_feed: timer_feed_feed_fkey FOREIGN KEY (feed) REFERENCES rowbell.feed(id) ON DELETE CASCADE
 rowbell.timer_feed: timer_feed_pkey PRIMARY KEY (feed)
+rowbell.window_count: window_count_group_id_fkey FOREIGN KEY (group_id) REFERENCES rowbell.window_group(id) ON DELETE CASCADE
+rowbell.window_count: window_count_pkey PRIMARY KEY (group_id, at)
+rowbell.window_feed: window_feed_feed_fkey FOREIGN KEY (feed) REFERENCES rowbell.feed(id) ON DELETE CASCADE
+rowbell.window_feed: window_feed_pkey PRIMARY KEY (feed)
+rowbell.window_group: window_group_pkey PRIMARY KEY (id)
+rowbell.window_group: window_group_rule_key_key UNIQUE (rule, key)
 
 -- rights
 
@@ -287,6 +338,7 @@ rowbell.find_feed(text): execute to rowbell_admin
 rowbell.flyway_schema_history: select to rowbell_consumer
 rowbell.for_each(text,text): execute to rowbell_admin
 rowbell.forget_timers(integer): execute to rowbell_consumer
+rowbell.forget_windows(integer): execute to rowbell_consumer
 rowbell.grant_for(text,text): execute to rowbell_admin
 rowbell.key_of(oid): execute to -
 rowbell.key_text(json,text[]): execute to rowbell_admin
@@ -329,6 +381,7 @@ rowbell.rule_of(json): execute to rowbell_admin
 rowbell.rule_state: select, update to rowbell_admin
 rowbell.rule_state: select, update to rowbell_consumer
 rowbell.run_timers(integer,integer): execute to rowbell_consumer
+rowbell.run_windows(integer,integer): execute to rowbell_consumer
 rowbell.setting: insert, select, update to rowbell_consumer
 rowbell.silence: delete, insert, select, update to rowbell_admin
 rowbell.silence: select to rowbell_consumer
@@ -348,6 +401,11 @@ rowbell.unwatch(text): execute to -
 rowbell.validate_rule(rowbell.rule,integer): execute to rowbell_admin
 rowbell.waiting: select to rowbell_admin
 rowbell.waiting: select to rowbell_consumer
+rowbell.window_count: select to rowbell_admin
+rowbell.window_event: select to rowbell_consumer
+rowbell.window_feeds(): execute to rowbell_consumer
+rowbell.window_group: select to rowbell_admin
+rowbell.window_group: select to rowbell_consumer
 rowbell_alert: usage to -
 rowbell_alert.failure(text,text,text,json): execute to -
 rowbell_alert.is_cancel(text,text): execute to -
@@ -380,6 +438,10 @@ rowbell.timer: The rows that meet the condition of a rule with "for": since when
 rowbell.timer_event: Rows that began or ceased to meet the condition of a rule with "for", until they are folded into rowbell.timer
 rowbell.timer_feed: The feeds of rules with "for"; locked by the process that works on their timers
 rowbell.waiting: By sink, how many alerts wait, how many of them failed before, since when the oldest waits, and the last error
+rowbell.window_count: What was counted for each group of a rule that counts, by time
+rowbell.window_event: What statements added to the groups of rules that count, until it is folded into rowbell.window_count
+rowbell.window_feed: The feeds of rules that count; locked by the process that works on their windows
+rowbell.window_group: The groups of rules that count: since when they are over the line, and when to judge them again
 
 -- functions
 
@@ -504,6 +566,54 @@ begin
   from unnest(codes, keys, moved_to) with ordinality as h (code, key, moved_to, n)
   where h.code = any (timer_codes) and h.key is not null
   order by h.n;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.append_window_events(feed_id integer, feed_relation oid, operation text, relation oid, codes integer[], added json[], subjects json[], window_codes integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+  now constant timestamptz := clock_timestamp();
+  amount numeric;
+  events rowbell.window_event[];
+begin
+  if (operation = any ('{INSERT,UPDATE,DELETE}')) is not true or relation <> feed_relation and rowbell.partition_part(feed_id, relation) is null then
+    return;
+  end if;
+  begin
+    if cardinality(codes) = 1 then
+      -- most statements write one row
+      amount := (added[1] ->> 'sum')::numeric;
+      events := array[row(feed_id, codes[1] - 1000000000, subjects[1]::text, now, (added[1] ->> 'count')::int, case when amount - amount = 0 then amount end,
+        array(select k from json_array_elements_text(added[1] -> 'keys') k where octet_length(k) <= 1000))::rowbell.window_event];
+    else
+      -- several rows of a group, where rows were judged one by one
+      with hits as (
+        select h.code, h.subject::text as subject, h.added, (h.added ->> 'sum')::numeric as amount
+        from unnest(codes, added, subjects) as h (code, added, subject)
+        where h.code = any (window_codes) and h.subject is not null),
+      keys as (
+        select h.code, h.subject, (array_agg(k))[1:10] as keys
+        from hits h
+        cross join json_array_elements_text(h.added -> 'keys') k
+        where octet_length(k) <= 1000
+        group by h.code, h.subject),
+      groups as (
+        select h.code, h.subject, sum((h.added ->> 'count')::int) as count, sum(h.amount) filter (where h.amount - h.amount = 0) as sum
+        from hits h
+        group by h.code, h.subject)
+      select array_agg(row(feed_id, g.code - 1000000000, g.subject, now, g.count, g.sum, coalesce(k.keys, '{}'))::rowbell.window_event)
+      into events
+      from groups g
+      left join keys k on k.code = g.code and k.subject = g.subject;
+    end if;
+  exception when others then
+    -- the role of a feed may pass anything
+    return;
+  end;
+  insert into rowbell.window_event select e.* from unnest(events) e;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.apply_rules(origin text, rules json, keep text[] DEFAULT '{}'::text[], only_feed text DEFAULT NULL::text)
@@ -891,6 +1001,92 @@ exception when others or assert_failure or query_canceled then
     state];
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.count_row_sql(feed rowbell.feed, transition rowbell.transition)
+ RETURNS TABLE(subject text, added text)
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select c.subject || '::pg_catalog.json', format('pg_catalog.json_build_object(''count'', 1%s%s)', ', ''sum'', ' || c.amount, ', ''keys'', array[' || c.key || ']')
+  from rowbell.counted_sql(feed, transition) c
+$function$
+CREATE OR REPLACE FUNCTION rowbell.count_statement_sql(feed rowbell.feed, transition rowbell.transition)
+ RETURNS text
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select rowbell.fill($part$
+        select {{code}} as code, counted.subject, pg_catalog.json_build_object('count', pg_catalog.count(*){{sum}}{{keys}}) as added
+        from (
+          select {{subject}} as subject{{amount}}{{key}}
+          from {{rows}}
+          where {{condition}}
+          offset 0) as counted
+        group by counted.subject$part$, jsonb_build_object(
+    'code', transition.code,
+    'subject', c.subject,
+    'amount', ', ' || c.amount || ' as amount',
+    'key', ', ' || c.key || ' as key',
+    -- of numbers: NaN and infinity would hide all others
+    'sum', case when c.amount is not null then $part$, 'sum', pg_catalog.sum(counted.amount)
+            filter (where counted.amount operator(pg_catalog.-) counted.amount operator(pg_catalog.=) 0)$part$ end,
+    'keys', case when c.key is not null then ', ''keys'', (pg_catalog.array_agg(counted.key))[1:10]' end,
+    'rows', rowbell.rows_sql(transition.operation, transition.asks = 'both', case when not transition.plain then rowbell.sql_name(feed.relation) end),
+    'condition', rowbell.any_sql(array[transition.condition], transition.plain)))
+  from rowbell.counted_sql(feed, transition) c
+$function$
+CREATE OR REPLACE FUNCTION rowbell.counted_reads(rule rowbell.rule)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select string_agg(format(E'(%s\n) is not null', e), ' and ')
+  from (select g.expression as e from rowbell.group_columns(rule."by") g union all select rule.sum where rule.sum is not null) r
+$function$
+CREATE OR REPLACE FUNCTION rowbell.counted_sql(feed rowbell.feed, transition rowbell.transition)
+ RETURNS TABLE(subject text, amount text, key text)
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with written as (
+    select w.place, w.name, w.n, case when transition.plain or w.place = 'key' then w.expression
+      -- a comment ends with its line
+      else rowbell.rows_in_order(format(case when strpos(w.expression, '--') > 0 then E'(%s\n)' else '(%s)' end, rowbell.rows_by_name(w.expression, feed.relation)),
+        feed.relation, true) end as sql
+    from (
+      select 'group' as place, g.* from rowbell.group_columns((transition.rule).by) g
+      union all
+      select 'amount', null, (transition.rule).sum, null where (transition.rule).sum is not null
+      union all
+      select 'key', k, format('%s.%I', case when transition.operation = 'DELETE' then 'old' else 'new' end, k), n
+      from unnest(rowbell.key_of(feed.relation)) with ordinality as u (k, n)) w),
+  documents as (
+    select w.place, format('pg_catalog.concat(%s, ''}'')', string_agg(format('%L, coalesce(pg_catalog.to_json(%s)::pg_catalog.text, ''null'')',
+      case when w.n = 1 then '{' else ',' end || to_json(w.name) || ':', w.sql), ', ' order by w.n)) as sql
+    from written w
+    where w.place <> 'amount'
+    group by w.place)
+  select coalesce((select d.sql from documents d where d.place = 'group'), '''{}''::pg_catalog.text'),
+    (select w.sql || '::pg_catalog.numeric' from written w where w.place = 'amount'),
+    (select d.sql from documents d where d.place = 'key')
+$function$
+CREATE OR REPLACE FUNCTION rowbell.counts_plainly(rule rowbell.rule)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select coalesce(bool_and(e ~* '^(new|old)\.([a-z_][a-z0-9_]*|"[^"]+")$'), true)
+  from (select g.expression as e from rowbell.group_columns(rule."by") g union all select rule.sum where rule.sum is not null) r
+$function$
+CREATE OR REPLACE FUNCTION rowbell.crosses(rule rowbell.rule, counted numeric, summed numeric)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case when rule.sum is null then counted >= rule.count else coalesce(summed, 0) > rule.over end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.dead_letters(sink text DEFAULT NULL::text, rule text DEFAULT NULL::text, older_than interval DEFAULT NULL::interval)
  RETURNS SETOF rowbell.dead_letter
  LANGUAGE sql
@@ -1053,6 +1249,12 @@ begin
     return;
   elsif relation is null then
     return query select 'wrong', format('there is no table %s', explained.feed);
+    return;
+  elsif explained.within is not null then
+    return query
+    select 'note', format('it counts changes: %s of %s groups are over the line now', count(g.since), count(*))
+    from rowbell.window_group g join rowbell.rule_state s on s.id = g.rule
+    where s.rule = explained.name;
     return;
   elsif key is null then
     return;
@@ -1421,6 +1623,56 @@ begin
   return taken;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.fold_window_events(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, events rowbell.window_event[], judged timestamp with time zone)
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+  within constant interval := rowbell.length_of(rule.within);
+  -- an event belongs to one of so many parts of a window: a busy group has no more rows than that
+  part constant float8 := greatest(extract(epoch from within)::float8 / 1000, 0.001);
+  left_out text;
+  groups bigint[];
+begin
+  with keys as (
+    select e.key, min(e.at) as first
+    from unnest(events) e
+    where not exists (select from rowbell.window_group g where g.rule = state.id and g.key = rowbell.group_key(e.key))
+    group by e.key),
+  numbered as (select k.*, row_number() over (order by k.first, k.key) as n from keys k),
+  room as (select rule.max_groups - count(*) as room from rowbell.window_group g where g.rule = state.id and exists (select from keys)),
+  added as (
+    insert into rowbell.window_group (rule, key, subject)
+    select state.id, rowbell.group_key(n.key), n.key::json from numbered n, room r where n.n <= r.room)
+  select min(n.key) into left_out from numbered n, room r where n.n > r.room;
+  if (left_out is not null) <> state.crowded then
+    if left_out is not null then
+      perform rowbell.rule_failed(rule.name, format('there are more than %s groups; others are not counted', rule.max_groups), '54000',
+        rowbell.shown_name(feed.relation), 'TIMER', left_out::json);
+    end if;
+    update rowbell.rule_state s set crowded = left_out is not null where s.id = state.id;
+  end if;
+  with counted as (
+    select g.id, greatest(to_timestamp(floor(extract(epoch from e.at)::float8 / part) * part), state.counts_since) as at, e.count, e.sum, e.keys
+    from unnest(events) e
+    join rowbell.window_group g on g.rule = state.id and g.key = rowbell.group_key(e.key)),
+  keys as (
+    select c.id, c.at, (array_agg(k))[1:10] as keys from counted c cross join unnest(c.keys) k group by c.id, c.at),
+  changed as (
+    insert into rowbell.window_count as w (group_id, at, count, sum, keys)
+    select c.id, c.at, c.count, c.sum, coalesce(k.keys, '{}')
+    from (select c.id, c.at, sum(c.count) as count, sum(c.sum) as sum from counted c group by c.id, c.at) c
+    left join keys k on k.id = c.id and k.at = c.at
+    on conflict (group_id, at) do update set count = w.count + excluded.count,
+      sum = case when w.sum is null or excluded.sum is null then coalesce(w.sum, excluded.sum) else w.sum + excluded.sum end,
+      keys = (excluded.keys || w.keys)[1:10]
+    returning w.group_id)
+  select array_agg(distinct c.group_id) into groups from changed c;
+  return groups;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.follow_tables(but_rule text DEFAULT NULL::text)
  RETURNS TABLE(feed text, event text)
  LANGUAGE plpgsql
@@ -1563,6 +1815,35 @@ AS $function$
     limit most
     for update of g skip locked));
   delete from rowbell.timer_event e where not exists (select from rowbell.timer_feed f where f.feed = e.feed)
+$function$
+CREATE OR REPLACE FUNCTION rowbell.forget_windows(most integer DEFAULT 10000)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with recursive known (rule) as (
+    (select min(g.rule) from rowbell.window_group g)
+    union all
+    select (select min(g.rule) from rowbell.window_group g where g.rule > k.rule) from known k where k.rule is not null)
+  delete from rowbell.window_group w
+  where w.ctid = any (array(
+    select g.ctid
+    from known k
+    join rowbell.window_group g on g.rule = k.rule
+    where not exists (
+      select from rowbell.rule_state s join rowbell.rule r on r.name = s.rule where s.id = k.rule and r.enabled and r.within is not null)
+    limit most
+    for update of g skip locked));
+  delete from rowbell.window_event e where not exists (select from rowbell.window_feed f where f.feed = e.feed);
+  update rowbell.window_feed w
+  set judged = clock_timestamp()
+  where w.feed in (
+      select l.feed from rowbell.window_feed l
+      where l.judged < clock_timestamp() and not exists (select from rowbell.window_event e where e.feed = l.feed)
+      for update skip locked)
+    and exists (
+      select from rowbell.feed f join rowbell.rule r on r.feed = f.name where f.id = w.feed and r.enabled and r.within is not null)
 $function$
 CREATE OR REPLACE FUNCTION rowbell.function_is(signature text, body text, settings text[], owner text)
  RETURNS boolean
@@ -1723,6 +2004,26 @@ begin
   end loop;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.group_columns(by text[])
+ RETURNS TABLE(name text, expression text, n bigint)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
+AS $function$
+  select coalesce((parse_ident(a.aliased[2]))[1], (parse_ident((regexp_match(b, '^\s*(?:new|old)\s*\.\s*([[:alpha:]_][\w$]*|"(?:[^"]|"")+")\s*$', 'i'))[1]))[1], trim(b)),
+    trim(coalesce(a.aliased[1], b)), n
+  from unnest(by) with ordinality as u (b, n)
+  cross join lateral (select regexp_match(b, '^(.*\S)\s+as\s+([[:alpha:]_][\w$]*|"(?:[^"]|"")+")\s*$', 'i') as aliased) a
+$function$
+CREATE OR REPLACE FUNCTION rowbell.group_key(subject text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case when octet_length(subject) > 1000 then encode(sha256(convert_to(subject, 'UTF8')), 'hex') else subject end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.has_role(feed_id integer)
  RETURNS boolean
  LANGUAGE sql
@@ -1759,6 +2060,104 @@ AS $function$
   join pg_stat_activity a on a.pid = l.pid
   where l.relation in ('rowbell.rule'::regclass, 'rowbell.feed'::regclass, 'rowbell.rule_state'::regclass) and l.granted and l.pid <> pg_backend_pid()
     and l.mode not in ('AccessShareLock')
+$function$
+CREATE OR REPLACE FUNCTION rowbell.judge_windows(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, groups bigint[], judged timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET "IntervalStyle" TO 'iso_8601'
+AS $function$
+#variable_conflict use_variable
+declare
+  now constant timestamptz := clock_timestamp();
+  within constant interval := rowbell.length_of(rule.within);
+  feed_name constant text := rowbell.shown_name(feed.relation);
+  columns constant text[] := array(select g.name from rowbell.group_columns(rule."by") g order by g.n);
+  shifted rowbell.window_count[];
+  g record;
+begin
+  -- the clock was set back: all goes on as it was at the last write
+  select array_agg(c order by c.at) into shifted
+  from rowbell.window_count c
+  where c.group_id in (select a.group_id from rowbell.window_count a where a.group_id = any (groups) and a.at > now);
+  if shifted is not null then
+    delete from rowbell.window_count c where c.group_id in (select s.group_id from unnest(shifted) s);
+    insert into rowbell.window_count (group_id, at, count, sum, keys)
+    select s.group_id, s.at - (max(s.at) over (partition by s.group_id) - now), s.count, s.sum, s.keys from unnest(shifted) s;
+  end if;
+  delete from rowbell.window_count c where c.group_id = any (groups) and (c.at <= judged - 2 * within or c.at < state.counts_since);
+  for g in
+    with known as (
+      select w.id, w.subject, w.since, w.due, greatest(case when w.until < now then w.until when w.until is not null then now end, judged - within, state.judges_since) as before
+      from rowbell.window_group w
+      where w.id = any (groups)),
+    running as (
+      select c.group_id, c.at, sum(c.count) over w as count, sum(c.sum) over w as sum
+      from rowbell.window_count c
+      where c.group_id = any (groups)
+      window w as (partition by c.group_id order by c.at range between within preceding and current row)),
+    -- as time goes on and nothing more is written: what is left when this part has left the window
+    leaving as (
+      select c.group_id, c.at + within as at, coalesce(sum(c.count) over w, 0) as count, sum(c.sum) over w as sum
+      from rowbell.window_count c
+      where c.group_id = any (groups) and c.at > now - within
+      window w as (partition by c.group_id order by c.at rows between 1 following and unbounded following)),
+    current as (
+      select k.id, coalesce(sum(c.count), 0) as count, sum(c.sum) as sum
+      from known k
+      left join rowbell.window_count c on c.group_id = k.id and c.at > now - within
+      group by k.id),
+    ends as (
+      select r.group_id as id, r.at, r.count, r.sum from running r join known k on k.id = r.group_id and r.at > k.before
+      union all
+      select c.id, now, c.count, c.sum from current c),
+    crossed as (
+      select e.id, min(e.at) as first, max(e.at) as last, (array_agg(e.count order by e.at desc))[1] as count, (array_agg(e.sum order by e.at desc))[1] as sum
+      from ends e
+      where rowbell.crosses(rule, e.count, e.sum)
+      group by e.id)
+    select k.*, c.count, c.sum, x.first, x.last, x.count as crossed_count, x.sum as crossed_sum,
+      rowbell.crosses(rule, c.count, c.sum) as over,
+      coalesce(
+        (select min(l.at) from leaving l where l.group_id = k.id and rowbell.crosses(rule, l.count, l.sum) <> rowbell.crosses(rule, c.count, c.sum)),
+        (select max(w.at) + 2 * within from rowbell.window_count w where w.group_id = k.id)) as next
+    from known k
+    join current c on c.id = k.id
+    left join crossed x on x.id = k.id
+    order by x.first, k.id
+  loop
+    if g.since is null and g.first is not null then
+      g.since := g.first;
+      insert into rowbell.feedback (alert) values (rowbell.timer_alert(rule, feed_name, 'firing', g.subject, columns, json_build_object(
+        'since', to_char(g.since, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'within', rule.within::text, 'count', g.crossed_count,
+        'sum', case when rule.sum is not null then coalesce(g.crossed_sum, 0) end,
+        'keys', (
+          select ('[' || string_agg(k.key, ',') || ']')::json
+          from (
+            select u.key
+            from rowbell.window_count c
+            cross join unnest(c.keys) with ordinality as u (key, n)
+            where c.group_id = g.id and c.at between g.last - within and g.last
+            order by c.at desc, u.n
+            limit 10) k))));
+      update rowbell.window_group w set since = g.since where w.id = g.id;
+    end if;
+    if g.since is not null and not g.over then
+      if rule.resolved then
+        insert into rowbell.feedback (alert) values (rowbell.timer_alert(rule, feed_name, 'resolved', g.subject, columns, json_build_object(
+          'since', to_char(g.since, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'within', rule.within::text, 'count', g.count,
+          'sum', case when rule.sum is not null then coalesce(g.sum, 0) end)));
+      end if;
+      update rowbell.window_group w set since = null, until = now where w.id = g.id;
+    end if;
+    if g.next is null then
+      delete from rowbell.window_group w where w.id = g.id;
+    elsif g.due is null or g.due <= now or g.next < g.due or g.due > now + 2 * within then
+      update rowbell.window_group w set due = greatest(g.next, now + interval '10 ms') where w.id = g.id;
+    end if;
+  end loop;
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.key_of(relation oid)
  RETURNS text[]
@@ -1809,6 +2208,14 @@ begin
 exception when invalid_text_representation then
   return null;
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.length_of(within interval)
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select make_interval(secs => extract(epoch from within)::float8)
 $function$
 CREATE OR REPLACE FUNCTION rowbell.let_check(relation oid)
  RETURNS void
@@ -2186,8 +2593,11 @@ declare
 begin
   for part in
     select t.operation, bool_and(t.plain) as plain, bool_or(t.asks = 'both') as compares, array_agg(distinct t.prefilter) as filters,
-      array_agg(format('case when %s then %s end', t.condition, t.code) order by (t.rule).name collate "C", t.status) as codes
+      array_agg(format('case when %s then %s end', t.condition, t.code) order by (t.rule).name collate "C", t.status) filter (where t.status <> 'counted') as codes,
+      string_agg(format(E'\n      if %s then\n        codes := pg_catalog.array_append(codes, %s);\n        olds := pg_catalog.array_append(olds, %s);'
+        '\n        news := pg_catalog.array_append(news, %s);\n      end if;', t.condition, t.code, c.added, c.subject), '' order by (t.rule).name collate "C") filter (where t.status = 'counted') as counts
     from unnest(transitions) t
+    left join lateral rowbell.count_row_sql(feed, t) c on t.status = 'counted'
     group by t.operation
     order by t.operation desc
   loop
@@ -2195,17 +2605,22 @@ begin
     {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then{{other_row}}
       if ({{any}}) is not true then
         return null;
-      end if;
-      codes := {{codes}};{{olds}}{{news}}$part$, jsonb_build_object(
+      end if;{{alerts}}{{counts}}$part$, jsonb_build_object(
       'if', case when parts = '' then 'if' else 'elsif' end,
       'operation', part.operation,
       -- a row of NULLs, as statement triggers have it
       'other_row', case when part.operation <> 'UPDATE' and part.compares and not part.plain then
         format(E'\n      select (null::%s).* into %s;', rowbell.sql_name(feed.relation), case part.operation when 'INSERT' then 'old' else 'new' end) end,
       'any', rowbell.any_sql(part.filters, part.plain),
-      'codes', rowbell.codes_sql(part.codes),
-      'olds', case when part.operation <> 'INSERT' then E'\n      olds := array[pg_catalog.row_to_json(old.*)];' end,
-      'news', case when part.operation <> 'DELETE' then E'\n      news := array[pg_catalog.row_to_json(new.*)];' end));
+      'alerts', case when part.codes is not null then concat(
+        E'\n      codes := ', case when part.counts is null then rowbell.codes_sql(part.codes)
+          else 'pg_catalog.array_remove(array[' || array_to_string(part.codes, E',\n        ') || '], null)' end, ';',
+        case when part.operation <> 'INSERT' then E'\n      olds := array[pg_catalog.row_to_json(old.*)];' end,
+        case when part.operation <> 'DELETE' then E'\n      news := array[pg_catalog.row_to_json(new.*)];' end,
+        -- behind the alerts
+        case when part.counts is not null then E'\n      olds := pg_catalog.array_fill(olds[1], array[pg_catalog.cardinality(codes)]);'
+          '\n      news := pg_catalog.array_fill(news[1], array[pg_catalog.cardinality(codes)]);' end) end,
+      'counts', part.counts));
   end loop;
   return case when parts = '' then $body$
 begin
@@ -2271,6 +2686,7 @@ declare
   partitioned constant boolean := (select c.relkind = 'p' from pg_class c where c.oid = feed.relation);
   parts text := '';
   part record;
+  single boolean;
 begin
   for part in
     select t.operation, bool_and(t.plain) as plain, bool_or(t.asks = 'both') as compares, bool_and(t.asks = 'new') as asks_new,
@@ -2278,22 +2694,17 @@ begin
       array_agg(distinct t.prefilter) filter (where t.asks = 'new') as new_filters,
       array_agg(distinct t.prefilter) filter (where t.asks = 'old') as old_filters,
       array_agg(distinct t.prefilter) filter (where t.asks = 'both') as both_filters,
-      array_agg(format('case when %s then %s end', t.condition, t.code) order by (t.rule).name collate "C", t.status) as codes
+      array_agg(format('case when %s then %s end', t.condition, t.code) order by (t.rule).name collate "C", t.status) filter (where t.status <> 'counted') as codes,
+      string_agg(rowbell.count_statement_sql(feed, t), E'\n        union all' order by (t.rule).name collate "C") filter (where t.status = 'counted') as counts
     from unnest(transitions) t
     group by t.operation
     order by t.operation desc
   loop
+    single := part.operation = 'UPDATE' and not part.compares and part.counts is null;
     parts := parts || rowbell.fill($part$
     {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then{{look}}
         return null;
-      end if;{{pairs}}{{single}}
-      {{indent}}select pg_catalog.array_agg(fired.code) as codes,
-        {{indent}}{{olds}} as olds, {{news}} as news,
-        {{indent}}{{partitions}} as partitions, null::pg_catalog.jsonb as failures
-      {{indent}}into hits from {{rows}}
-      {{indent}}cross join lateral pg_catalog.unnest(array[
-        {{indent}}{{codes}}]) as fired (code)
-      {{indent}}where fired.code is not null;{{end_single}}$part$, jsonb_build_object(
+      end if;{{pairs}}{{alerts}}{{counts}}$part$, jsonb_build_object(
       'if', case when parts = '' then 'if' else 'elsif' end,
       'operation', part.operation,
       'look', case when part.asks_new
@@ -2307,8 +2718,16 @@ begin
       if (select pg_catalog.count(*) from new_rows) operator(pg_catalog.<>) (select pg_catalog.count(*) from old_rows) then
         raise exception 'OLD and NEW are no pairs';
       end if;$part$ end,
+      'alerts', case when part.codes is not null then rowbell.fill($part${{single}}
+      {{indent}}select pg_catalog.array_agg(fired.code) as codes,
+        {{indent}}{{olds}} as olds, {{news}} as news,
+        {{indent}}{{partitions}} as partitions, null::pg_catalog.jsonb as failures
+      {{indent}}into hits from {{rows}}
+      {{indent}}cross join lateral pg_catalog.unnest(array[
+        {{indent}}{{codes}}]) as fired (code)
+      {{indent}}where fired.code is not null;{{end_single}}$part$, jsonb_build_object(
       -- Most statements write one row, whose OLD and NEW need no pairing: 30 of 150 us of CPU for an alert (PostgreSQL 15, ADR 0003).
-      'single', case when part.operation = 'UPDATE' and not part.compares then rowbell.fill($part$
+      'single', case when single then rowbell.fill($part$
       select {{codes}} as codes,
         array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
         {{partitions}} as partitions, null::pg_catalog.jsonb as failures
@@ -2316,14 +2735,28 @@ begin
       if not found then$part$, jsonb_build_object(
           'codes', rowbell.codes_sql(part.codes),
           'partitions', coalesce('array[' || rowbell.partition_sql(feed.relation, 'new') || ']', 'null::pg_catalog.text[]'))) end,
-      'end_single', case when part.operation = 'UPDATE' and not part.compares then E'\n      end if;' end,
+      'end_single', case when single then E'\n      end if;' end,
       'olds', case when part.operation = 'INSERT' then 'null::pg_catalog.json[]' else 'pg_catalog.array_agg(pg_catalog.row_to_json(old.*))' end,
       'news', case when part.operation = 'DELETE' then 'null::pg_catalog.json[]' else 'pg_catalog.array_agg(pg_catalog.row_to_json(new.*))' end,
       'partitions', coalesce('pg_catalog.array_agg(' || rowbell.partition_sql(feed.relation, case when part.operation = 'DELETE' then 'old' else 'new' end)
         || ')', 'null::pg_catalog.text[]'),
       'rows', rowbell.rows_sql(part.operation, part.compares, part.whole_rows),
-      'indent', case when part.operation = 'UPDATE' and not part.compares then '  ' end,
-      'codes', array_to_string(part.codes, E',\n          ')));
+      'indent', case when single then '  ' end,
+      'codes', array_to_string(part.codes, E',\n          '))) end,
+      'counts', case when part.counts is not null then rowbell.fill($part$
+      select {{before}} as partitions, null::pg_catalog.jsonb as failures
+      into hits from ({{counts}}) as counted;$part$, jsonb_build_object(
+        'counts', part.counts,
+        'before', case when part.codes is null
+          then 'pg_catalog.array_agg(counted.code) as codes, pg_catalog.array_agg(counted.added) as olds, pg_catalog.array_agg(counted.subject::pg_catalog.json) as news,'
+            || E'\n        null::pg_catalog.text[]'
+          -- behind the alerts
+          else $part$pg_catalog.array_cat(hits.codes, pg_catalog.array_agg(counted.code)) as codes,
+        pg_catalog.array_cat(coalesce(hits.olds, pg_catalog.array_fill(null::pg_catalog.json, array[coalesce(pg_catalog.cardinality(hits.codes), 0)])),
+          pg_catalog.array_agg(counted.added)) as olds,
+        pg_catalog.array_cat(coalesce(hits.news, pg_catalog.array_fill(null::pg_catalog.json, array[coalesce(pg_catalog.cardinality(hits.codes), 0)])),
+          pg_catalog.array_agg(counted.subject::pg_catalog.json)) as news,
+        hits.partitions$part$ end)) end));
   end loop;
   return case when parts = '' then $body$
 begin
@@ -2499,7 +2932,7 @@ begin
   update rowbell.rule_state s
   set paused = coalesce(s.paused, clock_timestamp())
   from rowbell.rule r
-  where r.name = pause.rule and s.rule = r.name and r."for" is not null;
+  where r.name = pause.rule and s.rule = r.name and (r."for" is not null or r.within is not null);
   return found;
 end
 $function$
@@ -2568,7 +3001,8 @@ AS $function$
     columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
     operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown, "for" = excluded."for", existing = excluded.existing,
     since = excluded.since, query = excluded.query, key = excluded.key, every = excluded.every, cron = excluded.cron, zone = excluded.zone,
-    max_rows = excluded.max_rows
+    max_rows = excluded.max_rows, count = excluded.count, sum = excluded.sum, over = excluded.over, within = excluded.within, by = excluded.by,
+    max_groups = excluded.max_groups
   where r is distinct from excluded
 $function$
 CREATE OR REPLACE FUNCTION rowbell.put_unreadable_aside(feedback regclass, most integer)
@@ -2893,7 +3327,7 @@ CREATE OR REPLACE FUNCTION rowbell.raise_sql(feed rowbell.feed, transitions rowb
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select rowbell.fill($body$
-begin{{timers}}{{one}}
+begin{{timers}}{{windows}}{{one}}
   -- no perform, which is a query
   return rowbell.raise_alerts({{feed}}, {{relation}}, {{name}}, operation, relation, codes, olds, news, partitions, failures,
     {{known}}, {{heads}},
@@ -2930,6 +3364,16 @@ $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'nam
   end if;$part$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'codes', rowbell.array_sql(array_agg(code::text order by code), 'int4'),
           'key', rowbell.array_sql(rowbell.key_of(feed.relation), 'text')))
       from (select distinct t.code from unnest(transitions) t where t.status in ('armed', 'disarmed', 'moved')) timers
+      having count(*) > 0),
+    'windows', (
+      select rowbell.fill($part$
+  if codes operator(pg_catalog.&&) {{codes}} then
+    perform rowbell.append_window_events({{feed}}, {{relation}}, operation, relation, codes, olds, news, {{codes}});
+    if codes operator(pg_catalog.<@) {{codes}} and failures is null then
+      return 0;
+    end if;
+  end if;$part$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'codes', rowbell.array_sql(array_agg(code::text order by code), 'int4')))
+      from (select distinct t.code from unnest(transitions) t where t.status = 'counted') windows
       having count(*) > 0)))
   from (
     select code, rule, head, tail, case when (rule).delivery <> 'notify'
@@ -2985,7 +3429,8 @@ CREATE OR REPLACE FUNCTION rowbell.reads_of(rule rowbell.rule)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select case when rule."for" is null then rule.condition else
+  select case when rule.within is not null then concat_ws(' and ', format(E'(%s\n)', rule.condition), rowbell.counted_reads(rule))
+    when rule."for" is null then rule.condition else
     format(E'(%s\n) and exists (select from %s) and (%s\n) is not null', rule.condition,
       coalesce(rowbell.sql_name(rowbell.find_feed(rule.feed)), rule.feed), coalesce(rule.since, 'true')) end
 $function$
@@ -3198,7 +3643,7 @@ begin
   update rowbell.timer t
   set began = t.began + greatest(clock_timestamp() - greatest(state.paused, t.began), interval '0')
   where t.rule = state.id and t.fired is null;
-  update rowbell.rule_state s set paused = null where s.rule = resume.rule;
+  update rowbell.rule_state s set paused = null, judges_since = clock_timestamp(), judges_again = true where s.rule = resume.rule;
   return true;
 end
 $function$
@@ -3350,6 +3795,7 @@ begin
   end loop;
   if tg_op in ('INSERT', 'UPDATE') then
     perform rowbell.timers_changed(news, olds);
+    perform rowbell.windows_changed(news, olds);
   end if;
   return null;
 end
@@ -3485,7 +3931,7 @@ AS $function$
   from jsonb_populate_record(null::rowbell.rule, jsonb_build_object(
     'severity', 'warning', 'fires', 'once', 'columns', '[]'::jsonb, 'delivery', 'durable', 'channel', 'channel_1', 'resolved', false,
     'operations', '["insert", "update"]'::jsonb, 'enabled', true, 'cooldown', '0', 'existing', true,
-    'key', '[]'::jsonb, 'max_rows', 1000) || rule::jsonb) r
+    'key', '[]'::jsonb, 'max_rows', 1000, 'by', '[]'::jsonb, 'max_groups', 10000) || rule::jsonb) r
 $function$
 CREATE OR REPLACE FUNCTION rowbell.rules_one_by_one(feed rowbell.feed, transitions rowbell.transition[])
  RETURNS jsonb
@@ -3498,15 +3944,17 @@ from (select ($1).* offset 0) as old
 cross join (select ($2).* offset 0) as new
 cross join lateral (select case%s end) as judged (code)
 where judged.code is not null$query$,
-      case when operation = 'INSERT' then 'null::json' else 'row_to_json(old.*)' end,
-      case when operation = 'DELETE' then 'null::json' else 'row_to_json(new.*)' end,
+      case when added is not null then added when operation = 'INSERT' then 'null::json' else 'row_to_json(old.*)' end,
+      case when added is not null then subject when operation = 'DELETE' then 'null::json' else 'row_to_json(new.*)' end,
       coalesce(rowbell.partition_sql(feed.relation, case operation when 'DELETE' then 'old' else 'new' end), 'null'), cases),
     'key', format('select row_to_json(k.*) from (select %s) as k',
       (select string_agg(format('(%s).%I', case operation when 'DELETE' then '$1' else '$2' end, k), ', ') from unnest(rowbell.key_of(feed.relation)) k))))
     , '[]')
   from (
-    select (t.rule).name as rule, t.operation, string_agg(format(' when %s then %s', t.condition, t.code), '' order by t.code) as cases
+    select (t.rule).name as rule, t.operation, string_agg(format(' when %s then %s', t.condition, t.code), '' order by t.code) as cases,
+      min(c.subject) as subject, min(c.added) as added
     from unnest(transitions) t
+    left join lateral rowbell.count_row_sql(feed, t) c on t.status = 'counted'
     group by (t.rule).name, t.operation
     order by (t.rule).name collate "C") r
 $function$
@@ -3575,6 +4023,81 @@ begin
       more := more or rowbell.fire_timers(watched, timed.rule, timed.id, most) = most;
     end if;
   end loop;
+  return more;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.run_windows(feed_id integer, most integer DEFAULT 50000)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
+AS $function$
+#variable_conflict use_variable
+declare
+  watched rowbell.feed;
+  until timestamptz;
+  now timestamptz;
+  set_back boolean;
+  events rowbell.window_event[];
+  counting record;
+  state rowbell.rule_state;
+  again boolean;
+  groups bigint[];
+  due bigint[];
+  more boolean;
+begin
+  select w.judged into until from rowbell.window_feed w where w.feed = feed_id for update skip locked;
+  if not found then
+    return false;
+  end if;
+  select f.* into watched from rowbell.feed f where f.id = feed_id and rowbell.sql_name(f.relation) = f.name;
+  if not found then
+    return false;
+  end if;
+  with gone as (
+    delete from rowbell.window_event e
+    where e.feed = feed_id and e.ctid = any (array(
+      select f.ctid from rowbell.window_event f where f.feed = feed_id order by f.at limit most for update skip locked))
+    returning e)
+  select array_agg(e) into events from gone;
+  now := clock_timestamp();
+  set_back := until > now;
+  until := least(until, now);
+  more := coalesce(cardinality(events), 0) = most;
+  for counting in
+    select r as rule, s as state, s.id, s.paused is not null as paused
+    from rowbell.rule r
+    join rowbell.rule_state s on s.rule = r.name
+    where r.feed = watched.name and r.enabled and r.within is not null
+    order by r.name
+  loop
+    state := counting.state;
+    -- the clock was set back since
+    state.counts_since := case when state.counts_since > now then '-infinity' else state.counts_since end;
+    state.judges_since := case when state.judges_since > now then '-infinity' else state.judges_since end;
+    -- a change of the rule is under way where its state is locked
+    perform from rowbell.rule_state s where s.id = counting.id and state.judges_again for no key update skip locked;
+    again := found;
+    if again then
+      update rowbell.rule_state s set judges_again = false where s.id = counting.id;
+    end if;
+    groups := rowbell.fold_window_events(watched, counting.rule, state, array(
+      select e from unnest(events) e
+      where e.rule = counting.id and e.at >= state.counts_since
+        and e.at > until - 2 * rowbell.length_of((counting.rule).within)), until);
+    if counting.paused then
+      continue;
+    end if;
+    due := array(
+      select g.id from rowbell.window_group g where g.rule = counting.id and (g.due <= now or again or set_back or g.due is null) order by g.due limit most);
+    more := more or cardinality(due) = most;
+    groups := array(select g from unnest(groups) g union select d from unnest(due) d);
+    if cardinality(groups) > 0 then
+      perform rowbell.judge_windows(watched, counting.rule, state, groups, until);
+    end if;
+  end loop;
+  update rowbell.window_feed w set judged = now where w.feed = feed_id;
   return more;
 end
 $function$
@@ -3773,6 +4296,21 @@ begin
   if relation is null then
     raise exception 'rule "%": feed: there is no table %', tested.name, tested.feed using errcode = 'RB001', column = 'feed';
   end if;
+  if tested.within is not null then
+    return query
+    select json_build_object('state', case when g.since is not null then 'firing' when s.paused is not null then 'paused' else 'below' end,
+      'since', g.since, 'count', coalesce(c.count, 0), 'sum', case when tested.sum is not null then coalesce(c.sum, 0) end, 'group', g.subject)
+    from rowbell.rule_state s
+    join rowbell.window_group g on g.rule = s.id
+    cross join lateral (
+      select sum(c.count) as count, sum(c.sum) as sum
+      from rowbell.window_count c
+      where c.group_id = g.id and c.at > clock_timestamp() - tested.within) c
+    where s.rule = tested.name
+    order by g.since, c.count desc nulls last
+    limit max_rows;
+    return;
+  end if;
   if tested."for" is not null then
     return query execute format(
       E'select json_build_object(''state'', case when t.rule is null then ''not armed'' when t.fired is not null then ''firing'' when s.paused is not null then ''paused'''
@@ -3851,6 +4389,7 @@ CREATE OR REPLACE FUNCTION rowbell.transitions_of(feed rowbell.feed)
 AS $function$
   with rules as (
     select r, s.id, r.name, r.fires, r.resolved, rowbell.operations_of(r) as operations, r."for" is not null as timed,
+      r.within is not null as counts,
       rowbell.condition_error(r.condition, feed.relation, true, false, feed_id => feed.id) is not null as compares,
       rowbell.plain_condition(r.condition, feed.relation) as plain_new,
       rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
@@ -3860,7 +4399,7 @@ AS $function$
     join rowbell.rule_state s on s.rule = r.name
     where r.feed = feed.name and r.enabled and s.broken is null),
   plainness (all_plain) as (
-    select bool_and(plain_new is not null) and rowbell.document_settings(feed.relation) is not null
+    select bool_and(plain_new is not null and rowbell.counts_plainly(r)) and rowbell.document_settings(feed.relation) is not null
       -- these are compared as text
       and not exists (
         select from rules
@@ -3878,7 +4417,7 @@ AS $function$
     cross join rowbell.rows_in_order(rules.given, feed.relation, rules.compares) as written),
   statuses as (
     select p.*, o.operation, s.status,
-      case case s.status when 'armed' then 'firing' else s.status end
+      case case when s.status in ('armed', 'counted') then 'firing' else s.status end
         -- on delete there is OLD alone
         when 'firing' then case when o.operation <> 'DELETE' or compares then
           met
@@ -3894,10 +4433,12 @@ AS $function$
       end as condition
     from phrased p
     cross join unnest(array['INSERT', 'UPDATE', 'DELETE']) with ordinality as o (operation, place)
-    cross join unnest(case when timed then '{armed,disarmed,moved}'::text[] else '{firing,resolved}' end) as s (status)
+    cross join unnest(case when timed then '{armed,disarmed,moved}'::text[] when counts then '{counted}' else '{firing,resolved}' end) as s (status)
     where lower(o.operation) = any (p.operations))
-  select case when s.status in ('firing', 'armed') then 2 * s.id - 1 when s.status = 'moved' then -s.id else 2 * s.id end, s.operation, s.r, s.status,
-    case when s.status in ('resolved', 'disarmed') then 'old' when s.compares then 'both' else 'new' end,
+  -- the code of a rule that counts is one that no alert has
+  select case when s.status = 'counted' then 1000000000 + s.id when s.status in ('firing', 'armed') then 2 * s.id - 1 when s.status = 'moved' then -s.id else 2 * s.id end, s.operation, s.r, s.status,
+    case when s.status in ('resolved', 'disarmed') then 'old'
+      when s.compares or rowbell.counted_reads(s.r) ~* '\mold\M' then 'both' else 'new' end,
     case when s.status in ('resolved', 'disarmed') then s.met_before else s.met end,
     s.condition, s.all_plain
   from statuses s
@@ -3978,6 +4519,47 @@ AS $function$
     and (t.kind = 'f' or t.kind in ('r', 'p') and not has_table_privilege(t.relid, 'trigger'))
   order by t.relid
 $function$
+CREATE OR REPLACE FUNCTION rowbell.validate_counted(rule rowbell.rule, relation oid, feed_id integer)
+ RETURNS TABLE(field text, problem text, hint text)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+  asked record;
+  tried text;
+  error text[];
+  columns text;
+begin
+  select string_agg(format('%I', a.attname), ', ') into columns
+  from pg_attribute a
+  where a.attrelid = relation and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v';
+  for asked in
+    select 'by' as field, g.expression, array[E'pg_catalog.to_json(%s\n) is not null'] as tries from rowbell.group_columns(rule."by") g
+    union all
+    select 'sum', rule.sum, array[E'(%s\n)::pg_catalog.numeric is not null', E'(array[%s\n])[1]::pg_catalog.numeric is not null'] where rule.sum is not null
+  loop
+    foreach tried in array array[E'(%s\n) is not null', E'array[%s\n] is not null'] || asked.tries loop
+      error := rowbell.condition_error(format(tried, asked.expression), relation, true, true, feed_id => feed_id);
+      if error is not null then
+        return query select asked.field,
+          case when error[1] like 'function pg_catalog.to_json%' then 'is more than one expression, or of no type' else error[1] end, error[2];
+        return;
+      end if;
+      -- PostgreSQL 18 works these out when they are read
+      if rowbell.condition_error(format(tried, asked.expression), relation, true, true, columns, feed_id) is not null then
+        return query select asked.field, 'uses a virtual generated column, which a trigger sees as NULL', 'write its expression instead, or have it stored';
+        return;
+      end if;
+    end loop;
+    if rule.operations = '{delete}' and rowbell.condition_error(format(tried, asked.expression), relation, false, true, feed_id => feed_id) is not null then
+      return query select asked.field, 'on delete there is OLD alone', 'write OLD. before the names of columns';
+    elsif not rule.operations && '{update,delete}' and rowbell.condition_error(format(tried, asked.expression), relation, true, false, feed_id => feed_id) is not null then
+      return query select asked.field, 'on insert there is NEW alone', 'write NEW. before the names of columns';
+    end if;
+  end loop;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.validate_query(rule rowbell.rule)
  RETURNS TABLE(field text, problem text, hint text)
  LANGUAGE plpgsql
@@ -3989,7 +4571,8 @@ begin
   return query
   select f.name, 'goes with a feed, and the rule has a query', ''
   from (values ('feed', rule.feed is not null), ('condition', rule.condition is not null), ('columns', rule.columns <> '{}'), ('for', rule."for" is not null),
-    ('operations', rule.operations <> '{insert,update}')) f (name, given)
+    ('count', rule.count is not null), ('sum', rule.sum is not null), ('over', rule.over is not null), ('within', rule.within is not null), ('by', rule."by" <> '{}'),
+    ('max_groups', rule.max_groups <> 10000), ('operations', rule.operations <> '{insert,update}')) f (name, given)
   where f.given;
   if rule.delivery = 'notify' then
     return query select 'delivery', 'notify is for rules with a feed: the alerts of a query are durable', '';
@@ -4105,6 +4688,7 @@ begin
     return query select q.* from rowbell.validate_query(rule) q;
     return;
   end if;
+  return query select w.* from rowbell.validate_window(rule) w;
   return query
   select f.name, 'goes with a query, and the rule has none', ''
   from (values ('key', rule.key <> '{}'), ('every', rule.every is not null), ('cron', rule.cron is not null), ('zone', rule.zone is not null),
@@ -4176,13 +4760,18 @@ begin
       'write its expression instead, or have it stored';
   end if;
   if rowbell.condition_error(rule.condition, relation, true, false, feed_id => feed_id) is not null then
-    if rule.resolved then
+    -- one that counts ends when it has fallen below
+    if rule.resolved and rule.within is null then
       return query select 'resolved', 'the condition compares with OLD, so it never ends', 'a condition over NEW alone has an end';
     end if;
   end if;
   if rule.operations = '{delete}' and not rule.resolved
       and rowbell.condition_error(rule.condition, relation, false, true, feed_id => feed_id) is not null then
     return query select 'condition', 'on delete there is OLD alone', 'write OLD. before the names of columns';
+  end if;
+  if rule.within is not null then
+    return query select w.* from rowbell.validate_counted(rule, relation, feed_id) w;
+    return;
   end if;
   if rule."for" is null then
     return;
@@ -4207,6 +4796,64 @@ begin
   end if;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.validate_window(rule rowbell.rule)
+ RETURNS TABLE(field text, problem text, hint text)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  twice text;
+begin
+  if rule.count is null and rule.sum is null then
+    return query
+    select f.name, 'goes with count or sum, and the rule has neither', 'write count: 100 beside within: 5m'
+    from (values ('over', rule.over is not null), ('within', rule.within is not null), ('by', coalesce(rule."by", '{}') <> '{}'),
+      ('max_groups', rule.max_groups <> 10000)) f (name, given)
+    where f.given;
+    return;
+  end if;
+  if rule.count is not null and rule.sum is not null then
+    return query select 'sum', 'count and sum: one of them says when the rule fires', 'make two rules of it';
+  elsif rule.count < 1 then
+    return query select 'count', 'give a number of at least 1', '';
+  elsif rule.sum is not null and rule.over is null then
+    return query select 'over', 'a rule with sum has to say when it fires', 'write over: 5000 for a sum of more than 5000';
+  elsif rule.count is not null and rule.over is not null then
+    return query select 'over', 'goes with sum', 'count: 100 is met by 100 or more';
+  elsif rule.over - rule.over <> 0 then
+    return query select 'over', 'give a number', '';
+  end if;
+  if rule.within is null then
+    return query select 'within', 'has no time', 'write within: 5m';
+  elsif rule.within <= interval '0' or rule.within > interval '10 years' then
+    return query select 'within', 'give a duration above 0 and of at most 10 years', '';
+  end if;
+  if rule."for" is not null then
+    return query select 'for', 'goes not with count and sum, which are about changes: a change does not last', 'make two rules of it';
+  end if;
+  if rule.fires = 'changed' then
+    return query select 'fires', 'changed goes not with count and sum', 'once: count when the condition becomes true; every: each write that meets it';
+  end if;
+  if rule.delivery = 'notify' then
+    return query select 'delivery', 'a rule with count or sum is durable: its alerts come after the writer''s commit', 'leave delivery out';
+  end if;
+  if rule.max_groups between 1 and 1000000 is not true then
+    return query select 'max_groups', 'give a number from 1 to 1000000', '';
+  end if;
+  if rule."by" is null or array_position(rule."by", null) is not null then
+    return query select 'by', 'has an expression that is NULL', '';
+    return;
+  end if;
+  return query
+  select 'by', format('%s names neither NEW nor OLD, so it tells no groups apart', b), 'write it as [NEW.shop]'
+  from unnest(rule."by") b
+  where b !~* '\m(new|old)\M';
+  select g.name into twice from rowbell.group_columns(rule."by") g group by g.name having count(*) > 1 limit 1;
+  if twice is not null then
+    return query select 'by', format('two have the name %s', twice), 'give one another name: OLD.shop as old_shop';
+  end if;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.warn(message text)
  RETURNS void
  LANGUAGE plpgsql
@@ -4225,6 +4872,44 @@ CREATE OR REPLACE FUNCTION rowbell.warning_sql(feed_name text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select quote_literal(format('rowbell: the rules of %s were not judged: %%', replace(feed_name, '%', '%%')))
+$function$
+CREATE OR REPLACE FUNCTION rowbell.window_feeds()
+ RETURNS TABLE(feed integer, name text, due_in double precision)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select f.id, f.name, case when w.judged > clock_timestamp() or exists (select from rowbell.window_event e where e.feed = f.id) then 0 else (
+    select min(case when s.paused is null then case when s.judges_again and exists (select from rowbell.window_group g where g.rule = s.id) then 0 else (
+      select extract(epoch from g.due - clock_timestamp()) * 1000
+      from rowbell.window_group g
+      where g.rule = s.id
+      order by g.due
+      limit 1) end end)
+    from rowbell.rule r
+    join rowbell.rule_state s on s.rule = r.name
+    where r.feed = f.name and r.enabled and r.within is not null) end
+  from rowbell.window_feed w
+  join rowbell.feed f on f.id = w.feed
+$function$
+CREATE OR REPLACE FUNCTION rowbell.windows_changed(news rowbell.rule[], olds rowbell.rule[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  insert into rowbell.window_feed (feed)
+  select distinct f.id from unnest(news) n join rowbell.feed f on f.name = n.feed where n.enabled and n.within is not null
+  on conflict do nothing;
+  update rowbell.rule_state s
+  set judges_again = true,
+    counts_since = case when exists (
+      select from unnest(olds) o
+      -- one that is no more may have had another name
+      where (o.name = n.name or o.name not in (select r.name from unnest(news) r)) and o.enabled and o.within is not null
+        and (o.feed, o.condition, o.fires, o.operations, o.by, o.sum) is not distinct from (n.feed, n.condition, n.fires, n.operations, n.by, n.sum))
+      then s.counts_since else clock_timestamp() end
+  from unnest(news) n
+  where n.name = s.rule and n.enabled and n.within is not null
 $function$
 CREATE OR REPLACE FUNCTION rowbell_alert.failure(rule text, error text, state text, key json)
  RETURNS jsonb

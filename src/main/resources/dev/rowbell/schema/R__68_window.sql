@@ -1,0 +1,377 @@
+-- Rules with "count" or "sum": which fire when so much was written within a time. Triggers append to rowbell.window_event what a statement added to each
+-- group. Rowbell folds that into rowbell.window_count, and decides. One process at a time works on the windows of a feed, in one transaction from the events
+-- to the alert. No function of a stranger runs here: the trigger has evaluated all that a rule names.
+
+-- Appends what a trigger function counted. Called by raise_N alone, see rowbell.raise_alerts(). Writes no row that another transaction may write, and so waits
+-- for none. window_codes: the codes of rules that count, see transitions_of(); of these, subjects has the groups, and added what is added to each.
+create or replace function rowbell.append_window_events(feed_id int, feed_relation oid, operation text, relation oid, codes int[], added json[], subjects json[],
+  window_codes int[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+#variable_conflict use_variable
+declare
+  now constant timestamptz := clock_timestamp();
+  amount numeric;
+  events rowbell.window_event[];
+begin
+  if (operation = any ('{INSERT,UPDATE,DELETE}')) is not true or relation <> feed_relation and rowbell.partition_part(feed_id, relation) is null then
+    return;
+  end if;
+  begin
+    if cardinality(codes) = 1 then
+      -- most statements write one row
+      amount := (added[1] ->> 'sum')::numeric;
+      events := array[row(feed_id, codes[1] - 1000000000, subjects[1]::text, now, (added[1] ->> 'count')::int, case when amount - amount = 0 then amount end,
+        array(select k from json_array_elements_text(added[1] -> 'keys') k where octet_length(k) <= 1000))::rowbell.window_event];
+    else
+      -- several rows of a group, where rows were judged one by one
+      with hits as (
+        select h.code, h.subject::text as subject, h.added, (h.added ->> 'sum')::numeric as amount
+        from unnest(codes, added, subjects) as h (code, added, subject)
+        where h.code = any (window_codes) and h.subject is not null),
+      keys as (
+        select h.code, h.subject, (array_agg(k))[1:10] as keys
+        from hits h
+        cross join json_array_elements_text(h.added -> 'keys') k
+        where octet_length(k) <= 1000
+        group by h.code, h.subject),
+      groups as (
+        select h.code, h.subject, sum((h.added ->> 'count')::int) as count, sum(h.amount) filter (where h.amount - h.amount = 0) as sum
+        from hits h
+        group by h.code, h.subject)
+      select array_agg(row(feed_id, g.code - 1000000000, g.subject, now, g.count, g.sum, coalesce(k.keys, '{}'))::rowbell.window_event)
+      into events
+      from groups g
+      left join keys k on k.code = g.code and k.subject = g.subject;
+    end if;
+  exception when others then
+    -- the role of a feed may pass anything
+    return;
+  end;
+  insert into rowbell.window_event select e.* from unnest(events) e;
+end
+$fn$;
+
+-- By which a group is found: its text, or a hash of one that is too long for an index.
+create or replace function rowbell.group_key(subject text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select case when octet_length(subject) > 1000 then encode(sha256(convert_to(subject, 'UTF8')), 'hex') else subject end
+$fn$;
+
+-- For how long a rule counts, always as long: a month has 30 days.
+create or replace function rowbell.length_of(within interval) returns interval
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select make_interval(secs => extract(epoch from within)::float8)
+$fn$;
+
+-- Whether so much is over the line of a rule.
+create or replace function rowbell.crosses(rule rowbell.rule, counted numeric, summed numeric) returns boolean
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select case when rule.sum is null then counted >= rule.count else coalesce(summed, 0) > rule.over end
+$fn$;
+
+-- Adds events to the groups of a rule, and returns the groups. judged: until when windows were judged before.
+create or replace function rowbell.fold_window_events(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, events rowbell.window_event[],
+  judged timestamptz) returns bigint[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+#variable_conflict use_variable
+declare
+  within constant interval := rowbell.length_of(rule.within);
+  -- an event belongs to one of so many parts of a window: a busy group has no more rows than that
+  part constant float8 := greatest(extract(epoch from within)::float8 / 1000, 0.001);
+  left_out text;
+  groups bigint[];
+begin
+  with keys as (
+    select e.key, min(e.at) as first
+    from unnest(events) e
+    where not exists (select from rowbell.window_group g where g.rule = state.id and g.key = rowbell.group_key(e.key))
+    group by e.key),
+  numbered as (select k.*, row_number() over (order by k.first, k.key) as n from keys k),
+  room as (select rule.max_groups - count(*) as room from rowbell.window_group g where g.rule = state.id and exists (select from keys)),
+  added as (
+    insert into rowbell.window_group (rule, key, subject)
+    select state.id, rowbell.group_key(n.key), n.key::json from numbered n, room r where n.n <= r.room)
+  select min(n.key) into left_out from numbered n, room r where n.n > r.room;
+  if (left_out is not null) <> state.crowded then
+    if left_out is not null then
+      perform rowbell.rule_failed(rule.name, format('there are more than %s groups; others are not counted', rule.max_groups), '54000',
+        rowbell.shown_name(feed.relation), 'TIMER', left_out::json);
+    end if;
+    update rowbell.rule_state s set crowded = left_out is not null where s.id = state.id;
+  end if;
+  with counted as (
+    select g.id, greatest(to_timestamp(floor(extract(epoch from e.at)::float8 / part) * part), state.counts_since) as at, e.count, e.sum, e.keys
+    from unnest(events) e
+    join rowbell.window_group g on g.rule = state.id and g.key = rowbell.group_key(e.key)),
+  keys as (
+    select c.id, c.at, (array_agg(k))[1:10] as keys from counted c cross join unnest(c.keys) k group by c.id, c.at),
+  changed as (
+    insert into rowbell.window_count as w (group_id, at, count, sum, keys)
+    select c.id, c.at, c.count, c.sum, coalesce(k.keys, '{}')
+    from (select c.id, c.at, sum(c.count) as count, sum(c.sum) as sum from counted c group by c.id, c.at) c
+    left join keys k on k.id = c.id and k.at = c.at
+    on conflict (group_id, at) do update set count = w.count + excluded.count,
+      sum = case when w.sum is null or excluded.sum is null then coalesce(w.sum, excluded.sum) else w.sum + excluded.sum end,
+      keys = (excluded.keys || w.keys)[1:10]
+    returning w.group_id)
+  select array_agg(distinct c.group_id) into groups from changed c;
+  return groups;
+end
+$fn$;
+
+-- Judges the windows of groups: fires for one that has crossed the line, in a window that ended since it was judged before, or less than "within" before that;
+-- resolves one that has fallen below. Notes when a group is to be judged next, if nothing more is written.
+create or replace function rowbell.judge_windows(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, groups bigint[], judged timestamptz) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set TimeZone = 'UTC'
+set IntervalStyle = 'iso_8601'
+as $fn$
+#variable_conflict use_variable
+declare
+  now constant timestamptz := clock_timestamp();
+  within constant interval := rowbell.length_of(rule.within);
+  feed_name constant text := rowbell.shown_name(feed.relation);
+  columns constant text[] := array(select g.name from rowbell.group_columns(rule."by") g order by g.n);
+  shifted rowbell.window_count[];
+  g record;
+begin
+  -- the clock was set back: all goes on as it was at the last write
+  select array_agg(c order by c.at) into shifted
+  from rowbell.window_count c
+  where c.group_id in (select a.group_id from rowbell.window_count a where a.group_id = any (groups) and a.at > now);
+  if shifted is not null then
+    delete from rowbell.window_count c where c.group_id in (select s.group_id from unnest(shifted) s);
+    insert into rowbell.window_count (group_id, at, count, sum, keys)
+    select s.group_id, s.at - (max(s.at) over (partition by s.group_id) - now), s.count, s.sum, s.keys from unnest(shifted) s;
+  end if;
+  delete from rowbell.window_count c where c.group_id = any (groups) and (c.at <= judged - 2 * within or c.at < state.counts_since);
+  for g in
+    with known as (
+      select w.id, w.subject, w.since, w.due, greatest(case when w.until < now then w.until when w.until is not null then now end, judged - within, state.judges_since) as before
+      from rowbell.window_group w
+      where w.id = any (groups)),
+    running as (
+      select c.group_id, c.at, sum(c.count) over w as count, sum(c.sum) over w as sum
+      from rowbell.window_count c
+      where c.group_id = any (groups)
+      window w as (partition by c.group_id order by c.at range between within preceding and current row)),
+    -- as time goes on and nothing more is written: what is left when this part has left the window
+    leaving as (
+      select c.group_id, c.at + within as at, coalesce(sum(c.count) over w, 0) as count, sum(c.sum) over w as sum
+      from rowbell.window_count c
+      where c.group_id = any (groups) and c.at > now - within
+      window w as (partition by c.group_id order by c.at rows between 1 following and unbounded following)),
+    current as (
+      select k.id, coalesce(sum(c.count), 0) as count, sum(c.sum) as sum
+      from known k
+      left join rowbell.window_count c on c.group_id = k.id and c.at > now - within
+      group by k.id),
+    ends as (
+      select r.group_id as id, r.at, r.count, r.sum from running r join known k on k.id = r.group_id and r.at > k.before
+      union all
+      select c.id, now, c.count, c.sum from current c),
+    crossed as (
+      select e.id, min(e.at) as first, max(e.at) as last, (array_agg(e.count order by e.at desc))[1] as count, (array_agg(e.sum order by e.at desc))[1] as sum
+      from ends e
+      where rowbell.crosses(rule, e.count, e.sum)
+      group by e.id)
+    select k.*, c.count, c.sum, x.first, x.last, x.count as crossed_count, x.sum as crossed_sum,
+      rowbell.crosses(rule, c.count, c.sum) as over,
+      coalesce(
+        (select min(l.at) from leaving l where l.group_id = k.id and rowbell.crosses(rule, l.count, l.sum) <> rowbell.crosses(rule, c.count, c.sum)),
+        (select max(w.at) + 2 * within from rowbell.window_count w where w.group_id = k.id)) as next
+    from known k
+    join current c on c.id = k.id
+    left join crossed x on x.id = k.id
+    order by x.first, k.id
+  loop
+    if g.since is null and g.first is not null then
+      g.since := g.first;
+      insert into rowbell.feedback (alert) values (rowbell.timer_alert(rule, feed_name, 'firing', g.subject, columns, json_build_object(
+        'since', to_char(g.since, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'within', rule.within::text, 'count', g.crossed_count,
+        'sum', case when rule.sum is not null then coalesce(g.crossed_sum, 0) end,
+        'keys', (
+          select ('[' || string_agg(k.key, ',') || ']')::json
+          from (
+            select u.key
+            from rowbell.window_count c
+            cross join unnest(c.keys) with ordinality as u (key, n)
+            where c.group_id = g.id and c.at between g.last - within and g.last
+            order by c.at desc, u.n
+            limit 10) k))));
+      update rowbell.window_group w set since = g.since where w.id = g.id;
+    end if;
+    if g.since is not null and not g.over then
+      if rule.resolved then
+        insert into rowbell.feedback (alert) values (rowbell.timer_alert(rule, feed_name, 'resolved', g.subject, columns, json_build_object(
+          'since', to_char(g.since, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'within', rule.within::text, 'count', g.count,
+          'sum', case when rule.sum is not null then coalesce(g.sum, 0) end)));
+      end if;
+      update rowbell.window_group w set since = null, until = now where w.id = g.id;
+    end if;
+    if g.next is null then
+      delete from rowbell.window_group w where w.id = g.id;
+    elsif g.due is null or g.due <= now or g.next < g.due or g.due > now + 2 * within then
+      update rowbell.window_group w set due = greatest(g.next, now + interval '10 ms') where w.id = g.id;
+    end if;
+  end loop;
+end
+$fn$;
+
+-- Works on the windows of a feed: folds events, fires, resolves. Returns whether there is more to do at once. Does nothing while another process works on them.
+create or replace function rowbell.run_windows(feed_id int, most int default 50000) returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
+as $fn$
+#variable_conflict use_variable
+declare
+  watched rowbell.feed;
+  until timestamptz;
+  now timestamptz;
+  set_back boolean;
+  events rowbell.window_event[];
+  counting record;
+  state rowbell.rule_state;
+  again boolean;
+  groups bigint[];
+  due bigint[];
+  more boolean;
+begin
+  select w.judged into until from rowbell.window_feed w where w.feed = feed_id for update skip locked;
+  if not found then
+    return false;
+  end if;
+  select f.* into watched from rowbell.feed f where f.id = feed_id and rowbell.sql_name(f.relation) = f.name;
+  if not found then
+    return false;
+  end if;
+  with gone as (
+    delete from rowbell.window_event e
+    where e.feed = feed_id and e.ctid = any (array(
+      select f.ctid from rowbell.window_event f where f.feed = feed_id order by f.at limit most for update skip locked))
+    returning e)
+  select array_agg(e) into events from gone;
+  now := clock_timestamp();
+  set_back := until > now;
+  until := least(until, now);
+  more := coalesce(cardinality(events), 0) = most;
+  for counting in
+    select r as rule, s as state, s.id, s.paused is not null as paused
+    from rowbell.rule r
+    join rowbell.rule_state s on s.rule = r.name
+    where r.feed = watched.name and r.enabled and r.within is not null
+    order by r.name
+  loop
+    state := counting.state;
+    -- the clock was set back since
+    state.counts_since := case when state.counts_since > now then '-infinity' else state.counts_since end;
+    state.judges_since := case when state.judges_since > now then '-infinity' else state.judges_since end;
+    -- a change of the rule is under way where its state is locked
+    perform from rowbell.rule_state s where s.id = counting.id and state.judges_again for no key update skip locked;
+    again := found;
+    if again then
+      update rowbell.rule_state s set judges_again = false where s.id = counting.id;
+    end if;
+    groups := rowbell.fold_window_events(watched, counting.rule, state, array(
+      select e from unnest(events) e
+      where e.rule = counting.id and e.at >= state.counts_since
+        and e.at > until - 2 * rowbell.length_of((counting.rule).within)), until);
+    if counting.paused then
+      continue;
+    end if;
+    due := array(
+      select g.id from rowbell.window_group g where g.rule = counting.id and (g.due <= now or again or set_back or g.due is null) order by g.due limit most);
+    more := more or cardinality(due) = most;
+    groups := array(select g from unnest(groups) g union select d from unnest(due) d);
+    if cardinality(groups) > 0 then
+      perform rowbell.judge_windows(watched, counting.rule, state, groups, until);
+    end if;
+  end loop;
+  update rowbell.window_feed w set judged = now where w.feed = feed_id;
+  return more;
+end
+$fn$;
+
+-- The feeds with rules that count, and in how many milliseconds there is work on their windows; null where nothing is counted.
+create or replace function rowbell.window_feeds() returns table (feed int, name text, due_in double precision)
+language sql stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select f.id, f.name, case when w.judged > clock_timestamp() or exists (select from rowbell.window_event e where e.feed = f.id) then 0 else (
+    select min(case when s.paused is null then case when s.judges_again and exists (select from rowbell.window_group g where g.rule = s.id) then 0 else (
+      select extract(epoch from g.due - clock_timestamp()) * 1000
+      from rowbell.window_group g
+      where g.rule = s.id
+      order by g.due
+      limit 1) end end)
+    from rowbell.rule r
+    join rowbell.rule_state s on s.rule = r.name
+    where r.feed = f.name and r.enabled and r.within is not null) end
+  from rowbell.window_feed w
+  join rowbell.feed f on f.id = w.feed
+$fn$;
+
+-- After rules were changed: of those that count, one that is new or counts something else begins at zero, and one with another line is judged again.
+create or replace function rowbell.windows_changed(news rowbell.rule[], olds rowbell.rule[]) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $fn$
+  insert into rowbell.window_feed (feed)
+  select distinct f.id from unnest(news) n join rowbell.feed f on f.name = n.feed where n.enabled and n.within is not null
+  on conflict do nothing;
+  update rowbell.rule_state s
+  set judges_again = true,
+    counts_since = case when exists (
+      select from unnest(olds) o
+      -- one that is no more may have had another name
+      where (o.name = n.name or o.name not in (select r.name from unnest(news) r)) and o.enabled and o.within is not null
+        and (o.feed, o.condition, o.fires, o.operations, o.by, o.sum) is not distinct from (n.feed, n.condition, n.fires, n.operations, n.by, n.sum))
+      then s.counts_since else clock_timestamp() end
+  from unnest(news) n
+  where n.name = s.rule and n.enabled and n.within is not null
+$fn$;
+
+-- Drops the groups of rules that are gone, disabled or count no more, so many at a time; and notes until when windows were judged, so that after a stop those
+-- are judged that ended since. To be called every few seconds.
+create or replace function rowbell.forget_windows(most int default 10000) returns void
+language sql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+  with recursive known (rule) as (
+    (select min(g.rule) from rowbell.window_group g)
+    union all
+    select (select min(g.rule) from rowbell.window_group g where g.rule > k.rule) from known k where k.rule is not null)
+  delete from rowbell.window_group w
+  where w.ctid = any (array(
+    select g.ctid
+    from known k
+    join rowbell.window_group g on g.rule = k.rule
+    where not exists (
+      select from rowbell.rule_state s join rowbell.rule r on r.name = s.rule where s.id = k.rule and r.enabled and r.within is not null)
+    limit most
+    for update of g skip locked));
+  delete from rowbell.window_event e where not exists (select from rowbell.window_feed f where f.feed = e.feed);
+  update rowbell.window_feed w
+  set judged = clock_timestamp()
+  where w.feed in (
+      select l.feed from rowbell.window_feed l
+      where l.judged < clock_timestamp() and not exists (select from rowbell.window_event e where e.feed = l.feed)
+      for update skip locked)
+    and exists (
+      select from rowbell.feed f join rowbell.rule r on r.feed = f.name where f.id = w.feed and r.enabled and r.within is not null)
+$fn$;

@@ -1,0 +1,205 @@
+package dev.rowbell.time;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.rowbell.testing.TestDatabase;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
+import java.util.function.ToIntFunction;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Random histories of writes, with jumps of the clock, late commits and crashes, against a naive evaluation of rules that count. */
+@Tag("scaled")
+class WindowPropertyTest {
+
+    private static final int WITHIN = 30;
+
+    private final TestDatabase database = TestDatabase.createWithSchema();
+
+    /** One change that counts: when, in which group, how much. */
+    private record Change(int at, String shop, int amount) {}
+
+    /** Rows of the feed: whether they meet the condition, and their group. */
+    private record Row(boolean met, String shop) {}
+
+    /** The naive evaluation of one rule: all changes are kept, and each window is added up anew. */
+    private static final class Counter {
+
+        private final String rule;
+        private final ToIntFunction<Change> weight;
+        private final int line;
+        private final List<Change> changes = new ArrayList<>();
+        private final Map<String, Integer> firing = new TreeMap<>();
+        private final Map<String, Integer> until = new TreeMap<>();
+
+        Counter(String rule, ToIntFunction<Change> weight, int line) {
+            this.rule = rule;
+            this.weight = weight;
+            this.line = line;
+        }
+
+        private int total(String shop, int end) {
+            return changes.stream()
+                    .filter(c -> c.shop().equals(shop) && c.at() <= end && c.at() > end - WITHIN)
+                    .mapToInt(weight)
+                    .sum();
+        }
+
+        /** @param judged when it was done last */
+        List<String> work(int now, int judged) {
+            List<String> raised = new ArrayList<>();
+            for (String shop : changes.stream().map(Change::shop).distinct().toList()) {
+                int before = Math.max(judged - WITHIN, until.getOrDefault(shop, Integer.MIN_VALUE));
+                boolean crossed = total(shop, now) >= line
+                        || changes.stream()
+                                .anyMatch(c -> c.shop().equals(shop) && c.at() > before && total(shop, c.at()) >= line);
+                if (!firing.containsKey(shop) && crossed) {
+                    firing.put(shop, now);
+                    raised.add(rule + " firing " + shop);
+                }
+                if (firing.containsKey(shop) && total(shop, now) < line) {
+                    firing.remove(shop);
+                    until.put(shop, now);
+                    raised.add(rule + " resolved " + shop);
+                }
+            }
+            return raised;
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"statement", "row"})
+    void alertsAreThoseOfANaiveEvaluation(String each) throws SQLException {
+        database.execute(
+                "create table public.payment (id int primary key, state text, shop text, amount int)",
+                "select rowbell.for_each('public.payment', '" + each + "')",
+                """
+                insert into rowbell.rule (name, feed, condition, count, sum, over, within, by, fires, resolved) values
+                  ('counted', 'public.payment', 'NEW.state = ''failed''', 4, null, null, '%1$d min', '{NEW.shop}', 'once', true),
+                  ('every', 'public.payment', 'NEW.state = ''failed''', 5, null, null, '%1$d min', '{NEW.shop}', 'every', true),
+                  ('summed', 'public.payment', 'NEW.state = ''failed''', null, 'NEW.amount', 9, '%1$d min', '{NEW.shop}', 'every', true)
+                """.formatted(WITHIN));
+        long seed = Long.getLong("rowbell.seed", System.nanoTime());
+        try (Connection connection = database.connect();
+                Statement statement = connection.createStatement()) {
+            for (int i = 0; i < Integer.getInteger("rowbell.cases", 50); i++) {
+                history(statement, seed + i);
+            }
+        }
+    }
+
+    private static void history(Statement sql, long seed) throws SQLException {
+        Random random = new Random(seed);
+        List<String> steps = new ArrayList<>();
+        Counter counted = new Counter("counted", change -> 1, 4);
+        Counter every = new Counter("every", change -> 1, 5);
+        Counter summed = new Counter("summed", Change::amount, 10);
+        Map<Integer, Row> rows = new TreeMap<>();
+        int now = 0;
+        int judged = 0;
+        sql.execute("delete from public.payment; delete from rowbell.window_event; delete from rowbell.window_group;"
+                + " update rowbell.window_feed set judged = clock_timestamp(); delete from rowbell.feedback");
+        for (int step = 0; step < 25; step++) {
+            switch (random.nextInt(5)) {
+                case 0, 1 -> {
+                    // never so that a window ends where a change is
+                    int minutes = 7 * (1 + random.nextInt(4));
+                    now += minutes;
+                    run(sql, steps, pass(minutes));
+                    if (random.nextBoolean()) {
+                        // a process is there, and the changes that it has not seen are of late commits
+                        judged = now;
+                        run(sql, steps, "update rowbell.window_feed set judged = clock_timestamp()");
+                    }
+                }
+                case 2 -> {
+                    if (random.nextBoolean()) {
+                        // a process that dies
+                        run(sql, steps, "begin; select rowbell.run_windows(1, 1); rollback");
+                    }
+                    steps.add("work");
+                    List<String> expected = new ArrayList<>();
+                    for (Counter counter : List.of(counted, every, summed)) {
+                        expected.addAll(counter.work(now, judged));
+                    }
+                    judged = now;
+                    sql.execute("do $$ begin while rowbell.run_windows(1) loop null; end loop; end $$");
+                    assertEquals(
+                            expected.stream().sorted().toList(),
+                            raised(sql),
+                            () -> "-Drowbell.seed=" + seed + "\n" + String.join(";\n", steps));
+                }
+                default -> {
+                    boolean rollback = random.nextInt(4) == 0;
+                    Map<Integer, Row> written = new TreeMap<>(rows);
+                    run(sql, steps, "begin");
+                    for (int n = random.nextInt(3); n >= 0; n--) {
+                        write(sql, steps, random, written, now, rollback ? List.of() : List.of(counted, every, summed));
+                    }
+                    run(sql, steps, rollback ? "rollback" : "commit");
+                    rows = rollback ? rows : written;
+                }
+            }
+        }
+    }
+
+    private static void write(
+            Statement sql, List<String> steps, Random random, Map<Integer, Row> rows, int now, List<Counter> counters)
+            throws SQLException {
+        boolean met = random.nextInt(4) > 0;
+        String shop = List.of("a", "b").get(random.nextInt(2));
+        int amount = random.nextInt(9) - 3;
+        int first = random.nextInt(4);
+        int last = first + random.nextInt(4);
+        run(
+                sql,
+                steps,
+                "insert into public.payment select n, '%s', '%s', %d from generate_series(%d, %d) n on conflict (id) do update set state = excluded.state, shop = excluded.shop, amount = excluded.amount"
+                        .formatted(met ? "failed" : "paid", shop, amount, first, last));
+        for (int id = first; id <= last; id++) {
+            Row before = rows.put(id, new Row(met, shop));
+            for (Counter counter : counters) {
+                if (met && (!counter.rule.equals("counted") || before == null || !before.met())) {
+                    counter.changes.add(new Change(now, shop, amount));
+                }
+            }
+        }
+    }
+
+    private static String pass(int minutes) {
+        return """
+                update rowbell.window_event set at = at - interval '%1$d min';
+                update rowbell.window_count set at = at + interval '9000 days';
+                update rowbell.window_count set at = at - interval '9000 days' - interval '%1$d min';
+                update rowbell.window_group set since = since - interval '%1$d min', until = until - interval '%1$d min', due = due - interval '%1$d min';
+                update rowbell.window_feed set judged = judged - interval '%1$d min';
+                update rowbell.rule_state set counts_since = counts_since - interval '%1$d min'
+                """.formatted(minutes).strip();
+    }
+
+    private static void run(Statement sql, List<String> steps, String statement) throws SQLException {
+        steps.add(statement);
+        sql.execute(statement);
+    }
+
+    /** And takes them away. */
+    private static List<String> raised(Statement sql) throws SQLException {
+        List<String> raised = new ArrayList<>();
+        try (ResultSet rows = sql.executeQuery(
+                "with gone as (delete from rowbell.feedback returning alert) select concat_ws(' ', alert ->> 'rule', alert ->> 'status', alert -> 'new' ->> 'shop') from gone order by 1")) {
+            while (rows.next()) {
+                raised.add(rows.getString(1));
+            }
+        }
+        return raised;
+    }
+}
