@@ -17,6 +17,7 @@ import dev.rowbell.outbox.OutboxComponent;
 import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.rules.Rules;
 import dev.rowbell.settings.Settings;
+import dev.rowbell.settings.SettingsException;
 import dev.rowbell.silence.Silences;
 import dev.rowbell.sink.JsonLines;
 import dev.rowbell.sink.Webhook;
@@ -319,6 +320,16 @@ public final class Rowbell extends ServiceSupport {
         });
     }
 
+    /** An application gets those of mail and HTTP only where it asks for them. */
+    private void requireLibrary(String key, String component, String library) {
+        if (settings.isSet(key)
+                && context.getClassResolver().resolveClass("org.apache.camel.component." + component) == null) {
+            throw new SettingsException(
+                    "%s is set, and org.apache.camel:%s is not on the class path: add it to the dependencies"
+                            .formatted(key, library));
+        }
+    }
+
     @Override
     protected void doInit() {
         AlertJson.addConverter(context.getTypeConverterRegistry());
@@ -329,6 +340,13 @@ public final class Rowbell extends ServiceSupport {
                 if (service.getClass().getSimpleName().equals("ManagementHttpServer")) {
                     GuardedVertx.bind(to, service, settings);
                 }
+            }
+
+            @Override
+            public void onContextInitializing(CamelContext initializing) {
+                requireLibrary("rowbell.http.url", "http.HttpComponent", "camel-http");
+                requireLibrary("rowbell.mail.host", "mail.MailComponent", "camel-mail");
+                requireLibrary("rowbell.mail.host", "freemarker.FreemarkerComponent", "camel-freemarker");
             }
 
             @Override

@@ -66,7 +66,7 @@ public final class RowbellPlugin implements ContextServicePlugin {
             CamelContextAware.trySetCamelContext(bean, context);
             bind(registry, name, () -> bean);
         });
-        bindLazily(registry, rowbell);
+        bindLazily(context, rowbell);
     }
 
     private static void addProperties(PropertiesComponent properties, Settings settings) {
@@ -133,20 +133,22 @@ public final class RowbellPlugin implements ContextServicePlugin {
         beans.put("rowbellDigest", new Digest());
         beans.put("rowbellRouting", routing);
         beans.put("rowbellPollErrors", new PollErrors(rowbell.watchdog));
-        beans.put("rowbellMailLogin", new MailLogin(settings));
         // read later, since properties may still be added, and once, since that takes a tenth of the CPU of a delivery
         Supplier<String> directory = Suppliers.memorize(() -> settings.text("rowbell.file.dir"));
         Supplier<String> permissions = Suppliers.memorize(() -> settings.text("rowbell.file.permissions"));
-        Supplier<Duration> timeout = Suppliers.memorize(() -> settings.duration("rowbell.http.response-timeout"));
         Supplier<String> secret = Suppliers.memorize(() -> settings.password("rowbell.http.secret"));
         beans.put("rowbellFile", new JsonLines(directory, permissions, Clock.systemDefaultZone()));
-        beans.put("rowbellHttpDeadline", new Deadline(context, timeout));
         beans.put("rowbellWebhook", new Webhook(secret, Clock.systemUTC()));
         return beans;
     }
 
-    /** The beans that open the database, made when a route uses them. */
-    private static void bindLazily(Registry registry, Rowbell rowbell) {
+    /** The beans that open the database or need libraries that an application may lack, made when a route uses them. */
+    private static void bindLazily(CamelContext context, Rowbell rowbell) {
+        Registry registry = context.getRegistry();
+        Settings settings = rowbell.settings;
+        bind(registry, "rowbellMailLogin", () -> new MailLogin(settings));
+        Supplier<Duration> timeout = Suppliers.memorize(() -> settings.duration("rowbell.http.response-timeout"));
+        bind(registry, "rowbellHttpDeadline", () -> new Deadline(context, timeout));
         bind(registry, Rowbell.DATA_SOURCE, rowbell::pool);
         bind(registry, "rowbellListen", rowbell::listening);
         bind(registry, "rowbellTransaction", rowbell::feedbackTransaction);

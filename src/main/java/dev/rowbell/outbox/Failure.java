@@ -20,6 +20,7 @@ import org.apache.hc.client5.http.utils.DateUtils;
 import org.eclipse.angus.mail.smtp.SMTPAddressFailedException;
 import org.eclipse.angus.mail.smtp.SMTPSendFailedException;
 import org.eclipse.angus.mail.smtp.SMTPSenderFailedException;
+import org.springframework.util.ClassUtils;
 
 /**
  * What a failed try says about the next one.
@@ -39,9 +40,14 @@ record Failure(String error, boolean refused, boolean aboutSink, Duration notBef
 
     private static final Pattern SECONDS = Pattern.compile("\\d{1,9}(\\.\\d*)?");
 
-    private static final DateTimeFormatter[] DATES = Stream.of(DateUtils.STANDARD_PATTERNS)
-            .map(form -> form.withZone(ZoneOffset.UTC))
-            .toArray(DateTimeFormatter[]::new);
+    /** An application that embeds the jar may lack either, and then nothing throws such an error. */
+    private static final boolean HTTP = isPresent("org.apache.camel.http.base.HttpOperationFailedException");
+
+    private static final boolean MAIL = isPresent("org.eclipse.angus.mail.smtp.SMTPSendFailedException");
+
+    private static boolean isPresent(String type) {
+        return ClassUtils.isPresent(type, Failure.class.getClassLoader());
+    }
 
     static Failure of(Throwable thrown, Clock clock) {
         String error = Errors.inWords(thrown);
@@ -52,24 +58,25 @@ record Failure(String error, boolean refused, boolean aboutSink, Duration notBef
         boolean away = false;
         while (!causes.isEmpty()) {
             Throwable cause = causes.poll();
-            if (cause instanceof HttpOperationFailedException http) {
+            if (HTTP && cause instanceof HttpOperationFailedException http) {
                 return ofHttp(http, error, clock);
             } else if (cause instanceof DeliveryRefused) {
                 return new Failure(error, true, false, Duration.ZERO);
             }
-            int reply = smtpReply(cause);
+            int reply = MAIL ? smtpReply(cause) : 0;
             if (reply >= 400 && reply < 500) {
                 // one recipient that is to be tried again is reason enough
                 return new Failure(error, false, true, Duration.ZERO);
             }
             // of Jackson's what cannot be written is an IOException too
             away |= cause instanceof IOException && !(cause instanceof JacksonException)
-                    || cause instanceof MessagingException;
+                    || MAIL && cause instanceof MessagingException;
             refused |= reply >= 500 && !LOGIN.contains(reply);
             if (cause.getCause() != null) {
                 causes.add(cause.getCause());
             }
-            if (cause instanceof MessagingException mail
+            if (MAIL
+                    && cause instanceof MessagingException mail
                     && mail.getNextException() != null
                     && mail.getNextException() != mail.getCause()) {
                 causes.add(mail.getNextException());
@@ -100,7 +107,10 @@ record Failure(String error, boolean refused, boolean aboutSink, Duration notBef
             // some send fractions
             return Duration.ofMillis((long) Math.ceil(1000 * Double.parseDouble(value)));
         }
-        Instant date = DateUtils.parseDate(value.strip().replaceAll(" +", " "), DATES);
+        DateTimeFormatter[] forms = Stream.of(DateUtils.STANDARD_PATTERNS)
+                .map(form -> form.withZone(ZoneOffset.UTC))
+                .toArray(DateTimeFormatter[]::new);
+        Instant date = DateUtils.parseDate(value.strip().replaceAll(" +", " "), forms);
         Duration wait = date == null ? Duration.ZERO : Duration.between(clock.instant(), date);
         return wait.isNegative() ? Duration.ZERO : wait;
     }

@@ -142,6 +142,19 @@ class StartTest {
     }
 
     @Test
+    void aSinkWhoseLibraryIsMissingIsSaidInOneSentence() {
+        assertThatThrownBy(() -> start(Application.class, "--rowbell.http.url=http://localhost/"))
+                .rootCause()
+                .isInstanceOf(SettingsException.class)
+                .hasMessage("rowbell.http.url is set, and org.apache.camel:camel-http is not on the class path:"
+                        + " add it to the dependencies");
+        assertThatThrownBy(() -> start(Application.class, "--rowbell.mail.host=localhost", "--rowbell.mail.to=a@b"))
+                .rootCause()
+                .isInstanceOf(SettingsException.class)
+                .hasMessageContaining("rowbell.mail.host is set, and org.apache.camel:camel-mail is not");
+    }
+
+    @Test
     void rowbellRoutesSaysWhichShippedRoutesRun() {
         try (ConfigurableApplicationContext application = start(WithRoute.class, "--rowbell.routes=sources, file")) {
             assertThat(routes(application))
