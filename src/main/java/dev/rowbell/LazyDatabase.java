@@ -6,6 +6,8 @@ import dev.rowbell.settings.Settings;
 import dev.rowbell.settings.SettingsException;
 import java.time.Duration;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
+import javax.sql.DataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -17,18 +19,21 @@ final class LazyDatabase {
     private static final Duration RETRY = Duration.ofMillis(500);
 
     private final Settings settings;
+    private final Supplier<DataSource> host;
     private final Runnable beforeOpen;
     private final Consumer<Database> onOpen;
     private volatile Database open;
     private boolean stopped;
 
     /**
+     * @param host gives the application's own DataSource, null for none
      * @param beforeOpen called before the database is opened
      * @param onOpen called with the opened database before any user has it; if that fails, the database is closed again, and where it was away,
      *     all is tried once more
      */
-    LazyDatabase(Settings settings, Runnable beforeOpen, Consumer<Database> onOpen) {
+    LazyDatabase(Settings settings, Supplier<DataSource> host, Runnable beforeOpen, Consumer<Database> onOpen) {
         this.settings = settings;
+        this.host = host;
         this.beforeOpen = beforeOpen;
         this.onOpen = onOpen;
     }
@@ -60,7 +65,7 @@ final class LazyDatabase {
     }
 
     private Database tryToOpen() {
-        Database opened = Database.open(settings);
+        Database opened = Database.open(settings, host.get());
         try {
             onOpen.accept(opened);
         } catch (RuntimeException e) {

@@ -94,7 +94,7 @@ public final class Rowbell extends ServiceSupport {
         alerts = new AlertReader(this::source, Clock.systemUTC());
         rules = new Rules(context, settings);
         metrics = new Metrics(context, Clock.systemUTC());
-        database = new LazyDatabase(settings, this::checkSettings, this::opened);
+        database = new LazyDatabase(settings, this::host, this::checkSettings, this::opened);
     }
 
     public static Rowbell of(CamelContext context) {
@@ -155,6 +155,22 @@ public final class Rowbell extends ServiceSupport {
                 .resolveProperty("camel.jbang.export")
                 .filter("true"::equals)
                 .isPresent();
+    }
+
+    /** Null where Rowbell has a pool of its own. */
+    private DataSource host() {
+        String name = settings.text("rowbell.datasource");
+        if (name.isEmpty()) {
+            return null;
+        } else if (name.equals(DATA_SOURCE)) {
+            throw new SettingsException(
+                    "rowbell.datasource=rowbell: Rowbell's own pool has that name: rename the bean");
+        }
+        DataSource host = context.getRegistry().lookupByNameAndType(name, DataSource.class);
+        if (host == null) {
+            throw new SettingsException("rowbell.datasource=%s: there is no DataSource with that name".formatted(name));
+        }
+        return host;
     }
 
     DataSource pool() {

@@ -5,14 +5,23 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.impossibl.postgres.jdbc.PGDataSource;
+import com.zaxxer.hikari.HikariDataSource;
+import dev.rowbell.error.Errors;
 import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.TestDatabase;
 import java.io.IOException;
 import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -41,7 +50,11 @@ import org.apache.camel.support.service.ServiceSupport;
 import org.apache.camel.test.junit5.CamelTestSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.postgresql.ds.PGSimpleDataSource;
+import org.springframework.jdbc.datasource.DelegatingDataSource;
 
 /** A Camel application that has the jar on its class path, and a database connection of its own. */
 class EmbeddingTest extends CamelTestSupport {
@@ -355,5 +368,111 @@ class EmbeddingTest extends CamelTestSupport {
         } finally {
             application.stop();
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void thePoolOfTheApplicationIsTheOnlyOneAndItsSessionsStayAsTheyWere(boolean autoCommit, @TempDir Path dir)
+            throws Exception {
+        TestDatabase database = TestDatabase.create();
+        Map<String, String> settings = database.settings();
+        try (HikariDataSource orders = new HikariDataSource()) {
+            orders.setJdbcUrl(settings.remove("rowbell.jdbc.url"));
+            orders.setUsername(settings.remove("rowbell.jdbc.user"));
+            orders.setPassword(settings.remove("rowbell.jdbc.password"));
+            orders.addDataSourceProperty("ApplicationName", "orders");
+            orders.setMaximumPoolSize(4);
+            orders.setAutoCommit(autoCommit);
+            // else HikariCP rolls back its own SQL below
+            orders.setIsolateInternalQueries(true);
+            orders.setTransactionIsolation("TRANSACTION_SERIALIZABLE");
+            orders.setConnectionInitSql(
+                    "set statement_timeout = '7s'; set search_path = pg_temp; set enable_sort = off");
+            List<String> before = settingsOf(orders);
+            Properties all = new Properties();
+            all.putAll(settings);
+            all.put("rowbell.datasource", "orders");
+            all.put("rowbell.file.dir", dir.toString());
+            Main application = new Main();
+            application.bind("orders", orders);
+            application.setOverrideProperties(all);
+            application.configure().withRoutesIncludePattern("classpath:dev/rowbell/routes/*.camel.yaml");
+            application.start();
+            try {
+                database.execute(
+                        "create table seen (by text)",
+                        """
+                        create function see() returns trigger language plpgsql as $$ begin
+                          insert into public.seen values (concat_ws(' ', current_setting('application_name'),
+                            current_setting('enable_seqscan'), current_setting('transaction_isolation')));
+                          return null;
+                        end $$""",
+                        "create trigger see after delete on rowbell.delivery for each row execute function see()",
+                        "insert into rowbell.feedback (alert) values ('{\"id\": \"durable\", \"rule\": \"r\"}')");
+                database.awaitListener("channel_1");
+                database.execute("select pg_notify('channel_1', '{\"id\": \"notified\", \"rule\": \"r\"}')");
+                await().until(() -> AlertFiles.values(dir, "id").size() == 2);
+                await().until(database::isDelivered);
+                assertEquals(
+                        List.of("orders off read committed"), database.query("select distinct by from public.seen"));
+                assertEquals(
+                        List.of("orders", "rowbell listen"),
+                        database.query(
+                                "select distinct application_name from pg_stat_activity"
+                                        + " where datname = current_database() and application_name ~ 'orders|rowbell' order by 1"));
+            } finally {
+                application.stop();
+            }
+            assertEquals(before, settingsOf(orders));
+        }
+    }
+
+    /** By session of the pool, all of them at once, in the order of their process ids: a session that was replaced differs too. */
+    private static List<String> settingsOf(HikariDataSource pool) throws SQLException {
+        List<Connection> sessions = new ArrayList<>();
+        List<String> settings = new ArrayList<>();
+        try {
+            for (int i = 0; i < pool.getMaximumPoolSize(); i++) {
+                Connection session = pool.getConnection();
+                sessions.add(session);
+                assertEquals(pool.isAutoCommit(), session.getAutoCommit());
+                try (Statement statement = session.createStatement();
+                        ResultSet row = statement.executeQuery(
+                                "select pg_backend_pid() || E'\\n' || string_agg(concat(name, '=', setting), E'\\n' order by name)"
+                                        + " from pg_settings where name not like 'plpgsql.%'")) {
+                    row.next();
+                    settings.add(row.getString(1));
+                }
+            }
+            settings.sort(null);
+            return settings;
+        } finally {
+            for (Connection session : sessions) {
+                session.close();
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+                    nowhere | rowbell.datasource=nowhere: there is no DataSource with that name
+                    rowbell | rowbell.datasource=rowbell: Rowbell's own pool has that name: rename the bean
+                    other   | set rowbell.jdbc.url, .user and .password as well
+                    """)
+    void aDataSourceThatCannotBeUsedEndsTheStart(String name, String why) {
+        Properties settings = new Properties();
+        settings.put("rowbell.datasource", name);
+        Main application = new Main();
+        application.bind("other", new DelegatingDataSource(new PGSimpleDataSource()) {
+            @Override
+            public boolean isWrapperFor(Class<?> type) {
+                return false;
+            }
+        });
+        application.setOverrideProperties(settings);
+        application.configure().withRoutesIncludePattern("classpath:dev/rowbell/routes/*.camel.yaml");
+        Exception refused = assertThrows(Exception.class, application::start);
+        assertTrue(Errors.forUser(refused).contains(why), Errors.forUser(refused));
+        application.stop();
     }
 }

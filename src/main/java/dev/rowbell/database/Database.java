@@ -61,7 +61,9 @@ public final class Database implements AutoCloseable {
     private final String role;
 
     private final String feedbackTable;
-    private final HikariDataSource pool;
+    private final DataSource pool;
+    /** Null where the application has the pool. */
+    private final HikariDataSource own;
     /** Between transactions a pooler lends the sessions of the pool to others. */
     private final boolean shared;
 
@@ -76,13 +78,18 @@ public final class Database implements AutoCloseable {
         INSPECTION
     }
 
-    private Database(Settings settings, EmbeddedServer embedded, Use use) {
+    /** @param host the application's own DataSource; null where there is none */
+    private Database(Settings settings, EmbeddedServer embedded, DataSource host, Use use) {
         this.embedded = embedded;
-        url = embedded == null ? settings.text("rowbell.jdbc.url") : embedded.url();
         feedbackTable = settings.text("rowbell.feedback.table");
         Properties login = new Properties();
-        put(login, "user", embedded == null ? settings.text("rowbell.jdbc.user") : "");
-        put(login, "password", embedded == null ? settings.password("rowbell.jdbc.password") : "");
+        if (host != null) {
+            url = HostDataSource.url(host, settings, login);
+        } else {
+            url = embedded == null ? settings.text("rowbell.jdbc.url") : embedded.url();
+            put(login, "user", embedded == null ? settings.text("rowbell.jdbc.user") : "");
+            put(login, "password", embedded == null ? settings.password("rowbell.jdbc.password") : "");
+        }
         put(login, "connectTimeout", "10");
         // also where a server accepts the connection and does not answer
         put(login, "loginTimeout", "10");
@@ -127,7 +134,13 @@ public final class Database implements AutoCloseable {
         }
         lasting = sessions(url, login, "rowbell", shared ? "" : Sessions.ALONE);
         querying = querying(settings, login);
-        pool = use == Use.RUN ? pool(settings, login) : visitor(login);
+        if (host != null) {
+            own = null;
+            pool = shared ? host : new HostDataSource(host);
+        } else {
+            own = use == Use.RUN ? pool(settings, login) : visitor(login);
+            pool = own;
+        }
         try {
             if (use == Use.COMMAND) {
                 Schema.expect(pool);
@@ -141,14 +154,23 @@ public final class Database implements AutoCloseable {
                 }
             }
         } catch (RuntimeException e) {
-            pool.close();
+            closeConnections();
             throw e;
         }
     }
 
     /** @throws SettingsException where it cannot be reached, is too old, or lacks the schema and the right to make it */
     public static Database open(Settings settings) {
-        return open(settings, Use.RUN);
+        return open(settings, null, Use.RUN);
+    }
+
+    /**
+     * The same over the DataSource of an application, which stays open when this is closed. Null for none.
+     *
+     * @throws SettingsException as {@link #open(Settings)}
+     */
+    public static Database open(Settings settings, DataSource host) {
+        return open(settings, host, Use.RUN);
     }
 
     /**
@@ -157,7 +179,7 @@ public final class Database implements AutoCloseable {
      * @throws SettingsException where it cannot be reached, or has not the whole schema
      */
     public static Database visit(Settings settings) {
-        return open(settings, Use.COMMAND);
+        return open(settings, null, Use.COMMAND);
     }
 
     /**
@@ -166,13 +188,16 @@ public final class Database implements AutoCloseable {
      * @throws SettingsException where it cannot be reached, or is too old
      */
     static Database inspect(Settings settings) {
-        return open(settings, Use.INSPECTION);
+        return open(settings, null, Use.INSPECTION);
     }
 
-    private static Database open(Settings settings, Use use) {
+    private static Database open(Settings settings, DataSource host, Use use) {
         String url = settings.text("rowbell.jdbc.url");
         if (!url.isEmpty() && !url.startsWith("jdbc:postgresql:")) {
             throw new SettingsException("rowbell.jdbc.url: write it as jdbc:postgresql://host:5432/database");
+        }
+        if (host != null) {
+            return new Database(settings, null, host, use);
         }
         if (url.isEmpty()
                 && !ClassUtils.isPresent(
@@ -185,7 +210,7 @@ public final class Database implements AutoCloseable {
             embedded = use == Use.RUN ? EmbeddedServer.start(settings) : EmbeddedServer.visit(settings);
         }
         try {
-            return new Database(settings, embedded, use);
+            return new Database(settings, embedded, null, use);
         } catch (RuntimeException e) {
             if (embedded != null) {
                 embedded.close();
@@ -416,17 +441,17 @@ public final class Database implements AutoCloseable {
         return pool;
     }
 
-    /** Whether the pool has a connection, as far as it knows. */
+    /** Whether the pool has a connection, as far as it knows; true where the application has the pool. */
     public boolean isConnected() {
-        HikariPoolMXBean connections = pool.getHikariPoolMXBean();
-        return connections != null && connections.getTotalConnections() > 0;
+        HikariPoolMXBean connections = own == null ? null : own.getHikariPoolMXBean();
+        return own == null || connections != null && connections.getTotalConnections() > 0;
     }
 
     /**
      * Closes the idle connections of the pool: where one that listens is lost, they most likely are too, and each would fail its next user.
      */
     public void invalidateConnections() {
-        HikariPoolMXBean connections = pool == null ? null : pool.getHikariPoolMXBean();
+        HikariPoolMXBean connections = own == null ? null : own.getHikariPoolMXBean();
         if (connections != null) {
             connections.softEvictConnections();
         }
@@ -449,8 +474,11 @@ public final class Database implements AutoCloseable {
 
     /** Ends all statements, and waits for a short while: the pool itself waits for longer where the server is silent. */
     public void closeConnections() {
+        if (own == null) {
+            return;
+        }
         try {
-            CompletableFuture.runAsync(pool::close).get(CLOSE.toMillis(), TimeUnit.MILLISECONDS);
+            CompletableFuture.runAsync(own::close).get(CLOSE.toMillis(), TimeUnit.MILLISECONDS);
         } catch (ExecutionException | TimeoutException e) {
             LOG.debug("the last connections end by themselves", e);
         } catch (InterruptedException e) {

@@ -44,12 +44,12 @@ public final class Sessions {
     }
 
     /**
-     * SQL that sets what this version of the server has. Not default_transaction_read_only, by which an administrator says that a server is no
+     * SQL that sets what this version of the server has, and returns the name and the value of before of each. Not default_transaction_read_only, by which an administrator says that a server is no
      * primary any more. Where the network is cut silently, the server notices too, and releases what only one process may hold.
      */
     private static String set(String more) {
         return """
-                select pg_catalog.set_config(relied.name, relied.setting, false)
+                select relied.name, pg_catalog.current_setting(relied.name, true), pg_catalog.set_config(relied.name, relied.setting, false)
                 from (values
                   ('default_transaction_isolation', 'read committed'), ('default_transaction_deferrable', 'off'),
                   ('statement_timeout', '0'), ('lock_timeout', '0'), ('transaction_timeout', '0'), ('idle_session_timeout', '0'),

@@ -155,6 +155,28 @@ class StartTest {
     }
 
     @Test
+    void theDataSourceOfTheApplicationIsTheOnlyPoolAndClosesLast(CapturedOutput output) {
+        try (ConfigurableApplicationContext application = start(
+                Application.class,
+                "--rowbell.jdbc.url=",
+                "--rowbell.datasource=dataSource",
+                "--spring.datasource.url=" + database.url(),
+                "--spring.datasource.hikari.data-source-properties.ApplicationName=shop",
+                "--spring.datasource.hikari.pool-name=shop")) {
+            raise("over the pool of the shop");
+            await().untilAsserted(() -> assertThat(written()).contains("over the pool of the shop"));
+            assertThat(database.value(
+                            "select string_agg(distinct application_name, ', ' order by application_name) from pg_stat_activity"
+                                    + " where datname = current_database() and application_name ~ 'shop|rowbell'"))
+                    .isEqualTo("rowbell listen, shop");
+        }
+        assertThat(output)
+                .doesNotContain("rowbell - Start")
+                .doesNotContain(" ERROR ")
+                .doesNotContain("has been closed");
+    }
+
+    @Test
     void rowbellRoutesSaysWhichShippedRoutesRun() {
         try (ConfigurableApplicationContext application = start(WithRoute.class, "--rowbell.routes=sources, file")) {
             assertThat(routes(application))
