@@ -69,30 +69,61 @@ as $fn$
     (select d.sql from documents d where d.place = 'key')
 $fn$;
 
--- What a statement adds to the groups of a rule, as a query: a row for each group.
+-- Whether a column of a feed is of a type whose values are equal where their texts are, so that it can be grouped by before it is made text.
+create or replace function rowbell.groups_as_text(relation oid, column_name text) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select exists (
+    select from pg_attribute a
+    where a.attrelid = relation and a.attname = column_name and not a.attisdropped
+      and (a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'bool'::regtype, 'uuid'::regtype, 'date'::regtype, 'timestamptz'::regtype)
+        or a.atttypid in ('text'::regtype, 'varchar'::regtype) and a.attcollation = '"default"'::regcollation))
+$fn$;
+
+-- What a statement adds to the groups of a rule, as a query: a row for each group. What is made text is made so of groups and of ten keys, and not of each row,
+-- where that is the same.
 create or replace function rowbell.count_statement_sql(feed rowbell.feed, transition rowbell.transition) returns text
 language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
+  with groups as (
+    select string_agg(format('%s as g%s', g.expression, g.n), ', ' order by g.n) as selected, string_agg('counted.g' || g.n, ', ' order by g.n) as grouped,
+      format('pg_catalog.concat(%s, ''}'')', string_agg(format('%L, coalesce(pg_catalog.to_json(counted.g%s)::pg_catalog.text, ''null'')',
+        case when g.n = 1 then '{' else ',' end || to_json(g.name) || ':', g.n), ', ' order by g.n)) as subject
+    from rowbell.group_columns((transition.rule).by) g
+    having transition.plain and count(*) > 0
+      and bool_and(rowbell.groups_as_text(feed.relation, g.name) and g.expression ~* format('^(new|old)[.]"?%s"?$', regexp_replace(g.name, '(\W)', '\\\1', 'g')))),
+  key as (
+    select k[1] as name from rowbell.key_of(feed.relation) k where cardinality(k) = 1 and rowbell.groups_as_text(feed.relation, k[1]))
   select rowbell.fill($part$
-        select {{code}} as code, counted.subject, pg_catalog.json_build_object('count', pg_catalog.count(*){{sum}}{{keys}}) as added
+        select {{code}} as code, {{counted_subject}} as subject, pg_catalog.json_build_object('count', pg_catalog.count(*){{sum}}{{keys}}) as added
         from (
-          select {{subject}} as subject{{amount}}{{key}}
+          select {{subject}}{{amount}}{{key}}
           from {{rows}}
           where {{condition}}
           offset 0) as counted
-        group by counted.subject$part$, jsonb_build_object(
+        group by {{grouped}}$part$, jsonb_build_object(
     'code', transition.code,
-    'subject', c.subject,
+    'subject', coalesce(g.selected, c.subject || ' as subject'),
+    'counted_subject', coalesce(g.subject, 'counted.subject'),
+    'grouped', coalesce(g.grouped, 'counted.subject'),
     'amount', ', ' || c.amount || ' as amount',
-    'key', ', ' || c.key || ' as key',
+    'key', case when k.name is not null then format(', %s.%I as key', case when transition.operation = 'DELETE' then 'old' else 'new' end, k.name)
+      else ', ' || c.key || ' as key' end,
     -- of numbers: NaN and infinity would hide all others
     'sum', case when c.amount is not null then $part$, 'sum', pg_catalog.sum(counted.amount)
             filter (where counted.amount operator(pg_catalog.-) counted.amount operator(pg_catalog.=) 0)$part$ end,
-    'keys', case when c.key is not null then ', ''keys'', (pg_catalog.array_agg(counted.key))[1:10]' end,
+    'keys', case
+      when k.name is not null then format($part$,
+          'keys', array(select pg_catalog.concat(%L, pg_catalog.to_json(k), '}') from pg_catalog.unnest((pg_catalog.array_agg(counted.key))[1:10]) as k)$part$,
+        '{' || to_json(k.name) || ':')
+      when c.key is not null then ', ''keys'', (pg_catalog.array_agg(counted.key))[1:10]' end,
     'rows', rowbell.rows_sql(transition.operation, transition.asks = 'both', case when not transition.plain then rowbell.sql_name(feed.relation) end),
     'condition', rowbell.any_sql(array[transition.condition], transition.plain)))
   from rowbell.counted_sql(feed, transition) c
+  left join groups g on true
+  left join key k on true
 $fn$;
 
 -- The same of one row: the group, and what is added to it.
@@ -102,6 +133,20 @@ set search_path = pg_catalog, pg_temp
 as $fn$
   select c.subject || '::pg_catalog.json', format('pg_catalog.json_build_object(''count'', 1%s%s)', ', ''sum'', ' || c.amount, ', ''keys'', array[' || c.key || ']')
   from rowbell.counted_sql(feed, transition) c
+$fn$;
+
+-- What a statement that writes one row adds to the group of a rule, as a query that finds nothing where it wrote more. Null where the rows need more than that.
+create or replace function rowbell.count_of_one_sql(feed rowbell.feed, transition rowbell.transition) returns text
+language sql
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select format($part$select array[%s] as codes, array[%s] as olds, array[%s] as news,
+        null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+      into hits from %s where not exists (select from new_rows offset 1) and %s;$part$, transition.code, c.added, c.subject,
+    case when transition.operation = 'UPDATE' then 'new_rows as new cross join old_rows as old' else 'new_rows as new' end,
+    rowbell.any_sql(array[transition.condition], false))
+  from rowbell.count_row_sql(feed, transition) c
+  where transition.status = 'counted' and transition.asks = 'new'
 $fn$;
 
 -- The codes that one change meets, as SQL for an array without NULL: of one code, its element is NULL where it is not met.
@@ -204,7 +249,9 @@ begin
       array_agg(distinct t.prefilter) filter (where t.asks = 'old') as old_filters,
       array_agg(distinct t.prefilter) filter (where t.asks = 'both') as both_filters,
       array_agg(format('case when %s then %s end', t.condition, t.code) order by (t.rule).name collate "C", t.status) filter (where t.status <> 'counted') as codes,
-      string_agg(rowbell.count_statement_sql(feed, t), E'\n        union all' order by (t.rule).name collate "C") filter (where t.status = 'counted') as counts
+      string_agg(rowbell.count_statement_sql(feed, t), E'\n        union all' order by (t.rule).name collate "C") filter (where t.status = 'counted') as counts,
+      -- of one row, as most statements write, where nothing else is asked
+      case when count(*) = 1 and min(t.operation) <> 'DELETE' then min(rowbell.count_of_one_sql(feed, t)) end as count_of_one
     from unnest(transitions) t
     group by t.operation
     order by t.operation desc
@@ -252,10 +299,13 @@ begin
       'rows', rowbell.rows_sql(part.operation, part.compares, part.whole_rows),
       'indent', case when single then '  ' end,
       'codes', array_to_string(part.codes, E',\n          '))) end,
-      'counts', case when part.counts is not null then rowbell.fill($part$
-      select {{before}} as partitions, null::pg_catalog.jsonb as failures
-      into hits from ({{counts}}) as counted;$part$, jsonb_build_object(
+      'counts', case when part.counts is not null then rowbell.fill($part${{one_row}}
+      {{indent}}select {{before}} as partitions, null::pg_catalog.jsonb as failures
+      {{indent}}into hits from ({{counts}}) as counted;{{end_one_row}}$part$, jsonb_build_object(
         'counts', part.counts,
+        'one_row', E'\n      ' || part.count_of_one || E'\n      if not found then',
+        'end_one_row', case when part.count_of_one is not null then E'\n      end if;' end,
+        'indent', case when part.count_of_one is not null then '  ' end,
         'before', case when part.codes is null
           then 'pg_catalog.array_agg(counted.code) as codes, pg_catalog.array_agg(counted.added) as olds, pg_catalog.array_agg(counted.subject::pg_catalog.json) as news,'
             || E'\n        null::pg_catalog.text[]'
@@ -457,7 +507,12 @@ $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'nam
       having count(*) > 0),
     'windows', (
       select rowbell.fill($part$
-  if codes operator(pg_catalog.&&) {{codes}} then
+  if codes[1] operator(pg_catalog.=) any ({{codes}}) and codes[2] is null and failures is null and relation operator(pg_catalog.=) {{relation}}
+      and operation operator(pg_catalog.=) any ('{INSERT,UPDATE,DELETE}') and news[1] is not null and olds[1] is not null then
+    insert into rowbell.window_event (feed, rule, key, at, added)
+    values ({{feed}}, codes[1] operator(pg_catalog.-) 1000000000, news[1]::pg_catalog.text, pg_catalog.clock_timestamp(), olds[1]);
+    return 0;
+  elsif codes operator(pg_catalog.&&) {{codes}} then
     perform rowbell.append_window_events({{feed}}, {{relation}}, operation, relation, codes, olds, news, {{codes}});
     if codes operator(pg_catalog.<@) {{codes}} and failures is null then
       return 0;

@@ -3,53 +3,42 @@
 -- to the alert. No function of a stranger runs here: the trigger has evaluated all that a rule names.
 
 -- Appends what a trigger function counted. Called by raise_N alone, see rowbell.raise_alerts(). Writes no row that another transaction may write, and so waits
--- for none. window_codes: the codes of rules that count, see transitions_of(); of these, subjects has the groups, and added what is added to each.
+-- for none. window_codes: the codes of rules that count, see transitions_of(); of these, subjects has the groups, and added what is added to each. Runs under the
+-- search_path of the writer: each name says its schema.
 create or replace function rowbell.append_window_events(feed_id int, feed_relation oid, operation text, relation oid, codes int[], added json[], subjects json[],
   window_codes int[]) returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $fn$
 #variable_conflict use_variable
 declare
-  now constant timestamptz := clock_timestamp();
-  amount numeric;
-  events rowbell.window_event[];
+  now constant pg_catalog.timestamptz := pg_catalog.clock_timestamp();
 begin
-  if (operation = any ('{INSERT,UPDATE,DELETE}')) is not true or relation <> feed_relation and rowbell.partition_part(feed_id, relation) is null then
+  if (operation operator(pg_catalog.=) any ('{INSERT,UPDATE,DELETE}')) is not true
+      or relation operator(pg_catalog.<>) feed_relation and rowbell.partition_part(feed_id, relation) is null then
     return;
   end if;
-  begin
-    if cardinality(codes) = 1 then
-      -- most statements write one row
-      amount := (added[1] ->> 'sum')::numeric;
-      events := array[row(feed_id, codes[1] - 1000000000, subjects[1]::text, now, (added[1] ->> 'count')::int, case when amount - amount = 0 then amount end,
-        array(select k from json_array_elements_text(added[1] -> 'keys') k where octet_length(k) <= 1000))::rowbell.window_event];
-    else
-      -- several rows of a group, where rows were judged one by one
-      with hits as (
-        select h.code, h.subject::text as subject, h.added, (h.added ->> 'sum')::numeric as amount
-        from unnest(codes, added, subjects) as h (code, added, subject)
-        where h.code = any (window_codes) and h.subject is not null),
-      keys as (
-        select h.code, h.subject, (array_agg(k))[1:10] as keys
-        from hits h
-        cross join json_array_elements_text(h.added -> 'keys') k
-        where octet_length(k) <= 1000
-        group by h.code, h.subject),
-      groups as (
-        select h.code, h.subject, sum((h.added ->> 'count')::int) as count, sum(h.amount) filter (where h.amount - h.amount = 0) as sum
-        from hits h
-        group by h.code, h.subject)
-      select array_agg(row(feed_id, g.code - 1000000000, g.subject, now, g.count, g.sum, coalesce(k.keys, '{}'))::rowbell.window_event)
-      into events
-      from groups g
-      left join keys k on k.code = g.code and k.subject = g.subject;
-    end if;
-  exception when others then
-    -- the role of a feed may pass anything
-    return;
-  end;
-  insert into rowbell.window_event select e.* from unnest(events) e;
+  insert into rowbell.window_event (feed, rule, key, at, added)
+  select feed_id, h.code operator(pg_catalog.-) 1000000000, h.subject::pg_catalog.text, now, h.added
+  from unnest(codes, added, subjects) as h (code, added, subject)
+  where h.code operator(pg_catalog.=) any (window_codes) and h.subject is not null and h.added is not null;
+end
+$fn$;
+
+-- Reads events. The role of a feed may have passed anything: what is no event is left out.
+create or replace function rowbell.read_window_events(events rowbell.window_event[]) returns rowbell.window_added[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  return array(
+    select row(e.rule, e.key, e.at, (e.added ->> 'count')::int, case when a.amount - a.amount = 0 then a.amount end,
+      array(select k from json_array_elements_text(e.added -> 'keys') k where octet_length(k) <= 1000 limit 10))::rowbell.window_added
+    from unnest(events) e
+    cross join lateral (select (e.added ->> 'sum')::numeric as amount) a
+    where e.added ->> 'count' is not null);
+exception when others then
+  return case when cardinality(events) > 1 then (
+    select array_agg(r) from unnest(events) e cross join lateral unnest(rowbell.read_window_events(array[e])) r) end;
 end
 $fn$;
 
@@ -78,7 +67,7 @@ as $fn$
 $fn$;
 
 -- Adds events to the groups of a rule, and returns the groups. judged: until when windows were judged before.
-create or replace function rowbell.fold_window_events(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, events rowbell.window_event[],
+create or replace function rowbell.fold_window_events(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, events rowbell.window_added[],
   judged timestamptz) returns bigint[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -242,7 +231,8 @@ declare
   until timestamptz;
   now timestamptz;
   set_back boolean;
-  events rowbell.window_event[];
+  taken rowbell.window_event[];
+  events rowbell.window_added[];
   counting record;
   state rowbell.rule_state;
   again boolean;
@@ -263,11 +253,12 @@ begin
     where e.feed = feed_id and e.ctid = any (array(
       select f.ctid from rowbell.window_event f where f.feed = feed_id order by f.at limit most for update skip locked))
     returning e)
-  select array_agg(e) into events from gone;
+  select array_agg(e) into taken from gone;
+  events := rowbell.read_window_events(taken);
   now := clock_timestamp();
   set_back := until > now;
   until := least(until, now);
-  more := coalesce(cardinality(events), 0) = most;
+  more := coalesce(cardinality(taken), 0) = most;
   for counting in
     select r as rule, s as state, s.id, s.paused is not null as paused
     from rowbell.rule r

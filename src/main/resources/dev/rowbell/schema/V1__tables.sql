@@ -296,10 +296,8 @@ create table rowbell.window_event (
   -- the group, as {"shop":7}
   key text not null,
   at timestamptz not null,
-  count bigint not null,
-  sum numeric,
-  -- of up to ten rows, as {"id":2}
-  keys text[] not null
+  -- as {"count":3,"sum":1.5,"keys":["{\"id\":2}"]}
+  added json not null
 );
 create index window_event_feed on rowbell.window_event (feed, at);
 comment on table rowbell.window_event is 'What statements added to the groups of rules that count, until it is folded into rowbell.window_count';
@@ -381,6 +379,16 @@ create type rowbell.transition as (
   prefilter text,
   condition text,
   plain boolean
+);
+
+-- What a statement added to a group, see rowbell.window_event. keys: of up to ten rows.
+create type rowbell.window_added as (
+  rule int,
+  key text,
+  at timestamptz,
+  count bigint,
+  sum numeric,
+  keys text[]
 );
 
 -- A row of a feed as it is now, see rowbell.look(). error, state: why the rule cannot judge it.

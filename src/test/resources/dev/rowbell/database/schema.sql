@@ -191,9 +191,7 @@ table rowbell.window_event (
   rule integer not null,
   key text not null,
   at timestamp with time zone not null,
-  count bigint not null,
-  sum numeric,
-  keys text[] not null
+  added json not null
 );
 table rowbell.window_feed (
   feed integer not null,
@@ -571,49 +569,19 @@ $function$
 CREATE OR REPLACE FUNCTION rowbell.append_window_events(feed_id integer, feed_relation oid, operation text, relation oid, codes integer[], added json[], subjects json[], window_codes integer[])
  RETURNS void
  LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 #variable_conflict use_variable
 declare
-  now constant timestamptz := clock_timestamp();
-  amount numeric;
-  events rowbell.window_event[];
+  now constant pg_catalog.timestamptz := pg_catalog.clock_timestamp();
 begin
-  if (operation = any ('{INSERT,UPDATE,DELETE}')) is not true or relation <> feed_relation and rowbell.partition_part(feed_id, relation) is null then
+  if (operation operator(pg_catalog.=) any ('{INSERT,UPDATE,DELETE}')) is not true
+      or relation operator(pg_catalog.<>) feed_relation and rowbell.partition_part(feed_id, relation) is null then
     return;
   end if;
-  begin
-    if cardinality(codes) = 1 then
-      -- most statements write one row
-      amount := (added[1] ->> 'sum')::numeric;
-      events := array[row(feed_id, codes[1] - 1000000000, subjects[1]::text, now, (added[1] ->> 'count')::int, case when amount - amount = 0 then amount end,
-        array(select k from json_array_elements_text(added[1] -> 'keys') k where octet_length(k) <= 1000))::rowbell.window_event];
-    else
-      -- several rows of a group, where rows were judged one by one
-      with hits as (
-        select h.code, h.subject::text as subject, h.added, (h.added ->> 'sum')::numeric as amount
-        from unnest(codes, added, subjects) as h (code, added, subject)
-        where h.code = any (window_codes) and h.subject is not null),
-      keys as (
-        select h.code, h.subject, (array_agg(k))[1:10] as keys
-        from hits h
-        cross join json_array_elements_text(h.added -> 'keys') k
-        where octet_length(k) <= 1000
-        group by h.code, h.subject),
-      groups as (
-        select h.code, h.subject, sum((h.added ->> 'count')::int) as count, sum(h.amount) filter (where h.amount - h.amount = 0) as sum
-        from hits h
-        group by h.code, h.subject)
-      select array_agg(row(feed_id, g.code - 1000000000, g.subject, now, g.count, g.sum, coalesce(k.keys, '{}'))::rowbell.window_event)
-      into events
-      from groups g
-      left join keys k on k.code = g.code and k.subject = g.subject;
-    end if;
-  exception when others then
-    -- the role of a feed may pass anything
-    return;
-  end;
-  insert into rowbell.window_event select e.* from unnest(events) e;
+  insert into rowbell.window_event (feed, rule, key, at, added)
+  select feed_id, h.code operator(pg_catalog.-) 1000000000, h.subject::pg_catalog.text, now, h.added
+  from unnest(codes, added, subjects) as h (code, added, subject)
+  where h.code operator(pg_catalog.=) any (window_codes) and h.subject is not null and h.added is not null;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.apply_rules(origin text, rules json, keep text[] DEFAULT '{}'::text[], only_feed text DEFAULT NULL::text)
@@ -1001,6 +969,19 @@ exception when others or assert_failure or query_canceled then
     state];
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.count_of_one_sql(feed rowbell.feed, transition rowbell.transition)
+ RETURNS text
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select format($part$select array[%s] as codes, array[%s] as olds, array[%s] as news,
+        null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+      into hits from %s where not exists (select from new_rows offset 1) and %s;$part$, transition.code, c.added, c.subject,
+    case when transition.operation = 'UPDATE' then 'new_rows as new cross join old_rows as old' else 'new_rows as new' end,
+    rowbell.any_sql(array[transition.condition], false))
+  from rowbell.count_row_sql(feed, transition) c
+  where transition.status = 'counted' and transition.asks = 'new'
+$function$
 CREATE OR REPLACE FUNCTION rowbell.count_row_sql(feed rowbell.feed, transition rowbell.transition)
  RETURNS TABLE(subject text, added text)
  LANGUAGE sql
@@ -1014,25 +995,43 @@ CREATE OR REPLACE FUNCTION rowbell.count_statement_sql(feed rowbell.feed, transi
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+  with groups as (
+    select string_agg(format('%s as g%s', g.expression, g.n), ', ' order by g.n) as selected, string_agg('counted.g' || g.n, ', ' order by g.n) as grouped,
+      format('pg_catalog.concat(%s, ''}'')', string_agg(format('%L, coalesce(pg_catalog.to_json(counted.g%s)::pg_catalog.text, ''null'')',
+        case when g.n = 1 then '{' else ',' end || to_json(g.name) || ':', g.n), ', ' order by g.n)) as subject
+    from rowbell.group_columns((transition.rule).by) g
+    having transition.plain and count(*) > 0
+      and bool_and(rowbell.groups_as_text(feed.relation, g.name) and g.expression ~* format('^(new|old)[.]"?%s"?$', regexp_replace(g.name, '(\W)', '\\\1', 'g')))),
+  key as (
+    select k[1] as name from rowbell.key_of(feed.relation) k where cardinality(k) = 1 and rowbell.groups_as_text(feed.relation, k[1]))
   select rowbell.fill($part$
-        select {{code}} as code, counted.subject, pg_catalog.json_build_object('count', pg_catalog.count(*){{sum}}{{keys}}) as added
+        select {{code}} as code, {{counted_subject}} as subject, pg_catalog.json_build_object('count', pg_catalog.count(*){{sum}}{{keys}}) as added
         from (
-          select {{subject}} as subject{{amount}}{{key}}
+          select {{subject}}{{amount}}{{key}}
           from {{rows}}
           where {{condition}}
           offset 0) as counted
-        group by counted.subject$part$, jsonb_build_object(
+        group by {{grouped}}$part$, jsonb_build_object(
     'code', transition.code,
-    'subject', c.subject,
+    'subject', coalesce(g.selected, c.subject || ' as subject'),
+    'counted_subject', coalesce(g.subject, 'counted.subject'),
+    'grouped', coalesce(g.grouped, 'counted.subject'),
     'amount', ', ' || c.amount || ' as amount',
-    'key', ', ' || c.key || ' as key',
+    'key', case when k.name is not null then format(', %s.%I as key', case when transition.operation = 'DELETE' then 'old' else 'new' end, k.name)
+      else ', ' || c.key || ' as key' end,
     -- of numbers: NaN and infinity would hide all others
     'sum', case when c.amount is not null then $part$, 'sum', pg_catalog.sum(counted.amount)
             filter (where counted.amount operator(pg_catalog.-) counted.amount operator(pg_catalog.=) 0)$part$ end,
-    'keys', case when c.key is not null then ', ''keys'', (pg_catalog.array_agg(counted.key))[1:10]' end,
+    'keys', case
+      when k.name is not null then format($part$,
+          'keys', array(select pg_catalog.concat(%L, pg_catalog.to_json(k), '}') from pg_catalog.unnest((pg_catalog.array_agg(counted.key))[1:10]) as k)$part$,
+        '{' || to_json(k.name) || ':')
+      when c.key is not null then ', ''keys'', (pg_catalog.array_agg(counted.key))[1:10]' end,
     'rows', rowbell.rows_sql(transition.operation, transition.asks = 'both', case when not transition.plain then rowbell.sql_name(feed.relation) end),
     'condition', rowbell.any_sql(array[transition.condition], transition.plain)))
   from rowbell.counted_sql(feed, transition) c
+  left join groups g on true
+  left join key k on true
 $function$
 CREATE OR REPLACE FUNCTION rowbell.counted_reads(rule rowbell.rule)
  RETURNS text
@@ -1623,7 +1622,7 @@ begin
   return taken;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.fold_window_events(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, events rowbell.window_event[], judged timestamp with time zone)
+CREATE OR REPLACE FUNCTION rowbell.fold_window_events(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, events rowbell.window_added[], judged timestamp with time zone)
  RETURNS bigint[]
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2023,6 +2022,18 @@ CREATE OR REPLACE FUNCTION rowbell.group_key(subject text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select case when octet_length(subject) > 1000 then encode(sha256(convert_to(subject, 'UTF8')), 'hex') else subject end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.groups_as_text(relation oid, column_name text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select exists (
+    select from pg_attribute a
+    where a.attrelid = relation and a.attname = column_name and not a.attisdropped
+      and (a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'bool'::regtype, 'uuid'::regtype, 'date'::regtype, 'timestamptz'::regtype)
+        or a.atttypid in ('text'::regtype, 'varchar'::regtype) and a.attcollation = '"default"'::regcollation))
 $function$
 CREATE OR REPLACE FUNCTION rowbell.has_role(feed_id integer)
  RETURNS boolean
@@ -2695,7 +2706,9 @@ begin
       array_agg(distinct t.prefilter) filter (where t.asks = 'old') as old_filters,
       array_agg(distinct t.prefilter) filter (where t.asks = 'both') as both_filters,
       array_agg(format('case when %s then %s end', t.condition, t.code) order by (t.rule).name collate "C", t.status) filter (where t.status <> 'counted') as codes,
-      string_agg(rowbell.count_statement_sql(feed, t), E'\n        union all' order by (t.rule).name collate "C") filter (where t.status = 'counted') as counts
+      string_agg(rowbell.count_statement_sql(feed, t), E'\n        union all' order by (t.rule).name collate "C") filter (where t.status = 'counted') as counts,
+      -- of one row, as most statements write, where nothing else is asked
+      case when count(*) = 1 and min(t.operation) <> 'DELETE' then min(rowbell.count_of_one_sql(feed, t)) end as count_of_one
     from unnest(transitions) t
     group by t.operation
     order by t.operation desc
@@ -2743,10 +2756,13 @@ begin
       'rows', rowbell.rows_sql(part.operation, part.compares, part.whole_rows),
       'indent', case when single then '  ' end,
       'codes', array_to_string(part.codes, E',\n          '))) end,
-      'counts', case when part.counts is not null then rowbell.fill($part$
-      select {{before}} as partitions, null::pg_catalog.jsonb as failures
-      into hits from ({{counts}}) as counted;$part$, jsonb_build_object(
+      'counts', case when part.counts is not null then rowbell.fill($part${{one_row}}
+      {{indent}}select {{before}} as partitions, null::pg_catalog.jsonb as failures
+      {{indent}}into hits from ({{counts}}) as counted;{{end_one_row}}$part$, jsonb_build_object(
         'counts', part.counts,
+        'one_row', E'\n      ' || part.count_of_one || E'\n      if not found then',
+        'end_one_row', case when part.count_of_one is not null then E'\n      end if;' end,
+        'indent', case when part.count_of_one is not null then '  ' end,
         'before', case when part.codes is null
           then 'pg_catalog.array_agg(counted.code) as codes, pg_catalog.array_agg(counted.added) as olds, pg_catalog.array_agg(counted.subject::pg_catalog.json) as news,'
             || E'\n        null::pg_catalog.text[]'
@@ -3367,7 +3383,12 @@ $body$, jsonb_build_object('feed', feed.id, 'relation', feed.relation::oid, 'nam
       having count(*) > 0),
     'windows', (
       select rowbell.fill($part$
-  if codes operator(pg_catalog.&&) {{codes}} then
+  if codes[1] operator(pg_catalog.=) any ({{codes}}) and codes[2] is null and failures is null and relation operator(pg_catalog.=) {{relation}}
+      and operation operator(pg_catalog.=) any ('{INSERT,UPDATE,DELETE}') and news[1] is not null and olds[1] is not null then
+    insert into rowbell.window_event (feed, rule, key, at, added)
+    values ({{feed}}, codes[1] operator(pg_catalog.-) 1000000000, news[1]::pg_catalog.text, pg_catalog.clock_timestamp(), olds[1]);
+    return 0;
+  elsif codes operator(pg_catalog.&&) {{codes}} then
     perform rowbell.append_window_events({{feed}}, {{relation}}, operation, relation, codes, olds, news, {{codes}});
     if codes operator(pg_catalog.<@) {{codes}} and failures is null then
       return 0;
@@ -3398,6 +3419,24 @@ AS $function$
   -- one, where rows of two children share the key
   left join lateral (select l.document from unnest(looked) l where l.key = t.key limit 1) l on true
   order by t.began
+$function$
+CREATE OR REPLACE FUNCTION rowbell.read_window_events(events rowbell.window_event[])
+ RETURNS rowbell.window_added[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return array(
+    select row(e.rule, e.key, e.at, (e.added ->> 'count')::int, case when a.amount - a.amount = 0 then a.amount end,
+      array(select k from json_array_elements_text(e.added -> 'keys') k where octet_length(k) <= 1000 limit 10))::rowbell.window_added
+    from unnest(events) e
+    cross join lateral (select (e.added ->> 'sum')::numeric as amount) a
+    where e.added ->> 'count' is not null);
+exception when others then
+  return case when cardinality(events) > 1 then (
+    select array_agg(r) from unnest(events) e cross join lateral unnest(rowbell.read_window_events(array[e])) r) end;
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.readable(value text, escape text DEFAULT '\x'::text)
  RETURNS text
@@ -4039,7 +4078,8 @@ declare
   until timestamptz;
   now timestamptz;
   set_back boolean;
-  events rowbell.window_event[];
+  taken rowbell.window_event[];
+  events rowbell.window_added[];
   counting record;
   state rowbell.rule_state;
   again boolean;
@@ -4060,11 +4100,12 @@ begin
     where e.feed = feed_id and e.ctid = any (array(
       select f.ctid from rowbell.window_event f where f.feed = feed_id order by f.at limit most for update skip locked))
     returning e)
-  select array_agg(e) into events from gone;
+  select array_agg(e) into taken from gone;
+  events := rowbell.read_window_events(taken);
   now := clock_timestamp();
   set_back := until > now;
   until := least(until, now);
-  more := coalesce(cardinality(events), 0) = most;
+  more := coalesce(cardinality(taken), 0) = most;
   for counting in
     select r as rule, s as state, s.id, s.paused is not null as paused
     from rowbell.rule r

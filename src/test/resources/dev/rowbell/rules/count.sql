@@ -14,12 +14,17 @@ begin
       if not found then
         return null;
       end if;
-      select pg_catalog.array_agg(counted.code) as codes, pg_catalog.array_agg(counted.added) as olds, pg_catalog.array_agg(counted.subject::pg_catalog.json) as news,
+      select array[1000000001] as codes, array[pg_catalog.json_build_object('count', 1, 'keys', array[pg_catalog.concat('{"id":', coalesce(pg_catalog.to_json(new.id)::pg_catalog.text, 'null'), '}')])] as olds, array[pg_catalog.concat('{"amount":', coalesce(pg_catalog.to_json(NEW.amount)::pg_catalog.text, 'null'), '}')::pg_catalog.json] as news,
         null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-      into hits from (
-        select 1000000001 as code, counted.subject, pg_catalog.json_build_object('count', pg_catalog.count(*), 'keys', (pg_catalog.array_agg(counted.key))[1:10]) as added
+      into hits from new_rows as new cross join old_rows as old where not exists (select from new_rows offset 1) and case when (new.state operator(pg_catalog.=) 'stuck') and (old.state operator(pg_catalog.=) 'stuck') is not true then true end;
+      if not found then
+        select pg_catalog.array_agg(counted.code) as codes, pg_catalog.array_agg(counted.added) as olds, pg_catalog.array_agg(counted.subject::pg_catalog.json) as news,
+        null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+        into hits from (
+        select 1000000001 as code, pg_catalog.concat('{"amount":', coalesce(pg_catalog.to_json(counted.g1)::pg_catalog.text, 'null'), '}') as subject, pg_catalog.json_build_object('count', pg_catalog.count(*),
+          'keys', array(select pg_catalog.concat('{"id":', pg_catalog.to_json(k), '}') from pg_catalog.unnest((pg_catalog.array_agg(counted.key))[1:10]) as k)) as added
         from (
-          select pg_catalog.concat('{"amount":', coalesce(pg_catalog.to_json(NEW.amount)::pg_catalog.text, 'null'), '}') as subject, pg_catalog.concat('{"id":', coalesce(pg_catalog.to_json(new.id)::pg_catalog.text, 'null'), '}') as key
+          select NEW.amount as g1, new.id as key
           from (
           select _new.r as new_row, _old.r as old_row
           from (select pg_catalog.row_number() over () as n, (_n.*)::pg_catalog.record as r from (select * from new_rows) as _n) as _new
@@ -30,22 +35,29 @@ begin
         cross join lateral (select (_pair.old_row).*) as old
           where (new.state operator(pg_catalog.=) 'stuck') and (old.state operator(pg_catalog.=) 'stuck') is not true
           offset 0) as counted
-        group by counted.subject) as counted;
+        group by counted.g1) as counted;
+      end if;
     elsif tg_op operator(pg_catalog.=) 'INSERT' then
       perform from new_rows as new where (new.state operator(pg_catalog.=) 'stuck') limit 1;
       if not found then
         return null;
       end if;
-      select pg_catalog.array_agg(counted.code) as codes, pg_catalog.array_agg(counted.added) as olds, pg_catalog.array_agg(counted.subject::pg_catalog.json) as news,
+      select array[1000000001] as codes, array[pg_catalog.json_build_object('count', 1, 'keys', array[pg_catalog.concat('{"id":', coalesce(pg_catalog.to_json(new.id)::pg_catalog.text, 'null'), '}')])] as olds, array[pg_catalog.concat('{"amount":', coalesce(pg_catalog.to_json(NEW.amount)::pg_catalog.text, 'null'), '}')::pg_catalog.json] as news,
         null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-      into hits from (
-        select 1000000001 as code, counted.subject, pg_catalog.json_build_object('count', pg_catalog.count(*), 'keys', (pg_catalog.array_agg(counted.key))[1:10]) as added
+      into hits from new_rows as new where not exists (select from new_rows offset 1) and case when (new.state operator(pg_catalog.=) 'stuck') then true end;
+      if not found then
+        select pg_catalog.array_agg(counted.code) as codes, pg_catalog.array_agg(counted.added) as olds, pg_catalog.array_agg(counted.subject::pg_catalog.json) as news,
+        null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+        into hits from (
+        select 1000000001 as code, pg_catalog.concat('{"amount":', coalesce(pg_catalog.to_json(counted.g1)::pg_catalog.text, 'null'), '}') as subject, pg_catalog.json_build_object('count', pg_catalog.count(*),
+          'keys', array(select pg_catalog.concat('{"id":', pg_catalog.to_json(k), '}') from pg_catalog.unnest((pg_catalog.array_agg(counted.key))[1:10]) as k)) as added
         from (
-          select pg_catalog.concat('{"amount":', coalesce(pg_catalog.to_json(NEW.amount)::pg_catalog.text, 'null'), '}') as subject, pg_catalog.concat('{"id":', coalesce(pg_catalog.to_json(new.id)::pg_catalog.text, 'null'), '}') as key
+          select NEW.amount as g1, new.id as key
           from new_rows as new
           where (new.state operator(pg_catalog.=) 'stuck')
           offset 0) as counted
-        group by counted.subject) as counted;
+        group by counted.g1) as counted;
+      end if;
     else
       return null;
     end if;
@@ -76,7 +88,12 @@ CREATE OR REPLACE FUNCTION rowbell_alert.raise_1(operation text, relation oid, c
  SECURITY DEFINER
 AS $function$
 begin
-  if codes operator(pg_catalog.&&) array[1000000001]::pg_catalog.int4[] then
+  if codes[1] operator(pg_catalog.=) any (array[1000000001]::pg_catalog.int4[]) and codes[2] is null and failures is null and relation operator(pg_catalog.=) RELATION
+      and operation operator(pg_catalog.=) any ('{INSERT,UPDATE,DELETE}') and news[1] is not null and olds[1] is not null then
+    insert into rowbell.window_event (feed, rule, key, at, added)
+    values (1, codes[1] operator(pg_catalog.-) 1000000000, news[1]::pg_catalog.text, pg_catalog.clock_timestamp(), olds[1]);
+    return 0;
+  elsif codes operator(pg_catalog.&&) array[1000000001]::pg_catalog.int4[] then
     perform rowbell.append_window_events(1, RELATION, operation, relation, codes, olds, news, array[1000000001]::pg_catalog.int4[]);
     if codes operator(pg_catalog.<@) array[1000000001]::pg_catalog.int4[] and failures is null then
       return 0;

@@ -90,7 +90,12 @@ CREATE OR REPLACE FUNCTION rowbell_alert.raise_1(operation text, relation oid, c
  SECURITY DEFINER
 AS $function$
 begin
-  if codes operator(pg_catalog.&&) array[1000000002]::pg_catalog.int4[] then
+  if codes[1] operator(pg_catalog.=) any (array[1000000002]::pg_catalog.int4[]) and codes[2] is null and failures is null and relation operator(pg_catalog.=) RELATION
+      and operation operator(pg_catalog.=) any ('{INSERT,UPDATE,DELETE}') and news[1] is not null and olds[1] is not null then
+    insert into rowbell.window_event (feed, rule, key, at, added)
+    values (1, codes[1] operator(pg_catalog.-) 1000000000, news[1]::pg_catalog.text, pg_catalog.clock_timestamp(), olds[1]);
+    return 0;
+  elsif codes operator(pg_catalog.&&) array[1000000002]::pg_catalog.int4[] then
     perform rowbell.append_window_events(1, RELATION, operation, relation, codes, olds, news, array[1000000002]::pg_catalog.int4[]);
     if codes operator(pg_catalog.<@) array[1000000002]::pg_catalog.int4[] and failures is null then
       return 0;
