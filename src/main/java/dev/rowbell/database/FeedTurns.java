@@ -14,7 +14,7 @@ import java.util.function.Supplier;
 import org.springframework.dao.DataAccessException;
 
 /**
- * Limits how long the database works on the rules of each feed: the functions that they call may take any time, and the other feeds wait. A feed
+ * Limits how long the database works on the rules of each feed, or on a rule: the functions that they call may take any time, and the other feeds wait. A feed
  * that exceeds its limit waits ten times as long for its next turn, and has twice the time then. For one thread.
  */
 public final class FeedTurns {
@@ -56,10 +56,8 @@ public final class FeedTurns {
             late.remove(feed);
             return done;
         } catch (DataAccessException e) {
-            boolean canceled =
-                    e.getRootCause() instanceof SQLException cause && QUERY_CANCELED.equals(cause.getSQLState());
             // a function that ignores the cancel ends with the connection
-            if (!canceled && clock.instant().isBefore(begin.plus(known.limit()))) {
+            if (!isCanceled(e) && clock.instant().isBefore(begin.plus(known.limit()))) {
                 throw e;
             }
             Duration doubled = known.limit().multipliedBy(2);
@@ -70,5 +68,10 @@ public final class FeedTurns {
                             clock.instant().plus(known.limit().multipliedBy(10))));
             return tooLong.get();
         }
+    }
+
+    /** Whether PostgreSQL has ended the statement, because it took too long or by command. */
+    public static boolean isCanceled(DataAccessException e) {
+        return e.getRootCause() instanceof SQLException cause && QUERY_CANCELED.equals(cause.getSQLState());
     }
 }

@@ -5,8 +5,12 @@ import dev.rowbell.database.Transactions;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 import javax.sql.DataSource;
+import org.springframework.dao.ConcurrencyFailureException;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.transaction.support.TransactionTemplate;
@@ -24,59 +28,95 @@ public final class Timers {
     private static final Duration EVENTS = Duration.ofMillis(250);
     /** The same while there is no such rule. */
     private static final Duration NO_RULES = Duration.ofSeconds(1);
+    /** No function of a rule runs while events are folded; a lock may have to be waited for. */
+    private static final Duration FOLD_LIMIT = Duration.ofSeconds(40);
+
+    private static final int MOST = 5000;
 
     private final JdbcClient jdbc;
     private final TransactionTemplate transaction;
     private final FeedTurns turns = new FeedTurns(Clock.systemUTC());
+    private final int most;
+    /** Rules that took too long for many rows, and so look at one at a time until there is nothing more to do. */
+    private final Set<Integer> slow = new HashSet<>();
+
     private long askedAt;
     private Duration pause = Duration.ZERO;
 
     /**
+     * What there is to do.
+     *
+     * @param rule null: events of the feed are to be folded
+     * @param name of the rule or the feed
      * @param dueIn in milliseconds; null if there is nothing to wait for
-     * @param counts whether the work is on what rules count, and not on timers
+     * @param counts whether the work is on what rules of the feed count, and not on timers
      */
-    private record Feed(int feed, String name, Double dueIn, boolean counts) {
+    private record Work(int feed, Integer rule, String name, Double dueIn, boolean counts) {
 
         boolean isDue() {
             return dueIn != null && dueIn <= 0;
         }
+
+        boolean folds() {
+            return rule == null && !counts;
+        }
     }
 
     public Timers(DataSource dataSource) {
+        this(dataSource, MOST);
+    }
+
+    /** @param most events, or rows of a rule, in one step */
+    Timers(DataSource dataSource, int most) {
         jdbc = JdbcClient.create(dataSource);
         transaction = new TransactionTemplate(new Transactions(dataSource));
+        this.most = most;
     }
 
     /**
      * Fires what is due.
      *
-     * @throws DataAccessException where the database fails; the other feeds had their turn
-     * @throws IllegalStateException where a feed takes too long; the other feeds had their turn
+     * @throws DataAccessException where the database fails; the other rules had their turn
+     * @throws IllegalStateException where a rule takes too long; the other rules had their turn
      */
     public void run() {
-        if (System.nanoTime() - askedAt < pause.toNanos()) {
-            return;
+        if (System.nanoTime() - askedAt >= pause.toNanos()) {
+            work();
         }
+    }
+
+    /** The same, however short ago the last look was. */
+    public void work() {
         RuntimeException failure = null;
         boolean more = true;
         while (more && !Thread.currentThread().isInterrupted()) {
             more = false;
             askedAt = System.nanoTime();
-            List<Feed> feeds = jdbc.sql("""
-                            select feed, name, due_in, false as counts from rowbell.timer_feeds()
-                            union all
-                            select feed, name, due_in, true from rowbell.window_feeds()
-                            """).query(Feed.class).list();
-            pause = feeds.stream()
-                    .map(Feed::dueIn)
+            List<Work> work = look();
+            // first, since a rule fires for what was due until then
+            for (int feed : work.stream()
+                    .filter(due -> due.isDue() && !due.counts())
+                    .map(Work::feed)
+                    .collect(Collectors.toSet())) {
+                try {
+                    fold(feed);
+                } catch (DataAccessException e) {
+                    failure = e;
+                }
+            }
+            if (work.stream().anyMatch(due -> due.isDue() && due.folds())) {
+                work = look();
+            }
+            pause = work.stream()
+                    .map(Work::dueIn)
                     .filter(dueIn -> dueIn != null && dueIn > 0)
                     .map(dueIn -> Duration.ofMillis(dueIn.longValue()))
                     .filter(dueIn -> dueIn.compareTo(EVENTS) < 0)
                     .min(Comparator.naturalOrder())
-                    .orElse(feeds.isEmpty() ? NO_RULES : EVENTS);
-            for (Feed feed : feeds.stream().filter(Feed::isDue).toList()) {
+                    .orElse(work.isEmpty() ? NO_RULES : EVENTS);
+            for (Work due : work) {
                 try {
-                    more |= run(feed);
+                    more |= due.isDue() && !due.folds() && run(due);
                 } catch (DataAccessException | IllegalStateException e) {
                     failure = e;
                 }
@@ -87,32 +127,81 @@ public final class Timers {
         }
     }
 
-    /** Returns whether there is more to do. */
-    private boolean run(Feed feed) {
-        if (feed.counts()) {
-            // no function of a stranger runs there
-            return transaction.execute(begun -> jdbc.sql("select rowbell.run_windows(?)")
-                    .param(feed.feed())
-                    .query(Boolean.class)
-                    .single());
+    private List<Work> look() {
+        return jdbc.sql("""
+                        select feed, rule, name, due_in, false as counts from rowbell.timer_feeds()
+                        union all
+                        select feed, null, name, due_in, true from rowbell.window_feeds()
+                        """).query(Work.class).list();
+    }
+
+    /** In one transaction that sees whole transactions of others, so that no statement is seen in two parts. */
+    private void fold(int feed) {
+        try {
+            transaction.executeWithoutResult(begun -> {
+                jdbc.sql("set transaction isolation level repeatable read").update();
+                limit(FOLD_LIMIT);
+                if (ask("select rowbell.begin_fold(?)", feed)) {
+                    while (ask("select rowbell.fold_timers(?, ?)", feed, most))
+                        ;
+                }
+            });
+        } catch (ConcurrencyFailureException e) {
+            // rules were changed meanwhile; the next look does it
         }
-        return turns.take(
-                feed.name(),
-                limit -> transaction.execute(begun -> {
-                    jdbc.sql("select set_config('statement_timeout', ?, true)")
-                            .param(String.valueOf(limit.toMillis()))
-                            .query(String.class)
-                            .single();
-                    return jdbc.sql("select rowbell.run_timers(?)")
-                            .param(feed.feed())
-                            .query(Boolean.class)
-                            .single();
-                }),
-                () -> {
-                    throw new IllegalStateException(
-                            "the timers of feed %s wait, because a function that its rules call takes too long"
-                                    .formatted(feed.name()));
-                });
+    }
+
+    /** Returns whether there is more to do. */
+    private boolean run(Work due) {
+        if (due.counts()) {
+            // no function of a stranger runs there
+            return ask("select rowbell.run_windows(?)", due.feed());
+        }
+        int rule = due.rule();
+        boolean more = turns.take(due.name(), limit -> run(rule, limit), () -> {
+            throw new IllegalStateException(
+                    "the timers of rule \"%s\" wait, because a function that it calls takes too long"
+                            .formatted(due.name()));
+        });
+        if (!more) {
+            slow.remove(rule);
+        }
+        return more;
+    }
+
+    private boolean run(int rule, Duration limit) {
+        try {
+            return run(rule, slow.contains(rule) ? 1 : most, limit);
+        } catch (DataAccessException e) {
+            if (!FeedTurns.isCanceled(e)) {
+                throw e;
+            }
+            if (slow.add(rule)) {
+                return true;
+            }
+            jdbc.sql("select rowbell.pass_over_slow_row(?, ? * interval '1 s')")
+                    .params(rule, limit.toSeconds())
+                    .query(row -> {});
+            throw e;
+        }
+    }
+
+    private boolean run(int rule, int rows, Duration limit) {
+        return Boolean.TRUE.equals(transaction.execute(begun -> {
+            limit(limit);
+            return ask("select rowbell.run_timers(?, ?)", rule, rows);
+        }));
+    }
+
+    private void limit(Duration limit) {
+        jdbc.sql("select set_config('statement_timeout', ?, true)")
+                .param(String.valueOf(limit.toMillis()))
+                .query(String.class)
+                .single();
+    }
+
+    private boolean ask(String question, Object... params) {
+        return jdbc.sql(question).params(params).query(Boolean.class).single();
     }
 
     /** Also those of rules that are disabled. */

@@ -290,6 +290,10 @@ begin
   else
     if rule."for" <= interval '0' or rule."for" > interval '100 years' then
       return query select 'for', 'give a duration above 0 and of at most 100 years', '';
+    elsif least(extract(year from rule."for"), extract(month from rule."for"), extract(day from rule."for"), extract(hour from rule."for"),
+        extract(minute from rule."for"), extract(second from rule."for")) < 0 then
+      -- how long a month less 29 days is depends on the month
+      return query select 'for', 'give a duration without negative parts', '';
     end if;
     if rule.fires <> 'once' then
       return query select 'fires', 'a rule with "for" fires once the condition has held for so long', 'leave fires out';
@@ -404,7 +408,7 @@ begin
   if rule.since is not null then
     error := coalesce(rowbell.condition_error(format(E'(%s\n) is not null', rule.since), relation, true, false, feed_id => feed_id),
       rowbell.condition_error(format(E'array[%s\n] is not null', rule.since), relation, true, false, feed_id => feed_id),
-      rowbell.condition_error(format(E'pg_catalog.date_trunc(''second'', %s\n) is not null', rule.since), relation, true, false, feed_id => feed_id));
+      rowbell.condition_error(format(E'pg_catalog.date_trunc(''second'', %s\n, ''UTC'') is not null', rule.since), relation, true, false, feed_id => feed_id));
     if error is not null then
       return query select 'since', error[1], coalesce(nullif(error[2], ''), 'name a column with a time, as NEW.placed_at');
       return;

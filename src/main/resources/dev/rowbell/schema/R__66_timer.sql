@@ -1,17 +1,19 @@
 -- Rules with "for": which fire when their condition has held for so long. Triggers append what began and ceased to hold to rowbell.timer_event. Rowbell folds
--- that into rowbell.timer, and looks at a row again when it is due. One process at a time works on the timers of a feed, in one transaction from the
--- timer to the alert.
+-- that into rowbell.timer, in a transaction that calls no function of a condition; and looks at a row again when it is due, in a transaction for each rule, from
+-- the timer to the alert. One process at a time works on the timers of a feed: it has the row of rowbell.timer_feed locked.
 
--- The text that stands for the key of a row, as {"id":2}; with question marks for escapes that no text can hold.
+-- The text that stands for the key of a row, as {"id":2}; with question marks for escapes that no text can hold. Null where the document lacks a part of it.
 create or replace function rowbell.key_text(document json, key text[]) returns text
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $fn$
 begin
-  return (select format('{%s}', string_agg(to_json(k) || ':' || (document -> k), ',' order by n)) from unnest(key) with ordinality as u (k, n));
+  return (
+    select case when count(document -> k) = count(*) then format('{%s}', string_agg(to_json(k) || ':' || (document -> k), ',' order by n)) end
+    from unnest(key) with ordinality as u (k, n));
 exception when others then
   return (
-    select format('{%s}', string_agg(to_json(u.k) || ':' || m.value, ',' order by u.n))
+    select case when count(*) = cardinality(key) then format('{%s}', string_agg(to_json(u.k) || ':' || m.value, ',' order by u.n)) end
     from unnest(key) with ordinality as u (k, n)
     join rowbell.members_of(document) m on m.name = u.k);
 end
@@ -55,17 +57,23 @@ begin
     into keys, moved_to
     from unnest(codes, olds, news) with ordinality as h (code, old, new, n);
   end if;
+  if array_position(keys, null) > 0 and key <> rowbell.key_of(feed_relation) then
+    -- a column was renamed, and refresh() has not compiled the feed yet
+    perform rowbell.append_timer_events(feed_id, feed_relation, operation, relation, codes, olds, news, timer_codes, rowbell.key_of(feed_relation));
+    return;
+  end if;
   insert into rowbell.timer_event (feed, rule, kind, key, moved_to, whole, at)
   select feed_id, case when h.code < 0 then -h.code else (h.code + 1) / 2 end, case when h.code < 0 then 'm' when h.code % 2 = 1 then 'a' else 'd' end,
     h.key, h.moved_to, operation <> 'UPDATE', now
   from unnest(codes, keys, moved_to) with ordinality as h (code, key, moved_to, n)
   where h.code = any (timer_codes) and h.key is not null
-  order by h.n;
+  -- of a statement, what is taken off comes before what is put on: a row may take the key of another
+  order by case when h.code < 0 then 1 when h.code % 2 = 1 then 2 else 0 end, h.n;
 end
 $fn$;
 
 -- The function look_N: rows of the feed as they are now, judged by a rule. keys: those with these keys, with their documents; null: the next so many in
--- the order of the key, without; rule 0: not judged. Runs as the role of the feed. Parameters by number: a column of the feed may have any name.
+-- the order of the key, without; rule 0: not judged. most: with since. Runs as the role of the feed. Parameters by number: a column of the feed may have any name.
 create or replace function rowbell.look_sql(feed rowbell.feed, transitions rowbell.transition[]) returns text
 language sql
 set search_path = pg_catalog, pg_temp
@@ -102,7 +110,7 @@ as $fn$
   select format(E'\n#variable_conflict use_column\nbegin\n%s\n  raise exception ''the rule is not known'';\nend\n', string_agg(rowbell.fill($part$
   if $1 = {{rule}} and $2 is not null then
     return query
-    select k.key, {{condition}} is true, row_to_json(new.*), null::timestamptz, null, null
+    select k.key, {{condition}} is true, row_to_json(new.*), case when $4 is not null and {{condition}} then ({{since}})::timestamptz end, null, null
     from unnest($2) as k (key)
     cross join lateral json_to_record(k.key::json) as r ({{columns}})
     join {{feed}} as new on {{same}};
@@ -123,7 +131,7 @@ as $fn$
   cross join parts p
 $fn$;
 
--- Rows of a feed as they are now, judged by a rule, see look_sql(). Those that the rule cannot judge have the error.
+-- Rows of a feed as they are now, judged by a rule, see look_sql(). Those that the rule cannot judge have the error; so has one whose since it cannot work out.
 create or replace function rowbell.look(feed_id int, rule_id int, keys text[], after text default null, most int default null) returns rowbell.looked[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -138,82 +146,214 @@ begin
   return coalesce(looked, '{}');
 exception when others or assert_failure or query_canceled then
   get stacked diagnostics context = pg_exception_context;
-  if rowbell_alert.is_cancel(sqlstate, context) or sqlstate in ('55P03', '40P01', '40001') then
+  if rowbell_alert.is_cancel(sqlstate, context) or keys is null and rule_id = 0 then
     raise;
-  elsif cardinality(keys) = 1 then
+  elsif cardinality(keys) = 1 and most is null then
     return array[row(keys[1], null, null, null, sqlerrm, sqlstate)::rowbell.looked];
-  elsif rule_id = 0 then
-    raise;
+  elsif cardinality(keys) = 1 then
+    return array(
+      select row(l.key, l.met, l.document, null, coalesce(l.error, sqlerrm), coalesce(l.state, sqlstate))::rowbell.looked
+      from unnest(rowbell.look(feed_id, rule_id, keys)) l);
   end if;
   looked := '{}';
   foreach key in array case when keys is null then array(select l.key from unnest(rowbell.look(feed_id, 0, null, after, most)) l) else keys end loop
-    looked := looked || rowbell.look(feed_id, rule_id, array[key]);
+    looked := looked || rowbell.look(feed_id, rule_id, array[key], null, most);
   end loop;
   return looked;
 end
 $fn$;
 
--- Applies events of the kinds a and d to the timers, and returns the timers that have fired and ended. What counts is the last event of each row.
-create or replace function rowbell.apply_timer_events(feed_id int, events rowbell.timer_event[]) returns rowbell.timer[]
+-- Notes that a row is not watched, because the index takes no key as long as its.
+create or replace function rowbell.key_too_long(feed rowbell.feed, rule_name text) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select rowbell.rule_failed(rule_name, 'the key of a row has more than 2,600 bytes, so "for" does not watch the row', '54000',
+    rowbell.shown_name(feed.relation), 'TIMER', null)
+$fn$;
+
+-- Notes the first failure among rows that were looked at, and that a key is too long for the index.
+create or replace function rowbell.look_failed(feed rowbell.feed, rule rowbell.rule, looked rowbell.looked[]) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select rowbell.rule_failed(rule.name, l.error, l.state, rowbell.shown_name(feed.relation), 'TIMER', l.key::json)
+  from unnest(looked) l
+  where l.error is not null
+  limit 1;
+  select rowbell.key_too_long(feed, rule.name) from unnest(looked) l where l.met and octet_length(l.key) > 2600 limit 1
+$fn$;
+
+-- While events are folded, a key may have several timers: one that is put where another is puts that aside, and what leaves the key takes the oldest. For what
+-- row triggers tell comes row by row, and a row may take a key before the one that had it has left. In ended is 0, or less for one that was put aside, by that
+-- event. Those that are left over at the end had rows that ceased to meet the condition unseen, as by truncate.
+
+-- Applies events of the kinds a and d.
+create or replace function rowbell.arm_timers(events rowbell.timer_event[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
-  net jsonb;
-  ended rowbell.timer[];
+  keys jsonb;
+  armed jsonb;
 begin
-  with netted as (
-    select distinct on (e.rule, e.key) e.rule, e.key, e.kind, e.at, bool_or(e.kind = 'd') over (partition by e.rule, e.key) as broken
-    from unnest(events) e
-    order by e.rule, e.key, e.id desc)
-  select jsonb_agg(n) into net from netted n;
-  with gone as (
+  -- of each key: how many timers are taken off it, and how many of the last that are put there stay
+  with steps as (
+    select e.*, sum(case e.kind when 'a' then 1 else -1 end) over (partition by e.rule, e.key order by e.id) as level
+    from unnest(events) e),
+  changed as (
+    select s.rule, s.key, max(s.id) as id, count(*) filter (where s.kind = 'd') as off, max(s.at) filter (where s.kind = 'a') as at,
+      sum(case s.kind when 'a' then 1 else -1 end) as total, least(min(s.level), 0) as lowest
+    from steps s
+    group by s.rule, s.key),
+  held as (
+    select c.*, count(t.key) as timers, max(t.fired) as fired
+    from changed c
+    left join rowbell.timer t on t.rule = c.rule and t.key = c.key and t.ended <= 0
+    group by c.rule, c.key, c.id, c.off, c.at, c.total, c.lowest)
+  select jsonb_agg(jsonb_build_object('rule', h.rule, 'key', h.key, 'id', h.id, 'off', h.off, 'stay', case
+      -- an event of before it fired, which the look that armed it has seen
+      when h.off = 0 and h.fired >= h.at then 0
+      else least(h.timers, h.off) + h.total - least(h.timers + h.lowest, 0) end))
+  into keys
+  from held h;
+  with held as (
+    select t.rule, t.key, t.ended, k.id, k.off, row_number() over (partition by t.rule, t.key order by t.ended = 0, t.ended desc) as place
+    from jsonb_to_recordset(keys) as k (rule int, key text, id bigint, off int)
+    join rowbell.timer t on t.rule = k.rule and t.key = k.key and t.ended <= 0
+    where k.off > 0),
+  gone as (
     delete from rowbell.timer t
-    using jsonb_to_recordset(net) as n (rule int, key text, kind text, at timestamptz, broken bool)
-    -- one that is armed after it has fired has ended unseen, as by truncate
-    where (n.broken or n.kind = 'a' and t.fired < n.at) and t.rule = n.rule and t.key = n.key
-    returning t)
-  select array_agg(t) into ended from gone where (t).fired is not null;
-  insert into rowbell.timer as t (feed, rule, key, since, began)
-  select feed_id, n.rule, n.key, n.at, n.at
-  from jsonb_to_recordset(net) as n (rule int, key text, kind text, at timestamptz)
-  where n.kind = 'a'
-  on conflict (rule, key) do update set since = excluded.since, began = excluded.began where t.fired is null;
-  return ended;
+    using held h
+    where t.rule = h.rule and t.key = h.key and t.ended = h.ended and h.place <= h.off
+    returning t.*, h.id)
+  insert into rowbell.timer (feed, rule, key, since, began, fired, ended)
+  select g.feed, g.rule, g.key, g.since, g.began, g.fired, g.id from gone g where g.fired is not null
+  on conflict do nothing;
+  with puts as (
+    select e.feed, e.rule, e.key, e.id, e.at, lead(e.id) over w as next, count(*) over (w rows between current row and unbounded following) as place, k.stay
+    from unnest(events) e
+    join jsonb_to_recordset(keys) as k (rule int, key text, stay int) on k.rule = e.rule and k.key = e.key
+    where e.kind = 'a' and k.stay > 0
+    window w as (partition by e.rule, e.key order by e.id))
+  select jsonb_agg(p) into armed from puts p where p.place <= p.stay;
+  update rowbell.timer t
+  set ended = -a.id
+  from jsonb_to_recordset(armed) as a (rule int, key text, id bigint, place int, stay int)
+  where a.place = a.stay and t.rule = a.rule and t.key = a.key and t.ended = 0;
+  insert into rowbell.timer (feed, rule, key, since, began, ended)
+  select a.feed, a.rule, a.key, a.at, a.at + (
+    -- those that were resumed before the event was folded
+    select coalesce(sum(upper(p) - greatest(lower(p), a.at)), interval '0')
+    from rowbell.rule_state s
+    cross join unnest(s.pauses) p
+    where s.id = a.rule and upper(p) > a.at), coalesce(-a.next, 0)
+  from jsonb_to_recordset(armed) as a (feed int, rule int, key text, at timestamptz, next bigint)
+  where octet_length(a.key) <= 2600;
 end
 $fn$;
 
--- Applies events of the kind m, of one statement: all rows at the same time, since one may take the key that another had. A row trigger has events of one row at
--- a time. So a timer whose key another one takes is put aside until its own event comes: displaced are those put aside before, returned are those put aside now.
-create or replace function rowbell.move_timers(events rowbell.timer_event[], displaced rowbell.timer[]) returns rowbell.timer[]
+-- Applies events of the kind m, of one statement: all rows at the same time.
+create or replace function rowbell.move_timers(events rowbell.timer_event[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
-#variable_conflict use_variable
 declare
   moved rowbell.timer[];
-  aside rowbell.timer[];
 begin
   with gone as (
     delete from rowbell.timer t
     using unnest(events) e
-    where t.rule = e.rule and t.key = e.key and not exists (select from unnest(displaced) d where d.rule = e.rule and d.key = e.key)
-    returning row(t.feed, t.rule, e.moved_to, t.since, t.began, t.fired)::rowbell.timer as t)
-  select array_agg(g.t) into moved
-  from (
-    select t from gone
+    where t.rule = e.rule and t.key = e.key and t.ended = (
+      select o.ended from rowbell.timer o where o.rule = e.rule and o.key = e.key and o.ended <= 0 order by o.ended = 0, o.ended desc limit 1)
+    returning row(t.feed, t.rule, e.moved_to, t.since, t.began, t.fired, -e.id)::rowbell.timer as t)
+  select array_agg(t) into moved from gone;
+  update rowbell.timer t set ended = m.ended from unnest(moved) m where t.rule = m.rule and t.key = m.key and t.ended = 0;
+  insert into rowbell.timer (feed, rule, key, since, began, fired)
+  select m.feed, m.rule, m.key, m.since, m.began, m.fired from unnest(moved) m where octet_length(m.key) <= 2600
+  on conflict do nothing;
+end
+$fn$;
+
+-- Begins to fold the events of a feed, in a transaction of isolation level repeatable read, so that it sees whole transactions. Returns false where another
+-- process works on the timers, or where the primary key has changed and refresh() has not seen to it yet.
+create or replace function rowbell.begin_fold(feed_id int) returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  perform from rowbell.timer_feed t where t.feed = feed_id and rowbell.has_key_of_timers(t) for update skip locked;
+  if not found then
+    return false;
+  end if;
+  -- Events of one row have their ids in the order in which they happened: the lock on the row is held when they are numbered. A transaction that changes the
+  -- row again has waited for the one before, so an event is never seen before an earlier one of its row.
+  -- A row that its transaction deleted and inserted again goes on, as one does that moves to another partition by row triggers.
+  with touched as (
+    select e, e.id, e.rule, e.key from rowbell.timer_event e where e.feed = feed_id
     union all
-    select row(d.feed, d.rule, e.moved_to, d.since, d.began, d.fired)::rowbell.timer
-    from unnest(displaced) d
-    join unnest(events) e on e.rule = d.rule and e.key = d.key) g;
-  with gone as (
-    delete from rowbell.timer t using unnest(moved) m where t.rule = m.rule and t.key = m.key returning t)
-  select array_agg(t) into aside from gone;
-  insert into rowbell.timer select m.* from unnest(moved) m;
-  return array(
-    select d from unnest(displaced) d where not exists (select from unnest(events) e where e.rule = d.rule and e.key = d.key)
-    union all
-    select a from unnest(aside) a);
+    select e, e.id, e.rule, e.moved_to from rowbell.timer_event e where e.feed = feed_id and e.kind = 'm'),
+  neighbours as (select e, id, lag(e) over w as before, lead(e) over w as after from touched window w as (partition by rule, key order by id))
+  delete from rowbell.timer_event e
+  using neighbours n
+  where e.feed = feed_id and e.id = n.id and e.whole and case e.kind
+    when 'a' then (n.before).kind = 'd' and (n.before).whole and (n.before).xact = e.xact
+    when 'd' then (n.after).kind = 'a' and (n.after).whole and (n.after).xact = e.xact end;
+  return true;
+exception when serialization_failure then
+  return false;
+end
+$fn$;
+
+-- Folds so many events of a feed; returns whether there are more. To be called again in the transaction of begin_fold() until there are none.
+create or replace function rowbell.fold_timers(feed_id int, most int default 5000) returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  part record;
+  rules constant int[] := array(
+    select s.id
+    from rowbell.feed f
+    join rowbell.rule r on r.feed = f.name
+    join rowbell.rule_state s on s.rule = r.name
+    where f.id = feed_id and r.enabled and r."for" is not null);
+begin
+  for part in
+    with taken as (
+      delete from rowbell.timer_event e
+      where e.feed = feed_id and e.id = any (array(select n.id from rowbell.timer_event n where n.feed = feed_id order by n.id limit most))
+      returning e),
+    edges as (
+      select e, (e).id, (e).kind = 'm' as moves,
+        row((e).kind = 'm', case when (e).kind = 'm' then (e).at end) is distinct from
+          lag(row((e).kind = 'm', case when (e).kind = 'm' then (e).at end)) over (order by (e).id) as begins
+      from taken
+      where (e).rule = any (rules)),
+    parts as (select e, id, moves, count(*) filter (where begins) over (order by id) as part from edges)
+    select p.moves, array_agg(p.e order by p.id) as events from parts p group by p.part, p.moves order by p.part
+  loop
+    if part.moves then
+      perform rowbell.move_timers(part.events);
+    else
+      perform rowbell.arm_timers(part.events);
+    end if;
+    perform rowbell.key_too_long(f, s.rule)
+    from unnest(part.events) e
+    join rowbell.feed f on f.id = feed_id
+    join rowbell.rule_state s on s.id = e.rule
+    where e.kind <> 'd' and octet_length(coalesce(e.moved_to, e.key)) > 2600
+    limit 1;
+  end loop;
+  if exists (select from rowbell.timer_event e where e.feed = feed_id) then
+    return true;
+  end if;
+  delete from rowbell.timer t where t.rule = any (rules) and t.ended <> 0 and t.ended < 0 and t.fired is null;
+  update rowbell.timer t set ended = -t.ended where t.rule = any (rules) and t.ended <> 0 and t.ended < 0;
+  update rowbell.timer_feed t set folded = now() where t.feed = feed_id;
+  return false;
 end
 $fn$;
 
@@ -230,94 +370,34 @@ as $fn$
   cross join unnest(timers) t
   -- one, where rows of two children share the key
   left join lateral (select l.document from unnest(looked) l where l.key = t.key limit 1) l on true
-  order by t.began
+  order by t.began, t.key
 $fn$;
 
--- Raises the alerts that the conditions of these timers, which have fired, have ended.
-create or replace function rowbell.resolve_timers(feed rowbell.feed, ended rowbell.timer[]) returns void
+-- Raises the alerts that the conditions of timers which have fired have ended; returns how many there were.
+create or replace function rowbell.resolve_timers(feed rowbell.feed, rule rowbell.rule, rule_id int, most int) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
+#variable_conflict use_variable
 declare
-  of_rule record;
+  ended rowbell.timer[];
 begin
-  for of_rule in
-    select r as rule, s.id, array_agg(t) as timers, array_agg(t.key) as keys
-    from unnest(ended) t
-    join rowbell.rule_state s on s.id = t.rule
-    join rowbell.rule r on r.name = s.rule and r.resolved and r.enabled and r."for" is not null
-    group by r, s.id
-  loop
-    perform rowbell.raise_timers(feed, of_rule.rule, 'resolved', of_rule.timers, rowbell.look(feed.id, of_rule.id, of_rule.keys));
-  end loop;
-end
-$fn$;
-
--- Takes so many events and applies them; returns how many there were.
-create or replace function rowbell.fold_timer_events(feed rowbell.feed, most int) returns int
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $fn$
-declare
-  part record;
-  ended rowbell.timer[] := '{}';
-  displaced rowbell.timer[] := '{}';
-  taken int := 0;
-begin
-  -- Events of one row have their ids in the order in which they happened: the lock on the row is held when they are numbered. A transaction that changes the
-  -- row again has waited for the one before, so an event is never seen before an earlier one of its row.
-  for part in
-    with taken as (
-      delete from rowbell.timer_event e
-      where e.feed = feed.id and e.id = any (array(select f.id from rowbell.timer_event f where f.feed = feed.id order by f.id limit most))
-      returning e),
-    -- A row that its transaction deleted and inserted again goes on, as one does that moves to another partition by row triggers.
-    touched as (
-      select e, (e).id, (e).rule, (e).key from taken
-      union all
-      select e, (e).id, (e).rule, (e).moved_to from taken where (e).kind = 'm'),
-    neighbours as (select e, id, lag(e) over w as before, lead(e) over w as after from touched window w as (partition by rule, key order by id)),
-    replaced as (
-      select n.id
-      from neighbours n
-      where (n.e).whole and case (n.e).kind
-        when 'a' then (n.before).kind = 'd' and (n.before).whole and (n.before).xact = (n.e).xact
-        when 'd' then (n.after).kind = 'a' and (n.after).whole and (n.after).xact = (n.e).xact end),
-    edges as (
-      select e, (e).id, (e).kind = 'm' as moves,
-        row((e).kind = 'm', case when (e).kind = 'm' then (e).at end) is distinct from
-          lag(row((e).kind = 'm', case when (e).kind = 'm' then (e).at end)) over (order by (e).id) as begins
-      from taken
-      where (e).id not in (select r.id from replaced r)),
-    parts as (select e, id, moves, count(*) filter (where begins) over (order by id) as part from edges)
-    select p.moves, array_agg(p.e order by p.id) as events from parts p group by p.part, p.moves order by p.part
-  loop
-    taken := taken + cardinality(part.events);
-    -- of rules that are gone, or have no "for" any more
-    part.events := array(
-      select e from unnest(part.events) e
-      where e.rule in (
-          select s.id from rowbell.rule r join rowbell.rule_state s on s.rule = r.name where r.feed = feed.name and r.enabled and r."for" is not null)
-        -- the index takes no more
-        and octet_length(e.key) <= 2600 and coalesce(octet_length(e.moved_to), 0) <= 2600
-      order by e.id);
-    if part.moves then
-      displaced := rowbell.move_timers(part.events, displaced);
-    else
-      displaced := '{}';
-      ended := ended || rowbell.apply_timer_events(feed.id, part.events);
-    end if;
-  end loop;
-  if cardinality(ended) > 0 then
-    perform rowbell.resolve_timers(feed, ended);
+  with gone as (
+    delete from rowbell.timer t
+    where t.rule = rule_id and (t.key, t.ended) in (
+      select e.key, e.ended from rowbell.timer e where e.rule = rule_id and e.ended <> 0 and e.ended > 0 order by e.ended limit most)
+    returning t)
+  select array_agg(t) into ended from gone;
+  if rule.resolved and ended is not null then
+    perform rowbell.raise_timers(feed, rule, 'resolved', ended, rowbell.look(feed.id, 0, array(select e.key from unnest(ended) e)));
   end if;
-  return taken;
+  return coalesce(cardinality(ended), 0);
 end
 $fn$;
 
--- Looks at the rows of a rule that are due, and fires for those that still meet the condition; returns how many were due. One that the rule cannot judge is
--- looked at again in a minute.
-create or replace function rowbell.fire_timers(feed rowbell.feed, rule rowbell.rule, rule_id int, most int) returns int
+-- Looks at the rows of a rule that were due until then, and fires for those that still meet the condition; returns how many were due. One that the rule cannot
+-- judge is looked at again in a minute.
+create or replace function rowbell.fire_timers(feed rowbell.feed, rule rowbell.rule, rule_id int, until timestamptz, most int) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set TimeZone = 'UTC'
@@ -326,11 +406,10 @@ as $fn$
 declare
   due constant rowbell.timer[] := array(
     select t from rowbell.timer t
-    where t.rule = rule_id and t.fired is null and t.began <= clock_timestamp() - rule."for"
+    where t.rule = rule_id and t.fired is null and t.began <= until - rule."for"
     order by t.began
     limit most);
   looked rowbell.looked[];
-  failed rowbell.looked;
 begin
   if cardinality(due) = 0 then
     return 0;
@@ -342,19 +421,18 @@ begin
   set fired = case when l.met then clock_timestamp() end,
     began = case when l.met then t.began else clock_timestamp() - rule."for" + interval '1 minute' end
   from unnest(looked) l
-  where t.rule = rule_id and t.key = l.key and (l.met or l.error is not null);
+  where t.rule = rule_id and t.key = l.key and t.fired is null and (l.met or l.error is not null);
   delete from rowbell.timer t
-  where t.rule = rule_id and t.key = any (array(
+  where t.rule = rule_id and t.fired is null and t.key = any (array(
     select d.key from unnest(due) d where not exists (select from unnest(looked) l where l.key = d.key and (l.met or l.error is not null))));
-  select l.* into failed from unnest(looked) l where l.error is not null limit 1;
-  if found then
-    perform rowbell.rule_failed(rule.name, failed.error, failed.state, rowbell.shown_name(feed.relation), 'TIMER', failed.key::json);
-  end if;
+  perform rowbell.look_failed(feed, rule, looked);
   return cardinality(due);
 end
 $fn$;
 
--- One step of arming the rows that met the condition of a rule before it existed, or while it was left out. Returns whether there was one to do.
+-- One step of what is to do once a rule is new, was changed or works again; returns whether there was one. In pass 0, those that have fired resolve if they do
+-- not meet the condition. In pass 1, rows that meet it are armed; and again in pass 2, which waits until no older transaction runs: it may have written by
+-- triggers of before.
 create or replace function rowbell.scan_timers(feed rowbell.feed, rule rowbell.rule, rule_id int, most int) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -363,116 +441,240 @@ as $fn$
 declare
   state rowbell.rule_state;
   looked rowbell.looked[];
-  failed rowbell.looked;
   fired rowbell.timer[];
   ended rowbell.timer[];
+  last text;
 begin
   select s.* into state
   from rowbell.rule_state s
-  where s.id = rule_id and s.scan is not null and (s.scan_pass = 0 or s.scan < pg_snapshot_xmin(pg_current_snapshot()))
+  where s.id = rule_id and s.scan is not null and (s.scan_pass < 2 or s.scan < pg_snapshot_xmin(pg_current_snapshot()))
   for no key update skip locked;
   if not found then
     return false;
-  elsif state.scan_after is null and state.scan < pg_snapshot_xmin(pg_current_snapshot()) then
-    state.scan_pass := 1;
   end if;
-  looked := rowbell.look(feed.id, rule_id, null, state.scan_after, most);
-  insert into rowbell.timer (feed, rule, key, since, began)
-  select feed.id, rule_id, l.key, t.since, t.since
-  from unnest(looked) l
-  cross join lateral (select least(l.since, clock_timestamp()) as since) t
-  where l.met and octet_length(l.key) <= 2600
-  on conflict do nothing;
-  select l.* into failed from unnest(looked) l where l.error is not null limit 1;
-  if found then
-    perform rowbell.rule_failed(rule.name, failed.error, failed.state, rowbell.shown_name(feed.relation), 'TIMER', failed.key::json);
-  end if;
-  if cardinality(looked) = most then
-    update rowbell.rule_state s set scan_pass = state.scan_pass, scan_after = looked[most].key where s.id = rule_id;
-    return true;
-  end if;
-  update rowbell.rule_state s set scan = case when state.scan_pass = 0 then s.scan end, scan_pass = 1, scan_after = null where s.id = rule_id;
-  -- the condition may have changed since they fired
-  fired := array(select t from rowbell.timer t where t.rule = rule_id and t.fired is not null);
-  if cardinality(fired) > 0 then
-    looked := rowbell.look(feed.id, rule_id, array(select f.key from unnest(fired) f));
+  if state.scan_pass = 0 then
+    fired := array(
+      select t from rowbell.timer t
+      where t.rule = rule_id and t.fired is not null and t.ended = 0 and t.key > coalesce(state.scan_after, '')
+      order by t.key
+      limit most);
+    last := fired[most].key;
+    looked := case when cardinality(fired) > 0 then rowbell.look(feed.id, rule_id, array(select f.key from unnest(fired) f)) end;
     with gone as (
       delete from rowbell.timer t
-      where t.rule = rule_id and t.fired is not null
+      using unnest(fired) f
+      where t.rule = rule_id and t.key = f.key and t.ended = 0
         and not exists (select from unnest(looked) l where l.key = t.key and (l.met or l.error is not null))
       returning t)
     select array_agg(t) into ended from gone;
-    perform rowbell.resolve_timers(feed, ended);
+    if rule.resolved then
+      perform rowbell.raise_timers(feed, rule, 'resolved', ended, looked);
+    end if;
+  else
+    if state.scan_after is null and state.scan < pg_snapshot_xmin(pg_current_snapshot()) then
+      state.scan_pass := 2;
+    end if;
+    looked := rowbell.look(feed.id, rule_id, null, state.scan_after, most);
+    last := looked[most].key;
+    insert into rowbell.timer (feed, rule, key, since, began)
+    select feed.id, rule_id, l.key, t.since, t.since
+    from unnest(looked) l
+    -- a time that each reader of the alert can read
+    cross join lateral (select case when l.since < timestamptz '0001-01-01 00:00:00+00' then timestamptz '0001-01-01 00:00:00+00' else least(l.since, clock_timestamp()) end as since) t
+    where l.met and octet_length(l.key) <= 2600
+    on conflict do nothing;
   end if;
+  perform rowbell.look_failed(feed, rule, looked);
+  update rowbell.rule_state s
+  set scan = case when last is not null or state.scan_pass < 2 and rule.existing then s.scan end,
+    scan_pass = state.scan_pass + case when last is null then 1 else 0 end, scan_after = last
+  where s.id = rule_id;
   return true;
 end
 $fn$;
 
--- Works on the timers of a feed: folds events, arms rows of before, fires. Returns whether there is more to do at once. Does nothing while another process works
--- on them. To be called with a statement_timeout: conditions may call functions of strangers.
-create or replace function rowbell.run_timers(feed_id int, most int default 5000) returns boolean
+-- Works on the timers of a rule, one kind of work at a time: resolves, fires, or arms rows of before. Returns whether there may be more to do at once. Does
+-- nothing while another process works on timers of the feed. To be called with a statement_timeout: conditions may call functions of strangers.
+create or replace function rowbell.run_timers(rule_id int, most int default 5000) returns boolean
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 set standard_conforming_strings = on
+set TimeZone = 'UTC'
 as $fn$
 declare
-  watched rowbell.feed;
   timed record;
-  more boolean;
+  context text;
 begin
-  perform from rowbell.timer_feed t where t.feed = feed_id for update skip locked;
+  select r as rule, f as feed, s.paused, least(t.folded, clock_timestamp()) as folded into timed
+  from rowbell.rule_state s
+  join rowbell.rule r on r.name = s.rule
+  join rowbell.feed f on f.name = r.feed
+  join rowbell.timer_feed t on t.feed = f.id
+  where s.id = rule_id and r.enabled and r."for" is not null and s.broken is null and rowbell.sql_name(f.relation) = f.name and rowbell.has_key_of_timers(t)
+  for update of t skip locked;
   if not found then
     return false;
   end if;
-  select f.* into watched from rowbell.feed f where f.id = feed_id and rowbell.sql_name(f.relation) = f.name;
-  if not found then
-    return false;
+  return rowbell.resolve_timers(timed.feed, timed.rule, rule_id, most) > 0
+    -- what was committed since may have ended what seems to be due
+    or timed.paused is null and rowbell.fire_timers(timed.feed, timed.rule, rule_id, timed.folded, most) > 0
+    or rowbell.scan_timers(timed.feed, timed.rule, rule_id, most);
+exception when others or assert_failure or query_canceled then
+  get stacked diagnostics context = pg_exception_context;
+  if rowbell_alert.is_cancel(sqlstate, context) or timed is null then
+    raise;
   end if;
-  more := rowbell.fold_timer_events(watched, most) = most;
-  -- what has ended comes before what is due
-  if more then
-    return true;
-  end if;
-  for timed in
-    select r as rule, s.id, s.paused
-    from rowbell.rule r
-    join rowbell.rule_state s on s.rule = r.name
-    where r.feed = watched.name and r.enabled and r."for" is not null and s.broken is null
-    order by r.name
-  loop
-    more := more or rowbell.scan_timers(watched, timed.rule, timed.id, most);
-    if timed.paused is null then
-      more := more or rowbell.fire_timers(watched, timed.rule, timed.id, most) = most;
-    end if;
-  end loop;
-  return more;
+  perform rowbell.rule_failed((timed.rule).name, sqlerrm, sqlstate, rowbell.shown_name((timed.feed).relation), 'TIMER', null);
+  perform rowbell.postpone_timers(rule_id, null);
+  return false;
 end
 $fn$;
 
--- The feeds with rules with "for", and in how many milliseconds there is work on their timers; null where no row is armed.
-create or replace function rowbell.timer_feeds() returns table (feed int, name text, due_in double precision)
+-- Has the rows of a rule that are due first, so many or all, be looked at again in a minute. Returns how many.
+create or replace function rowbell.postpone_timers(rule_id int, most int) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set TimeZone = 'UTC'
+as $fn$
+declare
+  postponed int;
+begin
+  with due as (
+    select t.key, clock_timestamp() - r."for" as by
+    from rowbell.rule_state s
+    join rowbell.rule r on r.name = s.rule
+    join rowbell.timer t on t.rule = s.id and t.fired is null and t.began <= clock_timestamp() - r."for"
+    where s.id = rule_id
+    order by t.began
+    limit most)
+  update rowbell.timer t set began = d.by + interval '1 minute' from due d where t.rule = rule_id and t.key = d.key and t.fired is null;
+  get diagnostics postponed = row_count;
+  return postponed;
+end
+$fn$;
+
+-- After run_timers(rule_id, 1) took too long: passes over the one row that it looked at.
+create or replace function rowbell.pass_over_slow_row(rule_id int, took interval) returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  slow record;
+begin
+  select s.scan_pass, s.scan_after, s.paused, r.name, f.id as feed, f.relation into slow
+  from rowbell.rule_state s
+  join rowbell.rule r on r.name = s.rule
+  join rowbell.feed f on f.name = r.feed
+  where s.id = rule_id;
+  if slow.paused is not null or rowbell.postpone_timers(rule_id, 1) = 0 then
+    update rowbell.rule_state s
+    set scan_after = case when slow.scan_pass = 0
+      then (select min(t.key) from rowbell.timer t where t.rule = rule_id and t.fired is not null and t.ended = 0 and t.key > coalesce(slow.scan_after, ''))
+      else (select l.key from unnest(rowbell.look(slow.feed, 0, null, slow.scan_after, 1)) l) end
+    where s.id = rule_id and s.scan is not null;
+  end if;
+  perform rowbell.rule_failed(slow.name, format('to look at a row took longer than %s', took), '57014', rowbell.shown_name(slow.relation), 'TIMER', null);
+end
+$fn$;
+
+-- What there is to do for rules with "for", and in how many milliseconds, null where no row is armed: of each feed whether there are events to be folded, with rule
+-- null, and of each rule whether there is work for run_timers().
+create or replace function rowbell.timer_feeds() returns table (feed int, rule int, name text, due_in double precision)
 language sql stable
 security definer
 set search_path = pg_catalog, pg_temp
 set TimeZone = 'UTC'
 as $fn$
-  select f.id, f.name, case when exists (select from rowbell.timer_event e where e.feed = f.id) then 0 else (
-    select min(case when s.scan is not null and (s.scan_pass = 0 or s.scan < pg_snapshot_xmin(pg_current_snapshot())) then 0
-      when s.paused is null then (
-        select extract(epoch from t.began + r."for" - clock_timestamp()) * 1000
-        from rowbell.timer t
-        where t.rule = s.id and t.fired is null
-        order by t.began
-        limit 1) end)
-    from rowbell.rule r
-    join rowbell.rule_state s on s.rule = r.name
-    where r.feed = f.name and r.enabled and r."for" is not null and s.broken is null) end
+  select t.feed, null::int, f.name, case when exists (select from rowbell.timer_event e where e.feed = t.feed) then 0 end::double precision
   from rowbell.timer_feed t
   join rowbell.feed f on f.id = t.feed
+  union all
+  select t.feed, s.id, r.name, case
+    when s.scan is not null and (s.scan_pass < 2 or s.scan < pg_snapshot_xmin(pg_current_snapshot())) then 0
+    when exists (select from rowbell.timer e where e.rule = s.id and e.ended <> 0) then 0
+    when s.paused is null then (
+      select extract(epoch from a.began + r."for" - clock_timestamp()) * 1000
+      from rowbell.timer a
+      where a.rule = s.id and a.fired is null
+      order by a.began
+      limit 1) end
+  from rowbell.timer_feed t
+  join rowbell.feed f on f.id = t.feed
+  join rowbell.rule r on r.feed = f.name
+  join rowbell.rule_state s on s.rule = r.name
+  where r.enabled and r."for" is not null and s.broken is null
+  order by 1, 2 nulls first
 $fn$;
 
--- Has the rows of these rules be looked at that met the condition before, unless existing is false.
+-- The columns of the primary key, by which timers know their rows.
+create or replace function rowbell.timer_key_of(relation oid) returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select jsonb_build_object('names', jsonb_agg(a.attname order by a.attnum), 'types', jsonb_agg(format_type(a.atttypid, null) order by a.attnum),
+    'columns', jsonb_agg(a.attnum order by a.attnum))
+  from pg_attribute a
+  where a.attrelid = relation and a.attname = any (rowbell.key_of(relation))
+$fn$;
+
+-- Whether timers of the feed are written by the primary key that its table has now. The numbers of columns may be others after a restore.
+create or replace function rowbell.has_key_of_timers(timers rowbell.timer_feed) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select (timers.key - 'columns') = (rowbell.timer_key_of(f.relation) - 'columns') from rowbell.feed f where f.id = timers.feed
+$fn$;
+
+-- Has timers follow the primary key of their feed. Where columns were renamed, they go on. Else they are of no use: what has fired is resolved, and rows are armed
+-- as those of before a rule.
+create or replace function rowbell.follow_key(feed rowbell.feed) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  known jsonb;
+  now constant jsonb := rowbell.timer_key_of(feed.relation);
+begin
+  select t.key into known from rowbell.timer_feed t where t.feed = feed.id and t.key <> now and now -> 'names' <> 'null';
+  if not found then
+    return;
+  end if;
+  perform from rowbell.timer_feed t where t.feed = feed.id for update;
+  update rowbell.timer_feed t set key = now where t.feed = feed.id;
+  if known - 'columns' = now - 'columns' then
+    return;
+  elsif known - 'names' = now - 'names' then
+    update rowbell.timer t set key = rowbell.rename_key(t.key, now) where t.feed = feed.id;
+    update rowbell.timer_event e set key = rowbell.rename_key(e.key, now), moved_to = rowbell.rename_key(e.moved_to, now) where e.feed = feed.id;
+    -- a statement trigger that pairs OLD and NEW by the key has failed meanwhile
+    perform rowbell.scan_again(array(select r.name from rowbell.rule r where r.feed = feed.name));
+    return;
+  end if;
+  perform rowbell.rule_failed(r.name, 'the primary key has changed: rows that were waited for are not known any more', '42P16', rowbell.shown_name(feed.relation),
+    'TIMER', null)
+  from rowbell.rule r
+  join rowbell.rule_state s on s.rule = r.name
+  where r.feed = feed.name and not r.existing and exists (select from rowbell.timer t where t.rule = s.id and t.fired is null);
+  delete from rowbell.timer_event e where e.feed = feed.id;
+  delete from rowbell.timer t where t.feed = feed.id and t.fired is null;
+  update rowbell.timer t set ended = nextval(pg_get_serial_sequence('rowbell.timer_event', 'id')) where t.feed = feed.id and t.ended = 0;
+  perform rowbell.scan_again(array(select r.name from rowbell.rule r where r.feed = feed.name));
+end
+$fn$;
+
+-- The key of a timer under the names that its columns have now.
+create or replace function rowbell.rename_key(key text, now jsonb) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select format('{%s}', string_agg((now -> 'names' -> (v.n - 1)::int)::text || ':' || v.value, ',' order by v.n))
+  from json_each(key::json) with ordinality as v (name, value, n)
+  having count(*) > 0
+$fn$;
+
+-- Has what these rules fire for be looked at again, and the rows that met the condition before be armed, unless existing is false.
 create or replace function rowbell.scan_again(names text[]) returns void
 language sql
 set search_path = pg_catalog, pg_temp
@@ -480,7 +682,27 @@ as $fn$
   update rowbell.rule_state s
   set scan = pg_current_xact_id(), scan_pass = 0, scan_after = null
   from rowbell.rule r
-  where r.name = s.rule and r.name = any (names) and r.enabled and r."for" is not null and r.existing
+  where r.name = s.rule and r.name = any (names) and r.enabled and r."for" is not null
+$fn$;
+
+-- After rules saw no writes for a time: the time of the rows that they wait for begins anew.
+create or replace function rowbell.restart_timers(names text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  perform from rowbell.timer_feed t join rowbell.feed f on f.id = t.feed join rowbell.rule r on r.feed = f.name where r.name = any (names) for update of t;
+  delete from rowbell.timer_event e using rowbell.rule_state s where s.rule = any (names) and e.rule = s.id;
+  delete from rowbell.timer t
+  using rowbell.rule_state s
+  join rowbell.rule r on r.name = s.rule
+  where r.name = any (names) and r.existing and t.rule = s.id and t.fired is null;
+  update rowbell.timer t
+  set since = clock_timestamp(), began = clock_timestamp()
+  from rowbell.rule_state s
+  where s.rule = any (names) and t.rule = s.id and t.fired is null;
+  perform rowbell.scan_again(names);
+end
 $fn$;
 
 -- After rules were changed: of those with "for" that are new, or have another condition, the rows of before are looked at. What was armed for another feed, or
@@ -489,19 +711,34 @@ create or replace function rowbell.timers_changed(news rowbell.rule[], olds rowb
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
+declare
+  others int[];
 begin
-  insert into rowbell.timer_feed (feed)
-  select distinct f.id from unnest(news) n join rowbell.feed f on f.name = n.feed where n.enabled and n."for" is not null
+  insert into rowbell.timer_feed (feed, key)
+  select distinct f.id, rowbell.timer_key_of(f.relation) from unnest(news) n join rowbell.feed f on f.name = n.feed where n.enabled and n."for" is not null
   on conflict do nothing;
-  delete from rowbell.timer t
-  using unnest(news) n
-  join unnest(olds) o on o.name = n.name
-  join rowbell.rule_state s on s.rule = n.name
-  where t.rule = s.id and (n.feed <> o.feed or o."for" is null or not o.enabled);
+  others := array(
+    select s.id
+    from unnest(news) n
+    join unnest(olds) o on o.name = n.name and o."for" is not null
+    join rowbell.rule_state s on s.rule = n.name
+    where n."for" is null or not o.enabled
+      -- by its number: the table may have been renamed
+      or exists (select from rowbell.timer t where t.rule = s.id and t.feed is distinct from (select f.id from rowbell.feed f where f.name = n.feed)));
+  if cardinality(others) > 0 then
+    -- no process works on them meanwhile
+    perform from rowbell.timer_feed t
+    where t.feed in (select o.feed from rowbell.timer o where o.rule = any (others) union select f.id from unnest(news) n join rowbell.feed f on f.name = n.feed)
+    order by t.feed
+    for update;
+    delete from rowbell.timer t where t.rule = any (others);
+    delete from rowbell.timer_event e where e.rule = any (others);
+  end if;
   perform rowbell.scan_again(array(
     select n.name
     from unnest(news) n
-    left join unnest(olds) o on o.name = n.name and o.feed = n.feed and o.condition = n.condition and o.enabled and o."for" is not null and o.existing
+    left join unnest(olds) o on o.name = n.name and o.feed = n.feed and o.condition = n.condition and o.enabled and o."for" is not null
+      and (o.existing or not n.existing)
     where o.name is null));
 end
 $fn$;
@@ -551,6 +788,7 @@ set search_path = pg_catalog, pg_temp
 as $fn$
 declare
   state rowbell.rule_state;
+  now constant timestamptz := clock_timestamp();
 begin
   -- no process works on the timers meanwhile
   perform from rowbell.rule r join rowbell.feed f on f.name = r.feed join rowbell.timer_feed t on t.feed = f.id
@@ -560,9 +798,12 @@ begin
     return false;
   end if;
   update rowbell.timer t
-  set began = t.began + greatest(clock_timestamp() - greatest(state.paused, t.began), interval '0')
+  set began = t.began + greatest(now - greatest(state.paused, t.began), interval '0')
   where t.rule = state.id and t.fired is null;
-  update rowbell.rule_state s set paused = null, judges_since = clock_timestamp(), judges_again = true where s.rule = resume.rule;
+  update rowbell.rule_state s
+  set paused = null, judges_since = clock_timestamp(), judges_again = true,
+    pauses = array(select p from unnest(s.pauses) p where upper(p) > now - interval '7 days') || case when s.paused < now then tstzrange(s.paused, now) end
+  where s.rule = resume.rule;
   return true;
 end
 $fn$;

@@ -173,6 +173,7 @@ begin
     perform rowbell.grant_reads(compile.feed, rowbell.reads_of(r)) from rowbell.rule r where r.feed = feed_name and r.enabled;
   end if;
   perform rowbell.compile_functions(feed);
+  perform rowbell.follow_key(feed);
   perform rowbell.attach(feed, array(
     select distinct operation
     from rowbell.rule r
@@ -327,6 +328,7 @@ begin
       found_relation := rowbell.find_feed(gone.name);
       if rowbell.sql_name(found_relation) = gone.name and not exists (select from rowbell.feed f where f.relation = found_relation) then
         update rowbell.feed f set relation = found_relation where f.id = gone.id;
+        perform rowbell.restart_timers(array(select r.name from rowbell.rule r where r.feed = gone.name));
         return query select gone.name, 'was dropped and made again: it is watched again';
         continue;
       end if;
@@ -421,7 +423,7 @@ begin
       loop
         update rowbell.rule_state s set broken = rule.problem where s.rule = rule.name;
         if rule.problem is null then
-          perform rowbell.scan_again(array[rule.name]);
+          perform rowbell.restart_timers(array[rule.name]);
           return query select watched.name, format('rule "%s" works again', rule.name);
         else
           perform rowbell.rule_failed(rule.name, rule.problem, 'RB001', watched.name, null, null);
@@ -438,6 +440,9 @@ begin
           and (m.relid = watched.relation or m.relid in (select t.relid from rowbell.triggers_of(watched.id) t)));
       perform rowbell.compile(watched.name, '0 s');
       perform rowbell.detach_former_children(watched);
+      if cardinality(bare) > 0 then
+        perform rowbell.scan_again(array(select r.name from rowbell.rule r where r.feed = watched.name));
+      end if;
       return query select watched.name, format('triggers of %s were missing and were made again: writes until now were not judged', b) from unnest(bare) b;
     exception
       when lock_not_available or deadlock_detected or sqlstate 'RB003' then

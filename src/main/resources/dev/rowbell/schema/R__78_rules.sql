@@ -332,7 +332,7 @@ begin
         ' when t.began <= clock_timestamp() - %4$L::interval then ''due'' else ''waiting'' end, ''since'', t.since, ''due'', t.began + %4$L::interval, ''row'', new.document)'
         ' from (select row_to_json(new.*) as document from %1$s as new where (%2$s\n) limit %3$s) as new'
         ' left join rowbell.rule_state s on s.rule = %5$L'
-        ' left join rowbell.timer t on t.rule = s.id and t.key = rowbell.key_text(new.document, %6$L::text[]) order by t.began',
+        ' left join rowbell.timer t on t.rule = s.id and t.key = rowbell.key_text(new.document, %6$L::text[]) and t.ended = 0 order by t.began',
       rowbell.sql_name(relation), rowbell.rows_by_name(tested.condition, relation), max_rows, tested."for", tested.name, rowbell.key_of(relation));
     return;
   end if;

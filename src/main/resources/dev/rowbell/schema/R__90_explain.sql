@@ -182,7 +182,7 @@ begin
     select t.* into timer
     from rowbell.timer t
     join rowbell.rule_state s on s.id = t.rule
-    where s.rule = explained.name and (select bool_and(t.key::json ->> c = written ->> c) from unnest(columns) c);
+    where s.rule = explained.name and t.ended = 0 and (select bool_and(t.key::json ->> c = written ->> c) from unnest(columns) c);
     return query select 'note', case
       when timer.rule is null then 'it is not armed' || case when met and explained.existing then ' yet: a running Rowbell does that soon'
         when met then ': the rule has existing: false, so only a write that makes the condition true arms it' else '' end

@@ -55,7 +55,8 @@ begin
     grant update (silenced) on rowbell.silence to rowbell_consumer;
     grant select, update on rowbell.rule_state to rowbell_consumer;
     grant execute on function rowbell.refresh(int), rowbell.report_failures(), rowbell.timer_feeds(),
-      rowbell.run_timers(int, int), rowbell.forget_timers(int), rowbell.window_feeds(), rowbell.run_windows(int, int),
+      rowbell.begin_fold(int), rowbell.fold_timers(int, int), rowbell.run_timers(int, int), rowbell.pass_over_slow_row(int, interval),
+      rowbell.forget_timers(int), rowbell.window_feeds(), rowbell.run_windows(int, int),
       rowbell.forget_windows(int), rowbell.silent_triggers(), rowbell.claim_channels(text),
       rowbell.release_channels(text), rowbell.listening_session(rowbell.listener), rowbell.passes_cooldown(text, text, text, text, timestamptz, interval),
       rowbell.readable(text, text), rowbell.alert_text(json, text), rowbell.put_unreadable_aside(regclass, int),

@@ -192,8 +192,9 @@ create table rowbell.rule_state (
   broken text,
   -- of a rule with "for": while its timers are paused, since when
   paused timestamptz,
-  -- the transaction since which rows that met the condition before are to be armed; null where that is done. Done once at once and once when no older
-  -- transaction runs, which may have written by the triggers of before; and in steps: after this key
+  -- and when they were paused within the last 7 days
+  pauses tstzrange[] not null default '{}',
+  -- the transaction since which rows that met the condition before are to be armed, see scan_timers(); null where that is done. In steps: after this key
   scan xid8,
   scan_pass int not null default 0,
   scan_after text,
@@ -247,7 +248,7 @@ create index cooldown_last on rowbell.cooldown (last);
 comment on table rowbell.cooldown is 'When each rule that has a cooldown fired last, for each row';
 
 -- What happened to rows for rules with "for": a (armed: the row meets the condition from now on), d (disarmed: no more), m (moved: it still does, under
--- another key). Only added to by writers, who so wait for nothing; folded into rowbell.timer by run_timers().
+-- another key). Only added to by writers, who so wait for nothing; folded into rowbell.timer by fold_timers().
 create table rowbell.timer_event (
   feed int not null,
   id bigint not null generated always as identity,
@@ -275,15 +276,22 @@ create table rowbell.timer (
   -- since, and later by the time for which the rule was paused: it fires at began + "for", so that a change of "for" moves all that is armed
   began timestamptz not null,
   fired timestamptz,
-  primary key (rule, key)
+  -- 0; of one that has fired and ended, and is still to be resolved: the number of the event that ended it
+  ended bigint not null default 0,
+  primary key (rule, key, ended)
 );
 create index timer_began on rowbell.timer (rule, began) where fired is null;
 create index timer_fired on rowbell.timer (rule) where fired is not null;
+create index timer_ended on rowbell.timer (rule) where ended <> 0;
 comment on table rowbell.timer is 'The rows that meet the condition of a rule with "for": since when, and whether it has fired';
 
 -- The feeds with such rules. A process locks the row while it works on the timers of the feed.
 create table rowbell.timer_feed (
-  feed int primary key references rowbell.feed on delete cascade
+  feed int primary key references rowbell.feed on delete cascade,
+  -- by which timers know their rows, see timer_key_of()
+  key jsonb not null,
+  -- all that was committed before is folded
+  folded timestamptz
 );
 comment on table rowbell.timer_feed is 'The feeds of rules with "for"; locked by the process that works on their timers';
 

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.rowbell.Application;
 import dev.rowbell.command.Commands;
 import dev.rowbell.testing.TestDatabase;
+import dev.rowbell.time.Timers;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -14,6 +15,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.springframework.jdbc.datasource.SingleConnectionDataSource;
 
 /** Each reason for which an alert does not come is found, by SQL and by command, and who changed a rule. */
 class ExplainTest {
@@ -140,18 +142,21 @@ class ExplainTest {
         says(
                 "'high', '1'",
                 "note it is not armed: the rule has existing: false, so only a write that makes the condition true arms it");
-        database.execute(
-                "update orders set v = 0 where id = 1",
-                "update orders set v = 9 where id = 1",
-                "do 'begin while rowbell.run_timers(1) loop end loop; end'");
+        database.execute("update orders set v = 0 where id = 1", "update orders set v = 9 where id = 1");
+        work();
         says("'high', '1'", "note it is armed: it has met the condition since 20.* and fires at 20.* if that lasts");
         says("'high'", "ok the rule is enabled");
-        database.execute(
-                "update rowbell.timer set began = began - interval '2 h', since = since - interval '2 h'",
-                "do 'begin while rowbell.run_timers(1) loop end loop; end'");
+        database.execute("update rowbell.timer set began = began - interval '2 h', since = since - interval '2 h'");
+        work();
         says("'high', '1'", "note it has met the condition since 20.* and fired at 20.*; it does not fire again.*");
         database.execute("select rowbell.pause('high')");
         says("'high'", "wrong the rule is paused since 20.*: select rowbell.resume\\('high'\\)");
+    }
+
+    private void work() {
+        SingleConnectionDataSource connection = database.singleConnection();
+        new Timers(connection).work();
+        connection.destroy();
     }
 
     @Test

@@ -19,6 +19,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.camel.CamelContext;
 import org.apache.camel.impl.DefaultCamelContext;
 import org.awaitility.Awaitility;
+import org.springframework.jdbc.datasource.SingleConnectionDataSource;
 import org.testcontainers.containers.Container.ExecResult;
 import org.testcontainers.postgresql.PostgreSQLContainer;
 import org.testcontainers.utility.DockerImageName;
@@ -170,6 +171,11 @@ public final class TestDatabase {
         // PostgreSQL 13 tells of a setting that is another one within a statement only
         return DriverManager.getConnection(
                 url() + "?allowEncodingChanges=true", Server.INSTANCE.user, Server.INSTANCE.password);
+    }
+
+    /** Of one connection, to be destroyed. */
+    public SingleConnectionDataSource singleConnection() {
+        return new SingleConnectionDataSource(url(), Server.INSTANCE.user, Server.INSTANCE.password, true);
     }
 
     public Connection connectAs(String user, String password) throws SQLException {

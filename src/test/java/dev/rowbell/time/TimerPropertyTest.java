@@ -15,6 +15,7 @@ import java.util.TreeMap;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.springframework.jdbc.datasource.SingleConnectionDataSource;
 
 /** Random histories of rows, with jumps of the clock and crashes, against a naive evaluation of a rule with {@code for}. */
 @Tag("scaled")
@@ -23,6 +24,7 @@ class TimerPropertyTest {
     private static final int HOLDS = 30;
 
     private final TestDatabase database = TestDatabase.createWithSchema();
+    private Timers timers;
 
     /** A row, and since when it has met the condition, in minutes; null if it does not. */
     private record Row(Integer since, boolean fired) {
@@ -34,7 +36,7 @@ class TimerPropertyTest {
     private static final class Model {
 
         final Map<Integer, Row> rows = new TreeMap<>();
-        /** Rows that met the condition when this transaction deleted them, and of which nothing was written since. */
+        /** Rows that met the condition when this transaction deleted them, and of which no trigger for timers told since. */
         final Map<Integer, Row> deleted = new TreeMap<>();
 
         final List<String> due = new ArrayList<>();
@@ -49,17 +51,18 @@ class TimerPropertyTest {
 
         void write(int id, boolean met, int now) {
             Row before = rows.get(id);
-            Row again = before == null ? deleted.remove(id) : null;
-            if (before == null && again != null && !met) {
-                // nothing is armed by this insert: what follows is no insert
-                end(id, again);
-                rows.put(id, Row.UNMET);
-            } else if (met) {
-                Row held = before != null && before.since() != null ? before : again;
-                rows.put(id, held == null ? new Row(now, false) : held);
-            } else {
+            if (!met) {
                 end(id, before);
                 rows.put(id, Row.UNMET);
+                return;
+            }
+            Row again = deleted.remove(id);
+            if (before == null) {
+                rows.put(id, again == null ? new Row(now, false) : again);
+            } else {
+                // what follows the delete is no insert
+                end(id, again);
+                rows.put(id, before.since() == null ? new Row(now, false) : before);
             }
         }
 
@@ -72,6 +75,27 @@ class TimerPropertyTest {
 
         void move(int id, int to) {
             rows.put(to, rows.remove(id));
+        }
+
+        /** Of one statement: the rows that have these keys exchange them, and those that have the other state afterwards meet the condition or not. */
+        void exchange(int one, int other, boolean oneMet, boolean otherMet, int now) {
+            Row first = rows.remove(one);
+            Row second = rows.remove(other);
+            if (first != null) {
+                put(one, other, first, oneMet, now);
+            }
+            if (second != null) {
+                put(other, one, second, otherMet, now);
+            }
+        }
+
+        private void put(int from, int to, Row row, boolean met, int now) {
+            if (!met) {
+                end(from, row);
+                rows.put(to, Row.UNMET);
+            } else {
+                rows.put(to, row.since() == null ? new Row(now, false) : row);
+            }
         }
 
         void commit() {
@@ -103,7 +127,7 @@ class TimerPropertyTest {
     @ValueSource(strings = {"statement", "row"})
     void alertsAreThoseOfANaiveEvaluation(String each) throws SQLException {
         database.execute(
-                "create table public.orders (id int primary key, state text)",
+                "create table public.orders (id int primary key deferrable, state text)",
                 "select rowbell.for_each('public.orders', '" + each + "')",
                 "insert into rowbell.rule (name, feed, condition, \"for\", resolved) values ('held', 'public.orders', 'NEW.state = ''placed''', '"
                         + HOLDS + " min', true)");
@@ -111,18 +135,20 @@ class TimerPropertyTest {
         try (Connection connection = database.connect();
                 Statement statement = connection.createStatement()) {
             for (int i = 0; i < Integer.getInteger("rowbell.cases", 50); i++) {
+                // few at a time, so that a transaction and a statement have more
+                timers = new Timers(new SingleConnectionDataSource(connection, true), 1 + i % 5);
                 history(statement, seed + i);
             }
         }
     }
 
-    private static void history(Statement sql, long seed) throws SQLException {
+    private void history(Statement sql, long seed) throws SQLException {
         Random random = new Random(seed);
         List<String> steps = new ArrayList<>();
         Model model = new Model();
         int now = 0;
         sql.execute("delete from public.orders");
-        work(sql);
+        timers.work();
         sql.execute("delete from rowbell.feedback");
         for (int step = 0; step < 15; step++) {
             switch (random.nextInt(4)) {
@@ -137,10 +163,14 @@ class TimerPropertyTest {
                 case 1 -> {
                     if (random.nextBoolean()) {
                         // a process that dies
-                        run(sql, steps, "begin; select rowbell.run_timers(1); rollback");
+                        run(
+                                sql,
+                                steps,
+                                "begin isolation level repeatable read; select rowbell.begin_fold(1); select rowbell.fold_timers(1, 2);"
+                                        + " select rowbell.run_timers(id) from rowbell.rule_state; rollback");
                     }
                     steps.add("fire");
-                    work(sql);
+                    timers.work();
                     assertEquals(
                             model.work(now),
                             raised(sql),
@@ -149,7 +179,7 @@ class TimerPropertyTest {
                 default -> model = transaction(sql, steps, random, model, now);
             }
         }
-        work(sql);
+        timers.work();
         assertEquals(model.work(now), raised(sql), () -> "-Drowbell.seed=" + seed + "\n" + String.join(";\n", steps));
     }
 
@@ -161,7 +191,30 @@ class TimerPropertyTest {
             int id = random.nextInt(4);
             boolean met = random.nextBoolean();
             String state = met ? "placed" : "paid";
-            switch (random.nextInt(5)) {
+            switch (random.nextInt(7)) {
+                case 5 -> {
+                    if (model.rows.containsKey(id)) {
+                        run(
+                                sql,
+                                steps,
+                                "delete from public.orders where id = %1$d; insert into public.orders values (%1$d, '%2$s')"
+                                        .formatted(id, state));
+                        model.delete(id);
+                        model.write(id, met, now);
+                    }
+                }
+                case 6 -> {
+                    int other = (id + 1 + random.nextInt(3)) % 4;
+                    boolean otherMet = random.nextBoolean();
+                    if (!model.deleted.containsKey(id) && !model.deleted.containsKey(other)) {
+                        run(
+                                sql,
+                                steps,
+                                "update public.orders set id = %2$d + %1$d - id, state = case id when %1$d then '%3$s' else '%4$s' end where id in (%1$d, %2$d)"
+                                        .formatted(id, other, state, otherMet ? "placed" : "paid"));
+                        model.exchange(id, other, met, otherMet, now);
+                    }
+                }
                 case 0 -> {
                     if (model.rows.containsKey(id)) {
                         run(sql, steps, "delete from public.orders where id = " + id);
@@ -187,7 +240,9 @@ class TimerPropertyTest {
                     run(
                             sql,
                             steps,
-                            "insert into public.orders values (%d, '%s') on conflict (id) do update set state = excluded.state"
+                            (model.rows.containsKey(id)
+                                            ? "update public.orders set state = '%2$s' where id = %1$d"
+                                            : "insert into public.orders values (%d, '%s')")
                                     .formatted(id, state));
                     model.write(id, met, now);
                 }
@@ -205,10 +260,6 @@ class TimerPropertyTest {
     private static void run(Statement sql, List<String> steps, String statement) throws SQLException {
         steps.add(statement.strip());
         sql.execute(statement);
-    }
-
-    private static void work(Statement sql) throws SQLException {
-        sql.execute("do $$ begin while rowbell.run_timers(1) loop null; end loop; end $$");
     }
 
     /** And takes them away. */

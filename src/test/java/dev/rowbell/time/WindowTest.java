@@ -250,7 +250,7 @@ class WindowTest {
                 "update payment set state = 'failed', amount = amount - 1",
                 "delete from payment");
         work();
-        database.execute("select rowbell.run_timers(1)");
+        database.execute("select rowbell.run_timers(id) from rowbell.rule_state");
         assertEquals(
                 List.of(
                         "a DELETE resolved 6",

@@ -129,6 +129,7 @@ table rowbell.rule_state (
   reported timestamp with time zone,
   broken text,
   paused timestamp with time zone,
+  pauses tstzrange[] not null default '{}'::tstzrange[],
   scan xid8,
   scan_pass integer not null default 0,
   scan_after text,
@@ -163,7 +164,8 @@ table rowbell.timer (
   key text not null,
   since timestamp with time zone not null,
   began timestamp with time zone not null,
-  fired timestamp with time zone
+  fired timestamp with time zone,
+  ended bigint not null default 0
 );
 table rowbell.timer_event (
   feed integer not null,
@@ -177,7 +179,9 @@ table rowbell.timer_event (
   at timestamp with time zone not null
 );
 table rowbell.timer_feed (
-  feed integer not null
+  feed integer not null,
+  key jsonb not null,
+  folded timestamp with time zone
 );
 table rowbell.window_count (
   group_id bigint not null,
@@ -227,6 +231,7 @@ CREATE INDEX delivery_due ON rowbell.delivery USING btree (sink, due)
 CREATE INDEX feedback_crt_time ON rowbell.feedback USING btree (crt_time)
 CREATE INDEX rule_change_rule ON rowbell.rule_change USING btree (rule, id)
 CREATE INDEX timer_began ON rowbell.timer USING btree (rule, began) WHERE (fired IS NULL)
+CREATE INDEX timer_ended ON rowbell.timer USING btree (rule) WHERE (ended <> 0)
 CREATE INDEX timer_fired ON rowbell.timer USING btree (rule) WHERE (fired IS NOT NULL)
 CREATE INDEX window_event_feed ON rowbell.window_event USING btree (feed, at)
 CREATE INDEX window_group_due ON rowbell.window_group USING btree (rule, due)
@@ -259,7 +264,7 @@ CREATE UNIQUE INDEX silence_pkey ON rowbell.silence USING btree (id)
 CREATE UNIQUE INDEX sink_pkey ON rowbell.sink USING btree (process, name)
 CREATE UNIQUE INDEX timer_event_pkey ON rowbell.timer_event USING btree (feed, id)
 CREATE UNIQUE INDEX timer_feed_pkey ON rowbell.timer_feed USING btree (feed)
-CREATE UNIQUE INDEX timer_pkey ON rowbell.timer USING btree (rule, key)
+CREATE UNIQUE INDEX timer_pkey ON rowbell.timer USING btree (rule, key, ended)
 CREATE UNIQUE INDEX window_count_pkey ON rowbell.window_count USING btree (group_id, at)
 CREATE UNIQUE INDEX window_feed_pkey ON rowbell.window_feed USING btree (feed)
 CREATE UNIQUE INDEX window_group_pkey ON rowbell.window_group USING btree (id)
@@ -295,7 +300,7 @@ rowbell.setting: setting_pkey PRIMARY KEY (name)
 rowbell.silence: silence_pkey PRIMARY KEY (id)
 rowbell.silence: silence_why_check CHECK ((why <> ''::text))
 rowbell.sink: sink_pkey PRIMARY KEY (process, name)
-rowbell.timer: timer_pkey PRIMARY KEY (rule, key)
+rowbell.timer: timer_pkey PRIMARY KEY (rule, key, ended)
 rowbell.timer_event: timer_event_pkey PRIMARY KEY (feed, id)
 rowbell.timer_feed: timer_feed_feed_fkey FOREIGN KEY (feed) REFERENCES rowbell.feed(id) ON DELETE CASCADE
 rowbell.timer_feed: timer_feed_pkey PRIMARY KEY (feed)
@@ -314,6 +319,7 @@ rowbell.alert(text,text,regclass,text,json,json,text,text,text): execute to -
 rowbell.alert_text(json,text): execute to rowbell_consumer
 rowbell.all_settings(): execute to rowbell_admin
 rowbell.apply_rules(text,json,text[],text): execute to rowbell_admin
+rowbell.begin_fold(integer): execute to rowbell_consumer
 rowbell.change_triggers(text,text[],interval): execute to -
 rowbell.check_rule(json): execute to rowbell_admin
 rowbell.claim_channels(text): execute to rowbell_consumer
@@ -334,6 +340,7 @@ rowbell.feedback: delete, insert, select, update to rowbell_consumer
 rowbell.feeds_named(text): execute to rowbell_admin
 rowbell.find_feed(text): execute to rowbell_admin
 rowbell.flyway_schema_history: select to rowbell_consumer
+rowbell.fold_timers(integer,integer): execute to rowbell_consumer
 rowbell.for_each(text,text): execute to rowbell_admin
 rowbell.forget_timers(integer): execute to rowbell_consumer
 rowbell.forget_windows(integer): execute to rowbell_consumer
@@ -347,6 +354,7 @@ rowbell.members_of(json): execute to rowbell_admin
 rowbell.new_id(): execute to -
 rowbell.next_query(): execute to rowbell_consumer
 rowbell.notification: delete, insert, select, update to rowbell_consumer
+rowbell.pass_over_slow_row(integer,interval): execute to rowbell_consumer
 rowbell.passes_cooldown(text,text,text,text,timestamp with time zone,interval): execute to rowbell_consumer
 rowbell.pause(text): execute to rowbell_admin
 rowbell.put_unreadable_aside(regclass,integer): execute to rowbell_consumer
@@ -558,12 +566,18 @@ begin
     into keys, moved_to
     from unnest(codes, olds, news) with ordinality as h (code, old, new, n);
   end if;
+  if array_position(keys, null) > 0 and key <> rowbell.key_of(feed_relation) then
+    -- a column was renamed, and refresh() has not compiled the feed yet
+    perform rowbell.append_timer_events(feed_id, feed_relation, operation, relation, codes, olds, news, timer_codes, rowbell.key_of(feed_relation));
+    return;
+  end if;
   insert into rowbell.timer_event (feed, rule, kind, key, moved_to, whole, at)
   select feed_id, case when h.code < 0 then -h.code else (h.code + 1) / 2 end, case when h.code < 0 then 'm' when h.code % 2 = 1 then 'a' else 'd' end,
     h.key, h.moved_to, operation <> 'UPDATE', now
   from unnest(codes, keys, moved_to) with ordinality as h (code, key, moved_to, n)
   where h.code = any (timer_codes) and h.key is not null
-  order by h.n;
+  -- of a statement, what is taken off comes before what is put on: a row may take the key of another
+  order by case when h.code < 0 then 1 when h.code % 2 = 1 then 2 else 0 end, h.n;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.append_window_events(feed_id integer, feed_relation oid, operation text, relation oid, codes integer[], added json[], subjects json[], window_codes integer[])
@@ -674,33 +688,68 @@ begin
   perform set_config('rowbell.triggers', '', true);
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.apply_timer_events(feed_id integer, events rowbell.timer_event[])
- RETURNS rowbell.timer[]
+CREATE OR REPLACE FUNCTION rowbell.arm_timers(events rowbell.timer_event[])
+ RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  net jsonb;
-  ended rowbell.timer[];
+  keys jsonb;
+  armed jsonb;
 begin
-  with netted as (
-    select distinct on (e.rule, e.key) e.rule, e.key, e.kind, e.at, bool_or(e.kind = 'd') over (partition by e.rule, e.key) as broken
-    from unnest(events) e
-    order by e.rule, e.key, e.id desc)
-  select jsonb_agg(n) into net from netted n;
-  with gone as (
+  -- of each key: how many timers are taken off it, and how many of the last that are put there stay
+  with steps as (
+    select e.*, sum(case e.kind when 'a' then 1 else -1 end) over (partition by e.rule, e.key order by e.id) as level
+    from unnest(events) e),
+  changed as (
+    select s.rule, s.key, max(s.id) as id, count(*) filter (where s.kind = 'd') as off, max(s.at) filter (where s.kind = 'a') as at,
+      sum(case s.kind when 'a' then 1 else -1 end) as total, least(min(s.level), 0) as lowest
+    from steps s
+    group by s.rule, s.key),
+  held as (
+    select c.*, count(t.key) as timers, max(t.fired) as fired
+    from changed c
+    left join rowbell.timer t on t.rule = c.rule and t.key = c.key and t.ended <= 0
+    group by c.rule, c.key, c.id, c.off, c.at, c.total, c.lowest)
+  select jsonb_agg(jsonb_build_object('rule', h.rule, 'key', h.key, 'id', h.id, 'off', h.off, 'stay', case
+      -- an event of before it fired, which the look that armed it has seen
+      when h.off = 0 and h.fired >= h.at then 0
+      else least(h.timers, h.off) + h.total - least(h.timers + h.lowest, 0) end))
+  into keys
+  from held h;
+  with held as (
+    select t.rule, t.key, t.ended, k.id, k.off, row_number() over (partition by t.rule, t.key order by t.ended = 0, t.ended desc) as place
+    from jsonb_to_recordset(keys) as k (rule int, key text, id bigint, off int)
+    join rowbell.timer t on t.rule = k.rule and t.key = k.key and t.ended <= 0
+    where k.off > 0),
+  gone as (
     delete from rowbell.timer t
-    using jsonb_to_recordset(net) as n (rule int, key text, kind text, at timestamptz, broken bool)
-    -- one that is armed after it has fired has ended unseen, as by truncate
-    where (n.broken or n.kind = 'a' and t.fired < n.at) and t.rule = n.rule and t.key = n.key
-    returning t)
-  select array_agg(t) into ended from gone where (t).fired is not null;
-  insert into rowbell.timer as t (feed, rule, key, since, began)
-  select feed_id, n.rule, n.key, n.at, n.at
-  from jsonb_to_recordset(net) as n (rule int, key text, kind text, at timestamptz)
-  where n.kind = 'a'
-  on conflict (rule, key) do update set since = excluded.since, began = excluded.began where t.fired is null;
-  return ended;
+    using held h
+    where t.rule = h.rule and t.key = h.key and t.ended = h.ended and h.place <= h.off
+    returning t.*, h.id)
+  insert into rowbell.timer (feed, rule, key, since, began, fired, ended)
+  select g.feed, g.rule, g.key, g.since, g.began, g.fired, g.id from gone g where g.fired is not null
+  on conflict do nothing;
+  with puts as (
+    select e.feed, e.rule, e.key, e.id, e.at, lead(e.id) over w as next, count(*) over (w rows between current row and unbounded following) as place, k.stay
+    from unnest(events) e
+    join jsonb_to_recordset(keys) as k (rule int, key text, stay int) on k.rule = e.rule and k.key = e.key
+    where e.kind = 'a' and k.stay > 0
+    window w as (partition by e.rule, e.key order by e.id))
+  select jsonb_agg(p) into armed from puts p where p.place <= p.stay;
+  update rowbell.timer t
+  set ended = -a.id
+  from jsonb_to_recordset(armed) as a (rule int, key text, id bigint, place int, stay int)
+  where a.place = a.stay and t.rule = a.rule and t.key = a.key and t.ended = 0;
+  insert into rowbell.timer (feed, rule, key, since, began, ended)
+  select a.feed, a.rule, a.key, a.at, a.at + (
+    -- those that were resumed before the event was folded
+    select coalesce(sum(upper(p) - greatest(lower(p), a.at)), interval '0')
+    from rowbell.rule_state s
+    cross join unnest(s.pauses) p
+    where s.id = a.rule and upper(p) > a.at), coalesce(-a.next, 0)
+  from jsonb_to_recordset(armed) as a (feed int, rule int, key text, at timestamptz, next bigint)
+  where octet_length(a.key) <= 2600;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.array_sql(elements text[], type text, separator text DEFAULT ', '::text)
@@ -720,6 +769,35 @@ AS $function$
   select rowbell.change_triggers(feed.name, array_agg(m.statement), patience)
   from rowbell.missing_triggers(feed, operations) m
   having count(*) > 0
+$function$
+CREATE OR REPLACE FUNCTION rowbell.begin_fold(feed_id integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform from rowbell.timer_feed t where t.feed = feed_id and rowbell.has_key_of_timers(t) for update skip locked;
+  if not found then
+    return false;
+  end if;
+  -- Events of one row have their ids in the order in which they happened: the lock on the row is held when they are numbered. A transaction that changes the
+  -- row again has waited for the one before, so an event is never seen before an earlier one of its row.
+  -- A row that its transaction deleted and inserted again goes on, as one does that moves to another partition by row triggers.
+  with touched as (
+    select e, e.id, e.rule, e.key from rowbell.timer_event e where e.feed = feed_id
+    union all
+    select e, e.id, e.rule, e.moved_to from rowbell.timer_event e where e.feed = feed_id and e.kind = 'm'),
+  neighbours as (select e, id, lag(e) over w as before, lead(e) over w as after from touched window w as (partition by rule, key order by id))
+  delete from rowbell.timer_event e
+  using neighbours n
+  where e.feed = feed_id and e.id = n.id and e.whole and case e.kind
+    when 'a' then (n.before).kind = 'd' and (n.before).whole and (n.before).xact = e.xact
+    when 'd' then (n.after).kind = 'a' and (n.after).whole and (n.after).xact = e.xact end;
+  return true;
+exception when serialization_failure then
+  return false;
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.change_triggers(feed_name text, statements text[], patience interval)
  RETURNS void
@@ -853,6 +931,7 @@ begin
     perform rowbell.grant_reads(compile.feed, rowbell.reads_of(r)) from rowbell.rule r where r.feed = feed_name and r.enabled;
   end if;
   perform rowbell.compile_functions(feed);
+  perform rowbell.follow_key(feed);
   perform rowbell.attach(feed, array(
     select distinct operation
     from rowbell.rule r
@@ -1283,7 +1362,7 @@ begin
     select t.* into timer
     from rowbell.timer t
     join rowbell.rule_state s on s.id = t.rule
-    where s.rule = explained.name and (select bool_and(t.key::json ->> c = written ->> c) from unnest(columns) c);
+    where s.rule = explained.name and t.ended = 0 and (select bool_and(t.key::json ->> c = written ->> c) from unnest(columns) c);
     return query select 'note', case
       when timer.rule is null then 'it is not armed' || case when met and explained.existing then ' yet: a running Rowbell does that soon'
         when met then ': the rule has existing: false, so only a write that makes the condition true arms it' else '' end
@@ -1474,7 +1553,7 @@ AS $function$
     select f.relation::oid, count(*) over () as watched from rowbell.feed f
     where f.relation in (select o from rowbell.feeds_named(feed) o)) w on w.relation = t.relid
 $function$
-CREATE OR REPLACE FUNCTION rowbell.fire_timers(feed rowbell.feed, rule rowbell.rule, rule_id integer, most integer)
+CREATE OR REPLACE FUNCTION rowbell.fire_timers(feed rowbell.feed, rule rowbell.rule, rule_id integer, until timestamp with time zone, most integer)
  RETURNS integer
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1484,11 +1563,10 @@ AS $function$
 declare
   due constant rowbell.timer[] := array(
     select t from rowbell.timer t
-    where t.rule = rule_id and t.fired is null and t.began <= clock_timestamp() - rule."for"
+    where t.rule = rule_id and t.fired is null and t.began <= until - rule."for"
     order by t.began
     limit most);
   looked rowbell.looked[];
-  failed rowbell.looked;
 begin
   if cardinality(due) = 0 then
     return 0;
@@ -1500,14 +1578,11 @@ begin
   set fired = case when l.met then clock_timestamp() end,
     began = case when l.met then t.began else clock_timestamp() - rule."for" + interval '1 minute' end
   from unnest(looked) l
-  where t.rule = rule_id and t.key = l.key and (l.met or l.error is not null);
+  where t.rule = rule_id and t.key = l.key and t.fired is null and (l.met or l.error is not null);
   delete from rowbell.timer t
-  where t.rule = rule_id and t.key = any (array(
+  where t.rule = rule_id and t.fired is null and t.key = any (array(
     select d.key from unnest(due) d where not exists (select from unnest(looked) l where l.key = d.key and (l.met or l.error is not null))));
-  select l.* into failed from unnest(looked) l where l.error is not null limit 1;
-  if found then
-    perform rowbell.rule_failed(rule.name, failed.error, failed.state, rowbell.shown_name(feed.relation), 'TIMER', failed.key::json);
-  end if;
+  perform rowbell.look_failed(feed, rule, looked);
   return cardinality(due);
 end
 $function$
@@ -1561,65 +1636,54 @@ exception when others or assert_failure then
   return (opening || ',"truncated":true' || closing)::json;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.fold_timer_events(feed rowbell.feed, most integer)
- RETURNS integer
+CREATE OR REPLACE FUNCTION rowbell.fold_timers(feed_id integer, most integer DEFAULT 5000)
+ RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   part record;
-  ended rowbell.timer[] := '{}';
-  displaced rowbell.timer[] := '{}';
-  taken int := 0;
+  rules constant int[] := array(
+    select s.id
+    from rowbell.feed f
+    join rowbell.rule r on r.feed = f.name
+    join rowbell.rule_state s on s.rule = r.name
+    where f.id = feed_id and r.enabled and r."for" is not null);
 begin
-  -- Events of one row have their ids in the order in which they happened: the lock on the row is held when they are numbered. A transaction that changes the
-  -- row again has waited for the one before, so an event is never seen before an earlier one of its row.
   for part in
     with taken as (
       delete from rowbell.timer_event e
-      where e.feed = feed.id and e.id = any (array(select f.id from rowbell.timer_event f where f.feed = feed.id order by f.id limit most))
+      where e.feed = feed_id and e.id = any (array(select n.id from rowbell.timer_event n where n.feed = feed_id order by n.id limit most))
       returning e),
-    -- A row that its transaction deleted and inserted again goes on, as one does that moves to another partition by row triggers.
-    touched as (
-      select e, (e).id, (e).rule, (e).key from taken
-      union all
-      select e, (e).id, (e).rule, (e).moved_to from taken where (e).kind = 'm'),
-    neighbours as (select e, id, lag(e) over w as before, lead(e) over w as after from touched window w as (partition by rule, key order by id)),
-    replaced as (
-      select n.id
-      from neighbours n
-      where (n.e).whole and case (n.e).kind
-        when 'a' then (n.before).kind = 'd' and (n.before).whole and (n.before).xact = (n.e).xact
-        when 'd' then (n.after).kind = 'a' and (n.after).whole and (n.after).xact = (n.e).xact end),
     edges as (
       select e, (e).id, (e).kind = 'm' as moves,
         row((e).kind = 'm', case when (e).kind = 'm' then (e).at end) is distinct from
           lag(row((e).kind = 'm', case when (e).kind = 'm' then (e).at end)) over (order by (e).id) as begins
       from taken
-      where (e).id not in (select r.id from replaced r)),
+      where (e).rule = any (rules)),
     parts as (select e, id, moves, count(*) filter (where begins) over (order by id) as part from edges)
     select p.moves, array_agg(p.e order by p.id) as events from parts p group by p.part, p.moves order by p.part
   loop
-    taken := taken + cardinality(part.events);
-    -- of rules that are gone, or have no "for" any more
-    part.events := array(
-      select e from unnest(part.events) e
-      where e.rule in (
-          select s.id from rowbell.rule r join rowbell.rule_state s on s.rule = r.name where r.feed = feed.name and r.enabled and r."for" is not null)
-        -- the index takes no more
-        and octet_length(e.key) <= 2600 and coalesce(octet_length(e.moved_to), 0) <= 2600
-      order by e.id);
     if part.moves then
-      displaced := rowbell.move_timers(part.events, displaced);
+      perform rowbell.move_timers(part.events);
     else
-      displaced := '{}';
-      ended := ended || rowbell.apply_timer_events(feed.id, part.events);
+      perform rowbell.arm_timers(part.events);
     end if;
+    perform rowbell.key_too_long(f, s.rule)
+    from unnest(part.events) e
+    join rowbell.feed f on f.id = feed_id
+    join rowbell.rule_state s on s.id = e.rule
+    where e.kind <> 'd' and octet_length(coalesce(e.moved_to, e.key)) > 2600
+    limit 1;
   end loop;
-  if cardinality(ended) > 0 then
-    perform rowbell.resolve_timers(feed, ended);
+  if exists (select from rowbell.timer_event e where e.feed = feed_id) then
+    return true;
   end if;
-  return taken;
+  delete from rowbell.timer t where t.rule = any (rules) and t.ended <> 0 and t.ended < 0 and t.fired is null;
+  update rowbell.timer t set ended = -t.ended where t.rule = any (rules) and t.ended <> 0 and t.ended < 0;
+  update rowbell.timer_feed t set folded = now() where t.feed = feed_id;
+  return false;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.fold_window_events(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, events rowbell.window_added[], judged timestamp with time zone)
@@ -1672,6 +1736,41 @@ begin
   return groups;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.follow_key(feed rowbell.feed)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  known jsonb;
+  now constant jsonb := rowbell.timer_key_of(feed.relation);
+begin
+  select t.key into known from rowbell.timer_feed t where t.feed = feed.id and t.key <> now and now -> 'names' <> 'null';
+  if not found then
+    return;
+  end if;
+  perform from rowbell.timer_feed t where t.feed = feed.id for update;
+  update rowbell.timer_feed t set key = now where t.feed = feed.id;
+  if known - 'columns' = now - 'columns' then
+    return;
+  elsif known - 'names' = now - 'names' then
+    update rowbell.timer t set key = rowbell.rename_key(t.key, now) where t.feed = feed.id;
+    update rowbell.timer_event e set key = rowbell.rename_key(e.key, now), moved_to = rowbell.rename_key(e.moved_to, now) where e.feed = feed.id;
+    -- a statement trigger that pairs OLD and NEW by the key has failed meanwhile
+    perform rowbell.scan_again(array(select r.name from rowbell.rule r where r.feed = feed.name));
+    return;
+  end if;
+  perform rowbell.rule_failed(r.name, 'the primary key has changed: rows that were waited for are not known any more', '42P16', rowbell.shown_name(feed.relation),
+    'TIMER', null)
+  from rowbell.rule r
+  join rowbell.rule_state s on s.rule = r.name
+  where r.feed = feed.name and not r.existing and exists (select from rowbell.timer t where t.rule = s.id and t.fired is null);
+  delete from rowbell.timer_event e where e.feed = feed.id;
+  delete from rowbell.timer t where t.feed = feed.id and t.fired is null;
+  update rowbell.timer t set ended = nextval(pg_get_serial_sequence('rowbell.timer_event', 'id')) where t.feed = feed.id and t.ended = 0;
+  perform rowbell.scan_again(array(select r.name from rowbell.rule r where r.feed = feed.name));
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.follow_tables(but_rule text DEFAULT NULL::text)
  RETURNS TABLE(feed text, event text)
  LANGUAGE plpgsql
@@ -1690,6 +1789,7 @@ begin
       found_relation := rowbell.find_feed(gone.name);
       if rowbell.sql_name(found_relation) = gone.name and not exists (select from rowbell.feed f where f.relation = found_relation) then
         update rowbell.feed f set relation = found_relation where f.id = gone.id;
+        perform rowbell.restart_timers(array(select r.name from rowbell.rule r where r.feed = gone.name));
         return query select gone.name, 'was dropped and made again: it is watched again';
         continue;
       end if;
@@ -2035,6 +2135,14 @@ AS $function$
       and (a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'bool'::regtype, 'uuid'::regtype, 'date'::regtype, 'timestamptz'::regtype)
         or a.atttypid in ('text'::regtype, 'varchar'::regtype) and a.attcollation = '"default"'::regcollation))
 $function$
+CREATE OR REPLACE FUNCTION rowbell.has_key_of_timers(timers rowbell.timer_feed)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select (timers.key - 'columns') = (rowbell.timer_key_of(f.relation) - 'columns') from rowbell.feed f where f.id = timers.feed
+$function$
 CREATE OR REPLACE FUNCTION rowbell.has_role(feed_id integer)
  RETURNS boolean
  LANGUAGE sql
@@ -2188,13 +2296,23 @@ CREATE OR REPLACE FUNCTION rowbell.key_text(document json, key text[])
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  return (select format('{%s}', string_agg(to_json(k) || ':' || (document -> k), ',' order by n)) from unnest(key) with ordinality as u (k, n));
+  return (
+    select case when count(document -> k) = count(*) then format('{%s}', string_agg(to_json(k) || ':' || (document -> k), ',' order by n)) end
+    from unnest(key) with ordinality as u (k, n));
 exception when others then
   return (
-    select format('{%s}', string_agg(to_json(u.k) || ':' || m.value, ',' order by u.n))
+    select case when count(*) = cardinality(key) then format('{%s}', string_agg(to_json(u.k) || ':' || m.value, ',' order by u.n)) end
     from unnest(key) with ordinality as u (k, n)
     join rowbell.members_of(document) m on m.name = u.k);
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.key_too_long(feed rowbell.feed, rule_name text)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select rowbell.rule_failed(rule_name, 'the key of a row has more than 2,600 bytes, so "for" does not watch the row', '54000',
+    rowbell.shown_name(feed.relation), 'TIMER', null)
 $function$
 CREATE OR REPLACE FUNCTION rowbell.key_written(columns text[], written text)
  RETURNS json
@@ -2274,19 +2392,32 @@ begin
   return coalesce(looked, '{}');
 exception when others or assert_failure or query_canceled then
   get stacked diagnostics context = pg_exception_context;
-  if rowbell_alert.is_cancel(sqlstate, context) or sqlstate in ('55P03', '40P01', '40001') then
+  if rowbell_alert.is_cancel(sqlstate, context) or keys is null and rule_id = 0 then
     raise;
-  elsif cardinality(keys) = 1 then
+  elsif cardinality(keys) = 1 and most is null then
     return array[row(keys[1], null, null, null, sqlerrm, sqlstate)::rowbell.looked];
-  elsif rule_id = 0 then
-    raise;
+  elsif cardinality(keys) = 1 then
+    return array(
+      select row(l.key, l.met, l.document, null, coalesce(l.error, sqlerrm), coalesce(l.state, sqlstate))::rowbell.looked
+      from unnest(rowbell.look(feed_id, rule_id, keys)) l);
   end if;
   looked := '{}';
   foreach key in array case when keys is null then array(select l.key from unnest(rowbell.look(feed_id, 0, null, after, most)) l) else keys end loop
-    looked := looked || rowbell.look(feed_id, rule_id, array[key]);
+    looked := looked || rowbell.look(feed_id, rule_id, array[key], null, most);
   end loop;
   return looked;
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.look_failed(feed rowbell.feed, rule rowbell.rule, looked rowbell.looked[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select rowbell.rule_failed(rule.name, l.error, l.state, rowbell.shown_name(feed.relation), 'TIMER', l.key::json)
+  from unnest(looked) l
+  where l.error is not null
+  limit 1;
+  select rowbell.key_too_long(feed, rule.name) from unnest(looked) l where l.met and octet_length(l.key) > 2600 limit 1
 $function$
 CREATE OR REPLACE FUNCTION rowbell.look_sql(feed rowbell.feed, transitions rowbell.transition[])
  RETURNS text
@@ -2325,7 +2456,7 @@ AS $function$
   select format(E'\n#variable_conflict use_column\nbegin\n%s\n  raise exception ''the rule is not known'';\nend\n', string_agg(rowbell.fill($part$
   if $1 = {{rule}} and $2 is not null then
     return query
-    select k.key, {{condition}} is true, row_to_json(new.*), null::timestamptz, null, null
+    select k.key, {{condition}} is true, row_to_json(new.*), case when $4 is not null and {{condition}} then ({{since}})::timestamptz end, null, null
     from unnest($2) as k (key)
     cross join lateral json_to_record(k.key::json) as r ({{columns}})
     join {{feed}} as new on {{same}};
@@ -2522,36 +2653,25 @@ AS $function$
     end
   order by relid
 $function$
-CREATE OR REPLACE FUNCTION rowbell.move_timers(events rowbell.timer_event[], displaced rowbell.timer[])
- RETURNS rowbell.timer[]
+CREATE OR REPLACE FUNCTION rowbell.move_timers(events rowbell.timer_event[])
+ RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-#variable_conflict use_variable
 declare
   moved rowbell.timer[];
-  aside rowbell.timer[];
 begin
   with gone as (
     delete from rowbell.timer t
     using unnest(events) e
-    where t.rule = e.rule and t.key = e.key and not exists (select from unnest(displaced) d where d.rule = e.rule and d.key = e.key)
-    returning row(t.feed, t.rule, e.moved_to, t.since, t.began, t.fired)::rowbell.timer as t)
-  select array_agg(g.t) into moved
-  from (
-    select t from gone
-    union all
-    select row(d.feed, d.rule, e.moved_to, d.since, d.began, d.fired)::rowbell.timer
-    from unnest(displaced) d
-    join unnest(events) e on e.rule = d.rule and e.key = d.key) g;
-  with gone as (
-    delete from rowbell.timer t using unnest(moved) m where t.rule = m.rule and t.key = m.key returning t)
-  select array_agg(t) into aside from gone;
-  insert into rowbell.timer select m.* from unnest(moved) m;
-  return array(
-    select d from unnest(displaced) d where not exists (select from unnest(events) e where e.rule = d.rule and e.key = d.key)
-    union all
-    select a from unnest(aside) a);
+    where t.rule = e.rule and t.key = e.key and t.ended = (
+      select o.ended from rowbell.timer o where o.rule = e.rule and o.key = e.key and o.ended <= 0 order by o.ended = 0, o.ended desc limit 1)
+    returning row(t.feed, t.rule, e.moved_to, t.since, t.began, t.fired, -e.id)::rowbell.timer as t)
+  select array_agg(t) into moved from gone;
+  update rowbell.timer t set ended = m.ended from unnest(moved) m where t.rule = m.rule and t.key = m.key and t.ended = 0;
+  insert into rowbell.timer (feed, rule, key, since, began, fired)
+  select m.feed, m.rule, m.key, m.since, m.began, m.fired from unnest(moved) m where octet_length(m.key) <= 2600
+  on conflict do nothing;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.new_id()
@@ -2919,6 +3039,30 @@ begin
   return null;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.pass_over_slow_row(rule_id integer, took interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  slow record;
+begin
+  select s.scan_pass, s.scan_after, s.paused, r.name, f.id as feed, f.relation into slow
+  from rowbell.rule_state s
+  join rowbell.rule r on r.name = s.rule
+  join rowbell.feed f on f.name = r.feed
+  where s.id = rule_id;
+  if slow.paused is not null or rowbell.postpone_timers(rule_id, 1) = 0 then
+    update rowbell.rule_state s
+    set scan_after = case when slow.scan_pass = 0
+      then (select min(t.key) from rowbell.timer t where t.rule = rule_id and t.fired is not null and t.ended = 0 and t.key > coalesce(slow.scan_after, ''))
+      else (select l.key from unnest(rowbell.look(slow.feed, 0, null, slow.scan_after, 1)) l) end
+    where s.id = rule_id and s.scan is not null;
+  end if;
+  perform rowbell.rule_failed(slow.name, format('to look at a row took longer than %s', took), '57014', rowbell.shown_name(slow.relation), 'TIMER', null);
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.passes_cooldown(rule text, path text, status text, key text, at timestamp with time zone, rule_cooldown interval)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -3004,6 +3148,28 @@ begin
   -- comparisons of one kind; then a column is an operand of "is" or a boolean by itself
   kinds := regexp_replace(regexp_replace(kinds, '[Nn]o[Nn]|[Tt]o[Tt]|[Bb]o[Bb]', 'C', 'g'), '[NTB]i|Ci|B|b', 'C', 'g');
   return case when kinds ~ '^[C!&()]+$' and kinds !~ 'CC|C\(|\)C' then '(' || sql || ')' end;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.postpone_timers(rule_id integer, most integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+  postponed int;
+begin
+  with due as (
+    select t.key, clock_timestamp() - r."for" as by
+    from rowbell.rule_state s
+    join rowbell.rule r on r.name = s.rule
+    join rowbell.timer t on t.rule = s.id and t.fired is null and t.began <= clock_timestamp() - r."for"
+    where s.id = rule_id
+    order by t.began
+    limit most)
+  update rowbell.timer t set began = d.by + interval '1 minute' from due d where t.rule = rule_id and t.key = d.key and t.fired is null;
+  get diagnostics postponed = row_count;
+  return postponed;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.put_rules(rules rowbell.rule[])
@@ -3418,7 +3584,7 @@ AS $function$
   cross join unnest(timers) t
   -- one, where rows of two children share the key
   left join lateral (select l.document from unnest(looked) l where l.key = t.key limit 1) l on true
-  order by t.began
+  order by t.began, t.key
 $function$
 CREATE OR REPLACE FUNCTION rowbell.read_window_events(events rowbell.window_event[])
  RETURNS rowbell.window_added[]
@@ -3543,7 +3709,7 @@ begin
       loop
         update rowbell.rule_state s set broken = rule.problem where s.rule = rule.name;
         if rule.problem is null then
-          perform rowbell.scan_again(array[rule.name]);
+          perform rowbell.restart_timers(array[rule.name]);
           return query select watched.name, format('rule "%s" works again', rule.name);
         else
           perform rowbell.rule_failed(rule.name, rule.problem, 'RB001', watched.name, null, null);
@@ -3560,6 +3726,9 @@ begin
           and (m.relid = watched.relation or m.relid in (select t.relid from rowbell.triggers_of(watched.id) t)));
       perform rowbell.compile(watched.name, '0 s');
       perform rowbell.detach_former_children(watched);
+      if cardinality(bare) > 0 then
+        perform rowbell.scan_again(array(select r.name from rowbell.rule r where r.feed = watched.name));
+      end if;
       return query select watched.name, format('triggers of %s were missing and were made again: writes until now were not judged', b) from unnest(bare) b;
     exception
       when lock_not_available or deadlock_detected or sqlstate 'RB003' then
@@ -3587,6 +3756,16 @@ begin
   delete from rowbell.listener l where l.channels = channels and l.pid = pg_backend_pid() returning l.key into key;
   perform pg_advisory_unlock(key);
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.rename_key(key text, now jsonb)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select format('{%s}', string_agg((now -> 'names' -> (v.n - 1)::int)::text || ':' || v.value, ',' order by v.n))
+  from json_each(key::json) with ordinality as v (name, value, n)
+  having count(*) > 0
 $function$
 CREATE OR REPLACE FUNCTION rowbell.replay(dead_letter bigint)
  RETURNS boolean
@@ -3644,23 +3823,44 @@ begin
   insert into rowbell.feedback (alert) select distinct on (g.rule) g.alert from gone g order by g.rule, g.failed desc;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.resolve_timers(feed rowbell.feed, ended rowbell.timer[])
+CREATE OR REPLACE FUNCTION rowbell.resolve_timers(feed rowbell.feed, rule rowbell.rule, rule_id integer, most integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+  ended rowbell.timer[];
+begin
+  with gone as (
+    delete from rowbell.timer t
+    where t.rule = rule_id and (t.key, t.ended) in (
+      select e.key, e.ended from rowbell.timer e where e.rule = rule_id and e.ended <> 0 and e.ended > 0 order by e.ended limit most)
+    returning t)
+  select array_agg(t) into ended from gone;
+  if rule.resolved and ended is not null then
+    perform rowbell.raise_timers(feed, rule, 'resolved', ended, rowbell.look(feed.id, 0, array(select e.key from unnest(ended) e)));
+  end if;
+  return coalesce(cardinality(ended), 0);
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.restart_timers(names text[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-declare
-  of_rule record;
 begin
-  for of_rule in
-    select r as rule, s.id, array_agg(t) as timers, array_agg(t.key) as keys
-    from unnest(ended) t
-    join rowbell.rule_state s on s.id = t.rule
-    join rowbell.rule r on r.name = s.rule and r.resolved and r.enabled and r."for" is not null
-    group by r, s.id
-  loop
-    perform rowbell.raise_timers(feed, of_rule.rule, 'resolved', of_rule.timers, rowbell.look(feed.id, of_rule.id, of_rule.keys));
-  end loop;
+  perform from rowbell.timer_feed t join rowbell.feed f on f.id = t.feed join rowbell.rule r on r.feed = f.name where r.name = any (names) for update of t;
+  delete from rowbell.timer_event e using rowbell.rule_state s where s.rule = any (names) and e.rule = s.id;
+  delete from rowbell.timer t
+  using rowbell.rule_state s
+  join rowbell.rule r on r.name = s.rule
+  where r.name = any (names) and r.existing and t.rule = s.id and t.fired is null;
+  update rowbell.timer t
+  set since = clock_timestamp(), began = clock_timestamp()
+  from rowbell.rule_state s
+  where s.rule = any (names) and t.rule = s.id and t.fired is null;
+  perform rowbell.scan_again(names);
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.resume(rule text)
@@ -3671,6 +3871,7 @@ CREATE OR REPLACE FUNCTION rowbell.resume(rule text)
 AS $function$
 declare
   state rowbell.rule_state;
+  now constant timestamptz := clock_timestamp();
 begin
   -- no process works on the timers meanwhile
   perform from rowbell.rule r join rowbell.feed f on f.name = r.feed join rowbell.timer_feed t on t.feed = f.id
@@ -3680,9 +3881,12 @@ begin
     return false;
   end if;
   update rowbell.timer t
-  set began = t.began + greatest(clock_timestamp() - greatest(state.paused, t.began), interval '0')
+  set began = t.began + greatest(now - greatest(state.paused, t.began), interval '0')
   where t.rule = state.id and t.fired is null;
-  update rowbell.rule_state s set paused = null, judges_since = clock_timestamp(), judges_again = true where s.rule = resume.rule;
+  update rowbell.rule_state s
+  set paused = null, judges_since = clock_timestamp(), judges_again = true,
+    pauses = array(select p from unnest(s.pauses) p where upper(p) > now - interval '7 days') || case when s.paused < now then tstzrange(s.paused, now) end
+  where s.rule = resume.rule;
   return true;
 end
 $function$
@@ -4025,44 +4229,40 @@ CREATE OR REPLACE FUNCTION rowbell.run_0(query text)
  SET restrict_nonsystem_relation_kind TO ''
  SET timezone_abbreviations TO 'Default'
 AS $function$begin execute query; end$function$
-CREATE OR REPLACE FUNCTION rowbell.run_timers(feed_id integer, most integer DEFAULT 5000)
+CREATE OR REPLACE FUNCTION rowbell.run_timers(rule_id integer, most integer DEFAULT 5000)
  RETURNS boolean
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET standard_conforming_strings TO 'on'
+ SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-  watched rowbell.feed;
   timed record;
-  more boolean;
+  context text;
 begin
-  perform from rowbell.timer_feed t where t.feed = feed_id for update skip locked;
+  select r as rule, f as feed, s.paused, least(t.folded, clock_timestamp()) as folded into timed
+  from rowbell.rule_state s
+  join rowbell.rule r on r.name = s.rule
+  join rowbell.feed f on f.name = r.feed
+  join rowbell.timer_feed t on t.feed = f.id
+  where s.id = rule_id and r.enabled and r."for" is not null and s.broken is null and rowbell.sql_name(f.relation) = f.name and rowbell.has_key_of_timers(t)
+  for update of t skip locked;
   if not found then
     return false;
   end if;
-  select f.* into watched from rowbell.feed f where f.id = feed_id and rowbell.sql_name(f.relation) = f.name;
-  if not found then
-    return false;
+  return rowbell.resolve_timers(timed.feed, timed.rule, rule_id, most) > 0
+    -- what was committed since may have ended what seems to be due
+    or timed.paused is null and rowbell.fire_timers(timed.feed, timed.rule, rule_id, timed.folded, most) > 0
+    or rowbell.scan_timers(timed.feed, timed.rule, rule_id, most);
+exception when others or assert_failure or query_canceled then
+  get stacked diagnostics context = pg_exception_context;
+  if rowbell_alert.is_cancel(sqlstate, context) or timed is null then
+    raise;
   end if;
-  more := rowbell.fold_timer_events(watched, most) = most;
-  -- what has ended comes before what is due
-  if more then
-    return true;
-  end if;
-  for timed in
-    select r as rule, s.id, s.paused
-    from rowbell.rule r
-    join rowbell.rule_state s on s.rule = r.name
-    where r.feed = watched.name and r.enabled and r."for" is not null and s.broken is null
-    order by r.name
-  loop
-    more := more or rowbell.scan_timers(watched, timed.rule, timed.id, most);
-    if timed.paused is null then
-      more := more or rowbell.fire_timers(watched, timed.rule, timed.id, most) = most;
-    end if;
-  end loop;
-  return more;
+  perform rowbell.rule_failed((timed.rule).name, sqlerrm, sqlstate, rowbell.shown_name((timed.feed).relation), 'TIMER', null);
+  perform rowbell.postpone_timers(rule_id, null);
+  return false;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.run_windows(feed_id integer, most integer DEFAULT 50000)
@@ -4150,7 +4350,7 @@ AS $function$
   update rowbell.rule_state s
   set scan = pg_current_xact_id(), scan_pass = 0, scan_after = null
   from rowbell.rule r
-  where r.name = s.rule and r.name = any (names) and r.enabled and r."for" is not null and r.existing
+  where r.name = s.rule and r.name = any (names) and r.enabled and r."for" is not null
 $function$
 CREATE OR REPLACE FUNCTION rowbell.scan_timers(feed rowbell.feed, rule rowbell.rule, rule_id integer, most integer)
  RETURNS boolean
@@ -4161,47 +4361,54 @@ AS $function$
 declare
   state rowbell.rule_state;
   looked rowbell.looked[];
-  failed rowbell.looked;
   fired rowbell.timer[];
   ended rowbell.timer[];
+  last text;
 begin
   select s.* into state
   from rowbell.rule_state s
-  where s.id = rule_id and s.scan is not null and (s.scan_pass = 0 or s.scan < pg_snapshot_xmin(pg_current_snapshot()))
+  where s.id = rule_id and s.scan is not null and (s.scan_pass < 2 or s.scan < pg_snapshot_xmin(pg_current_snapshot()))
   for no key update skip locked;
   if not found then
     return false;
-  elsif state.scan_after is null and state.scan < pg_snapshot_xmin(pg_current_snapshot()) then
-    state.scan_pass := 1;
   end if;
-  looked := rowbell.look(feed.id, rule_id, null, state.scan_after, most);
-  insert into rowbell.timer (feed, rule, key, since, began)
-  select feed.id, rule_id, l.key, t.since, t.since
-  from unnest(looked) l
-  cross join lateral (select least(l.since, clock_timestamp()) as since) t
-  where l.met and octet_length(l.key) <= 2600
-  on conflict do nothing;
-  select l.* into failed from unnest(looked) l where l.error is not null limit 1;
-  if found then
-    perform rowbell.rule_failed(rule.name, failed.error, failed.state, rowbell.shown_name(feed.relation), 'TIMER', failed.key::json);
-  end if;
-  if cardinality(looked) = most then
-    update rowbell.rule_state s set scan_pass = state.scan_pass, scan_after = looked[most].key where s.id = rule_id;
-    return true;
-  end if;
-  update rowbell.rule_state s set scan = case when state.scan_pass = 0 then s.scan end, scan_pass = 1, scan_after = null where s.id = rule_id;
-  -- the condition may have changed since they fired
-  fired := array(select t from rowbell.timer t where t.rule = rule_id and t.fired is not null);
-  if cardinality(fired) > 0 then
-    looked := rowbell.look(feed.id, rule_id, array(select f.key from unnest(fired) f));
+  if state.scan_pass = 0 then
+    fired := array(
+      select t from rowbell.timer t
+      where t.rule = rule_id and t.fired is not null and t.ended = 0 and t.key > coalesce(state.scan_after, '')
+      order by t.key
+      limit most);
+    last := fired[most].key;
+    looked := case when cardinality(fired) > 0 then rowbell.look(feed.id, rule_id, array(select f.key from unnest(fired) f)) end;
     with gone as (
       delete from rowbell.timer t
-      where t.rule = rule_id and t.fired is not null
+      using unnest(fired) f
+      where t.rule = rule_id and t.key = f.key and t.ended = 0
         and not exists (select from unnest(looked) l where l.key = t.key and (l.met or l.error is not null))
       returning t)
     select array_agg(t) into ended from gone;
-    perform rowbell.resolve_timers(feed, ended);
+    if rule.resolved then
+      perform rowbell.raise_timers(feed, rule, 'resolved', ended, looked);
+    end if;
+  else
+    if state.scan_after is null and state.scan < pg_snapshot_xmin(pg_current_snapshot()) then
+      state.scan_pass := 2;
+    end if;
+    looked := rowbell.look(feed.id, rule_id, null, state.scan_after, most);
+    last := looked[most].key;
+    insert into rowbell.timer (feed, rule, key, since, began)
+    select feed.id, rule_id, l.key, t.since, t.since
+    from unnest(looked) l
+    -- a time that each reader of the alert can read
+    cross join lateral (select case when l.since < timestamptz '0001-01-01 00:00:00+00' then timestamptz '0001-01-01 00:00:00+00' else least(l.since, clock_timestamp()) end as since) t
+    where l.met and octet_length(l.key) <= 2600
+    on conflict do nothing;
   end if;
+  perform rowbell.look_failed(feed, rule, looked);
+  update rowbell.rule_state s
+  set scan = case when last is not null or state.scan_pass < 2 and rule.existing then s.scan end,
+    scan_pass = state.scan_pass + case when last is null then 1 else 0 end, scan_after = last
+  where s.id = rule_id;
   return true;
 end
 $function$
@@ -4358,7 +4565,7 @@ begin
         ' when t.began <= clock_timestamp() - %4$L::interval then ''due'' else ''waiting'' end, ''since'', t.since, ''due'', t.began + %4$L::interval, ''row'', new.document)'
         ' from (select row_to_json(new.*) as document from %1$s as new where (%2$s\n) limit %3$s) as new'
         ' left join rowbell.rule_state s on s.rule = %5$L'
-        ' left join rowbell.timer t on t.rule = s.id and t.key = rowbell.key_text(new.document, %6$L::text[]) order by t.began',
+        ' left join rowbell.timer t on t.rule = s.id and t.key = rowbell.key_text(new.document, %6$L::text[]) and t.ended = 0 order by t.began',
       rowbell.sql_name(relation), rowbell.rows_by_name(tested.condition, relation), max_rows, tested."for", tested.name, rowbell.key_of(relation));
     return;
   end if;
@@ -4382,44 +4589,76 @@ begin
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.timer_feeds()
- RETURNS TABLE(feed integer, name text, due_in double precision)
+ RETURNS TABLE(feed integer, rule integer, name text, due_in double precision)
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "TimeZone" TO 'UTC'
 AS $function$
-  select f.id, f.name, case when exists (select from rowbell.timer_event e where e.feed = f.id) then 0 else (
-    select min(case when s.scan is not null and (s.scan_pass = 0 or s.scan < pg_snapshot_xmin(pg_current_snapshot())) then 0
-      when s.paused is null then (
-        select extract(epoch from t.began + r."for" - clock_timestamp()) * 1000
-        from rowbell.timer t
-        where t.rule = s.id and t.fired is null
-        order by t.began
-        limit 1) end)
-    from rowbell.rule r
-    join rowbell.rule_state s on s.rule = r.name
-    where r.feed = f.name and r.enabled and r."for" is not null and s.broken is null) end
+  select t.feed, null::int, f.name, case when exists (select from rowbell.timer_event e where e.feed = t.feed) then 0 end::double precision
   from rowbell.timer_feed t
   join rowbell.feed f on f.id = t.feed
+  union all
+  select t.feed, s.id, r.name, case
+    when s.scan is not null and (s.scan_pass < 2 or s.scan < pg_snapshot_xmin(pg_current_snapshot())) then 0
+    when exists (select from rowbell.timer e where e.rule = s.id and e.ended <> 0) then 0
+    when s.paused is null then (
+      select extract(epoch from a.began + r."for" - clock_timestamp()) * 1000
+      from rowbell.timer a
+      where a.rule = s.id and a.fired is null
+      order by a.began
+      limit 1) end
+  from rowbell.timer_feed t
+  join rowbell.feed f on f.id = t.feed
+  join rowbell.rule r on r.feed = f.name
+  join rowbell.rule_state s on s.rule = r.name
+  where r.enabled and r."for" is not null and s.broken is null
+  order by 1, 2 nulls first
+$function$
+CREATE OR REPLACE FUNCTION rowbell.timer_key_of(relation oid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select jsonb_build_object('names', jsonb_agg(a.attname order by a.attnum), 'types', jsonb_agg(format_type(a.atttypid, null) order by a.attnum),
+    'columns', jsonb_agg(a.attnum order by a.attnum))
+  from pg_attribute a
+  where a.attrelid = relation and a.attname = any (rowbell.key_of(relation))
 $function$
 CREATE OR REPLACE FUNCTION rowbell.timers_changed(news rowbell.rule[], olds rowbell.rule[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  others int[];
 begin
-  insert into rowbell.timer_feed (feed)
-  select distinct f.id from unnest(news) n join rowbell.feed f on f.name = n.feed where n.enabled and n."for" is not null
+  insert into rowbell.timer_feed (feed, key)
+  select distinct f.id, rowbell.timer_key_of(f.relation) from unnest(news) n join rowbell.feed f on f.name = n.feed where n.enabled and n."for" is not null
   on conflict do nothing;
-  delete from rowbell.timer t
-  using unnest(news) n
-  join unnest(olds) o on o.name = n.name
-  join rowbell.rule_state s on s.rule = n.name
-  where t.rule = s.id and (n.feed <> o.feed or o."for" is null or not o.enabled);
+  others := array(
+    select s.id
+    from unnest(news) n
+    join unnest(olds) o on o.name = n.name and o."for" is not null
+    join rowbell.rule_state s on s.rule = n.name
+    where n."for" is null or not o.enabled
+      -- by its number: the table may have been renamed
+      or exists (select from rowbell.timer t where t.rule = s.id and t.feed is distinct from (select f.id from rowbell.feed f where f.name = n.feed)));
+  if cardinality(others) > 0 then
+    -- no process works on them meanwhile
+    perform from rowbell.timer_feed t
+    where t.feed in (select o.feed from rowbell.timer o where o.rule = any (others) union select f.id from unnest(news) n join rowbell.feed f on f.name = n.feed)
+    order by t.feed
+    for update;
+    delete from rowbell.timer t where t.rule = any (others);
+    delete from rowbell.timer_event e where e.rule = any (others);
+  end if;
   perform rowbell.scan_again(array(
     select n.name
     from unnest(news) n
-    left join unnest(olds) o on o.name = n.name and o.feed = n.feed and o.condition = n.condition and o.enabled and o."for" is not null and o.existing
+    left join unnest(olds) o on o.name = n.name and o.feed = n.feed and o.condition = n.condition and o.enabled and o."for" is not null
+      and (o.existing or not n.existing)
     where o.name is null));
 end
 $function$
@@ -4711,6 +4950,10 @@ begin
   else
     if rule."for" <= interval '0' or rule."for" > interval '100 years' then
       return query select 'for', 'give a duration above 0 and of at most 100 years', '';
+    elsif least(extract(year from rule."for"), extract(month from rule."for"), extract(day from rule."for"), extract(hour from rule."for"),
+        extract(minute from rule."for"), extract(second from rule."for")) < 0 then
+      -- how long a month less 29 days is depends on the month
+      return query select 'for', 'give a duration without negative parts', '';
     end if;
     if rule.fires <> 'once' then
       return query select 'fires', 'a rule with "for" fires once the condition has held for so long', 'leave fires out';
@@ -4825,7 +5068,7 @@ begin
   if rule.since is not null then
     error := coalesce(rowbell.condition_error(format(E'(%s\n) is not null', rule.since), relation, true, false, feed_id => feed_id),
       rowbell.condition_error(format(E'array[%s\n] is not null', rule.since), relation, true, false, feed_id => feed_id),
-      rowbell.condition_error(format(E'pg_catalog.date_trunc(''second'', %s\n) is not null', rule.since), relation, true, false, feed_id => feed_id));
+      rowbell.condition_error(format(E'pg_catalog.date_trunc(''second'', %s\n, ''UTC'') is not null', rule.since), relation, true, false, feed_id => feed_id));
     if error is not null then
       return query select 'since', error[1], coalesce(nullif(error[2], ''), 'name a column with a time, as NEW.placed_at');
       return;

@@ -150,7 +150,7 @@ begin
 
   if $1 = 0 and $2 is not null then
     return query
-    select k.key, null::bool is true, row_to_json(new.*), null::timestamptz, null, null
+    select k.key, null::bool is true, row_to_json(new.*), case when $4 is not null and null::bool then (null)::timestamptz end, null, null
     from unnest($2) as k (key)
     cross join lateral json_to_record(k.key::json) as r (id integer)
     join public.orders as new on new.id operator(pg_catalog.=) r.id;
@@ -169,7 +169,7 @@ begin
 
   if $1 = 1 and $2 is not null then
     return query
-    select k.key, (new.state operator(pg_catalog.=) 'placed') is true, row_to_json(new.*), null::timestamptz, null, null
+    select k.key, (new.state operator(pg_catalog.=) 'placed') is true, row_to_json(new.*), case when $4 is not null and (new.state operator(pg_catalog.=) 'placed') then (null)::timestamptz end, null, null
     from unnest($2) as k (key)
     cross join lateral json_to_record(k.key::json) as r (id integer)
     join public.orders as new on new.id operator(pg_catalog.=) r.id;
