@@ -48,6 +48,7 @@ import org.apache.camel.support.DefaultExchange;
 import org.apache.camel.support.PluginHelper;
 import org.apache.camel.support.service.ServiceSupport;
 import org.apache.camel.test.junit5.CamelTestSupport;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -370,6 +371,7 @@ class EmbeddingTest extends CamelTestSupport {
         }
     }
 
+    @Tag("long")
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
     void thePoolOfTheApplicationIsTheOnlyOneAndItsSessionsStayAsTheyWere(boolean autoCommit, @TempDir Path dir)
