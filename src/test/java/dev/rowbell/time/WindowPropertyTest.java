@@ -21,7 +21,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Tag("scaled")
 class WindowPropertyTest {
 
-    private static final int WITHIN = 30;
+    /** In seconds. */
+    private static final int WITHIN = 1800;
+    /** After each look: a window that ended in the same thousandth of the time as a resolved alert may be told from it or not. */
+    private static final int AFTER_LOOK = 13;
 
     private final TestDatabase database = TestDatabase.createWithSchema();
 
@@ -84,14 +87,16 @@ class WindowPropertyTest {
                 "select rowbell.for_each('public.payment', '" + each + "')",
                 """
                 insert into rowbell.rule (name, feed, condition, count, sum, over, within, by, fires, resolved) values
-                  ('counted', 'public.payment', 'NEW.state = ''failed''', 4, null, null, '%1$d min', '{NEW.shop}', 'once', true),
-                  ('every', 'public.payment', 'NEW.state = ''failed''', 5, null, null, '%1$d min', '{NEW.shop}', 'every', true),
-                  ('summed', 'public.payment', 'NEW.state = ''failed''', null, 'NEW.amount', 9, '%1$d min', '{NEW.shop}', 'every', true)
+                  ('counted', 'public.payment', 'NEW.state = ''failed''', 4, null, null, '%1$d s', '{NEW.shop}', 'once', true),
+                  ('every', 'public.payment', 'NEW.state = ''failed''', 5, null, null, '%1$d s', '{NEW.shop}', 'every', true),
+                  ('summed', 'public.payment', 'NEW.state = ''failed''', null, 'NEW.amount', 9, '%1$d s', '{NEW.shop}', 'every', true)
                 """.formatted(WITHIN));
         long seed = Long.getLong("rowbell.seed", System.nanoTime());
         try (Connection connection = database.connect();
                 Statement statement = connection.createStatement()) {
-            for (int i = 0; i < Integer.getInteger("rowbell.cases", 50); i++) {
+            int cases = Integer.getInteger("rowbell.cases", 50);
+            // a history has three rules and takes a tenth of a second
+            for (int i = 0; i < (cases > 1000 ? cases / 5 : cases); i++) {
                 history(statement, seed + i);
             }
         }
@@ -112,9 +117,9 @@ class WindowPropertyTest {
             switch (random.nextInt(5)) {
                 case 0, 1 -> {
                     // never so that a window ends where a change is
-                    int minutes = 7 * (1 + random.nextInt(4));
-                    now += minutes;
-                    run(sql, steps, pass(minutes));
+                    int seconds = 420 * (1 + random.nextInt(4));
+                    now += seconds;
+                    run(sql, steps, pass(seconds));
                     if (random.nextBoolean()) {
                         // a process is there, and the changes that it has not seen are of late commits
                         judged = now;
@@ -137,6 +142,8 @@ class WindowPropertyTest {
                             expected.stream().sorted().toList(),
                             raised(sql),
                             () -> "-Drowbell.seed=" + seed + "\n" + String.join(";\n", steps));
+                    now += AFTER_LOOK;
+                    run(sql, steps, pass(AFTER_LOOK));
                 }
                 default -> {
                     boolean rollback = random.nextInt(4) == 0;
@@ -175,15 +182,15 @@ class WindowPropertyTest {
         }
     }
 
-    private static String pass(int minutes) {
+    private static String pass(int seconds) {
         return """
-                update rowbell.window_event set at = at - interval '%1$d min';
+                update rowbell.window_event set at = at - interval '%1$d s';
                 update rowbell.window_count set at = at + interval '9000 days';
-                update rowbell.window_count set at = at - interval '9000 days' - interval '%1$d min';
-                update rowbell.window_group set since = since - interval '%1$d min', until = until - interval '%1$d min', due = due - interval '%1$d min';
-                update rowbell.window_feed set judged = judged - interval '%1$d min';
-                update rowbell.rule_state set counts_since = counts_since - interval '%1$d min'
-                """.formatted(minutes).strip();
+                update rowbell.window_count set at = at - interval '9000 days' - interval '%1$d s';
+                update rowbell.window_group set since = since - interval '%1$d s', until = until - interval '%1$d s', due = due - interval '%1$d s';
+                update rowbell.window_feed set judged = judged - interval '%1$d s';
+                update rowbell.rule_state set counts_since = counts_since - interval '%1$d s'
+                """.formatted(seconds).strip();
     }
 
     private static void run(Statement sql, List<String> steps, String statement) throws SQLException {

@@ -672,7 +672,7 @@ class WindowTest {
     @CsvSource({"read committed, statement", "repeatable read, row", "serializable, statement"})
     @Tag("scaled")
     void writersOfOneGroupAreCountedExactlyAndWaitForNothing(String level, String each) {
-        int transactions = Integer.getInteger("rowbell.cases", 50);
+        int transactions = Math.min(Integer.getInteger("rowbell.cases", 50), 300);
         ExecutorService threads = Executors.newCachedThreadPool();
         payments(each);
         database.execute(rule("'{NEW.shop}'", "sum, over, fires", "'NEW.amount', 1000000000, 'every'"));
