@@ -626,6 +626,7 @@ class WindowTest {
     }
 
     @ParameterizedTest
+    @Tag("long")
     @CsvSource(
             delimiter = '|',
             quoteCharacter = '`',
