@@ -12,6 +12,7 @@ import java.util.stream.Collectors;
 import javax.sql.DataSource;
 import org.springframework.dao.ConcurrencyFailureException;
 import org.springframework.dao.DataAccessException;
+import org.springframework.dao.DuplicateKeyException;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.transaction.support.TransactionTemplate;
 
@@ -146,8 +147,8 @@ public final class Timers {
                         ;
                 }
             });
-        } catch (ConcurrencyFailureException e) {
-            // rules were changed meanwhile; the next look does it
+        } catch (ConcurrencyFailureException | DuplicateKeyException e) {
+            // rules were changed, or another process armed rows, since this transaction began; the next look does it
         }
     }
 

@@ -510,6 +510,11 @@ class TimerTest extends TimedDatabase {
             database.execute(
                     "select pg_terminate_backend(pid) from pg_stat_activity where query like 'select rowbell.run_timers%' and state like 'idle in%'");
         }
+        // the server ends the session a moment later
+        await().until(() -> {
+            work();
+            return database.count("rowbell.feedback") > 0;
+        });
         assertEquals(99, alerts().size());
         assertEquals(List.of(), alerts());
         assertEquals(List.of("{\"id\":101}"), armed());
