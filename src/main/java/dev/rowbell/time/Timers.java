@@ -5,9 +5,9 @@ import dev.rowbell.database.Transactions;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Comparator;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
 import java.util.stream.Collectors;
 import javax.sql.DataSource;
 import org.springframework.dao.ConcurrencyFailureException;
@@ -38,8 +38,8 @@ public final class Timers {
     private final TransactionTemplate transaction;
     private final FeedTurns turns = new FeedTurns(Clock.systemUTC());
     private final int most;
-    /** Rules that took too long for many rows, and so look at one at a time until there is nothing more to do. */
-    private final Set<Integer> slow = new HashSet<>();
+    /** Rules that took too long for many rows, and for how many they look at one at a time from now on. */
+    private final Map<Integer, Integer> slow = new HashMap<>();
 
     private long askedAt;
     private Duration pause = Duration.ZERO;
@@ -172,12 +172,14 @@ public final class Timers {
 
     private boolean run(int rule, Duration limit) {
         try {
-            return run(rule, slow.contains(rule) ? 1 : most, limit);
+            boolean more = run(rule, slow.containsKey(rule) ? 1 : most, limit);
+            slow.computeIfPresent(rule, (id, left) -> left == 1 ? null : left - 1);
+            return more;
         } catch (DataAccessException e) {
             if (!FeedTurns.isCanceled(e)) {
                 throw e;
             }
-            if (slow.add(rule)) {
+            if (slow.putIfAbsent(rule, most) == null) {
                 return true;
             }
             jdbc.sql("select rowbell.pass_over_slow_row(?, ? * interval '1 s')")

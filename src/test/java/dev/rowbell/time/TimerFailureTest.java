@@ -83,6 +83,25 @@ class TimerFailureTest extends TimedDatabase {
     }
 
     @Test
+    void aRowThatIsPassedOverWaitsForAMinute() {
+        orders("statement");
+        rule("a", "NEW.id > 0");
+        work();
+        database.execute("insert into orders values (1), (2)");
+        work();
+        database.execute(
+                "update rowbell.timer set began = began - interval '2 min' + (key::json ->> 'id')::int * interval '1 s'",
+                "select rowbell.pass_over_slow_row(id, '7 s') from rowbell.rule_state where rule = 'a'");
+        work();
+        assertEquals(List.of("firing a {\"id\":2,\"state\":null}"), alerts());
+        assertEquals(
+                List.of("a to look at a row took longer than 00:00:07"),
+                database.query("select rule || ' ' || failure from rowbell.rule_failure"));
+        pass("1 min");
+        assertEquals(List.of("firing a {\"id\":1,\"state\":null}"), alerts());
+    }
+
+    @Test
     void anAlertThatCannotBeStoredStopsNoOtherRule() {
         orders("statement");
         rule("a", "NEW.id > 0");
