@@ -23,6 +23,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.apache.camel.CamelContext;
 import org.apache.camel.impl.DefaultCamelContext;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.postgresql.PGConnection;
 
@@ -47,6 +48,7 @@ class LockTest {
     }
 
     @Test
+    @Tag("long")
     void aMigrationThatWaitsForFlywaysLockSaysWhoHasItAndEnds() throws SQLException {
         TestDatabase database = TestDatabase.create();
         Map<String, String> settings = settings(database);

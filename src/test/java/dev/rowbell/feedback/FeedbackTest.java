@@ -566,6 +566,7 @@ class FeedbackTest {
     }
 
     @Test
+    @Tag("long")
     void aStopInTheMiddleOfABatchLosesNothingAndRoutesNothingTwice() throws Exception {
         String routes = slowRouting();
         for (int round = 0; round < 2; round++) {

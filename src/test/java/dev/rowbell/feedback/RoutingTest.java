@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -160,6 +161,7 @@ class RoutingTest {
     }
 
     @Test
+    @Tag("long")
     void anEditedRouteTakesEffectWithoutARestartAndAMistakeChangesNothing() throws IOException {
         settings.put("camel.main.routesReloadEnabled", "true");
         settings.put("camel.main.routesReloadDirectory", routes.toString());

@@ -231,6 +231,7 @@ class HealthTest {
     }
 
     @Test
+    @Tag("long")
     void figuresSayWhatCameWhatWentAndWhatWaits() throws IOException {
         web.answer(request -> web.requests().size() <= 3 ? 500 : 200);
         database.execute(

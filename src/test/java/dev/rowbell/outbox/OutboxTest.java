@@ -229,6 +229,7 @@ class OutboxTest {
     }
 
     @Test
+    @Tag("long")
     void aDeliveryTakenByAProcessThatDiedBecomesDueAgain() {
         settings.put("rowbell.feedback.poll", "50ms");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
@@ -424,6 +425,7 @@ class OutboxTest {
     }
 
     @Test
+    @Tag("long")
     void aFailingBatchThatOutlivesItsLeaseIsDeliveredByOneProcess() throws IOException {
         Files.writeString(dir.resolve("chat.camel.yaml"), """
                 - route:

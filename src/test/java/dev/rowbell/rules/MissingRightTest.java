@@ -164,6 +164,7 @@ class MissingRightTest {
     }
 
     @Test
+    @Tag("long")
     void aRightOnAFeedThatWasGrantedIsNoticedWithoutARestart() throws IOException {
         Path file = dir.resolve("rules.yaml");
         Files.writeString(file, """

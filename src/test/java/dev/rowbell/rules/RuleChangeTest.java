@@ -36,6 +36,7 @@ class RuleChangeTest {
     private final AtomicInteger numbers = new AtomicInteger();
 
     @Test
+    @Tag("long")
     void writersNeitherFailNorWaitWhileRulesChangeAndNoAlertIsLostOrRepeated() throws Exception {
         database.execute(
                 "create table feed (id int8 primary key, c1 int, c2 int, n int)",

@@ -17,6 +17,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -209,6 +210,7 @@ class RuleTest {
     }
 
     @Test
+    @Tag("long")
     void aHundredThousandRowsOfOneStatementArePaired() {
         rule("name, feed, condition", "'k', 'public.feed', 'NEW.c2 > 9'");
         database.execute(

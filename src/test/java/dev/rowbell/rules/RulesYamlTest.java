@@ -277,6 +277,7 @@ class RulesYamlTest {
     }
 
     @Test
+    @Tag("long")
     void aFileThatChangesIsAppliedAgain() throws IOException {
         settings.put("rowbell.rules.reload", "true");
         write(rule("one", "NEW.amount > 1"));

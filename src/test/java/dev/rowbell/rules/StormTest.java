@@ -20,6 +20,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.postgresql.PGConnection;
@@ -38,6 +39,7 @@ class StormTest {
     private final Map<String, String> settings = database.settings();
 
     @Test
+    @Tag("long")
     void inAStormTheDoorbellIsSilentAndNoAlertWaitsForTheBackstop() throws Exception {
         settings.put("rowbell.file.dir", dir.resolve("alerts").toString());
         settings.put("rowbell.console", "OFF");

@@ -86,6 +86,7 @@ class SilenceTest {
     }
 
     @Test
+    @Tag("long")
     void aSilenceTakesEffectWithoutARestartAndEndsByItself() {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(alert("before", "r", "t", 1));

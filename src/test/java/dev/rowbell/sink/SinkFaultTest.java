@@ -42,6 +42,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Receivers that misbehave: nothing is lost, the other sinks do not notice, and when they are well again all is delivered without a restart. */
+@Tag("long")
 class SinkFaultTest {
 
     private static final int ALERTS = 20;
