@@ -16,10 +16,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Alerts of Rowbell's own after a start, which warm up the code that real ones go through. */
+@Tag("long")
 class RehearsalTest {
 
     private static final int ROUNDS = 30;

@@ -117,6 +117,7 @@ class DigestTest {
     }
 
     @Test
+    @Tag("long")
     void theFirstAlertIsMailedAtOnceAndTheNextWaitForTheirDigest() throws Exception {
         mailOn();
         settings.put("rowbell.mail.digest", "4s");

@@ -14,12 +14,14 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Rowbell is installed and works whatever the encoding of a database and the defaults of its sessions are. */
+@Tag("long")
 class HostileDefaultsTest {
 
     /** For a writer; a statement of its own, as a transaction is read only or not from its beginning. */

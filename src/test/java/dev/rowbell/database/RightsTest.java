@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -104,6 +105,7 @@ class RightsTest {
     }
 
     @Test
+    @Tag("long")
     void aRightThatIsTakenAwayAndGivenBackIsSaidAndNoticed() {
         database.execute("grant rowbell_consumer to " + role);
         for (String table : new String[] {"feedback", "delivery"}) {

@@ -20,6 +20,7 @@ import java.util.Map;
 import javax.sql.DataSource;
 import org.apache.camel.component.sql.SqlEndpoint;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -50,6 +51,7 @@ class QueueTest {
     }
 
     @Test
+    @Tag("long")
     void whatIsCommittedLateOrWithATimeOfLongAgoIsFoundWhileASessionIsIdleInATransaction() throws SQLException {
         try (RunningRowbell rowbell = RunningRowbell.start(settings);
                 Connection idle = database.connect();

@@ -192,6 +192,7 @@ class RoutingTest {
     }
 
     @Test
+    @Tag("long")
     void whileTheRouteHasAMistakeAlertsWaitAndNoneBecomesADeadLetter() throws IOException {
         settings.put("camel.main.routesReloadEnabled", "true");
         settings.put("camel.main.routesReloadDirectory", routes.toString());

@@ -331,6 +331,7 @@ class ListenTest {
     }
 
     @Test
+    @Tag("long")
     void aConnectionThatWentSilentIsNoticedAndReplaced() throws IOException {
         try (TcpProxy network = new TcpProxy(database.port())) {
             settings.put(

@@ -405,6 +405,7 @@ class OutboxTest {
     }
 
     @Test
+    @Tag("long")
     void severalProcessesShareTheDeliveriesOfOneSink() {
         // what one takes at once it hands to its own sink
         settings.put("rowbell.feedback.batch", "100");
@@ -477,6 +478,7 @@ class OutboxTest {
     }
 
     @Test
+    @Tag("long")
     void aSinkThatIsOnInOneProcessAndOffInTheOtherMissesNothing() {
         settings.put("rowbell.feedback.batch", "5");
         Map<String, String> without = new HashMap<>(settings);

@@ -227,6 +227,7 @@ class RulesYamlTest {
     }
 
     @Test
+    @Tag("long")
     void aFileThatIsNotThereOrCannotBeReadRemovesNothing() throws IOException {
         write(rule("one", "NEW.amount > 1"), rule("two", "NEW.amount > 2"));
         apply();
