@@ -255,7 +255,7 @@ public final class AlertReader {
                 : AlertIdentity.key(
                         key instanceof List<?> names ? (List<String>) names : List.of("id"),
                         name -> AlertIdentity.text(row.get(name)),
-                        AlertKeys.TIMER.equals(document.get("operation")));
+                        key instanceof List && AlertKeys.TIMER.equals(document.get("operation")));
         if (rowKey != null) {
             document.put("key", rowKey);
         }

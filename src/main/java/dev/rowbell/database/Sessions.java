@@ -44,8 +44,9 @@ public final class Sessions {
     }
 
     /**
-     * SQL that sets what this version of the server has, and returns the name and the value of before of each. Not default_transaction_read_only, by which an administrator says that a server is no
-     * primary any more. Where the network is cut silently, the server notices too, and releases what only one process may hold.
+     * SQL that sets what this version of the server has, and returns the name and the value of before of each. Not default_transaction_read_only, by
+     * which an administrator says that a server is no primary any more. Where the network is cut silently, the server notices too, and releases what
+     * only one process may hold.
      */
     private static String set(String more) {
         return """

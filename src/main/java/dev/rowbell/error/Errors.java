@@ -24,8 +24,8 @@ public final class Errors {
 
     /**
      * What a server answers that may take the same later, by SQLSTATE (appendix A of PostgreSQL's manual): no connection, also where the host has
-     * no address yet (class 08 but 08004: it has no TLS, or wants a password and there is none), no connection free (53300), an administrator's or a crash's end of the session (57P01, 57P02), a server that
-     * starts or stops (57P03), an idle session's end (57P05), a standby (25006).
+     * no address yet (class 08 but 08004: it has no TLS, or wants a password and there is none), no connection free (53300), an administrator's or a
+     * crash's end of the session (57P01, 57P02), a server that starts or stops (57P03), an idle session's end (57P05), a standby (25006).
      */
     private static final Pattern AWAY = Pattern.compile("08(?!004)...|53300|57P0[1235]|25006");
 

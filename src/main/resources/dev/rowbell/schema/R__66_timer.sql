@@ -369,7 +369,7 @@ as $fn$
   from (select rowbell.shown_name(feed.relation) as name, rowbell.key_of(feed.relation) as key offset 0) f
   cross join unnest(timers) t
   -- one, where rows of two children share the key
-  left join lateral (select l.document from unnest(looked) l where l.key = t.key limit 1) l on true
+  left join (select distinct on (l.key) l.key, l.document from unnest(looked) l order by l.key) l on l.key = t.key
   order by t.began, t.key
 $fn$;
 

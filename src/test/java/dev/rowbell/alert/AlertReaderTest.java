@@ -217,6 +217,17 @@ class AlertReaderTest {
         assertTrue(line.contains(" account=7: ") && !line.contains("channel_1"), line);
     }
 
+    /** A group may be that of NULL; a document that names no key has none. */
+    @Test
+    void anAlertOfATimerHasTheKeyOfNullOnlyWhereItNamesTheColumn() {
+        String document = "{\"rule\":\"r\",\"operation\":\"TIMER\",\"new\":{\"shop\":null}%s}";
+        assertEquals(
+                "shop=null",
+                reader.fromRow(Map.of("feedback", document.formatted(",\"key\":[\"shop\"]")))
+                        .get("key"));
+        assertFalse(reader.fromRow(Map.of("feedback", document.formatted(""))).containsKey("key"));
+    }
+
     @Test
     void aDocumentIsReadTheSameWhateverCameBeforeIt() {
         String insert = "'operation':'INSERT','time':'2026-11-23T08:00:00Z',";

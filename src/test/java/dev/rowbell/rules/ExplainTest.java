@@ -160,6 +160,23 @@ class ExplainTest {
     }
 
     @Test
+    void aRuleThatCountsSaysHowFarAGroupIs() {
+        database.execute(
+                "create table public.payment (id int primary key, shop text)",
+                "insert into rowbell.rule (name, feed, condition, count, within, by)"
+                        + " values ('many', 'public.payment', 'NEW.id > 0', 2, '1 h', '{NEW.shop}')",
+                "insert into payment values (1, 'a'), (2, 'a'), (3, 'b'), (4, null)",
+                "do 'begin while rowbell.run_windows(2) loop end loop; end'");
+        says("'many'", "note it counts changes: 1 of 3 groups are over the line now");
+        says("'many', 'a'", "note shop=a is firing: .*\"count\" : 2,.*");
+        says("'many', 'shop=b'", "note shop=b is below: .*\"count\" : 1,.*");
+        says("'many', 'shop=null'", "note shop=null is below: .*\"count\" : 1,.*");
+        says("'many', 'c'", "note nothing was counted for shop=c lately");
+        assertEquals(
+                "rowbell: \"{}\" is no key of a group. Give it as shop=VALUE.\n", command(2, "explain", "many", "{}"));
+    }
+
+    @Test
     void aQuerySaysWhatItsLastResultWas() {
         database.execute(
                 "insert into rowbell.rule (name, query, key, every) values ('off', 'select id, v from public.orders where v > 5', '{id}', '1 h')",

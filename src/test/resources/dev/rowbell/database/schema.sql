@@ -1302,15 +1302,19 @@ begin
     raise exception 'there is no rule "%"', explain.rule using errcode = 'RB001', column = 'name';
   end if;
   relation := rowbell.find_feed(explained.feed);
-  columns := case when explained.query is null then rowbell.key_of(relation) else explained.key end;
+  columns := case when explained.query is not null then explained.key
+    when explained.within is not null then array(select g.name from rowbell.group_columns(explained."by") g order by g.n)
+    else rowbell.key_of(relation) end;
   if key is not null then
     written := rowbell.key_written(columns, key);
-    if written is null or (select bool_or(written ->> c is null) from unnest(columns) c) is not false then
-      raise exception '"%" is no key of %', key, coalesce(explained.feed, 'the query') using errcode = 'RB001', column = 'key',
+    if written is null or (select bool_or(written -> c is null) from unnest(columns) c) is not false then
+      raise exception '"%" is no key of %', key, case when explained.within is not null then 'a group' else coalesce(explained.feed, 'the query') end
+        using errcode = 'RB001', column = 'key',
         hint = case when cardinality(columns) > 0 then format('Give it as %s.', (select string_agg(c || '=VALUE', ',') from unnest(columns) c))
+          when explained.within is not null then 'The feed is one group: leave the key out.'
           else 'The table has no primary key: leave the key out.' end;
     end if;
-    subject := (select string_agg(format('%s=%s', c, written ->> c), ',' order by n) from unnest(columns) with ordinality as u (c, n));
+    subject := (select string_agg(format('%s=%s', c, coalesce(written ->> c, 'null')), ',' order by n) from unnest(columns) with ordinality as u (c, n));
   end if;
   return query select * from rowbell.explain_rule(explained, subject);
   if explained.query is not null then
@@ -1333,6 +1337,13 @@ begin
     select 'note', format('it counts changes: %s of %s groups are over the line now', count(g.since), count(*))
     from rowbell.window_group g join rowbell.rule_state s on s.id = g.rule
     where s.rule = explained.name;
+    return query
+    select 'note', coalesce((
+      select format('%s is %s: %s', subject, t ->> 'state', t)
+      from rowbell.test_rule(explained.name, explained.max_groups) t
+      where (select bool_and(coalesce(t -> 'group' ->> c, 'null') = coalesce(written ->> c, 'null')) from unnest(columns) c)
+      limit 1), format('nothing was counted for %s lately', subject))
+    where key is not null;
     return;
   elsif key is null then
     return;
@@ -3583,7 +3594,7 @@ AS $function$
   from (select rowbell.shown_name(feed.relation) as name, rowbell.key_of(feed.relation) as key offset 0) f
   cross join unnest(timers) t
   -- one, where rows of two children share the key
-  left join lateral (select l.document from unnest(looked) l where l.key = t.key limit 1) l on true
+  left join (select distinct on (l.key) l.key, l.document from unnest(looked) l order by l.key) l on l.key = t.key
   order by t.began, t.key
 $function$
 CREATE OR REPLACE FUNCTION rowbell.read_window_events(events rowbell.window_event[])
