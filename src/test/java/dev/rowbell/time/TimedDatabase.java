@@ -1,8 +1,14 @@
 package dev.rowbell.time;
 
+import dev.rowbell.error.FailureLog;
+import dev.rowbell.health.QueueMonitor;
 import dev.rowbell.testing.TestDatabase;
+import java.time.Clock;
+import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
+import org.springframework.jdbc.datasource.DriverManagerDataSource;
 import org.springframework.jdbc.datasource.SingleConnectionDataSource;
 
 /** A database whose timers are worked on at command. Time passes by {@link #pass}, which moves what is armed into the past. */
@@ -20,6 +26,18 @@ abstract class TimedDatabase {
     @AfterEach
     void close() {
         connection.destroy();
+    }
+
+    /** What health and metrics read. */
+    static QueueMonitor queues(TestDatabase database) {
+        Map<String, String> settings = database.settings();
+        return new QueueMonitor(
+                new DriverManagerDataSource(
+                        database.url(), settings.get("rowbell.jdbc.user"), settings.get("rowbell.jdbc.password")),
+                "rowbell.feedback",
+                Map::of,
+                new FailureLog(Clock.systemUTC()),
+                () -> Duration.ofMinutes(5));
     }
 
     void orders(String each) {

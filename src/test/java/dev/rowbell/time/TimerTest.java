@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.rowbell.error.FailureLog;
 import dev.rowbell.health.QueueMonitor;
 import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.RunningRowbell;
@@ -15,8 +14,6 @@ import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.time.Clock;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -30,7 +27,6 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.springframework.jdbc.datasource.DriverManagerDataSource;
 import org.springframework.jdbc.datasource.SingleConnectionDataSource;
 
 /** What a rule with {@code for} promises. */
@@ -296,14 +292,7 @@ class TimerTest extends TimedDatabase {
         database.execute(UNPAID, "insert into orders values (1, 'placed'), (2, 'placed')");
         work();
         database.execute("update rowbell.timer set began = began - interval '1 hour' where key = '{\"id\":1}'");
-        Map<String, String> settings = database.settings();
-        QueueMonitor queues = new QueueMonitor(
-                new DriverManagerDataSource(
-                        database.url(), settings.get("rowbell.jdbc.user"), settings.get("rowbell.jdbc.password")),
-                "rowbell.feedback",
-                Map::of,
-                new FailureLog(Clock.systemUTC()),
-                () -> Duration.ofMinutes(5));
+        QueueMonitor queues = TimedDatabase.queues(database);
         assertEquals(
                 List.of("timer: the oldest of 1 has been waiting for 1800 s"),
                 queues.late().stream()

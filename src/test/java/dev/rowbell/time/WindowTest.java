@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.rowbell.error.FailureLog;
 import dev.rowbell.health.QueueMonitor;
 import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.RunningRowbell;
@@ -16,8 +15,6 @@ import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.time.Clock;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -31,7 +28,6 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.springframework.jdbc.datasource.DriverManagerDataSource;
 
 /** What a rule with {@code count} or {@code sum} promises. Time passes by {@link #pass}, which moves what was counted into the past. */
 class WindowTest {
@@ -604,14 +600,7 @@ class WindowTest {
         work();
         fail(1, "c");
         database.execute("update rowbell.window_event set at = at - interval '30 min'");
-        Map<String, String> settings = database.settings();
-        QueueMonitor queues = new QueueMonitor(
-                new DriverManagerDataSource(
-                        database.url(), settings.get("rowbell.jdbc.user"), settings.get("rowbell.jdbc.password")),
-                "rowbell.feedback",
-                Map::of,
-                new FailureLog(Clock.systemUTC()),
-                () -> Duration.ofMinutes(5));
+        QueueMonitor queues = TimedDatabase.queues(database);
         assertEquals(
                 List.of("timer: the oldest of 1 has been waiting for 1800 s"),
                 queues.late().stream()
