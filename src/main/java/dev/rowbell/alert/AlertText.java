@@ -47,6 +47,7 @@ public final class AlertText {
         add(where, AlertReader.place(alert));
         add(where, alert.get("operation"));
         add(where, key(alert));
+        add(where, counted(alert));
         return Map.of(
                 "mark", mark(alert),
                 "title", Printable.line(String.valueOf(orElse(alert.get("reason"), title(alert)))),
@@ -153,10 +154,12 @@ public final class AlertText {
         List<?> changed = changed(alert).stream()
                 .filter(column -> hasOld(alert) || !column.equals(key))
                 .toList();
+        String counted = counted(alert);
         if (changed.isEmpty()) {
-            return payload(alert) == null ? "" : brief(payload(alert));
+            return payload(alert) == null ? counted : brief(payload(alert));
         }
         StringJoiner what = new StringJoiner(", ");
+        add(what, counted);
         for (Object column : changed.subList(0, Math.min(changed.size(), COLUMNS_ON_A_LINE))) {
             String now = brief(value(alert, "new", column));
             what.add(
@@ -167,6 +170,17 @@ public final class AlertText {
         return changed.size() > COLUMNS_ON_A_LINE
                 ? what + " and " + (changed.size() - COLUMNS_ON_A_LINE) + " more"
                 : what.toString();
+    }
+
+    /** What a rule that counts has counted: {@code count 104 within PT5M}; empty of other rules. */
+    private static String counted(Map<String, Object> alert) {
+        StringJoiner counted = new StringJoiner(", ");
+        for (String key : List.of("count", "sum")) {
+            add(counted, alert.get(key) == null ? null : key + " " + brief(alert.get(key)));
+        }
+        return counted.length() == 0 || alert.get("within") == null
+                ? counted.toString()
+                : counted + " within " + brief(alert.get("within"));
     }
 
     static String mark(Map<String, Object> alert) {

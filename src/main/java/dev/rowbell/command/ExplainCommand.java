@@ -1,8 +1,11 @@
 package dev.rowbell.command;
 
+import dev.rowbell.database.Checkup.Finding;
 import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.rules.RuleState;
-import dev.rowbell.settings.Misspelled;
+import dev.rowbell.rules.Rules;
+import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -17,6 +20,13 @@ import picocli.CommandLine.Spec;
         description = "Say why a rule fires for a row, or does not, and where an alert waits.",
         footer = "Exit code 0: nothing is wrong, 1: something is, 2: an argument is wrong.")
 final class ExplainCommand implements Callable<Integer> {
+
+    /** As the ids of the alerts that Rowbell makes. */
+    private static final String UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
+
+    private static final String NOWHERE =
+            "no alert with this id waits: it was delivered or silenced, its transaction is still open,"
+                    + " or there never was one";
 
     @ParentCommand
     private Commands program;
@@ -36,19 +46,33 @@ final class ExplainCommand implements Callable<Integer> {
     private String key;
 
     @Override
-    public Integer call() {
+    public Integer call() throws IOException {
         try (CommandContext context = program.open()) {
             RuleRepository rules = new RuleRepository(context.dataSource());
             List<String> names = rules.list().stream().map(RuleState::name).toList();
-            boolean isAlert = key == null
-                    && !names.contains(name)
-                    && new Misspelled(name).nearest(names).isEmpty();
-            if (!isAlert) {
-                RulesCommands.requireRule(name, names);
+            List<Finding> findings = new ArrayList<>(refused(context, rules));
+            if (names.contains(name)) {
+                findings.addAll(rules.explain(name, key));
+            } else if (findings.isEmpty()) {
+                findings.addAll(key == null ? rules.explainAlert(name) : List.of());
+                if (findings.isEmpty() && key == null && name.matches(UUID)) {
+                    findings.add(new Finding("note", NOWHERE));
+                } else if (findings.isEmpty()) {
+                    RulesCommands.requireRule(name, names);
+                }
             }
-            return DoctorCommand.print(
-                    isAlert ? rules.explainAlert(name) : rules.explain(name, key),
-                    spec.commandLine().getOut());
+            return DoctorCommand.print(findings, spec.commandLine().getOut());
         }
+    }
+
+    /** What is wrong with the rule in the file, so that the one of before runs, or none. */
+    private List<Finding> refused(CommandContext context, RuleRepository rules) throws IOException {
+        Rules file = new Rules(context.camel(), context.settings());
+        return file.isThere()
+                ? file.check(null, () -> rules).problems().stream()
+                        .filter(problem -> name.equals(problem.rule()))
+                        .map(problem -> new Finding("wrong", "it is refused as it stands in " + problem))
+                        .toList()
+                : List.of();
     }
 }

@@ -9,7 +9,9 @@ import java.sql.SQLTransientConnectionException;
 import java.util.Arrays;
 import java.util.Objects;
 import java.util.function.Supplier;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.net.ssl.SSLException;
 import org.postgresql.util.PSQLException;
@@ -28,6 +30,9 @@ public final class Errors {
      * crash's end of the session (57P01, 57P02), a server that starts or stops (57P03), an idle session's end (57P05), a standby (25006).
      */
     private static final Pattern AWAY = Pattern.compile("08(?!004)...|53300|57P0[1235]|25006");
+
+    /** The message of Angus Mail's MailConnectException. */
+    private static final Pattern MAIL_SERVER = Pattern.compile("Couldn't connect to host, port: ([^, ]+), (\\d+);");
 
     private static final String LOST = "08006";
     private static final String FORBIDDEN = "42501";
@@ -92,8 +97,20 @@ public final class Errors {
         String name = innermost.getClass().getSimpleName();
         boolean silent = said.getMessage() == null
                 || said != innermost && said.getMessage().equals(innermost.toString());
-        String place = place(failure);
+        String place = Stream.of(place(failure), mailServer(failure))
+                .filter(part -> !part.isEmpty())
+                .collect(Collectors.joining(": "));
         return limited((place.isEmpty() ? "" : place + ": ") + (silent ? name : name + ": " + said.getMessage()));
+    }
+
+    /** Of a mail server that cannot be reached, whose name Jakarta Mail says in an outer exception: {@code mail.example.org:25}; empty for none. */
+    private static String mailServer(Throwable failure) {
+        return Stream.iterate(failure, Objects::nonNull, Throwable::getCause)
+                .map(cause -> MAIL_SERVER.matcher(String.valueOf(cause.getMessage())))
+                .filter(Matcher::lookingAt)
+                .map(found -> found.group(1) + ":" + found.group(2))
+                .findFirst()
+                .orElse("");
     }
 
     /** With what to grant: Rowbell's pool has chained it. */

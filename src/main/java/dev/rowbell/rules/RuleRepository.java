@@ -342,6 +342,19 @@ public final class RuleRepository {
                 .optional();
     }
 
+    /** The rules that send notifications on other channels than these, each with what to do. */
+    List<String> notListenedTo(List<String> channels) {
+        return jdbc.sql("""
+                        select format('alerts of rule "%s" are lost, since Rowbell does not listen to %s: add it to rowbell.channels', name, channel)
+                        from rowbell.rule
+                        where enabled and delivery = 'notify' and channel <> all (?)
+                        order by name
+                        """)
+                .param(channels.toArray(String[]::new))
+                .query(String.class)
+                .list();
+    }
+
     /** Has feeds follow their tables, and returns the events for the operator. */
     List<String> followTables() {
         return events(0);

@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.apache.camel.CamelContext;
 import org.apache.camel.spi.Resource;
 import org.apache.camel.support.PluginHelper;
@@ -64,7 +65,7 @@ public final class Rules {
     private Content seen;
 
     private Content applied;
-    /** Whether what was applied last may succeed later: another transaction was in the way, or a right was missing. */
+    /** Whether the database refused a rule of what was applied last, which it may take later. */
     private boolean again;
 
     /** @param text null where there is no such file */
@@ -141,6 +142,10 @@ public final class Rules {
                         .toList()
                 : List.of();
         now.addAll(dangers);
+        List<String> channels = channels();
+        if (!channels.isEmpty()) {
+            now.addAll(opened.notListenedTo(channels));
+        }
         // an event that lasts is logged once
         now.stream().filter(event -> !events.contains(event)).forEach(event -> LOG.warn("{}", event));
         events = now;
@@ -204,10 +209,15 @@ public final class Rules {
         if (content.text() == null) {
             throw new SettingsException("%s: there is no such file".formatted(content.file()));
         }
-        RulesFile read = new RulesReader(content.file()).read(content.text());
+        RulesFile read = new RulesReader(content.file(), channels()).read(content.text());
         RuleRepository opened = database.get();
         RulesFile rules = opened.storable(read);
         return new Checked(rules.rules().size(), rules.problemsWith(opened.check(file(), rules)));
+    }
+
+    /** Whether the file of the settings exists. */
+    public boolean isThere() throws IOException {
+        return !file().isEmpty() && read(file()).text() != null;
     }
 
     /** The tables that the rules of the file watch, and what is wrong with its form. */
@@ -219,7 +229,7 @@ public final class Rules {
         if (content == null || content.text() == null) {
             return new Feeds(List.of(), List.of());
         }
-        RulesFile rules = new RulesReader(content.file()).read(content.text());
+        RulesFile rules = new RulesReader(content.file(), channels()).read(content.text());
         return new Feeds(rules.feeds().stream().filter(feed -> !feed.isEmpty()).toList(), rules.problems());
     }
 
@@ -253,6 +263,14 @@ public final class Rules {
         } catch (DataAccessException e) {
             return "could not be counted: " + Errors.inWords(e);
         }
+    }
+
+    /** To which this process listens; none where it leaves that to others. */
+    private List<String> channels() {
+        return Stream.of(settings.text("rowbell.channels").split(","))
+                .map(String::strip)
+                .filter(channel -> !channel.isEmpty())
+                .toList();
     }
 
     /** The file of the settings, which is also the origin of its rules in the database. Empty if there is none. */
@@ -320,13 +338,13 @@ public final class Rules {
             problems = List.of();
             return;
         }
-        RulesFile read = new RulesReader(content.file()).read(content.text());
+        RulesFile read = new RulesReader(content.file(), channels()).read(content.text());
         try {
             RulesFile rules = repository.storable(read);
-            report(rules.problemsWith(rules.readable() ? applied(rules) : List.of()));
-            again = problems.stream()
-                    .anyMatch(problem ->
-                            problem.hint().equals(TRIES_AGAIN) || problem.hint().startsWith("grant "));
+            List<Problem> found = rules.readable() ? applied(rules) : List.of();
+            report(rules.problemsWith(found));
+            // a table may be made, a right granted, a lock released
+            again = !found.isEmpty();
         } catch (DataAccessException e) {
             again = true;
             boolean forbidden = e.getRootCause() instanceof SQLException cause

@@ -25,6 +25,7 @@ final class RulesReader {
     private static final String RULES = "rules";
 
     private final String file;
+    private final List<String> channels;
     private final List<FileRule> rules = new ArrayList<>();
     private final List<FileRule> faulty = new ArrayList<>();
     private final List<String> unread = new ArrayList<>();
@@ -32,9 +33,13 @@ final class RulesReader {
     private final Map<String, Integer> named = new HashMap<>();
     private boolean nameless;
 
-    /** @param file as people write it */
-    RulesReader(String file) {
+    /**
+     * @param file as people write it
+     * @param channels to which this process listens; empty where it listens to none, and another one may
+     */
+    RulesReader(String file, List<String> channels) {
         this.file = file;
+        this.channels = channels;
     }
 
     RulesFile read(String text) {
@@ -150,6 +155,15 @@ final class RulesReader {
                     problem(lines.getOrDefault(key.text(), line(mapping)), name, null, "has no " + key.text(), "");
                 }
             }
+        }
+        Object channel = values.getOrDefault("channel", "channel_1");
+        if ("notify".equals(values.get("delivery")) && !channels.isEmpty() && !channels.contains(channel)) {
+            problem(
+                    lines.getOrDefault("channel", line(mapping)),
+                    name,
+                    "channel",
+                    "its alerts would be lost, since Rowbell does not listen to \"%s\"".formatted(channel),
+                    "rowbell.channels has " + String.join(", ", channels));
         }
         Integer first = name == null ? null : named.putIfAbsent(name, lines.get("name"));
         if (first != null) {

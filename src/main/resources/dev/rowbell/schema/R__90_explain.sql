@@ -24,6 +24,14 @@ exception when invalid_text_representation then
 end
 $fn$;
 
+-- As 1 time, 2 times.
+create or replace function rowbell.times(n bigint) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select n || case when n = 1 then ' time' else ' times' end
+$fn$;
+
 -- What Rowbell's own tables say of a rule, and of one row where subject is its key as alerts show it ("id=2"; null: of the rule alone).
 create or replace function rowbell.explain_rule(explained rowbell.rule, subject text) returns table (level text, finding text)
 language plpgsql stable
@@ -44,14 +52,17 @@ begin
   elsif state.broken is not null then
     return query select 'wrong', 'the rule is left out until it is changed: ' || state.broken;
   elsif state.paused is not null then
-    return query select 'wrong', format('the rule is paused since %s: select rowbell.resume(%L)', state.paused::timestamptz(0), explained.name);
+    return query select 'wrong', format('the rule is paused since %s: select rowbell.resume(%L)', date_trunc('second', state.paused), explained.name);
   else
     return query select 'ok', 'the rule is enabled';
   end if;
   return query select 'note', case when coalesce(state.hits, 0) = 0 then 'it has not fired yet, as far as it was counted'
-    else format('it has fired %s times, last at %s', state.hits, state.last_hit::timestamptz(0)) end;
+    else format('it has fired %s, last at %s', rowbell.times(state.hits), date_trunc('second', state.last_hit)) end;
+  return query
+  select 'note', format('its alerts are notifications on %s: they reach the processes that have it in rowbell.channels, and no other', explained.channel)
+  where explained.delivery = 'notify';
   if state.failure is not null and state.broken is null then
-    return query select 'wrong', format('it failed%s: %s', ' last at ' || state.failed::timestamptz(0), state.failure);
+    return query select 'wrong', format('it failed%s: %s', ' last at ' || date_trunc('second', state.failed), state.failure);
   end if;
   if explained.feed is not null and explained.enabled then
     return query
@@ -61,10 +72,10 @@ begin
   end if;
   if not exists (select from rowbell.sink s where s.seen > clock_timestamp() - interval '1 minute')
       and not exists (select from rowbell.doorbell_lease l where l.listening_until > clock_timestamp()) then
-    return query select 'wrong', 'no process of Rowbell is running' || coalesce((select ' since ' || max(s.seen)::timestamptz(0) from rowbell.sink s), '');
+    return query select 'wrong', 'no process of Rowbell is running' || coalesce((select ' since ' || date_trunc('second', max(s.seen)) from rowbell.sink s), '');
   end if;
   return query
-  select 'wrong', format('silence %s keeps it quiet until %s (%s, by %s); it has kept back %s alerts', s.id, s.until::timestamptz(0), s.why, s.who, s.silenced)
+  select 'wrong', format('silence %s keeps it quiet until %s (%s, by %s); it has kept back %s alerts', s.id, date_trunc('second', s.until), s.why, s.who, s.silenced)
   from rowbell.silence s
   where s.until > clock_timestamp()
     and (s.rule is null or explained.name like replace(regexp_replace(s.rule, '([\\%_])', '\\\1', 'g'), '*', '%'))
@@ -73,25 +84,31 @@ begin
   order by s.id;
   return query
   select 'wrong', format('its cooldown keeps it quiet about %s until %s; %s alerts were kept back since %s', coalesce(nullif(c.key, ''), 'the feed'),
-    (c.last + explained.cooldown)::timestamptz(0), c.silenced, c.last::timestamptz(0))
+    date_trunc('second', c.last + explained.cooldown), c.silenced, date_trunc('second', c.last))
   from rowbell.cooldown c
   where c.rule = explained.name and c.last + explained.cooldown > clock_timestamp() and subject = c.key
   order by c.path, c.status;
   return query
-  select 'note', format('alerts of it that wait to be routed: %s, the oldest since %s', count(*), min(f.crt_time)::timestamptz(0))
+  select 'note', format('alerts of it that wait to be routed: %s, the oldest since %s', count(*), date_trunc('second', min(f.crt_time)))
   from (select * from rowbell.feedback order by crt_time limit most) f
   where rowbell.alert_text(f.alert, 'rule') = explained.name
   having count(*) > 0;
   return query
-  select case when d.last_error is null then 'note' else 'wrong' end,
-    format('alerts of it that wait for the sink %s: %s, the next try is at %s%s', d.sink, count(*), min(d.due)::timestamptz(0),
-      ', after ' || max(d.attempts) || ' tries: ' || d.last_error)
-  from (select sink, due, attempts, last_error, unnest(documents) as document from rowbell.delivery order by sink, due limit most) d
+  select case when d.last_error is null and d.delivered then 'note' else 'wrong' end,
+    format('alerts of it that wait for the sink %s: %s, the next is due at %s%s%s', d.sink, count(*), date_trunc('second', min(d.due)),
+      ', tried ' || rowbell.times(max(d.attempts)) || ': ' || d.last_error,
+      case when not d.delivered then '; no running process has this sink' end)
+  from (
+    select w.sink, w.due, w.attempts, w.last_error, unnest(w.documents) as document,
+      exists (select from rowbell.sink s where s.name = w.sink and s.seen > clock_timestamp() - interval '1 minute') as delivered
+    from rowbell.delivery w
+    order by w.sink, w.due
+    limit most) d
   where rowbell.alert_text(d.document::json, 'rule') = explained.name and (subject is null or rowbell.alert_text(d.document::json, 'key') = subject)
-  group by d.sink, d.last_error
+  group by d.sink, d.last_error, d.delivered
   order by d.sink;
   return query
-  select 'wrong', format('dead letters of %s: %s, the last at %s: %s', coalesce('the sink ' || d.sink, 'the routing'), count(*), max(d.died)::timestamptz(0),
+  select 'wrong', format('dead letters of %s: %s, the last at %s: %s', coalesce('the sink ' || d.sink, 'the routing'), count(*), date_trunc('second', max(d.died)),
     (array_agg(d.last_error order by d.died desc))[1])
   from (select * from rowbell.dead_letter order by died desc limit most) d
   where rowbell.alert_text(d.alert, 'rule') = explained.name and (subject is null or rowbell.alert_text(d.alert, 'key') = subject)
@@ -140,11 +157,11 @@ begin
   return query select * from rowbell.explain_rule(explained, subject);
   if explained.query is not null then
     return query
-    select case when r.due < clock_timestamp() - interval '1 minute' then 'wrong' else 'note' end, format('its query is to run at %s', r.due::timestamptz(0))
+    select case when r.due < clock_timestamp() - interval '1 minute' and isfinite(r.due) then 'wrong' else 'note' end, case when isfinite(r.due) then format('its query is to run at %s', date_trunc('second', r.due)) else 'its query is to run at once' end
     from rowbell.query_run r where r.rule = explained.name;
     return query
     select 'note', coalesce((
-      select format('it fires for %s since %s: %s', subject, k.since::timestamptz(0), k.subject)
+      select format('it fires for %s since %s: %s', subject, date_trunc('second', k.since), k.subject)
       from rowbell.query_key k
       where k.rule = explained.name and (select bool_and(k.subject ->> c = written ->> c) from unnest(columns) c)),
       format('%s was not in its last result', subject))
@@ -198,8 +215,11 @@ begin
     return query select 'note', case
       when timer.rule is null then 'it is not armed' || case when met and explained.existing then ' yet: a running Rowbell does that soon'
         when met then ': the rule has existing: false, so only a write that makes the condition true arms it' else '' end
-      when timer.fired is not null then format('it has met the condition since %s and fired at %s; it does not fire again before that ends', timer.since::timestamptz(0), timer.fired::timestamptz(0))
-      else format('it is armed: it has met the condition since %s and fires at %s if that lasts', timer.since::timestamptz(0), (timer.began + explained."for")::timestamptz(0)) end;
+      when timer.fired is not null then format('it has met the condition since %s and fired at %s; it does not fire again before that ends', date_trunc('second', timer.since), date_trunc('second', timer.fired))
+      when exists (select from rowbell.rule_state s where s.rule = explained.name and s.paused is not null)
+        then format('it is armed: it has met the condition since %s; the rule is paused', date_trunc('second', timer.since))
+      else format('it is armed: it has met the condition since %s and fires at %s if that lasts', date_trunc('second', timer.since),
+        date_trunc('second', timer.began + explained."for")) end;
   elsif met and explained.fires = 'once' then
     return query select 'note', 'the rule fires once, at the write that makes the condition true: a write that leaves it true does not fire again';
   elsif met and explained.fires = 'changed' then
@@ -208,32 +228,27 @@ begin
 end
 $fn$;
 
--- Where an alert with this id waits. Rowbell keeps no history: of one that was delivered or silenced nothing is left.
+-- Where an alert with this id waits. Rowbell keeps no history: of one that was delivered or silenced nothing is left, and no row is returned.
 create or replace function rowbell.explain_alert(id text) returns table (level text, finding text)
 language sql stable
 security definer
 set search_path = pg_catalog, pg_temp
 set TimeZone = 'UTC'
 as $fn$
-  with findings (level, finding) as (
-    select 'note', format('it waits to be routed since %s', f.crt_time::timestamptz(0))
-    from rowbell.feedback f
-    -- by far the faster of the two; most alerts are another
-    where strpos(f.alert::text, explain_alert.id) > 0 and rowbell.alert_text(f.alert, 'id') = explain_alert.id
-    union all
-    select case when d.last_error is null then 'note' else 'wrong' end, format('it waits for the sink %s since %s, the next try is at %s%s',
-      d.sink, d.filed::timestamptz(0), d.due::timestamptz(0), ', after ' || d.attempts || ' tries: ' || d.last_error)
-    from rowbell.delivery d
-    where exists (
-      select from unnest(d.documents) document
-      where strpos(document, explain_alert.id) > 0 and rowbell.alert_text(document::json, 'id') = explain_alert.id)
-    union all
-    select 'wrong', format('it is the dead letter %s of %s since %s, after %s tries: %s', d.id, coalesce('the sink ' || d.sink, 'the routing'), d.died::timestamptz(0),
-      d.attempts, d.last_error)
-    from rowbell.dead_letter d
-    where d.alert_id = explain_alert.id)
-  select * from findings
+  select 'note', format('it waits to be routed since %s', date_trunc('second', f.crt_time))
+  from rowbell.feedback f
+  -- by far the faster of the two; most alerts are another
+  where strpos(f.alert::text, explain_alert.id) > 0 and rowbell.alert_text(f.alert, 'id') = explain_alert.id
   union all
-  select 'note', 'no alert with this id waits: it was delivered or silenced, its transaction is still open, or there never was one'
-  where not exists (select from findings)
+  select case when d.last_error is null then 'note' else 'wrong' end, format('it waits for the sink %s since %s, due at %s%s',
+    d.sink, date_trunc('second', d.filed), date_trunc('second', d.due), ', tried ' || rowbell.times(d.attempts) || ': ' || d.last_error)
+  from rowbell.delivery d
+  where exists (
+    select from unnest(d.documents) document
+    where strpos(document, explain_alert.id) > 0 and rowbell.alert_text(document::json, 'id') = explain_alert.id)
+  union all
+  select 'wrong', format('it is the dead letter %s of %s since %s, tried %s: %s', d.id, coalesce('the sink ' || d.sink, 'the routing'),
+    date_trunc('second', d.died), rowbell.times(d.attempts), d.last_error)
+  from rowbell.dead_letter d
+  where d.alert_id = explain_alert.id
 $fn$;

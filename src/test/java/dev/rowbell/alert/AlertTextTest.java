@@ -60,6 +60,16 @@ class AlertTextTest {
     }
 
     @Test
+    void aRuleThatCountsShowsWhatItCounted() {
+        String counted = "{\"rule\":\"r\",\"table\":\"t\",\"operation\":\"TIMER\",\"within\":\"PT5M\",%s,"
+                + "\"key\":[\"shop\"],\"new\":{\"shop\":7}}";
+        assertEquals("warning r t shop=7: count 104 within PT5M", text.line(alert(counted.formatted("\"count\":104"))));
+        Map<String, Object> sum = alert(counted.formatted("\"count\":3,\"sum\":5200.50"));
+        assertEquals("warning r t shop=7: count 3, sum 5200.50 within PT5M", text.line(sum));
+        assertTrue(text.plain(sum).contains("TIMER · shop=7 · count 3, sum 5200.50 within PT5M"), text.plain(sum));
+    }
+
+    @Test
     void foreignTextIsSaidWithItsChannel() {
         assertEquals("warning notification channel_1: disk is full", text.line(alert("disk is full")));
         assertEquals("[warning] notification: channel_1", text.subject(alert("disk is full")));

@@ -7,7 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.rowbell.settings.SettingsException;
 import java.io.EOFException;
 import java.io.IOException;
+import java.net.ConnectException;
 import java.sql.SQLException;
+import org.eclipse.angus.mail.util.MailConnectException;
+import org.eclipse.angus.mail.util.SocketConnectException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -69,5 +72,13 @@ class ErrorsTest {
         String words = Errors.inWords(new IOException("x".repeat(5000)));
         assertEquals(1000, words.length());
         assertTrue(words.endsWith("x…"));
+    }
+
+    @Test
+    void aMailServerThatCannotBeReachedIsNamed() {
+        assertEquals(
+                "mail.example.org:26: ConnectException: Connection refused",
+                Errors.inWords(new MailConnectException(new SocketConnectException(
+                        "refused", new ConnectException("Connection refused"), "mail.example.org", 26, 1000))));
     }
 }

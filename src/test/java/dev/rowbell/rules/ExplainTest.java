@@ -8,11 +8,15 @@ import dev.rowbell.command.Commands;
 import dev.rowbell.testing.TestDatabase;
 import dev.rowbell.time.Timers;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.jdbc.datasource.SingleConnectionDataSource;
@@ -25,6 +29,7 @@ class ExplainTest {
             "note the rule fires once, at the write that makes the condition true: a write that leaves it true does not fire again";
 
     private final TestDatabase database = TestDatabase.createWithSchema();
+    private String rulesFile = "";
 
     @BeforeEach
     void aRowThatMeetsTheCondition() {
@@ -120,7 +125,7 @@ class ExplainTest {
                 "insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)"
                         + " values ('http', 'b', '{\"rule\":\"high\",\"key\":\"id=1\"}', 9, now(), '410 Gone')");
         String waits =
-                "wrong alerts of it that wait for the sink mail: 1, the next try is at 20.*, after 3 tries: connection refused";
+                "wrong alerts of it that wait for the sink mail: 1, the next is due at 20.*, tried 3 times: connection refused";
         says("'high', '1'", waits);
         says("'high', '1'", "wrong dead letters of the sink http: 1, the last at 20.*: 410 Gone");
         says("'high'", "note alerts of it that wait to be routed: 1, the oldest since 20.*");
@@ -129,11 +134,20 @@ class ExplainTest {
         matches(explainAlert(id), "note it waits to be routed since 20.*");
         matches(
                 explainAlert("a"),
-                "wrong it waits for the sink mail since 20.*, the next try is at 20.*, after 3 tries: connection refused");
+                "wrong it waits for the sink mail since 20.*, due at 20.*, tried 3 times: connection refused");
         matches(
                 explainAlert("b"),
-                "wrong it is the dead letter 1 of the sink http since 20.*, after 9 tries: 410 Gone");
-        matches(explainAlert("c"), "note no alert with this id waits: .*");
+                "wrong it is the dead letter 1 of the sink http since 20.*, tried 9 times: 410 Gone");
+        assertEquals(List.of(), explainAlert("c"));
+    }
+
+    @Test
+    void aSinkThatNoProcessHasIsSaid() {
+        database.execute(
+                "insert into rowbell.delivery (sink, documents) values ('mial', array['{\"id\":\"a\",\"rule\":\"high\"}'])");
+        says(
+                "'high'",
+                "wrong alerts of it that wait for the sink mial: 1, the next is due at 20.*; no running process has this sink");
     }
 
     @Test
@@ -223,6 +237,7 @@ class ExplainTest {
                 command(1, "explain", "high").lines().findFirst().orElseThrow());
         assertEquals("rowbell: there is no rule \"hig\"; did you mean high?\n", command(2, "explain", "hig"));
         assertEquals("rowbell: there is no rule \"another\"; there are high\n", command(2, "explain", "another", "1"));
+        assertEquals("rowbell: there is no rule \"another\"; there are high\n", command(2, "explain", "another"));
         assertTrue(command(0, "explain", "01890a5d-ac96-774b-bcce-b302099a8057")
                 .startsWith("note   no alert with this id waits"));
         String refused = command(2, "explain", "high", "{}");
@@ -269,6 +284,33 @@ class ExplainTest {
                 printed);
     }
 
+    @Test
+    void aRuleThatIsRefusedInItsFileIsExplainedByThat(@TempDir Path dir) throws IOException {
+        Path file = dir.resolve("rules.yaml");
+        Files.writeString(file, """
+                rules:
+                  - {name: high, feed: public.orders, condition: NEW.w > 5}
+                  - {name: gone, feed: public.gone, condition: NEW.v > 5}
+                  - {name: lost, feed: public.orders, condition: NEW.v > 5, delivery: notify, channel: other}
+                """);
+        rulesFile = file.toString();
+        String high = command(1, "explain", "high");
+        assertTrue(
+                high.matches(
+                        "(?s)wrong  it is refused as it stands in .*rules.yaml:2: rule \"high\": condition: .*ok     the rule is enabled.*"),
+                high);
+        String gone = command(1, "explain", "gone", "1");
+        assertTrue(
+                gone.matches(
+                        "wrong  it is refused as it stands in .*rules.yaml:3: rule \"gone\": feed: there is no table public.gone.*\n"),
+                gone);
+        String lost = command(1, "explain", "lost");
+        assertTrue(
+                lost.contains(
+                        "rule \"lost\": channel: its alerts would be lost, since Rowbell does not listen to \"other\" (rowbell.channels has channel_1)"),
+                lost);
+    }
+
     private String command(int exit, String... arguments) {
         ByteArrayOutputStream said = new ByteArrayOutputStream();
         PrintStream out = System.out;
@@ -282,6 +324,7 @@ class ExplainTest {
                             () -> {
                                 Application camel = new Application();
                                 database.settings().forEach(camel::addOverrideProperty);
+                                camel.addOverrideProperty("rowbell.rules.file", rulesFile);
                                 return camel;
                             },
                             arguments),

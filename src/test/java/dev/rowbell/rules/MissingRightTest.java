@@ -34,7 +34,7 @@ class MissingRightTest {
 
     private static final Pattern GRANT = Pattern.compile("grant [a-z_, ]+ (?:on .+? )?to (\\w+)");
 
-    private static final RulesFile FILE = new RulesReader("rules.yaml").read("""
+    private static final RulesFile FILE = new RulesReader("rules.yaml", List.of()).read("""
             rules:
               - name: r
                 feed: shop.orders

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class RulesReaderTest {
 
     private static RulesFile read(String text) {
-        return new RulesReader("rules.yaml").read(text);
+        return new RulesReader("rules.yaml", List.of("channel_1", "channel_3")).read(text);
     }
 
     private static List<String> problems(String text) {
@@ -176,5 +176,18 @@ class RulesReaderTest {
                 List.of("rules.yaml:1: unknown key \"rulez\" (did you mean rules?)"),
                 file.problems().stream().map(Problem::toString).toList());
         assertEquals(List.of("a"), names(file));
+    }
+
+    @Test
+    void aNotifyRuleNamesAChannelThatIsListenedTo() {
+        String rule = "rules: [{name: a, feed: t, condition: NEW.c > 1, delivery: %s, channel: %s}]";
+        assertEquals(1, read(rule.formatted("notify", "channel_3")).rules().size());
+        assertEquals(1, read(rule.formatted("durable", "channel_2")).rules().size());
+        RulesFile refused = read(rule.formatted("notify", "channel_2"));
+        assertEquals(
+                "rules.yaml:1: rule \"a\": channel: its alerts would be lost, since Rowbell does not listen to \"channel_2\""
+                        + " (rowbell.channels has channel_1, channel_3)",
+                refused.problems().get(0).toString());
+        assertEquals(List.of(), refused.rules());
     }
 }

@@ -184,7 +184,7 @@ class RulesYamlTest {
                 settings.get("rowbell.jdbc.url"),
                 settings.get("rowbell.jdbc.user"),
                 settings.get("rowbell.jdbc.password")));
-        RulesFile read = new RulesReader("f").read(Files.readString(file()));
+        RulesFile read = new RulesReader("f", List.of()).read(Files.readString(file()));
         assertEquals(
                 List.of(
                         "3 feed",
@@ -290,6 +290,24 @@ class RulesYamlTest {
             write(rule("two", "NEW.amount > 2"));
             await().until(() -> rules().equals(List.of("two: NEW.amount > 2")));
             await().until(() -> Rowbell.of(rowbell.context()).rules().problems().isEmpty());
+        }
+    }
+
+    @Test
+    @Tag("long")
+    void whatTheDatabaseRefusedIsAppliedOnceItIsRight() {
+        write(rule("one", "NEW.amount > 1"), rule("late", "NEW.amount > 2").replace("orders", "later"));
+        try (RunningRowbell rowbell = start()) {
+            assertEquals(List.of("one: NEW.amount > 1"), rules());
+            database.execute("create table later (id int primary key, amount int)");
+            await().until(() -> rules().equals(List.of("late: NEW.amount > 2", "one: NEW.amount > 1")));
+            await().until(() -> Rowbell.of(rowbell.context()).rules().problems().isEmpty());
+            assertEquals(1, logged().size(), logged().toString());
+            database.execute(
+                    "insert into rowbell.rule (name, feed, condition, delivery, channel) values ('far', 'later', 'NEW.amount > 0', 'notify', 'other')");
+            await().until(
+                            () -> logged().contains(
+                                            "WARN alerts of rule \"far\" are lost, since Rowbell does not listen to other: add it to rowbell.channels"));
         }
     }
 
