@@ -154,6 +154,8 @@ begin
     return query select 'over', 'goes with sum', 'count: 100 is met by 100 or more';
   elsif rule.over - rule.over <> 0 then
     return query select 'over', 'give a number', '';
+  elsif rule.over < 0 then
+    return query select 'over', 'is negative, so a group of which nothing was written would be over it', '';
   end if;
   if rule.within is null then
     return query select 'within', 'has no time', 'write within: 5m';

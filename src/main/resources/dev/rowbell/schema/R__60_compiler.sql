@@ -126,9 +126,9 @@ as $fn$
   left join key k on true
 $fn$;
 
--- The same of one row: the group, and what is added to it.
+-- The same of one row: the group, and what is added to it. Not called for null: most rules do not count.
 create or replace function rowbell.count_row_sql(feed rowbell.feed, transition rowbell.transition) returns table (subject text, added text)
-language sql
+language sql strict
 set search_path = pg_catalog, pg_temp
 as $fn$
   select c.subject || '::pg_catalog.json', format('pg_catalog.json_build_object(''count'', 1%s%s)', ', ''sum'', ' || c.amount, ', ''keys'', array[' || c.key || ']')
@@ -369,7 +369,7 @@ begin
       string_agg(format(E'\n      if %s then\n        codes := pg_catalog.array_append(codes, %s);\n        olds := pg_catalog.array_append(olds, %s);'
         '\n        news := pg_catalog.array_append(news, %s);\n      end if;', t.condition, t.code, c.added, c.subject), '' order by (t.rule).name collate "C") filter (where t.status = 'counted') as counts
     from unnest(transitions) t
-    left join lateral rowbell.count_row_sql(feed, t) c on t.status = 'counted'
+    left join lateral rowbell.count_row_sql(feed, case when t.status = 'counted' then t end) c on true
     group by t.operation
     order by t.operation desc
   loop

@@ -23,7 +23,7 @@ where judged.code is not null$query$,
     select (t.rule).name as rule, t.operation, string_agg(format(' when %s then %s', t.condition, t.code), '' order by t.code) as cases,
       min(c.subject) as subject, min(c.added) as added
     from unnest(transitions) t
-    left join lateral rowbell.count_row_sql(feed, t) c on t.status = 'counted'
+    left join lateral rowbell.count_row_sql(feed, case when t.status = 'counted' then t end) c on true
     group by (t.rule).name, t.operation
     order by (t.rule).name collate "C") r
 $fn$;

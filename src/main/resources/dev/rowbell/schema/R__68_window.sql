@@ -96,7 +96,9 @@ begin
       perform rowbell.rule_failed(rule.name, format('there are more than %s groups; others are not counted', rule.max_groups), '54000',
         rowbell.shown_name(feed.relation), 'TIMER', left_out::json);
     end if;
-    update rowbell.rule_state s set crowded = left_out is not null where s.id = state.id;
+    -- not where an administrator changes the rule
+    update rowbell.rule_state s set crowded = left_out is not null
+    where s.id = any (array(select l.id from rowbell.rule_state l where l.id = state.id for no key update skip locked));
   end if;
   with counted as (
     select g.id, greatest(to_timestamp(floor(extract(epoch from e.at)::float8 / part) * part), state.counts_since) as at, e.count, e.sum, e.keys
@@ -156,7 +158,7 @@ begin
       where c.group_id = any (groups)
       window w as (partition by c.group_id order by c.at range between within preceding and current row)),
     -- as time goes on and nothing more is written: what is left when this part has left the window
-    leaving as (
+    leaving as materialized (
       select c.group_id, c.at + within as at, coalesce(sum(c.count) over w, 0) as count, sum(c.sum) over w as sum
       from rowbell.window_count c
       where c.group_id = any (groups) and c.at > now - within
@@ -174,15 +176,22 @@ begin
       select e.id, min(e.at) as first, max(e.at) as last, (array_agg(e.count order by e.at desc))[1] as count, (array_agg(e.sum order by e.at desc))[1] as sum
       from ends e
       where rowbell.crosses(rule, e.count, e.sum)
-      group by e.id)
+      group by e.id),
+    turns as (
+      select l.group_id, min(l.at) as at
+      from leaving l
+      join current c on c.id = l.group_id
+      where rowbell.crosses(rule, l.count, l.sum) <> rowbell.crosses(rule, c.count, c.sum)
+      group by l.group_id),
+    ages as (select c.group_id, max(c.at) + 2 * within as at from rowbell.window_count c where c.group_id = any (groups) group by c.group_id)
     select k.*, c.count, c.sum, x.first, x.last, x.count as crossed_count, x.sum as crossed_sum,
       rowbell.crosses(rule, c.count, c.sum) as over,
-      coalesce(
-        (select min(l.at) from leaving l where l.group_id = k.id and rowbell.crosses(rule, l.count, l.sum) <> rowbell.crosses(rule, c.count, c.sum)),
-        (select max(w.at) + 2 * within from rowbell.window_count w where w.group_id = k.id)) as next
+      coalesce(t.at, a.at) as next
     from known k
     join current c on c.id = k.id
     left join crossed x on x.id = k.id
+    left join turns t on t.group_id = k.id
+    left join ages a on a.group_id = k.id
     order by x.first, k.id
   loop
     if g.since is null and g.first is not null then
@@ -218,6 +227,46 @@ begin
 end
 $fn$;
 
+-- Folds events as fold_window_events() does. Those that cannot be added up, as a sum beyond all numbers, are a failure of the rule, and do not count.
+create or replace function rowbell.fold_what_can_be(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, events rowbell.window_added[],
+  judged timestamptz) returns bigint[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  half constant int := cardinality(events) / 2;
+begin
+  return rowbell.fold_window_events(feed, rule, state, events, judged);
+exception when data_exception or program_limit_exceeded then
+  if half > 0 then
+    return rowbell.fold_what_can_be(feed, rule, state, events[:half], judged) || rowbell.fold_what_can_be(feed, rule, state, events[half + 1:], judged);
+  end if;
+  perform rowbell.rule_failed(rule.name, sqlerrm, sqlstate, rowbell.shown_name(feed.relation), 'TIMER', null);
+  return '{}';
+end
+$fn$;
+
+-- Judges groups as judge_windows() does. One whose counts cannot be added up is a failure of the rule, and begins at zero.
+create or replace function rowbell.judge_what_can_be(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, groups bigint[], judged timestamptz)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  half constant int := cardinality(groups) / 2;
+begin
+  perform rowbell.judge_windows(feed, rule, state, groups, judged);
+exception when data_exception or program_limit_exceeded then
+  if half > 0 then
+    perform rowbell.judge_what_can_be(feed, rule, state, groups[:half], judged);
+    perform rowbell.judge_what_can_be(feed, rule, state, groups[half + 1:], judged);
+  else
+    perform rowbell.rule_failed(rule.name, sqlerrm, sqlstate, rowbell.shown_name(feed.relation), 'TIMER', null);
+    delete from rowbell.window_group w where w.id = groups[1];
+  end if;
+end
+$fn$;
+
 -- Works on the windows of a feed: folds events, fires, resolves. Returns whether there is more to do at once. Does nothing while another process works on them.
 create or replace function rowbell.run_windows(feed_id int, most int default 50000) returns boolean
 language plpgsql
@@ -235,10 +284,10 @@ declare
   events rowbell.window_added[];
   counting record;
   state rowbell.rule_state;
-  again boolean;
   groups bigint[];
   due bigint[];
   more boolean;
+  context text;
 begin
   select w.judged into until from rowbell.window_feed w where w.feed = feed_id for update skip locked;
   if not found then
@@ -272,24 +321,41 @@ begin
     state.judges_since := case when state.judges_since > now then '-infinity' else state.judges_since end;
     -- a change of the rule is under way where its state is locked
     perform from rowbell.rule_state s where s.id = counting.id and state.judges_again for no key update skip locked;
-    again := found;
-    if again then
-      update rowbell.rule_state s set judges_again = false where s.id = counting.id;
+    if found then
+      update rowbell.rule_state s set judges_again = false, counted_as = null where s.id = counting.id;
+      -- those of before come to an end; one that was counted under the new id already stays
+      delete from rowbell.window_count c using rowbell.window_group w where w.id = c.group_id and w.rule = state.counted_as;
+      update rowbell.window_group w set rule = counting.id
+      where w.rule = state.counted_as and not exists (select from rowbell.window_group g where g.rule = counting.id and g.key = w.key);
+      update rowbell.window_group w set due = null where w.rule = counting.id;
+    elsif set_back then
+      update rowbell.window_group w set due = null where w.rule = counting.id;
     end if;
-    groups := rowbell.fold_window_events(watched, counting.rule, state, array(
-      select e from unnest(events) e
-      where e.rule = counting.id and e.at >= state.counts_since
-        and e.at > until - 2 * rowbell.length_of((counting.rule).within)), until);
-    if counting.paused then
-      continue;
-    end if;
-    due := array(
-      select g.id from rowbell.window_group g where g.rule = counting.id and (g.due <= now or again or set_back or g.due is null) order by g.due limit most);
-    more := more or cardinality(due) = most;
-    groups := array(select g from unnest(groups) g union select d from unnest(due) d);
-    if cardinality(groups) > 0 then
-      perform rowbell.judge_windows(watched, counting.rule, state, groups, until);
-    end if;
+    begin
+      groups := rowbell.fold_what_can_be(watched, counting.rule, state, array(
+        select e from unnest(events) e
+        where e.rule = counting.id and e.at >= state.counts_since
+          and e.at > until - 2 * rowbell.length_of((counting.rule).within)), until);
+      if counting.paused then
+        delete from rowbell.window_count c where c.group_id = any (groups) and c.at <= until - 2 * rowbell.length_of((counting.rule).within);
+      else
+        due := array(select g.id from rowbell.window_group g where g.rule = counting.id and g.due is null limit most)
+          || array(select g.id from rowbell.window_group g where g.rule = counting.id and g.due <= now order by g.due limit most);
+        more := more or cardinality(due) >= most;
+        groups := array(select g from unnest(groups) g union select d from unnest(due) d);
+        if cardinality(groups) > 0 then
+          perform rowbell.judge_what_can_be(watched, counting.rule, state, groups, until);
+        end if;
+      end if;
+    exception when others or assert_failure then
+      get stacked diagnostics context = pg_exception_context;
+      if rowbell_alert.is_cancel(sqlstate, context) then
+        raise;
+      end if;
+      -- the next call does it again
+      insert into rowbell.window_event select t.* from unnest(taken) t where t.rule = counting.id;
+      perform rowbell.rule_failed((counting.rule).name, sqlerrm, sqlstate, rowbell.shown_name(watched.relation), 'TIMER', null);
+    end;
   end loop;
   update rowbell.window_feed w set judged = now where w.feed = feed_id;
   return more;
@@ -304,11 +370,9 @@ set search_path = pg_catalog, pg_temp
 as $fn$
   select f.id, f.name, case when w.judged > clock_timestamp() or exists (select from rowbell.window_event e where e.feed = f.id) then 0 else (
     select min(case when s.paused is null then case when s.judges_again and exists (select from rowbell.window_group g where g.rule = s.id) then 0 else (
-      select extract(epoch from g.due - clock_timestamp()) * 1000
-      from rowbell.window_group g
-      where g.rule = s.id
-      order by g.due
-      limit 1) end end)
+      select case when exists (select from rowbell.window_group n where n.rule = s.id and n.due is null) then 0
+        else extract(epoch from min(g.due) - clock_timestamp()) * 1000 end
+      from (select g.due from rowbell.window_group g where g.rule = s.id order by g.due limit 1) g) end end)
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
     where r.feed = f.name and r.enabled and r.within is not null) end
@@ -333,7 +397,12 @@ as $fn$
         and (o.feed, o.condition, o.fires, o.operations, o.by, o.sum) is not distinct from (n.feed, n.condition, n.fires, n.operations, n.by, n.sum))
       then s.counts_since else clock_timestamp() end
   from unnest(news) n
-  where n.name = s.rule and n.enabled and n.within is not null
+  where n.name = s.rule and n.enabled and n.within is not null;
+  -- one that begins at zero does so under another id, since writers go on to call the functions of before until this is committed
+  update rowbell.rule_state s
+  set id = default, counted_as = coalesce(s.counted_as, s.id)
+  from unnest(news) n
+  where n.name = s.rule and n.enabled and n.within is not null and cardinality(olds) > 0 and s.counts_since >= now()
 $fn$;
 
 -- Drops the groups of rules that are gone, disabled or count no more, so many at a time; and notes until when windows were judged, so that after a stop those
@@ -353,7 +422,7 @@ as $fn$
     from known k
     join rowbell.window_group g on g.rule = k.rule
     where not exists (
-      select from rowbell.rule_state s join rowbell.rule r on r.name = s.rule where s.id = k.rule and r.enabled and r.within is not null)
+      select from rowbell.rule_state s join rowbell.rule r on r.name = s.rule where k.rule in (s.id, s.counted_as) and r.enabled and r.within is not null)
     limit most
     for update of g skip locked));
   delete from rowbell.window_event e where not exists (select from rowbell.window_feed f where f.feed = e.feed);

@@ -129,10 +129,6 @@ declare
   news rowbell.rule[] := '{}';
   changed text;
 begin
-  -- only names of tables changed
-  if current_setting('rowbell.triggers', true) = 'refresh' then
-    return null;
-  end if;
   if tg_op in ('INSERT', 'UPDATE') then
     news := array(select row(n.*)::rowbell.rule from new_rules n);
   end if;
@@ -144,10 +140,19 @@ begin
   else
     perform rowbell.record_changes(news, olds);
   end if;
+  -- only names of tables changed
+  if current_setting('rowbell.triggers', true) = 'refresh' and tg_op = 'UPDATE' and not exists (
+      select from unnest(news) n left join unnest(olds) o on o.name = n.name where (to_jsonb(o) - 'feed') is distinct from (to_jsonb(n) - 'feed')) then
+    return null;
+  end if;
   insert into rowbell.rule_state as s (rule)
   select n.name from unnest(news) n
   on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null
   where s.broken is not null or s.failure is not null;
+  if tg_op in ('INSERT', 'UPDATE') then
+    -- before the functions are compiled, which have the ids
+    perform rowbell.windows_changed(news, olds);
+  end if;
   for changed in
     select f.name from rowbell.feed f where tg_op = 'TRUNCATE'
     union
@@ -158,7 +163,6 @@ begin
   end loop;
   if tg_op in ('INSERT', 'UPDATE') then
     perform rowbell.timers_changed(news, olds);
-    perform rowbell.windows_changed(news, olds);
   end if;
   return null;
 end

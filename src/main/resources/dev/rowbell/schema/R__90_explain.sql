@@ -10,7 +10,8 @@ declare
   parts text[];
 begin
   if written ~ '^\s*[{]' then
-    return written::json;
+    return case when (select bool_and(written::json -> c is not null) from unnest(columns) c)
+      then json_object(columns, array(select written::json ->> c from unnest(columns) with ordinality as u (c, n) order by n)) end;
   end if;
   parts := regexp_match(written, (
     select '^' || string_agg(regexp_replace(c, '([^[:alnum:]_])', '\\\1', 'g') || '=(.*)', ', ?' order by n) || '$'
@@ -19,7 +20,7 @@ begin
     parts := array[written];
   end if;
   return json_object(columns, parts);
-exception when invalid_text_representation then
+exception when data_exception then
   return null;
 end
 $fn$;
@@ -30,6 +31,18 @@ language sql immutable
 set search_path = pg_catalog, pg_temp
 as $fn$
   select n || case when n = 1 then ' time' else ' times' end
+$fn$;
+
+-- A value of a waiting document as text; null where it has none, or is no JSON.
+create or replace function rowbell.document_text(document text, key text) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  return rowbell.alert_text(document::json, key);
+exception when data_exception or program_limit_exceeded then
+  return null;
+end
 $fn$;
 
 -- What Rowbell's own tables say of a rule, and of one row where subject is its key as alerts show it ("id=2"; null: of the rule alone).
@@ -86,7 +99,7 @@ begin
   select 'wrong', format('its cooldown keeps it quiet about %s until %s; %s alerts were kept back since %s', coalesce(nullif(c.key, ''), 'the feed'),
     date_trunc('second', c.last + explained.cooldown), c.silenced, date_trunc('second', c.last))
   from rowbell.cooldown c
-  where c.rule = explained.name and c.last + explained.cooldown > clock_timestamp() and subject = c.key
+  where c.rule = explained.name and c.last + explained.cooldown > clock_timestamp() and c.key in (coalesce(subject, ''), '')
   order by c.path, c.status;
   return query
   select 'note', format('alerts of it that wait to be routed: %s, the oldest since %s', count(*), date_trunc('second', min(f.crt_time)))
@@ -104,7 +117,7 @@ begin
     from rowbell.delivery w
     order by w.sink, w.due
     limit most) d
-  where rowbell.alert_text(d.document::json, 'rule') = explained.name and (subject is null or rowbell.alert_text(d.document::json, 'key') = subject)
+  where rowbell.document_text(d.document, 'rule') = explained.name and (subject is null or rowbell.document_text(d.document, 'key') = subject)
   group by d.sink, d.last_error, d.delivered
   order by d.sink;
   return query
@@ -140,6 +153,11 @@ begin
     raise exception 'there is no rule "%"', explain.rule using errcode = 'RB001', column = 'name';
   end if;
   relation := rowbell.find_feed(explained.feed);
+  if relation is null and explained.query is null then
+    return query select * from rowbell.explain_rule(explained, null);
+    return query select 'wrong', format('there is no table %s', explained.feed);
+    return;
+  end if;
   columns := case when explained.query is not null then explained.key
     when explained.within is not null then array(select g.name from rowbell.group_columns(explained."by") g order by g.n)
     else rowbell.key_of(relation) end;
@@ -166,9 +184,6 @@ begin
       where k.rule = explained.name and (select bool_and(k.subject ->> c = written ->> c) from unnest(columns) c)),
       format('%s was not in its last result', subject))
     where key is not null;
-    return;
-  elsif relation is null then
-    return query select 'wrong', format('there is no table %s', explained.feed);
     return;
   elsif explained.within is not null then
     return query
@@ -211,7 +226,7 @@ begin
     select t.* into timer
     from rowbell.timer t
     join rowbell.rule_state s on s.id = t.rule
-    where s.rule = explained.name and t.ended = 0 and (select bool_and(t.key::json ->> c = written ->> c) from unnest(columns) c);
+    where s.rule = explained.name and t.ended = 0 and t.key = rowbell.key_text(coalesce(document, written), columns);
     return query select 'note', case
       when timer.rule is null then 'it is not armed' || case when met and explained.existing then ' yet: a running Rowbell does that soon'
         when met then ': the rule has existing: false, so only a write that makes the condition true arms it' else '' end
@@ -245,7 +260,7 @@ as $fn$
   from rowbell.delivery d
   where exists (
     select from unnest(d.documents) document
-    where strpos(document, explain_alert.id) > 0 and rowbell.alert_text(document::json, 'id') = explain_alert.id)
+    where strpos(document, explain_alert.id) > 0 and rowbell.document_text(document, 'id') = explain_alert.id)
   union all
   select 'wrong', format('it is the dead letter %s of %s since %s, tried %s: %s', d.id, coalesce('the sink ' || d.sink, 'the routing'),
     date_trunc('second', d.died), rowbell.times(d.attempts), d.last_error)

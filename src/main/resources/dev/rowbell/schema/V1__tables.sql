@@ -198,7 +198,9 @@ create table rowbell.rule_state (
   scan xid8,
   scan_pass int not null default 0,
   scan_after text,
-  -- of a rule that counts: changes and windows of before do not count; whether all of its groups are to be judged again, and whether it had too many
+  -- of a rule that counts: its id of before it began at zero, until run_windows() has taken its groups over
+  counted_as int,
+  -- changes and windows of before do not count; whether all of its groups are to be judged again, and whether it had too many
   counts_since timestamptz not null default '-infinity',
   judges_since timestamptz not null default '-infinity',
   judges_again boolean not null default false,

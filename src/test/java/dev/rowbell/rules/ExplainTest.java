@@ -311,6 +311,30 @@ class ExplainTest {
                 lost);
     }
 
+    @Test
+    void aTableThatIsGoneAKeyThatIsNoneAndADocumentThatIsNoJsonAreSaid() {
+        database.execute(
+                "insert into rowbell.delivery (sink, documents) values ('mail', array['no JSON', '{\"id\":\"a\",\"rule\":\"high\"}'])");
+        says("'high'", "note alerts of it that wait for the sink mail: 1, .*");
+        assertEquals(1, explainAlert("a").size());
+        assertEquals(
+                "rowbell: \"{\"id\": \"\\u0000\"}\" is no key of public.orders. Give it as id=VALUE.\n",
+                command(2, "explain", "high", "{\"id\": \"\\u0000\"}"));
+        database.execute("drop table orders");
+        says("'high', '1'", "wrong there is no table public.orders");
+    }
+
+    @Test
+    void noSettingKeepsAChangeOutOfTheHistory() {
+        database.execute(
+                "set rowbell.triggers = 'refresh'; update rowbell.rule set condition = 'NEW.v > 7', feed = 'orders'");
+        assertEquals(
+                List.of("condition: NEW.v > 5 -> NEW.v > 7"),
+                database.query("select change from rowbell.rule_history() limit 1"));
+        database.execute("insert into orders values (7, 7), (8, 8)");
+        assertEquals(List.of("8"), database.query("select alert->'new'->>'id' from rowbell.feedback"));
+    }
+
     private String command(int exit, String... arguments) {
         ByteArrayOutputStream said = new ByteArrayOutputStream();
         PrintStream out = System.out;

@@ -437,6 +437,76 @@ class WindowTest {
     }
 
     @Test
+    void writersOfBeforeAChangeThatIsCommittedLateCountNothingForTheNewRule() throws SQLException {
+        payments("statement");
+        database.execute(FAILING);
+        fail(3, "a");
+        assertEquals(1, alerts().size());
+        try (Connection administrator = database.connect();
+                Statement change = administrator.createStatement()) {
+            administrator.setAutoCommit(false);
+            change.execute("update rowbell.rule set condition = 'NEW.amount > 7'");
+            fail(5, "b");
+            assertEquals(List.of("firing {\"shop\":\"b\"} 5"), alerts());
+            fail(5, "c");
+            administrator.commit();
+        }
+        assertEquals(
+                List.of("resolved {\"shop\":\"a\"} 0", "resolved {\"shop\":\"b\"} 0"),
+                alerts().stream().sorted().toList());
+        pay("failed", "c", "8", "8", "8");
+        assertEquals(List.of("firing {\"shop\":\"c\"} 3"), alerts());
+    }
+
+    @Test
+    void whatCannotBeAddedUpIsAFailureAndHoldsUpNoOther() {
+        payments("statement");
+        database.execute(
+                FAILING, rule("'{NEW.shop}'", "sum, over", "'NEW.amount', 5").replace("'failing'", "'much'"));
+        pay("failed", "a", "9e131071", "9e131071");
+        pay("failed", "b", "6");
+        work();
+        pay("failed", "a", "-9e131071", "-9e131071");
+        fail(3, "c");
+        assertTrue(alerts().containsAll(List.of("firing {\"shop\":\"b\"} 6", "firing {\"shop\":\"c\"} 3")));
+        assertEquals(0, database.count("rowbell.window_event"));
+        assertEquals(
+                List.of("much value overflows numeric format"),
+                database.query("select distinct rule || ' ' || failure from rowbell.rule_failure"));
+    }
+
+    @Test
+    void anAlertThatCannotBeStoredHoldsUpNoOtherRuleAndIsStoredLater() {
+        payments("statement");
+        database.execute(
+                FAILING,
+                FAILING.replace("'failing'", "'other'"),
+                "create function public.refuse() returns trigger language plpgsql as 'begin if new.alert ->> ''rule'' = ''failing'' then raise ''refused''; end if; return new; end'",
+                "create trigger refuse before insert on rowbell.feedback for each row execute function public.refuse()");
+        fail(3, "a");
+        work();
+        String rules = "select alert ->> 'rule' from rowbell.feedback order by 1";
+        assertEquals(List.of("other"), database.query(rules));
+        database.execute("drop trigger refuse on rowbell.feedback");
+        work();
+        assertEquals(List.of("failing", "other"), database.query(rules));
+    }
+
+    /** In several steps where there are many. */
+    @Test
+    void allGroupsAreJudgedByAnotherLine() {
+        payments("statement");
+        database.execute(FAILING);
+        database.execute("insert into payment (state, shop) select 'failed', n from generate_series(1, 7) n");
+        assertEquals(List.of(), alerts());
+        database.execute("update rowbell.rule set count = 1");
+        while (database.query("select rowbell.run_windows(f.feed, 2) from rowbell.window_feed f")
+                .contains("t"))
+            ;
+        assertEquals(7, database.count("rowbell.feedback"));
+    }
+
+    @Test
     void theGroupsFollowAFeedThatIsRenamed() {
         payments("statement");
         database.execute(FAILING);
@@ -461,6 +531,16 @@ class WindowTest {
         passUnseen("2 min");
         database.execute("select rowbell.resume('failing')");
         assertEquals(List.of("firing {\"shop\":\"b\"} 3"), alerts());
+        database.execute("select rowbell.pause('failing')");
+        passUnseen("3 hours");
+        fail(1, "b");
+        work();
+        fail(1, "b");
+        work();
+        assertEquals(
+                0,
+                database.count(
+                        "rowbell.window_count c join rowbell.window_group g on g.id = c.group_id where g.key like '%b%' and c.at < now() - interval '1 hour'"));
     }
 
     @Test
@@ -626,6 +706,7 @@ class WindowTest {
                 "by                                    | '{NEW.shop}'                        | by: goes with count or sum",
                 "max_groups                            | 5                                   | max_groups: goes with count or sum",
                 "over, within                          | 5, '1 s'                            | over: goes with count or sum",
+                "sum, over, within                     | 'NEW.amount', -5, '1 s'             | over: is negative",
                 "sum, within                           | 'NEW.amount', '1 s'                 | over: a rule with sum has to say when it fires",
                 "count, over, within                   | 1, 5, '1 s'                         | over: goes with sum",
                 "sum, over, within                     | 'NEW.amount', 'NaN', '1 s'          | over: give a number",

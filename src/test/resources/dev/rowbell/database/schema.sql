@@ -133,6 +133,7 @@ table rowbell.rule_state (
   scan xid8,
   scan_pass integer not null default 0,
   scan_after text,
+  counted_as integer,
   counts_since timestamp with time zone not null default '-infinity'::timestamp with time zone,
   judges_since timestamp with time zone not null default '-infinity'::timestamp with time zone,
   judges_again boolean not null default false,
@@ -1066,6 +1067,7 @@ $function$
 CREATE OR REPLACE FUNCTION rowbell.count_row_sql(feed rowbell.feed, transition rowbell.transition)
  RETURNS TABLE(subject text, added text)
  LANGUAGE sql
+ STRICT
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select c.subject || '::pg_catalog.json', format('pg_catalog.json_build_object(''count'', 1%s%s)', ', ''sum'', ' || c.amount, ', ''keys'', array[' || c.key || ']')
@@ -1251,6 +1253,18 @@ AS $function$
     on t.typnamespace = 'pg_catalog'::regnamespace and (t.typname = known.type or t.typname = '_' || known.type)
   where a.attrelid in (select t.relid from rowbell.tables_of(relation) t) and a.attnum > 0 and not a.attisdropped
 $function$
+CREATE OR REPLACE FUNCTION rowbell.document_text(document text, key text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return rowbell.alert_text(document::json, key);
+exception when data_exception or program_limit_exceeded then
+  return null;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.drops_of(feed text)
  RETURNS text[]
  LANGUAGE plpgsql
@@ -1304,6 +1318,11 @@ begin
     raise exception 'there is no rule "%"', explain.rule using errcode = 'RB001', column = 'name';
   end if;
   relation := rowbell.find_feed(explained.feed);
+  if relation is null and explained.query is null then
+    return query select * from rowbell.explain_rule(explained, null);
+    return query select 'wrong', format('there is no table %s', explained.feed);
+    return;
+  end if;
   columns := case when explained.query is not null then explained.key
     when explained.within is not null then array(select g.name from rowbell.group_columns(explained."by") g order by g.n)
     else rowbell.key_of(relation) end;
@@ -1330,9 +1349,6 @@ begin
       where k.rule = explained.name and (select bool_and(k.subject ->> c = written ->> c) from unnest(columns) c)),
       format('%s was not in its last result', subject))
     where key is not null;
-    return;
-  elsif relation is null then
-    return query select 'wrong', format('there is no table %s', explained.feed);
     return;
   elsif explained.within is not null then
     return query
@@ -1375,7 +1391,7 @@ begin
     select t.* into timer
     from rowbell.timer t
     join rowbell.rule_state s on s.id = t.rule
-    where s.rule = explained.name and t.ended = 0 and (select bool_and(t.key::json ->> c = written ->> c) from unnest(columns) c);
+    where s.rule = explained.name and t.ended = 0 and t.key = rowbell.key_text(coalesce(document, written), columns);
     return query select 'note', case
       when timer.rule is null then 'it is not armed' || case when met and explained.existing then ' yet: a running Rowbell does that soon'
         when met then ': the rule has existing: false, so only a write that makes the condition true arms it' else '' end
@@ -1408,7 +1424,7 @@ AS $function$
   from rowbell.delivery d
   where exists (
     select from unnest(d.documents) document
-    where strpos(document, explain_alert.id) > 0 and rowbell.alert_text(document::json, 'id') = explain_alert.id)
+    where strpos(document, explain_alert.id) > 0 and rowbell.document_text(document, 'id') = explain_alert.id)
   union all
   select 'wrong', format('it is the dead letter %s of %s since %s, tried %s: %s', d.id, coalesce('the sink ' || d.sink, 'the routing'),
     date_trunc('second', d.died), rowbell.times(d.attempts), d.last_error)
@@ -1469,7 +1485,7 @@ begin
   select 'wrong', format('its cooldown keeps it quiet about %s until %s; %s alerts were kept back since %s', coalesce(nullif(c.key, ''), 'the feed'),
     date_trunc('second', c.last + explained.cooldown), c.silenced, date_trunc('second', c.last))
   from rowbell.cooldown c
-  where c.rule = explained.name and c.last + explained.cooldown > clock_timestamp() and subject = c.key
+  where c.rule = explained.name and c.last + explained.cooldown > clock_timestamp() and c.key in (coalesce(subject, ''), '')
   order by c.path, c.status;
   return query
   select 'note', format('alerts of it that wait to be routed: %s, the oldest since %s', count(*), date_trunc('second', min(f.crt_time)))
@@ -1487,7 +1503,7 @@ begin
     from rowbell.delivery w
     order by w.sink, w.due
     limit most) d
-  where rowbell.alert_text(d.document::json, 'rule') = explained.name and (subject is null or rowbell.alert_text(d.document::json, 'key') = subject)
+  where rowbell.document_text(d.document, 'rule') = explained.name and (subject is null or rowbell.document_text(d.document, 'key') = subject)
   group by d.sink, d.last_error, d.delivered
   order by d.sink;
   return query
@@ -1706,6 +1722,23 @@ begin
   return false;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.fold_what_can_be(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, events rowbell.window_added[], judged timestamp with time zone)
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  half constant int := cardinality(events) / 2;
+begin
+  return rowbell.fold_window_events(feed, rule, state, events, judged);
+exception when data_exception or program_limit_exceeded then
+  if half > 0 then
+    return rowbell.fold_what_can_be(feed, rule, state, events[:half], judged) || rowbell.fold_what_can_be(feed, rule, state, events[half + 1:], judged);
+  end if;
+  perform rowbell.rule_failed(rule.name, sqlerrm, sqlstate, rowbell.shown_name(feed.relation), 'TIMER', null);
+  return '{}';
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.fold_window_events(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, events rowbell.window_added[], judged timestamp with time zone)
  RETURNS bigint[]
  LANGUAGE plpgsql
@@ -1735,7 +1768,9 @@ begin
       perform rowbell.rule_failed(rule.name, format('there are more than %s groups; others are not counted', rule.max_groups), '54000',
         rowbell.shown_name(feed.relation), 'TIMER', left_out::json);
     end if;
-    update rowbell.rule_state s set crowded = left_out is not null where s.id = state.id;
+    -- not where an administrator changes the rule
+    update rowbell.rule_state s set crowded = left_out is not null
+    where s.id = any (array(select l.id from rowbell.rule_state l where l.id = state.id for no key update skip locked));
   end if;
   with counted as (
     select g.id, greatest(to_timestamp(floor(extract(epoch from e.at)::float8 / part) * part), state.counts_since) as at, e.count, e.sum, e.keys
@@ -1951,7 +1986,7 @@ AS $function$
     from known k
     join rowbell.window_group g on g.rule = k.rule
     where not exists (
-      select from rowbell.rule_state s join rowbell.rule r on r.name = s.rule where s.id = k.rule and r.enabled and r.within is not null)
+      select from rowbell.rule_state s join rowbell.rule r on r.name = s.rule where k.rule in (s.id, s.counted_as) and r.enabled and r.within is not null)
     limit most
     for update of g skip locked));
   delete from rowbell.window_event e where not exists (select from rowbell.window_feed f where f.feed = e.feed);
@@ -2200,6 +2235,25 @@ AS $function$
   where l.relation in ('rowbell.rule'::regclass, 'rowbell.feed'::regclass, 'rowbell.rule_state'::regclass) and l.granted and l.pid <> pg_backend_pid()
     and l.mode not in ('AccessShareLock')
 $function$
+CREATE OR REPLACE FUNCTION rowbell.judge_what_can_be(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, groups bigint[], judged timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  half constant int := cardinality(groups) / 2;
+begin
+  perform rowbell.judge_windows(feed, rule, state, groups, judged);
+exception when data_exception or program_limit_exceeded then
+  if half > 0 then
+    perform rowbell.judge_what_can_be(feed, rule, state, groups[:half], judged);
+    perform rowbell.judge_what_can_be(feed, rule, state, groups[half + 1:], judged);
+  else
+    perform rowbell.rule_failed(rule.name, sqlerrm, sqlstate, rowbell.shown_name(feed.relation), 'TIMER', null);
+    delete from rowbell.window_group w where w.id = groups[1];
+  end if;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.judge_windows(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, groups bigint[], judged timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -2237,7 +2291,7 @@ begin
       where c.group_id = any (groups)
       window w as (partition by c.group_id order by c.at range between within preceding and current row)),
     -- as time goes on and nothing more is written: what is left when this part has left the window
-    leaving as (
+    leaving as materialized (
       select c.group_id, c.at + within as at, coalesce(sum(c.count) over w, 0) as count, sum(c.sum) over w as sum
       from rowbell.window_count c
       where c.group_id = any (groups) and c.at > now - within
@@ -2255,15 +2309,22 @@ begin
       select e.id, min(e.at) as first, max(e.at) as last, (array_agg(e.count order by e.at desc))[1] as count, (array_agg(e.sum order by e.at desc))[1] as sum
       from ends e
       where rowbell.crosses(rule, e.count, e.sum)
-      group by e.id)
+      group by e.id),
+    turns as (
+      select l.group_id, min(l.at) as at
+      from leaving l
+      join current c on c.id = l.group_id
+      where rowbell.crosses(rule, l.count, l.sum) <> rowbell.crosses(rule, c.count, c.sum)
+      group by l.group_id),
+    ages as (select c.group_id, max(c.at) + 2 * within as at from rowbell.window_count c where c.group_id = any (groups) group by c.group_id)
     select k.*, c.count, c.sum, x.first, x.last, x.count as crossed_count, x.sum as crossed_sum,
       rowbell.crosses(rule, c.count, c.sum) as over,
-      coalesce(
-        (select min(l.at) from leaving l where l.group_id = k.id and rowbell.crosses(rule, l.count, l.sum) <> rowbell.crosses(rule, c.count, c.sum)),
-        (select max(w.at) + 2 * within from rowbell.window_count w where w.group_id = k.id)) as next
+      coalesce(t.at, a.at) as next
     from known k
     join current c on c.id = k.id
     left join crossed x on x.id = k.id
+    left join turns t on t.group_id = k.id
+    left join ages a on a.group_id = k.id
     order by x.first, k.id
   loop
     if g.since is null and g.first is not null then
@@ -2345,7 +2406,8 @@ declare
   parts text[];
 begin
   if written ~ '^\s*[{]' then
-    return written::json;
+    return case when (select bool_and(written::json -> c is not null) from unnest(columns) c)
+      then json_object(columns, array(select written::json ->> c from unnest(columns) with ordinality as u (c, n) order by n)) end;
   end if;
   parts := regexp_match(written, (
     select '^' || string_agg(regexp_replace(c, '([^[:alnum:]_])', '\\\1', 'g') || '=(.*)', ', ?' order by n) || '$'
@@ -2354,7 +2416,7 @@ begin
     parts := array[written];
   end if;
   return json_object(columns, parts);
-exception when invalid_text_representation then
+exception when data_exception then
   return null;
 end
 $function$
@@ -2748,7 +2810,7 @@ begin
       string_agg(format(E'\n      if %s then\n        codes := pg_catalog.array_append(codes, %s);\n        olds := pg_catalog.array_append(olds, %s);'
         '\n        news := pg_catalog.array_append(news, %s);\n      end if;', t.condition, t.code, c.added, c.subject), '' order by (t.rule).name collate "C") filter (where t.status = 'counted') as counts
     from unnest(transitions) t
-    left join lateral rowbell.count_row_sql(feed, t) c on t.status = 'counted'
+    left join lateral rowbell.count_row_sql(feed, case when t.status = 'counted' then t end) c on true
     group by t.operation
     order by t.operation desc
   loop
@@ -4029,10 +4091,6 @@ declare
   news rowbell.rule[] := '{}';
   changed text;
 begin
-  -- only names of tables changed
-  if current_setting('rowbell.triggers', true) = 'refresh' then
-    return null;
-  end if;
   if tg_op in ('INSERT', 'UPDATE') then
     news := array(select row(n.*)::rowbell.rule from new_rules n);
   end if;
@@ -4044,10 +4102,19 @@ begin
   else
     perform rowbell.record_changes(news, olds);
   end if;
+  -- only names of tables changed
+  if current_setting('rowbell.triggers', true) = 'refresh' and tg_op = 'UPDATE' and not exists (
+      select from unnest(news) n left join unnest(olds) o on o.name = n.name where (to_jsonb(o) - 'feed') is distinct from (to_jsonb(n) - 'feed')) then
+    return null;
+  end if;
   insert into rowbell.rule_state as s (rule)
   select n.name from unnest(news) n
   on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null
   where s.broken is not null or s.failure is not null;
+  if tg_op in ('INSERT', 'UPDATE') then
+    -- before the functions are compiled, which have the ids
+    perform rowbell.windows_changed(news, olds);
+  end if;
   for changed in
     select f.name from rowbell.feed f where tg_op = 'TRUNCATE'
     union
@@ -4058,7 +4125,6 @@ begin
   end loop;
   if tg_op in ('INSERT', 'UPDATE') then
     perform rowbell.timers_changed(news, olds);
-    perform rowbell.windows_changed(news, olds);
   end if;
   return null;
 end
@@ -4217,7 +4283,7 @@ where judged.code is not null$query$,
     select (t.rule).name as rule, t.operation, string_agg(format(' when %s then %s', t.condition, t.code), '' order by t.code) as cases,
       min(c.subject) as subject, min(c.added) as added
     from unnest(transitions) t
-    left join lateral rowbell.count_row_sql(feed, t) c on t.status = 'counted'
+    left join lateral rowbell.count_row_sql(feed, case when t.status = 'counted' then t end) c on true
     group by (t.rule).name, t.operation
     order by (t.rule).name collate "C") r
 $function$
@@ -4302,10 +4368,10 @@ declare
   events rowbell.window_added[];
   counting record;
   state rowbell.rule_state;
-  again boolean;
   groups bigint[];
   due bigint[];
   more boolean;
+  context text;
 begin
   select w.judged into until from rowbell.window_feed w where w.feed = feed_id for update skip locked;
   if not found then
@@ -4339,24 +4405,41 @@ begin
     state.judges_since := case when state.judges_since > now then '-infinity' else state.judges_since end;
     -- a change of the rule is under way where its state is locked
     perform from rowbell.rule_state s where s.id = counting.id and state.judges_again for no key update skip locked;
-    again := found;
-    if again then
-      update rowbell.rule_state s set judges_again = false where s.id = counting.id;
+    if found then
+      update rowbell.rule_state s set judges_again = false, counted_as = null where s.id = counting.id;
+      -- those of before come to an end; one that was counted under the new id already stays
+      delete from rowbell.window_count c using rowbell.window_group w where w.id = c.group_id and w.rule = state.counted_as;
+      update rowbell.window_group w set rule = counting.id
+      where w.rule = state.counted_as and not exists (select from rowbell.window_group g where g.rule = counting.id and g.key = w.key);
+      update rowbell.window_group w set due = null where w.rule = counting.id;
+    elsif set_back then
+      update rowbell.window_group w set due = null where w.rule = counting.id;
     end if;
-    groups := rowbell.fold_window_events(watched, counting.rule, state, array(
-      select e from unnest(events) e
-      where e.rule = counting.id and e.at >= state.counts_since
-        and e.at > until - 2 * rowbell.length_of((counting.rule).within)), until);
-    if counting.paused then
-      continue;
-    end if;
-    due := array(
-      select g.id from rowbell.window_group g where g.rule = counting.id and (g.due <= now or again or set_back or g.due is null) order by g.due limit most);
-    more := more or cardinality(due) = most;
-    groups := array(select g from unnest(groups) g union select d from unnest(due) d);
-    if cardinality(groups) > 0 then
-      perform rowbell.judge_windows(watched, counting.rule, state, groups, until);
-    end if;
+    begin
+      groups := rowbell.fold_what_can_be(watched, counting.rule, state, array(
+        select e from unnest(events) e
+        where e.rule = counting.id and e.at >= state.counts_since
+          and e.at > until - 2 * rowbell.length_of((counting.rule).within)), until);
+      if counting.paused then
+        delete from rowbell.window_count c where c.group_id = any (groups) and c.at <= until - 2 * rowbell.length_of((counting.rule).within);
+      else
+        due := array(select g.id from rowbell.window_group g where g.rule = counting.id and g.due is null limit most)
+          || array(select g.id from rowbell.window_group g where g.rule = counting.id and g.due <= now order by g.due limit most);
+        more := more or cardinality(due) >= most;
+        groups := array(select g from unnest(groups) g union select d from unnest(due) d);
+        if cardinality(groups) > 0 then
+          perform rowbell.judge_what_can_be(watched, counting.rule, state, groups, until);
+        end if;
+      end if;
+    exception when others or assert_failure then
+      get stacked diagnostics context = pg_exception_context;
+      if rowbell_alert.is_cancel(sqlstate, context) then
+        raise;
+      end if;
+      -- the next call does it again
+      insert into rowbell.window_event select t.* from unnest(taken) t where t.rule = counting.id;
+      perform rowbell.rule_failed((counting.rule).name, sqlerrm, sqlstate, rowbell.shown_name(watched.relation), 'TIMER', null);
+    end;
   end loop;
   update rowbell.window_feed w set judged = now where w.feed = feed_id;
   return more;
@@ -5134,6 +5217,8 @@ begin
     return query select 'over', 'goes with sum', 'count: 100 is met by 100 or more';
   elsif rule.over - rule.over <> 0 then
     return query select 'over', 'give a number', '';
+  elsif rule.over < 0 then
+    return query select 'over', 'is negative, so a group of which nothing was written would be over it', '';
   end if;
   if rule.within is null then
     return query select 'within', 'has no time', 'write within: 5m';
@@ -5193,11 +5278,9 @@ CREATE OR REPLACE FUNCTION rowbell.window_feeds()
 AS $function$
   select f.id, f.name, case when w.judged > clock_timestamp() or exists (select from rowbell.window_event e where e.feed = f.id) then 0 else (
     select min(case when s.paused is null then case when s.judges_again and exists (select from rowbell.window_group g where g.rule = s.id) then 0 else (
-      select extract(epoch from g.due - clock_timestamp()) * 1000
-      from rowbell.window_group g
-      where g.rule = s.id
-      order by g.due
-      limit 1) end end)
+      select case when exists (select from rowbell.window_group n where n.rule = s.id and n.due is null) then 0
+        else extract(epoch from min(g.due) - clock_timestamp()) * 1000 end
+      from (select g.due from rowbell.window_group g where g.rule = s.id order by g.due limit 1) g) end end)
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
     where r.feed = f.name and r.enabled and r.within is not null) end
@@ -5221,7 +5304,12 @@ AS $function$
         and (o.feed, o.condition, o.fires, o.operations, o.by, o.sum) is not distinct from (n.feed, n.condition, n.fires, n.operations, n.by, n.sum))
       then s.counts_since else clock_timestamp() end
   from unnest(news) n
-  where n.name = s.rule and n.enabled and n.within is not null
+  where n.name = s.rule and n.enabled and n.within is not null;
+  -- one that begins at zero does so under another id, since writers go on to call the functions of before until this is committed
+  update rowbell.rule_state s
+  set id = default, counted_as = coalesce(s.counted_as, s.id)
+  from unnest(news) n
+  where n.name = s.rule and n.enabled and n.within is not null and cardinality(olds) > 0 and s.counts_since >= now()
 $function$
 CREATE OR REPLACE FUNCTION rowbell_alert.failure(rule text, error text, state text, key json)
  RETURNS jsonb
