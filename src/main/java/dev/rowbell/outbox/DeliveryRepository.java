@@ -150,6 +150,9 @@ final class DeliveryRepository {
 
     /** Begins their leases again. Returns those that are still this process's. */
     List<Delivery> renew(List<Delivery> deliveries) {
+        if (deliveries.isEmpty()) {
+            return List.of();
+        }
         Lease lease = deliveries.get(0).lease();
         Set<UUID> kept = sql(deliveries, """
                         update rowbell.delivery

@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import org.apache.camel.Exchange;
 import org.apache.camel.Processor;
 import org.apache.camel.support.DefaultConsumer;
@@ -162,6 +163,7 @@ final class OutboxConsumer extends DefaultConsumer {
                     .map(AlertJson::parseLazily)
                     .toList();
             exchange.getIn().setBody(batch() == 1 ? alerts.get(0) : alerts);
+            exchange.setProperty(OutboxEndpoint.DELIVERY, held(deliveries));
             getProcessor().process(exchange);
             if (exchange.getException() == null && exchange.isRollbackOnly()) {
                 return new IllegalStateException("the route marked it for rollback");
@@ -184,6 +186,13 @@ final class OutboxConsumer extends DefaultConsumer {
             Thread.interrupted();
             releaseExchange(exchange, false);
         }
+    }
+
+    /** As {@code rowbell.delivered()} reads it. */
+    private static String held(List<Delivery> deliveries) {
+        return deliveries.stream()
+                .map(delivery -> delivery.id() + "/" + delivery.lease().id())
+                .collect(Collectors.joining(" "));
     }
 
     @Override

@@ -21,6 +21,9 @@ import org.apache.camel.support.DefaultEndpoint;
         category = {Category.DATABASE, Category.MESSAGING})
 public class OutboxEndpoint extends DefaultEndpoint {
 
+    /** The exchange property by which a sink may acknowledge in a transaction of its own: the argument of {@code rowbell.delivered()}. */
+    public static final String DELIVERY = "RowbellDelivery";
+
     @UriPath(description = "The name of the sink")
     @Metadata(required = true)
     private String sink;

@@ -10,6 +10,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessException;
@@ -201,13 +202,13 @@ final class OutboxWorker implements Runnable {
         }
     }
 
-    /** The same alerts, each with a delivery of its own. */
+    /** The same alerts, each with a delivery of its own, without those that the route acknowledged itself before it failed. */
     private List<Delivery> split(List<Delivery> deliveries) {
         List<Delivery> single = new ArrayList<>();
         List<Delivery> several = new ArrayList<>();
         deliveries.forEach(delivery -> (delivery.size() == 1 ? single : several).add(delivery));
-        single.addAll(consumer.repository.split(several));
-        return single;
+        return Stream.concat(consumer.repository.renew(single).stream(), consumer.repository.split(several).stream())
+                .toList();
     }
 
     private void retry(List<Delivery> deliveries, Failure failure, boolean counted) {

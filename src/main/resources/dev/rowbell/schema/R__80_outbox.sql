@@ -126,3 +126,26 @@ as $fn$
     delete from rowbell.dead_letter where id in (select d.id from rowbell.dead_letters($1, $2, $3) d) returning 1)
   select count(*) from gone
 $fn$;
+
+-- Acknowledges within the transaction of the caller the deliveries that a sink has in hand, so that its own writes and the end of the deliveries are
+-- one. The value is that of the exchange property RowbellDelivery: deliveries and their leases, which only that sink knows. So any role may call it.
+create or replace function rowbell.delivered(delivery text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  held int;
+  gone int;
+begin
+  with lease as (
+      select split_part(l, '/', 1)::uuid as delivery, split_part(l, '/', 2)::uuid as id from unnest(string_to_array(delivered.delivery, ' ')) l),
+    deleted as (
+      delete from rowbell.delivery d using lease l where d.id = l.delivery and d.locked_by = l.id returning 1)
+  select (select count(*) from lease), (select count(*) from deleted) into held, gone;
+  if gone is distinct from held then
+    raise object_not_in_prerequisite_state using
+      message = 'the alerts are no longer this sink''s: they were acknowledged before, or their lease ended and another thread or process has them',
+      hint = 'Roll back. The alerts come again, unless they were acknowledged.';
+  end if;
+end
+$fn$;

@@ -8,7 +8,7 @@ revoke all on all functions in schema rowbell_alert from public;
 grant execute on function rowbell_alert.judge_each(jsonb, anyarray, anyarray), rowbell_alert.is_cancel(text, text),
   rowbell_alert.failure(text, text, text, json) to public;
 grant execute on function rowbell.new_id(), rowbell.alert(text, text, regclass, text, json, json, text, text, text), rowbell.key_of(oid), rowbell.ring(),
-  rowbell.replay(bigint) to public;
+  rowbell.replay(bigint), rowbell.delivered(text) to public;
 -- for owners of tables; each runs as its caller, but for one that reads which triggers a table has
 grant execute on function rowbell.unwatch(text), rowbell.drops_of(text), rowbell.change_triggers(text, text[], interval) to public;
 

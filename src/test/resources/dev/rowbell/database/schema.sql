@@ -327,6 +327,7 @@ rowbell.claim_channels(text): execute to rowbell_consumer
 rowbell.cooldown: delete, insert, select, update to rowbell_consumer
 rowbell.dead_letter: delete, insert, select, update to rowbell_consumer
 rowbell.dead_letters(text,text,interval): execute to rowbell_consumer
+rowbell.delivered(text): execute to -
 rowbell.delivery: delete, insert, select, update to rowbell_consumer
 rowbell.denied(text,text): execute to rowbell_admin
 rowbell.discard(text,text,interval): execute to rowbell_consumer
@@ -1180,6 +1181,28 @@ AS $function$
     and ($2 is null or rowbell.alert_text(d.alert, 'rule') = $2)
     and ($3 is null or d.died <= clock_timestamp() - $3)
   order by d.died, d.id
+$function$
+CREATE OR REPLACE FUNCTION rowbell.delivered(delivery text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  held int;
+  gone int;
+begin
+  with lease as (
+      select split_part(l, '/', 1)::uuid as delivery, split_part(l, '/', 2)::uuid as id from unnest(string_to_array(delivered.delivery, ' ')) l),
+    deleted as (
+      delete from rowbell.delivery d using lease l where d.id = l.delivery and d.locked_by = l.id returning 1)
+  select (select count(*) from lease), (select count(*) from deleted) into held, gone;
+  if gone is distinct from held then
+    raise object_not_in_prerequisite_state using
+      message = 'the alerts are no longer this sink''s: they were acknowledged before, or their lease ended and another thread or process has them',
+      hint = 'Roll back. The alerts come again, unless they were acknowledged.';
+  end if;
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.denied(message text, state text)
  RETURNS text

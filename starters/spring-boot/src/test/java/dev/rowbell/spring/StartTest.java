@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
@@ -78,6 +79,27 @@ class StartTest {
         }
     }
 
+    /** Its own writes and the acknowledgement are one transaction, which fails the first time. */
+    @Configuration(proxyBeanMethods = false)
+    @EnableAutoConfiguration
+    static class WithTransaction extends RouteBuilder {
+
+        private final AtomicInteger tries = new AtomicInteger();
+
+        @Override
+        public void configure() {
+            from("outbox:stuck?rules=*&backoff=10")
+                    .transacted()
+                    .to("sql:insert into public.call (id) values (:#${body[id]})")
+                    .to("sql:select rowbell.delivered(:#${exchangeProperty.RowbellDelivery})")
+                    .process(exchange -> {
+                        if (tries.incrementAndGet() == 1) {
+                            throw new IllegalStateException("not yet");
+                        }
+                    });
+        }
+    }
+
     private ConfigurableApplicationContext start(Class<?> application, String... arguments) {
         return new SpringApplicationBuilder(application)
                 .properties(
@@ -138,6 +160,23 @@ class StartTest {
             WithSink own = application.getBean(WithSink.class);
             await().untilAsserted(() -> assertThat(own.heard).containsExactly("1", "1"));
             await().untilAsserted(() -> assertThat(written()).contains("\"1\"").contains("\"2\""));
+        }
+    }
+
+    @Test
+    void aSinkMayAcknowledgeInTheTransactionOfTheApplication() {
+        database.execute("create table public.call (id text)");
+        try (ConfigurableApplicationContext application = start(
+                WithTransaction.class,
+                "--rowbell.jdbc.url=",
+                "--rowbell.datasource=dataSource",
+                "--spring.datasource.url=" + database.url())) {
+            raise("once");
+            WithTransaction own = application.getBean(WithTransaction.class);
+            await().untilAsserted(() -> assertThat(own.tries).hasValue(2));
+            await().untilAsserted(() -> assertThat(database.value(
+                            "select string_agg(id, ',') || (select count(*) from rowbell.delivery) from public.call"))
+                    .isEqualTo("once0"));
         }
     }
 
