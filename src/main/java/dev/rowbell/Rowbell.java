@@ -6,6 +6,7 @@ import dev.rowbell.database.Database;
 import dev.rowbell.feedback.Batch;
 import dev.rowbell.feedback.Doorbell;
 import dev.rowbell.feedback.FeedbackTransaction;
+import dev.rowbell.firing.Firing;
 import dev.rowbell.health.GuardedVertx;
 import dev.rowbell.health.Metrics;
 import dev.rowbell.health.QueueMonitor;
@@ -74,6 +75,7 @@ public final class Rowbell extends ServiceSupport {
     final Rules rules;
     final Housekeeping housekeeping = new Housekeeping(watchdog);
     final Silences silences = new Silences();
+    private final Firing firing = new Firing(Clock.systemUTC());
     final Listeners listeners = new Listeners();
     final Metrics metrics;
     private final LazyDatabase database;
@@ -235,12 +237,19 @@ public final class Rowbell extends ServiceSupport {
 
     FeedbackTransaction feedbackTransaction() {
         DataSource dataSource = dataSource();
+        String table = settings.text("rowbell.feedback.table");
         silences.start(dataSource, housekeeping);
+        firing.start(
+                dataSource,
+                table,
+                settings.flag("rowbell.firing.enabled") ? settings.duration("rowbell.firing.keep") : Duration.ZERO,
+                housekeeping);
         return new FeedbackTransaction(
                 dataSource,
                 doorbell,
-                settings.text("rowbell.feedback.table"),
+                table,
                 settings.number("rowbell.feedback.batch", 1),
+                batch -> firing.note(batch.alerts(), batch.silenced()),
                 this::count,
                 silences::refreshWhenIdle);
     }

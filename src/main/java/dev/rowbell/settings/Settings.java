@@ -180,6 +180,7 @@ public final class Settings {
                         "rowbell.feedback.poll",
                         "rowbell.listen.heartbeat",
                         "rowbell.dead-letter.keep",
+                        "rowbell.firing.keep",
                         "rowbell.health.max-age",
                         "rowbell.jdbc.wait",
                         "rowbell.mail.digest",
@@ -190,7 +191,7 @@ public final class Settings {
                 .forEach(key -> number(key, 1));
         number("rowbell.rehearsal", 0);
         size("rowbell.alert.max-size");
-        Stream.of("rowbell.rules.reload", "rowbell.health.enabled", "rowbell.mail.starttls")
+        Stream.of("rowbell.rules.reload", "rowbell.firing.enabled", "rowbell.health.enabled", "rowbell.mail.starttls")
                 .forEach(this::flag);
         String console = text("rowbell.console");
         require(console.matches("INFO|OFF"), "rowbell.console=%s: give INFO or OFF".formatted(console));

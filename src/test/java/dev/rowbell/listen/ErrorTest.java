@@ -71,7 +71,13 @@ class ErrorTest {
                     .bind(
                             "transaction",
                             new FeedbackTransaction(
-                                    failing, doorbell, "rowbell.feedback", 1, (path, batch) -> {}, () -> {}));
+                                    failing,
+                                    doorbell,
+                                    "rowbell.feedback",
+                                    1,
+                                    batch -> {},
+                                    (path, batch) -> {},
+                                    () -> {}));
             camel.addRoutes(new RouteBuilder() {
                 @Override
                 public void configure() {

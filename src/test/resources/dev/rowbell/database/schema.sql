@@ -2,6 +2,15 @@
 
 -- tables
 
+table rowbell.acknowledgement (
+  fingerprint text not null,
+  firing bigint not null,
+  at timestamp with time zone not null default clock_timestamp(),
+  who text not null default SESSION_USER,
+  application text not null default current_setting('application_name'::text),
+  assignee text,
+  note text
+);
 table rowbell.cooldown (
   rule text not null,
   path text not null,
@@ -45,6 +54,34 @@ table rowbell.feed (
 table rowbell.feedback (
   crt_time timestamp with time zone not null default clock_timestamp(),
   alert json not null storage e
+);
+table rowbell.firing_event (
+  id bigint not null identity,
+  fingerprints text[] not null storage e,
+  alert_ids text[] not null storage e,
+  rules text[] not null storage e,
+  feeds text[] not null storage e,
+  keys text[] not null storage e,
+  severities text[] not null storage e,
+  reasons text[] not null storage e,
+  times bigint[] not null storage e,
+  fires boolean[] not null,
+  silenced boolean[] not null
+);
+table rowbell.firing_state (
+  fingerprint text not null,
+  id bigint not null identity,
+  rule text,
+  feed text,
+  key text,
+  severity text not null,
+  reason text,
+  since timestamp with time zone not null,
+  last timestamp with time zone not null,
+  times bigint not null,
+  silenced bigint not null,
+  alert_id text not null,
+  ended timestamp with time zone
 );
 unlogged table rowbell.listener (
   channels text not null,
@@ -214,6 +251,27 @@ table rowbell.window_group (
 
 -- views
 
+view rowbell.firing as
+ SELECT f.id,
+    f.fingerprint,
+    f.rule,
+    f.feed,
+    f.key,
+    f.severity,
+    f.reason,
+    f.since,
+    f.last,
+    f.times,
+    f.silenced,
+    f.alert_id,
+    a.at AS acknowledged,
+    a.who AS acknowledged_by,
+    a.application AS acknowledged_from,
+    a.assignee,
+    a.note
+   FROM (rowbell.firing_state f
+     LEFT JOIN rowbell.acknowledgement a ON (((a.fingerprint = f.fingerprint) AND (a.firing = f.id))))
+  WHERE (f.times > 0);
 view rowbell.waiting as
  SELECT sink,
     sum(alerts) AS alerts,
@@ -230,6 +288,7 @@ CREATE INDEX cooldown_last ON rowbell.cooldown USING btree (last)
 CREATE INDEX dead_letter_died ON rowbell.dead_letter USING btree (died)
 CREATE INDEX delivery_due ON rowbell.delivery USING btree (sink, due)
 CREATE INDEX feedback_crt_time ON rowbell.feedback USING btree (crt_time)
+CREATE INDEX firing_state_rule ON rowbell.firing_state USING btree (rule, "left"(key, 100))
 CREATE INDEX rule_change_rule ON rowbell.rule_change USING btree (rule, id)
 CREATE INDEX timer_began ON rowbell.timer USING btree (rule, began) WHERE (fired IS NULL)
 CREATE INDEX timer_ended ON rowbell.timer USING btree (rule) WHERE (ended <> 0)
@@ -244,6 +303,7 @@ CREATE TRIGGER inserted AFTER INSERT ON rowbell.rule REFERENCING NEW TABLE AS ne
 CREATE TRIGGER ring AFTER INSERT ON rowbell.feedback FOR EACH STATEMENT EXECUTE FUNCTION rowbell.ring()
 CREATE TRIGGER truncated AFTER TRUNCATE ON rowbell.rule FOR EACH STATEMENT EXECUTE FUNCTION rowbell.rule_changed()
 CREATE TRIGGER updated AFTER UPDATE ON rowbell.rule REFERENCING OLD TABLE AS old_rules NEW TABLE AS new_rules FOR EACH STATEMENT EXECUTE FUNCTION rowbell.rule_changed()
+CREATE UNIQUE INDEX acknowledgement_pkey ON rowbell.acknowledgement USING btree (fingerprint)
 CREATE UNIQUE INDEX cooldown_pkey ON rowbell.cooldown USING btree (rule, path, status, key)
 CREATE UNIQUE INDEX dead_letter_pkey ON rowbell.dead_letter USING btree (id)
 CREATE UNIQUE INDEX delivery_pkey ON rowbell.delivery USING btree (id)
@@ -251,6 +311,8 @@ CREATE UNIQUE INDEX doorbell_lease_pkey ON rowbell.doorbell_lease USING btree (r
 CREATE UNIQUE INDEX feed_name_key ON rowbell.feed USING btree (name)
 CREATE UNIQUE INDEX feed_pkey ON rowbell.feed USING btree (id)
 CREATE UNIQUE INDEX feed_relation_key ON rowbell.feed USING btree (relation)
+CREATE UNIQUE INDEX firing_event_pkey ON rowbell.firing_event USING btree (id)
+CREATE UNIQUE INDEX firing_state_pkey ON rowbell.firing_state USING btree (fingerprint)
 CREATE UNIQUE INDEX listener_pkey ON rowbell.listener USING btree (channels)
 CREATE UNIQUE INDEX notification_pkey ON rowbell.notification USING btree (id)
 CREATE UNIQUE INDEX query_key_pkey ON rowbell.query_key USING btree (rule, key)
@@ -270,6 +332,7 @@ CREATE UNIQUE INDEX window_count_pkey ON rowbell.window_count USING btree (group
 CREATE UNIQUE INDEX window_feed_pkey ON rowbell.window_feed USING btree (feed)
 CREATE UNIQUE INDEX window_group_pkey ON rowbell.window_group USING btree (id)
 CREATE UNIQUE INDEX window_group_rule_key_key ON rowbell.window_group USING btree (rule, key)
+rowbell.acknowledgement: acknowledgement_pkey PRIMARY KEY (fingerprint)
 rowbell.cooldown: cooldown_pkey PRIMARY KEY (rule, path, status, key)
 rowbell.dead_letter: dead_letter_pkey PRIMARY KEY (id)
 rowbell.delivery: delivery_alerts_check CHECK ((alerts > 0))
@@ -279,6 +342,8 @@ rowbell.doorbell_lease: doorbell_lease_pkey PRIMARY KEY (relation)
 rowbell.feed: feed_name_key UNIQUE (name)
 rowbell.feed: feed_pkey PRIMARY KEY (id)
 rowbell.feed: feed_relation_key UNIQUE (relation)
+rowbell.firing_event: firing_event_pkey PRIMARY KEY (id)
+rowbell.firing_state: firing_state_pkey PRIMARY KEY (fingerprint)
 rowbell.listener: listener_pkey PRIMARY KEY (channels)
 rowbell.notification: notification_pkey PRIMARY KEY (id)
 rowbell.query_key: query_key_pkey PRIMARY KEY (rule, key)
@@ -333,6 +398,8 @@ rowbell.denied(text,text): execute to rowbell_admin
 rowbell.discard(text,text,interval): execute to rowbell_consumer
 rowbell.doorbell_lease: insert, select, update to rowbell_consumer
 rowbell.drops_of(text): execute to -
+rowbell.end_firing(text,text): execute to rowbell_admin
+rowbell.end_firing_of_gone_rules(): execute to rowbell_consumer
 rowbell.explain(text,text): execute to rowbell_admin
 rowbell.explain_alert(text): execute to rowbell_admin
 rowbell.explain_rule(rowbell.rule,text): execute to rowbell_admin
@@ -341,9 +408,14 @@ rowbell.feed: select to rowbell_consumer
 rowbell.feedback: delete, insert, select, update to rowbell_consumer
 rowbell.feeds_named(text): execute to rowbell_admin
 rowbell.find_feed(text): execute to rowbell_admin
+rowbell.firing: select to rowbell_admin
+rowbell.firing: select to rowbell_consumer
+rowbell.firing_event: insert to rowbell_consumer
 rowbell.flyway_schema_history: select to rowbell_consumer
+rowbell.fold_firing(integer): execute to rowbell_consumer
 rowbell.fold_timers(integer,integer): execute to rowbell_consumer
 rowbell.for_each(text,text): execute to rowbell_admin
+rowbell.forget_firing(interval,regclass,integer): execute to rowbell_consumer
 rowbell.forget_timers(integer): execute to rowbell_consumer
 rowbell.forget_windows(integer): execute to rowbell_consumer
 rowbell.grant_for(text,text): execute to rowbell_admin
@@ -423,12 +495,16 @@ rowbell_alert.judge_each(jsonb,anyarray,anyarray): execute to -
 
 -- comments
 
+rowbell.acknowledgement: Who takes care of what fires, until it ends
 rowbell.cooldown: When each rule that has a cooldown fired last, for each row
 rowbell.dead_letter: Deliveries that were given up, with the last error; select rowbell.replay(id) sends one again
 rowbell.delivery: The outbox: batches of alerts for a sink, deleted when delivered; rowbell.waiting counts the alerts
 rowbell.doorbell_lease: Until when the doorbell of a feedback table is listened to, and until when it is suppressed
 rowbell.feed: The watched tables, and the numbers that name their functions
 rowbell.feedback: Durable alerts, written by triggers, emptied by delete-returning
+rowbell.firing: What fires now: since when, when last, how often, how many of these alerts were silenced, and who takes care of it
+rowbell.firing_event: Durable alerts that were routed and are not in rowbell.firing yet
+rowbell.firing_state: What fires now and what has just ended, by fingerprint; rowbell.firing shows what fires
 rowbell.listener: Which session listens to channels to which one process alone is to listen
 rowbell.notification: Notifications that were received and not routed before a stop; the next start routes them
 rowbell.query_key: What rules with a query fire for now: the key and the row of the last result, and since when
@@ -1311,6 +1387,38 @@ begin
     where f.relation = feed_relation);
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.end_firing(rule text, key text DEFAULT NULL::text)
+ RETURNS bigint
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with ended as (
+    update rowbell.firing_state f set times = 0, ended = greatest(f.last, clock_timestamp())
+    where f.rule = $1 and f.times > 0 and ($2 is null or left(f.key, 100) = left($2, 100) and f.key = $2)
+    returning 1)
+  select count(*) from ended
+$function$
+CREATE OR REPLACE FUNCTION rowbell.end_firing_of_gone_rules()
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2s'
+AS $function$
+  update rowbell.firing_state f set times = 0, ended = greatest(f.last, clock_timestamp())
+  where f.fingerprint = any (array(
+    select g.fingerprint
+    from rowbell.firing_state g
+    where g.times > 0
+      -- an alert from elsewhere may name anything: only rules that there were
+      and g.rule = any (array(
+        select distinct c.rule
+        from rowbell.rule_change c
+        where c.rule is not null and not exists (select from rowbell.rule r where r.name = c.rule and r.enabled and r.delivery = 'durable')))
+    order by g.fingerprint
+    for update skip locked))
+$function$
 CREATE OR REPLACE FUNCTION rowbell.evaluator_of(feed_id integer)
  RETURNS text
  LANGUAGE sql
@@ -1695,6 +1803,70 @@ exception when others or assert_failure then
   return (opening || ',"truncated":true' || closing)::json;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.fold_firing(most integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2s'
+AS $function$
+#variable_conflict use_column
+declare
+  folded int;
+begin
+  with taken as (
+    delete from rowbell.firing_event e
+    where e.id = any (array(select q.id from rowbell.firing_event q order by q.id limit most for update skip locked))
+    returning e.*),
+  events as (
+    -- the windows below are of one order: all is sorted once
+    select u.fingerprint collate "C" as fingerprint, u.alert_id, u.rule, u.feed, u.key, u.severity, u.reason, u.fires, u.silenced,
+      timestamptz 'epoch' + u.micros * interval '1 us' as at, row_number() over w as place, lead(true) over w is null as is_last
+    from taken t
+    cross join lateral unnest(t.fingerprints, t.alert_ids, t.rules, t.feeds, t.keys, t.severities, t.reasons, t.times, t.fires, t.silenced)
+      with ordinality as u (fingerprint, alert_id, rule, feed, key, severity, reason, micros, fires, silenced, n)
+    window w as (partition by u.fingerprint collate "C" order by u.micros, t.id, u.n)),
+  placed as (
+    select *, place > coalesce(max(place) filter (where not fires) over w, 0) as counts, max(at) filter (where not fires) over w as ended
+    from events
+    window w as (partition by fingerprint)),
+  summed as (
+    select *, min(at) filter (where counts) over w as since, count(*) filter (where counts) over w as times,
+      count(*) filter (where counts and silenced) over w as silenced_times
+    from placed
+    window w as (partition by fingerprint)),
+  merged as (
+    insert into rowbell.firing_state as f (fingerprint, rule, feed, key, severity, reason, since, last, times, silenced, alert_id, ended)
+    select s.fingerprint, s.rule, s.feed, s.key, s.severity, s.reason, coalesce(s.since, s.at), s.at, s.times, s.silenced_times, s.alert_id, s.ended
+    from summed s
+    where s.is_last
+    order by s.fingerprint
+    on conflict (fingerprint) do update set (id, rule, feed, key, severity, reason, since, last, times, silenced, alert_id, ended) = (
+      select case when m.goes_on then f.id else excluded.id end,
+        case when m.is_newer then excluded.rule else f.rule end,
+        case when m.is_newer then excluded.feed else f.feed end,
+        case when m.is_newer then excluded.key else f.key end,
+        case when m.is_newer then excluded.severity else f.severity end,
+        case when m.is_newer then excluded.reason else f.reason end,
+        case when m.stays and m.adds then least(m.since, excluded.since) when m.stays then m.since when m.adds then excluded.since else f.since end,
+        greatest(f.last, excluded.last),
+        case when m.stays then f.times else 0 end + case when m.adds then excluded.times else 0 end,
+        case when m.stays then f.silenced else 0 end + case when m.adds then excluded.silenced else 0 end,
+        case when m.is_newer then excluded.alert_id else f.alert_id end,
+        greatest(f.ended, excluded.ended)
+      from (
+        select excluded.last >= f.last as is_newer,
+          -- what fired before is not ended by the ends of now, and what fires now is not ended by the end of before
+          f.times > 0 and coalesce(f.last > excluded.ended, true) as stays,
+          excluded.times > 0 and coalesce(excluded.last >= f.ended, true) as adds,
+          f.times > 0 and coalesce(f.since > excluded.ended, true) as goes_on,
+          -- an end that was routed late lies within what fired
+          case when f.since <= excluded.ended then f.last else f.since end as since) m)
+    returning 1)
+  select count(*) into folded from taken;
+  return folded;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.fold_timers(feed_id integer, most integer DEFAULT 5000)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -1970,6 +2142,37 @@ begin
 exception when dependent_objects_still_exist or insufficient_privilege then
   -- a trigger that the owner of a table gave another name; functions without rules do nothing
   raise notice 'rowbell: %', sqlerrm;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.forget_firing(keep interval, feedback regclass, most integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  oldest timestamptz;
+  forgotten int;
+begin
+  execute format('select min(crt_time)::timestamptz from %s', feedback) into oldest;
+  delete from rowbell.firing_state d
+  where d.fingerprint = any (array(
+    select f.fingerprint
+    from rowbell.firing_state f
+    where case when keep <= interval '0' then true
+      when f.times = 0 then f.ended < least(clock_timestamp() - interval '10 min', oldest)
+      else f.last < clock_timestamp() - keep and not exists (select from rowbell.rule r where r.name = f.rule and r.resolved) end
+    limit most
+    for update of f skip locked));
+  get diagnostics forgotten = row_count;
+  delete from rowbell.acknowledgement d
+  where d.fingerprint = any (array(
+    select a.fingerprint
+    from rowbell.acknowledgement a
+    where not exists (select from rowbell.firing_state f where f.fingerprint = a.fingerprint and f.id = a.firing and f.times > 0)
+    limit most
+    for update skip locked));
+  return forgotten;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.forget_timers(most integer DEFAULT 10000)

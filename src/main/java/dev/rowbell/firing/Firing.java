@@ -1,0 +1,174 @@
+package dev.rowbell.firing;
+
+import dev.rowbell.alert.AlertTime;
+import dev.rowbell.database.StorableText;
+import dev.rowbell.error.Errors;
+import dev.rowbell.housekeeping.Housekeeping;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
+import javax.sql.DataSource;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessException;
+import org.springframework.jdbc.core.simple.JdbcClient;
+
+/**
+ * What fires now, {@code rowbell.firing}. The transaction that routes alerts adds one row for all of them, which is folded into the list afterwards:
+ * to write the list at once would take a third of the time of a batch, and two processes would wait for each other. Safe for many threads.
+ */
+public final class Firing {
+
+    private static final Logger LOG = LoggerFactory.getLogger(Firing.class);
+
+    private static final Duration FOLD = Duration.ofSeconds(1);
+    /** While so many alerts come in a second, the list may be {@link #LATE} behind: the sinks need the CPU. */
+    private static final int MANY = 5000;
+
+    private static final Duration LATE = Duration.ofSeconds(10);
+    private static final Duration FORGET = Duration.ofMinutes(1);
+    /** Transactions that one statement folds. */
+    private static final int FOLDED_AT_ONCE = 20;
+
+    private static final int FORGOTTEN_AT_ONCE = 10_000;
+    /** In characters: as long as the name of a rule may be. What alerts from elsewhere say may have any length. */
+    private static final int LONGEST = 200;
+
+    private final Clock clock;
+    private JdbcClient jdbc;
+    private StorableText storable;
+    /** How long that stays in the list which has no end; zero: there is no list. */
+    private Duration keep = Duration.ZERO;
+
+    private final AtomicInteger lately = new AtomicInteger();
+    private volatile long foldedAt;
+    /** Until when nothing is noted: it failed. */
+    private volatile long retryAt = System.nanoTime();
+
+    public Firing(Clock clock) {
+        this.clock = clock;
+    }
+
+    /**
+     * To be called before the other methods.
+     *
+     * @param table the feedback table, as SQL names it
+     * @param keep how long an alert without an end stays in the list; zero: there is no list
+     */
+    public void start(DataSource dataSource, String table, Duration keep, Housekeeping housekeeping) {
+        jdbc = JdbcClient.create(dataSource);
+        storable = new StorableText(dataSource);
+        this.keep = keep;
+        foldedAt = System.nanoTime() - LATE.toNanos();
+        if (!keep.isZero()) {
+            housekeeping.register("bring up to date what fires", FOLD, this::fold);
+        }
+        housekeeping.register("forget what does not fire any more", FORGET, () -> forget(table));
+    }
+
+    /**
+     * Notes the durable alerts that a transaction routed, in this transaction.
+     *
+     * @param silenced those of them that are not delivered, the very same objects
+     * @throws DataAccessException where the database fails: the transaction is to be rolled back
+     */
+    public void note(List<Map<String, Object>> alerts, List<Map<String, Object>> silenced) {
+        if (keep.isZero() || alerts.isEmpty() || System.nanoTime() - retryAt < 0) {
+            return;
+        }
+        try {
+            insert(alerts, silenced);
+        } catch (DataAccessException e) {
+            if (!Errors.isDatabaseAway(e)) {
+                // alerts must not wait for the list of them
+                retryAt = System.nanoTime() + LATE.toNanos();
+                LOG.warn(
+                        "what fires cannot be noted, rowbell.firing lacks the alerts of the next 10 s: {}",
+                        Errors.inWords(e));
+            }
+            throw e;
+        }
+    }
+
+    private void insert(List<Map<String, Object>> alerts, List<Map<String, Object>> silenced) {
+        Set<Map<String, Object>> quiet = Collections.newSetFromMap(new IdentityHashMap<>());
+        quiet.addAll(silenced);
+        int count = alerts.size();
+        long[] times = new long[count];
+        boolean[] fires = new boolean[count];
+        boolean[] isSilenced = new boolean[count];
+        long now = micros(clock.instant());
+        for (int i = 0; i < count; i++) {
+            Map<String, Object> alert = alerts.get(i);
+            Instant time = AlertTime.parse(alert.get("time"));
+            times[i] = time == null ? now : micros(time);
+            fires[i] = !"resolved".equals(alert.get("status"));
+            isSilenced[i] = !silenced.isEmpty() && quiet.contains(alert);
+        }
+        jdbc.sql("""
+                        insert into rowbell.firing_event (fingerprints, alert_ids, rules, feeds, keys, severities, reasons, times, fires, silenced)
+                        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                        """)
+                .params(
+                        texts(alerts, "fingerprint"),
+                        texts(alerts, "id"),
+                        texts(alerts, "rule"),
+                        texts(alerts, "table"),
+                        texts(alerts, "key"),
+                        texts(alerts, "severity"),
+                        texts(alerts, "reason"),
+                        times,
+                        fires,
+                        isSilenced)
+                .update();
+        lately.addAndGet(count);
+    }
+
+    private String[] texts(List<Map<String, Object>> alerts, String key) {
+        String[] texts = new String[alerts.size()];
+        for (int i = 0; i < texts.length; i++) {
+            if (alerts.get(i).get(key) instanceof String text) {
+                texts[i] = storable.of(
+                        text.codePointCount(0, text.length()) <= LONGEST ? text : text.substring(0, LONGEST));
+            }
+        }
+        return texts;
+    }
+
+    private static long micros(Instant time) {
+        return ChronoUnit.MICROS.between(Instant.EPOCH, time);
+    }
+
+    private void fold() {
+        if (lately.getAndSet(0) < MANY || System.nanoTime() - foldedAt > LATE.toNanos()) {
+            foldAll();
+            jdbc.sql("select rowbell.end_firing_of_gone_rules()").query(row -> {});
+            foldedAt = System.nanoTime();
+        }
+    }
+
+    private void foldAll() {
+        while (jdbc.sql("select rowbell.fold_firing(?)")
+                        .param(FOLDED_AT_ONCE)
+                        .query(Integer.class)
+                        .single()
+                == FOLDED_AT_ONCE) {}
+    }
+
+    private void forget(String table) {
+        while (jdbc.sql("select rowbell.forget_firing(?::interval, ?::regclass, ?)")
+                        .param(keep.toMillis() + " ms")
+                        .param(table)
+                        .param(FORGOTTEN_AT_ONCE)
+                        .query(Integer.class)
+                        .single()
+                == FORGOTTEN_AT_ONCE) {}
+    }
+}

@@ -1,0 +1,135 @@
+-- What fires now.
+
+-- Brings rowbell.firing up to date with what was routed, so many transactions of it, and returns how many there were. The time of alerts decides, not the
+-- order in which they were routed: the last end ends all that fired before it, whichever is folded first. Waits for no transaction that routes. Several
+-- processes may fold: each writes in the order of the fingerprints.
+create or replace function rowbell.fold_firing(most int) returns int
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '2s'
+as $fn$
+#variable_conflict use_column
+declare
+  folded int;
+begin
+  with taken as (
+    delete from rowbell.firing_event e
+    where e.id = any (array(select q.id from rowbell.firing_event q order by q.id limit most for update skip locked))
+    returning e.*),
+  events as (
+    -- the windows below are of one order: all is sorted once
+    select u.fingerprint collate "C" as fingerprint, u.alert_id, u.rule, u.feed, u.key, u.severity, u.reason, u.fires, u.silenced,
+      timestamptz 'epoch' + u.micros * interval '1 us' as at, row_number() over w as place, lead(true) over w is null as is_last
+    from taken t
+    cross join lateral unnest(t.fingerprints, t.alert_ids, t.rules, t.feeds, t.keys, t.severities, t.reasons, t.times, t.fires, t.silenced)
+      with ordinality as u (fingerprint, alert_id, rule, feed, key, severity, reason, micros, fires, silenced, n)
+    window w as (partition by u.fingerprint collate "C" order by u.micros, t.id, u.n)),
+  placed as (
+    select *, place > coalesce(max(place) filter (where not fires) over w, 0) as counts, max(at) filter (where not fires) over w as ended
+    from events
+    window w as (partition by fingerprint)),
+  summed as (
+    select *, min(at) filter (where counts) over w as since, count(*) filter (where counts) over w as times,
+      count(*) filter (where counts and silenced) over w as silenced_times
+    from placed
+    window w as (partition by fingerprint)),
+  merged as (
+    insert into rowbell.firing_state as f (fingerprint, rule, feed, key, severity, reason, since, last, times, silenced, alert_id, ended)
+    select s.fingerprint, s.rule, s.feed, s.key, s.severity, s.reason, coalesce(s.since, s.at), s.at, s.times, s.silenced_times, s.alert_id, s.ended
+    from summed s
+    where s.is_last
+    order by s.fingerprint
+    on conflict (fingerprint) do update set (id, rule, feed, key, severity, reason, since, last, times, silenced, alert_id, ended) = (
+      select case when m.goes_on then f.id else excluded.id end,
+        case when m.is_newer then excluded.rule else f.rule end,
+        case when m.is_newer then excluded.feed else f.feed end,
+        case when m.is_newer then excluded.key else f.key end,
+        case when m.is_newer then excluded.severity else f.severity end,
+        case when m.is_newer then excluded.reason else f.reason end,
+        case when m.stays and m.adds then least(m.since, excluded.since) when m.stays then m.since when m.adds then excluded.since else f.since end,
+        greatest(f.last, excluded.last),
+        case when m.stays then f.times else 0 end + case when m.adds then excluded.times else 0 end,
+        case when m.stays then f.silenced else 0 end + case when m.adds then excluded.silenced else 0 end,
+        case when m.is_newer then excluded.alert_id else f.alert_id end,
+        greatest(f.ended, excluded.ended)
+      from (
+        select excluded.last >= f.last as is_newer,
+          -- what fired before is not ended by the ends of now, and what fires now is not ended by the end of before
+          f.times > 0 and coalesce(f.last > excluded.ended, true) as stays,
+          excluded.times > 0 and coalesce(excluded.last >= f.ended, true) as adds,
+          f.times > 0 and coalesce(f.since > excluded.ended, true) as goes_on,
+          -- an end that was routed late lies within what fired
+          case when f.since <= excluded.ended then f.last else f.since end as since) m)
+    returning 1)
+  select count(*) into folded from taken;
+  return folded;
+end
+$fn$;
+
+-- Ends what rules fired for that were removed, were disabled or send no durable alerts any more. Called now and then.
+create or replace function rowbell.end_firing_of_gone_rules() returns void
+language sql
+security definer
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '2s'
+as $fn$
+  update rowbell.firing_state f set times = 0, ended = greatest(f.last, clock_timestamp())
+  where f.fingerprint = any (array(
+    select g.fingerprint
+    from rowbell.firing_state g
+    where g.times > 0
+      -- an alert from elsewhere may name anything: only rules that there were
+      and g.rule = any (array(
+        select distinct c.rule
+        from rowbell.rule_change c
+        where c.rule is not null and not exists (select from rowbell.rule r where r.name = c.rule and r.enabled and r.delivery = 'durable')))
+    order by g.fingerprint
+    for update skip locked))
+$fn$;
+
+-- Takes what a rule fires for off the list, without an alert; key: as alerts show it ("id=2"), null for all of the rule. Returns how much that was.
+create or replace function rowbell.end_firing(rule text, key text default null) returns bigint
+language sql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+  with ended as (
+    update rowbell.firing_state f set times = 0, ended = greatest(f.last, clock_timestamp())
+    where f.rule = $1 and f.times > 0 and ($2 is null or left(f.key, 100) = left($2, 100) and f.key = $2)
+    returning 1)
+  select count(*) from ended
+$fn$;
+
+-- Forgets what has no end and did not fire for so long, and ends of which no earlier alert can wait in the feedback table any more. keep: 0 forgets
+-- everything. Returns how many were forgotten, of so many at most.
+create or replace function rowbell.forget_firing(keep interval, feedback regclass, most int) returns int
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  oldest timestamptz;
+  forgotten int;
+begin
+  execute format('select min(crt_time)::timestamptz from %s', feedback) into oldest;
+  delete from rowbell.firing_state d
+  where d.fingerprint = any (array(
+    select f.fingerprint
+    from rowbell.firing_state f
+    where case when keep <= interval '0' then true
+      when f.times = 0 then f.ended < least(clock_timestamp() - interval '10 min', oldest)
+      else f.last < clock_timestamp() - keep and not exists (select from rowbell.rule r where r.name = f.rule and r.resolved) end
+    limit most
+    for update of f skip locked));
+  get diagnostics forgotten = row_count;
+  delete from rowbell.acknowledgement d
+  where d.fingerprint = any (array(
+    select a.fingerprint
+    from rowbell.acknowledgement a
+    where not exists (select from rowbell.firing_state f where f.fingerprint = a.fingerprint and f.id = a.firing and f.times > 0)
+    limit most
+    for update skip locked));
+  return forgotten;
+end
+$fn$;
