@@ -3,6 +3,7 @@ package dev.rowbell;
 import dev.rowbell.database.Database;
 import dev.rowbell.error.Errors;
 import dev.rowbell.outbox.SinkSwitches;
+import dev.rowbell.web.WebConsole;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -46,6 +47,10 @@ final class Banner {
             }
         }
         sinks.forEach((sink, state) -> lines.add(new Line(sink, state)));
+        String web = WebConsole.address(rowbell.settings);
+        if (!web.isEmpty()) {
+            lines.add(new Line("web", web));
+        }
         if (rowbell.settings.flag("rowbell.health.enabled")) {
             lines.add(new Line(
                     "health",

@@ -100,6 +100,7 @@ public final class Main {
         context.addLifecycleStrategy(new LifecycleStrategySupport() {
             @Override
             public void onContextStarted(CamelContext started) {
+                rowbell.serveWebConsole();
                 // before the first alert is taken, of a backlog too
                 System.out.println(banner);
             }

@@ -26,6 +26,8 @@ import dev.rowbell.time.QueryLoop;
 import dev.rowbell.time.QueryRepository;
 import dev.rowbell.time.QueryRunner;
 import dev.rowbell.time.Timers;
+import dev.rowbell.web.Pages;
+import dev.rowbell.web.WebConsole;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Map;
@@ -270,6 +272,14 @@ public final class Rowbell extends ServiceSupport {
                     batch.alerts().size(),
                     e);
         }
+    }
+
+    /** To be called when Camel's server of health has started. Of the program alone: an application has pages of its own. */
+    void serveWebConsole() {
+        WebConsole.serve(
+                context,
+                settings,
+                new Pages(context, database().pool(), rules, () -> monitor, this::circuits, Clock.systemDefaultZone()));
     }
 
     /** By sink of this process, the error that keeps its circuit open. */

@@ -9,4 +9,10 @@ import java.time.Duration;
  * @param rows the alerts that wait, counted up to {@link QueueRepository#COUNTED}
  * @param oldest how long the oldest has waited; zero where the queue is empty
  */
-public record Queue(String name, long rows, Duration oldest) {}
+public record Queue(String name, long rows, Duration oldest) {
+
+    /** Whether there may be more than {@code rows}. */
+    public boolean isCountedInPart() {
+        return rows >= QueueRepository.COUNTED;
+    }
+}

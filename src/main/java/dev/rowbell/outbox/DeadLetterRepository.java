@@ -21,6 +21,9 @@ public final class DeadLetterRepository {
               last_error, rowbell.readable(alert::text, '\\\\x') as alert
             """;
 
+    /** Of last_error: short enough for an address. */
+    private static final String HASH = "left(encode(sha256(convert_to(last_error, getdatabaseencoding())), 'hex'), 16)";
+
     private final JdbcClient jdbc;
     private final StorableText storable;
 
@@ -43,7 +46,7 @@ public final class DeadLetterRepository {
      *
      * @param sink null where the alert could not be routed
      * @param died in the time zone of this machine, as {@code 2026-11-23 08:00:00}
-     * @param alert the document, as JSON
+     * @param alert the document, as JSON; null in a list of the newest
      */
     public record Letter(
             long id,
@@ -59,6 +62,52 @@ public final class DeadLetterRepository {
     public List<Letter> list(Filter filter, int most) {
         return filtered(COLUMNS + "from rowbell.dead_letters(?, ?, ?::interval) limit ?", filter)
                 .param(most)
+                .query(Letter.class)
+                .list();
+    }
+
+    /**
+     * Dead letters of one sink that have the same error.
+     *
+     * @param sink null where the alerts could not be routed
+     * @param hash of the error
+     * @param died when the last of them died, as that of a letter
+     */
+    public record Group(String sink, String lastError, String hash, long letters, String died) {}
+
+    /** The largest groups among so many dead letters that died last. */
+    public List<Group> groups(int among, int most) {
+        return jdbc.sql("""
+                        select sink, last_error, %s as hash, count(*) as letters, to_char(max(died), 'YYYY-MM-DD HH24:MI:SS') as died
+                        from (
+                          select sink, left(last_error, 1000) as last_error, died
+                          from rowbell.dead_letter order by died desc limit :among) d
+                        group by sink, last_error
+                        order by letters desc, died desc
+                        limit :most
+                        """.formatted(HASH))
+                .param("among", among)
+                .param("most", most)
+                .query(Group.class)
+                .list();
+    }
+
+    /** Those of a group, the last one first, without their alerts, which may be long. */
+    public List<Letter> newest(String sink, String hash, int among, int most) {
+        return jdbc.sql("""
+                        select id, sink, case when pg_column_size(alert) < 100000 then rowbell.alert_text(alert, 'rule') end as rule,
+                          alert_id, attempts, to_char(died, 'YYYY-MM-DD HH24:MI:SS') as died, last_error, null as alert
+                        from (
+                          select id, sink, alert, alert_id, attempts, died, left(last_error, 1000) as last_error
+                          from rowbell.dead_letter order by died desc limit :among) d
+                        where sink is not distinct from :sink and %s = :hash
+                        order by d.died desc, id desc
+                        limit :most
+                        """.formatted(HASH))
+                .param("sink", sink, Types.VARCHAR)
+                .param("hash", hash)
+                .param("among", among)
+                .param("most", most)
                 .query(Letter.class)
                 .list();
     }

@@ -3,6 +3,7 @@ package dev.rowbell.outbox;
 import dev.rowbell.database.Transactions;
 import java.time.Duration;
 import java.util.Collection;
+import java.util.List;
 import java.util.UUID;
 import javax.sql.DataSource;
 import org.springframework.dao.DataAccessException;
@@ -14,7 +15,7 @@ import org.springframework.transaction.support.TransactionTemplate;
  * The table {@code rowbell.sink}: which process delivers for which sinks. Its methods throw a {@link DataAccessException} where the database fails.
  * Safe for many threads.
  */
-final class SinkRepository {
+public final class SinkRepository {
 
     /** A process that has announced nothing for so long was killed. */
     private static final Duration FORGOTTEN = Duration.ofMinutes(1);
@@ -22,7 +23,7 @@ final class SinkRepository {
     private final JdbcClient jdbc;
     private final TransactionTemplate outsideOfTransaction;
 
-    SinkRepository(DataSource dataSource) {
+    public SinkRepository(DataSource dataSource) {
         jdbc = JdbcClient.create(dataSource);
         outsideOfTransaction = new TransactionTemplate(new Transactions(dataSource));
         outsideOfTransaction.setPropagationBehavior(TransactionDefinition.PROPAGATION_NOT_SUPPORTED);
@@ -60,5 +61,33 @@ final class SinkRepository {
                 .param(FORGOTTEN.toSeconds() + " s")
                 .query(Boolean.class)
                 .single());
+    }
+
+    /**
+     * A sink as the database knows it.
+     *
+     * @param processes that deliver for it now
+     * @param nextDue when its next delivery is due, in the time zone of this machine, as {@code 2026-11-23 08:00:00}; null where none waits
+     * @param lastError of those that are tried again; null where none is
+     */
+    public record State(String name, int processes, String nextDue, String lastError) {}
+
+    /** In the order of the names, at a cost that does not grow with the queues. */
+    public List<State> states(Collection<String> sinks) {
+        // those that failed are due later than those that wait for their turn
+        return jdbc.sql("""
+                        select n.name,
+                          (select count(*) from rowbell.sink s where s.name = n.name and s.seen > clock_timestamp() - :forgotten::interval) as processes,
+                          (select to_char(min(d.due), 'YYYY-MM-DD HH24:MI:SS') from rowbell.delivery d where d.sink = n.name) as next_due,
+                          (select d.last_error
+                            from (select d.last_error, d.due from rowbell.delivery d where d.sink = n.name order by d.due desc limit 100) d
+                            where d.last_error is not null order by d.due desc limit 1) as last_error
+                        from unnest(:sinks::text[]) with ordinality as n (name, place)
+                        order by n.place
+                        """)
+                .param("sinks", sinks.toArray(String[]::new))
+                .param("forgotten", FORGOTTEN.toSeconds() + " s")
+                .query(State.class)
+                .list();
     }
 }

@@ -305,6 +305,107 @@ public final class RuleRepository {
     }
 
     /**
+     * The same for an asker who is not known: no code of a stranger runs with Rowbell's rights. So the row itself is looked at only where neither the
+     * condition nor a column of the feed can call any.
+     */
+    public List<Finding> explainToAnyone(String rule, String key) {
+        boolean harmless = key == null
+                || jdbc.sql("""
+                                select r.feed is null or r.within is not null or coalesce(
+                                  rowbell.plain_condition(r.condition, c.oid) is not null and rowbell.document_settings(c.oid) is not null
+                                    and not c.relrowsecurity, false)
+                                from rowbell.rule r
+                                left join pg_class c on c.oid = rowbell.find_feed(r.feed)
+                                where r.name = ?
+                                """).param(rule).query(Boolean.class).optional().orElse(true);
+        if (harmless) {
+            return explain(rule, key);
+        }
+        List<Finding> findings = new ArrayList<>(jdbc.sql("""
+                        select e.level, e.finding
+                        from rowbell.rule r
+                        cross join lateral (
+                          select string_agg(format('%s=%s', c, coalesce(rowbell.key_written(k, :key) ->> c, 'null')), ',' order by n) as subject
+                          from rowbell.key_of(rowbell.find_feed(r.feed)) k
+                          cross join unnest(k) with ordinality as u (c, n)) s
+                        cross join lateral rowbell.explain_rule(r, s.subject) e
+                        where r.name = :rule
+                        """)
+                .param("rule", rule)
+                .param("key", key)
+                .query((row, number) -> new Finding(row.getString(1), row.getString(2)))
+                .list());
+        findings.add(new Finding(
+                "note",
+                "the row is not looked at here, since the condition, or the type of a column, may call functions of other roles:"
+                        + " the command explain does that"));
+        return findings;
+    }
+
+    /** The columns of {@code rowbell.rule} that have a value, in their order, as text. Empty where there is no such rule. */
+    public Map<String, String> written(String rule) {
+        Map<String, String> written = new LinkedHashMap<>();
+        jdbc.sql("""
+                        select w.key, w.value
+                        from rowbell.rule r
+                        cross join json_each_text(row_to_json(r)) w
+                        where r.name = ? and w.value not in ('', '[]', '00:00:00')
+                        """).param(rule).query(row -> {
+            written.put(row.getString(1), row.getString(2));
+        });
+        return written;
+    }
+
+    /** The text of the trigger functions of the feed that this rule is about. */
+    public List<String> functionsFor(String rule) {
+        return jdbc.sql("""
+                        select pg_get_functiondef(p.oid)
+                        from rowbell.rule r
+                        join rowbell.feed f on f.name = r.feed
+                        join pg_proc p on p.pronamespace = 'rowbell'::regnamespace
+                          and p.proname in ('on_statement_' || f.id, 'on_row_' || f.id)
+                        where r.name = ? and exists (select from pg_trigger g where g.tgfoid = p.oid)
+                        order by p.proname
+                        """).param(rule).query(String.class).list();
+    }
+
+    /** The feeds, ordered by name; of each so many timers are counted at most. */
+    public List<FeedState> feedStates(int counted) {
+        return jdbc.sql("""
+                        select f.name, t.triggers, t.off, coalesce(t.by_row, false) as by_row,
+                          (select count(*) from rowbell.rule r where r.feed = f.name and r.enabled) as rules,
+                          (select count(*) from (
+                            select
+                            from rowbell.rule r
+                            join rowbell.rule_state s on s.rule = r.name
+                            cross join lateral (
+                              select from rowbell.timer t where t.rule = s.id and t.fired is null limit :counted) t
+                            where r.feed = f.name and r."for" is not null
+                            limit :counted) armed) as armed
+                        from rowbell.feed f
+                        cross join lateral (
+                          select count(*) as triggers, count(*) filter (where g.tgenabled in ('D', 'R')) as off,
+                            bool_or(p.proname = 'on_row_' || f.id) as by_row
+                          from pg_proc p
+                          join pg_trigger g on g.tgfoid = p.oid and g.tgparentid = 0
+                          where p.pronamespace = 'rowbell'::regnamespace
+                            and p.proname in ('on_statement_' || f.id, 'on_row_' || f.id)) t
+                        order by f.name
+                        """).param("counted", counted).query(FeedState.class).list();
+    }
+
+    /**
+     * A watched table.
+     *
+     * @param triggers on the table and its partitions
+     * @param off those that do not fire
+     * @param byRow whether they judge each row, and not each statement
+     * @param rules that are enabled
+     * @param armed rows that a rule with {@code for} waits for
+     */
+    public record FeedState(String name, int triggers, int off, boolean byRow, int rules, int armed) {}
+
+    /**
      * The changes of rules, the last one first: when, by which role and application, of which rule, and what.
      *
      * @param rule null: of all

@@ -191,7 +191,12 @@ public final class Settings {
                 .forEach(key -> number(key, 1));
         number("rowbell.rehearsal", 0);
         size("rowbell.alert.max-size");
-        Stream.of("rowbell.rules.reload", "rowbell.firing.enabled", "rowbell.health.enabled", "rowbell.mail.starttls")
+        Stream.of(
+                        "rowbell.rules.reload",
+                        "rowbell.firing.enabled",
+                        "rowbell.health.enabled",
+                        "rowbell.mail.starttls",
+                        "rowbell.web.enabled")
                 .forEach(this::flag);
         String console = text("rowbell.console");
         require(console.matches("INFO|OFF"), "rowbell.console=%s: give INFO or OFF".formatted(console));

@@ -19,14 +19,14 @@ import org.springframework.transaction.support.TransactionTemplate;
  * The tables {@code rowbell.silence} and {@code rowbell.cooldown}. Its methods throw a {@link DataAccessException} where the database fails. Safe
  * for many threads.
  */
-final class SilenceRepository {
+public final class SilenceRepository {
 
     private final JdbcClient jdbc;
     private final TransactionTemplate outsideOfTransaction;
     private final TransactionTemplate savepoint;
     private final StorableText storable;
 
-    SilenceRepository(DataSource dataSource) {
+    public SilenceRepository(DataSource dataSource) {
         jdbc = JdbcClient.create(dataSource);
         storable = new StorableText(dataSource);
         Transactions manager = new Transactions(dataSource);
@@ -122,6 +122,34 @@ final class SilenceRepository {
                 .param("alerts", alerts.values().toArray(Long[]::new))
                 .query(Long.class)
                 .set());
+    }
+
+    /**
+     * A silence, for people. The patterns are as they were written, null for anything; times are in the time zone of this machine.
+     *
+     * @param silenced the alerts that it kept from being delivered
+     */
+    public record Shown(
+            long id,
+            boolean inForce,
+            String rule,
+            String feed,
+            String key,
+            String since,
+            String until,
+            String who,
+            String why,
+            long silenced) {}
+
+    /** Those in force first, then those that ended last. */
+    public List<Shown> list(int most) {
+        return jdbc.sql("""
+                        select id, until > clock_timestamp() as in_force, rule, feed, key, to_char(since, 'YYYY-MM-DD HH24:MI:SS') as since,
+                          case when isfinite(until) then to_char(until, 'YYYY-MM-DD HH24:MI:SS') else until::text end as until, who, why, silenced
+                        from rowbell.silence s
+                        order by s.until desc, s.id
+                        limit ?
+                        """).param(most).query(Shown.class).list();
     }
 
     /** Deletes cooldowns that are over. */

@@ -39,7 +39,8 @@ begin
       rowbell.feeds_named(text), rowbell.rows_by_name(text, oid), rowbell.tables_of(oid), rowbell.tree_of(oid), rowbell.sql_name(oid),
       rowbell.for_each(text, text), rowbell.readable(text, text), rowbell.pause(text), rowbell.resume(text), rowbell.key_text(json, text[]),
       rowbell.members_of(json), rowbell.all_settings(), rowbell.explain(text, text), rowbell.explain_alert(text),
-      rowbell.explain_rule(rowbell.rule, text), rowbell.key_written(text[], text), rowbell.times(bigint), rowbell.group_columns(text[]), rowbell.denied(text, text), rowbell.grant_for(text, text) to rowbell_admin;
+      rowbell.explain_rule(rowbell.rule, text), rowbell.key_written(text[], text), rowbell.times(bigint), rowbell.group_columns(text[]), rowbell.denied(text, text), rowbell.grant_for(text, text),
+      rowbell.plain_condition(text, oid, boolean), rowbell.document_settings(oid) to rowbell_admin;
     grant select on rowbell.query_run, rowbell.query_key, rowbell.rule_change, rowbell.firing to rowbell_admin;
     grant execute on function rowbell.rule_history(text), rowbell.end_firing(text, text) to rowbell_admin;
   end if;

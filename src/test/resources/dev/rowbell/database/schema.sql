@@ -396,6 +396,7 @@ rowbell.delivered(text): execute to -
 rowbell.delivery: delete, insert, select, update to rowbell_consumer
 rowbell.denied(text,text): execute to rowbell_admin
 rowbell.discard(text,text,interval): execute to rowbell_consumer
+rowbell.document_settings(oid): execute to rowbell_admin
 rowbell.doorbell_lease: insert, select, update to rowbell_consumer
 rowbell.drops_of(text): execute to -
 rowbell.end_firing(text,text): execute to rowbell_admin
@@ -432,6 +433,7 @@ rowbell.notification: delete, insert, select, update to rowbell_consumer
 rowbell.pass_over_slow_row(integer,interval): execute to rowbell_consumer
 rowbell.passes_cooldown(text,text,text,text,timestamp with time zone,interval): execute to rowbell_consumer
 rowbell.pause(text): execute to rowbell_admin
+rowbell.plain_condition(text,oid,boolean): execute to rowbell_admin
 rowbell.put_unreadable_aside(regclass,integer): execute to rowbell_consumer
 rowbell.query_broken(text,text): execute to rowbell_consumer
 rowbell.query_failed(jsonb,text,text,text,timestamp with time zone): execute to rowbell_consumer

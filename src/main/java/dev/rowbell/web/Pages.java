@@ -1,0 +1,399 @@
+package dev.rowbell.web;
+
+import dev.rowbell.alert.AlertJson;
+import dev.rowbell.alert.AlertText;
+import dev.rowbell.database.Checkup.Finding;
+import dev.rowbell.database.Transactions;
+import dev.rowbell.error.Errors;
+import dev.rowbell.error.Printable;
+import dev.rowbell.firing.FiringRepository;
+import dev.rowbell.health.Queue;
+import dev.rowbell.health.QueueMonitor;
+import dev.rowbell.outbox.DeadLetterRepository;
+import dev.rowbell.outbox.DeadLetterRepository.Letter;
+import dev.rowbell.outbox.SinkRepository;
+import dev.rowbell.outbox.SinkSwitches;
+import dev.rowbell.rules.RuleRepository;
+import dev.rowbell.rules.RuleState;
+import dev.rowbell.rules.Rules;
+import dev.rowbell.settings.SettingsException;
+import dev.rowbell.silence.SilenceRepository;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.sql.SQLException;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.LocalTime;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.function.Supplier;
+import javax.sql.DataSource;
+import org.apache.camel.CamelContext;
+import org.apache.camel.health.HealthCheck;
+import org.apache.camel.health.HealthCheckHelper;
+import org.apache.camel.model.ModelCamelContext;
+import org.springframework.dao.DataAccessException;
+import org.springframework.jdbc.core.simple.JdbcClient;
+import org.springframework.transaction.TransactionException;
+import org.springframework.transaction.support.TransactionTemplate;
+
+/**
+ * What the pages show. Each part of a page is read in a transaction that can change nothing and whose statements end after two seconds; a part that
+ * cannot be read says why in its place. Everything is bounded, whatever waits in the database. Safe for many threads.
+ */
+public final class Pages {
+
+    private static final Duration LIMIT = Duration.ofSeconds(2);
+    private static final String CANCELED = "57014";
+    /** Dead letters that are looked at, the newest. */
+    private static final int LETTERS = 10_000;
+    /** Timers of a feed that are counted. */
+    private static final int TIMERS = 10_000;
+    /** Things that fire and are counted. */
+    private static final int FIRING = 100_000;
+    /** The most lines of a table. */
+    private static final int LINES = 200;
+
+    private static final String NOWHERE =
+            "no alert with this id waits: it was delivered or silenced, its transaction is still open, or there never was one";
+
+    private final CamelContext context;
+    private final Rules rules;
+    private final Supplier<QueueMonitor> monitor;
+    private final Supplier<Map<String, Optional<String>>> circuits;
+    private final Clock clock;
+    private final JdbcClient jdbc;
+    private final TransactionTemplate readOnly;
+    private final RuleRepository ruleRepository;
+    private final DeadLetterRepository letters;
+    private final SinkRepository sinks;
+    private final SilenceRepository silences;
+    private final FiringRepository firing;
+
+    /**
+     * @param monitor gives null while the database is closed
+     * @param circuits the sinks of this process, each with the error that keeps its circuit open
+     */
+    public Pages(
+            CamelContext context,
+            DataSource dataSource,
+            Rules rules,
+            Supplier<QueueMonitor> monitor,
+            Supplier<Map<String, Optional<String>>> circuits,
+            Clock clock) {
+        this.context = context;
+        this.rules = rules;
+        this.monitor = monitor;
+        this.circuits = circuits;
+        this.clock = clock;
+        jdbc = JdbcClient.create(dataSource);
+        readOnly = new TransactionTemplate(new Transactions(dataSource));
+        readOnly.setReadOnly(true);
+        ruleRepository = new RuleRepository(dataSource);
+        letters = new DeadLetterRepository(dataSource);
+        sinks = new SinkRepository(dataSource);
+        silences = new SilenceRepository(dataSource);
+        firing = new FiringRepository(dataSource);
+    }
+
+    /** @param template without its ending */
+    record Page(String template, Map<String, Object> model) {}
+
+    /** @param asked the parameters of the address */
+    Page page(String path, Map<String, String> asked) {
+        Model model = new Model();
+        String template = switch (path) {
+            case "/" -> overview(model);
+            case "/firing" -> firing(model, asked);
+            case "/rules" -> rules(model, asked.getOrDefault("q", ""));
+            case "/rules/show" -> rule(model, asked.getOrDefault("name", ""));
+            case "/explain" -> explain(model, asked);
+            case "/sinks" -> sinks(model);
+            case "/dead-letters" -> letters(model, asked);
+            case "/dead-letters/show" -> letter(model, asked.getOrDefault("number", ""));
+            case "/silences" -> {
+                model.read("silences", () -> silences.list(LINES));
+                yield "silences";
+            }
+            case "/feeds" -> {
+                model.read("feeds", () -> ruleRepository.feedStates(TIMERS));
+                model.put("timers", TIMERS);
+                model.put("silent", rules.silentTriggers());
+                yield "feeds";
+            }
+            default -> "missing";
+        };
+        model.put("page", path);
+        model.put("lines", LINES);
+        model.put("problems", model.problems);
+        model.put("time", LocalTime.now(clock).truncatedTo(ChronoUnit.SECONDS).toString());
+        return new Page(template, model);
+    }
+
+    /** The values of a page, and why others are missing. */
+    private final class Model extends HashMap<String, Object> {
+
+        private static final long serialVersionUID = 1L;
+
+        private final transient List<String> problems = new ArrayList<>();
+
+        private <T> Optional<T> read(String name, Supplier<T> part) {
+            try {
+                T value = readOnly.execute(transaction -> {
+                    jdbc.sql("select set_config('statement_timeout', ?, true)")
+                            .param(String.valueOf(LIMIT.toMillis()))
+                            .query(String.class)
+                            .single();
+                    return part.get();
+                });
+                put(name, value);
+                return Optional.ofNullable(value);
+            } catch (SettingsException e) {
+                problems.add(e.getMessage());
+            } catch (DataAccessException | TransactionException e) {
+                boolean canceled =
+                        e.getRootCause() instanceof SQLException cause && CANCELED.equals(cause.getSQLState());
+                problems.add(
+                        canceled
+                                ? "A part of this page is missing: it took longer than %d s"
+                                        .formatted(LIMIT.toSeconds())
+                                : "A part of this page is missing: " + Errors.inWords(e));
+            }
+            return Optional.empty();
+        }
+    }
+
+    private String overview(Model model) {
+        Collection<HealthCheck.Result> checks = HealthCheckHelper.invoke(context, "full");
+        model.put(
+                "wrong",
+                checks.stream()
+                        .filter(check -> check.getState() == HealthCheck.State.DOWN)
+                        .map(check -> new Finding(
+                                check.getCheck().getId(),
+                                check.getMessage()
+                                        .or(() -> check.getError().map(Errors::inWords))
+                                        .orElse("is down")))
+                        .toList());
+        model.put("notes", rules.dangers());
+        model.read("severities", () -> firing.severities(FIRING))
+                .ifPresent(severities -> model.put(
+                        "firing",
+                        severities.stream()
+                                .mapToLong(FiringRepository.Severity::count)
+                                .sum()));
+        model.put("counted", FIRING);
+        List<Queue> queues = queues();
+        model.put("feedback", count(queues, "feedback"));
+        model.put("timer", count(queues, "timer"));
+        model.put("armed", count(queues, "armed"));
+        model.put("dead", count(queues, "dead_letter"));
+        model.read("rules", ruleRepository::list)
+                .ifPresent(all -> model.put(
+                        "broken",
+                        all.stream().filter(rule -> rule.broken() != null).count()));
+        sinks(model);
+        return "overview";
+    }
+
+    private List<Queue> queues() {
+        QueueMonitor open = monitor.get();
+        return open == null ? List.of() : open.snapshot().queues();
+    }
+
+    /** A queue, for people. */
+    public record Count(long rows, boolean more, String oldest) {}
+
+    private static Count count(List<Queue> queues, String name) {
+        return queues.stream()
+                .filter(queue -> queue.name().equals(name))
+                .map(queue -> new Count(queue.rows(), queue.isCountedInPart(), age(queue.oldest())))
+                .findFirst()
+                .orElse(new Count(0, false, ""));
+    }
+
+    private static String age(Duration age) {
+        return age.toSeconds() < 120
+                ? age.toSeconds() + " s"
+                : age.toMinutes() < 120
+                        ? age.toMinutes() + " min"
+                        : age.toHours() < 48 ? age.toHours() + " h" : age.toDays() + " days";
+    }
+
+    /**
+     * A sink, for people.
+     *
+     * @param state {@code on}, {@code off} or {@code elsewhere}
+     * @param circuit why it is open; null where it is closed, or another process's
+     */
+    public record Sink(String name, String state, Count waiting, String circuit, SinkRepository.State stored) {}
+
+    private String sinks(Model model) {
+        List<Queue> queues = queues();
+        Map<String, String> states = new TreeMap<>();
+        queues.stream()
+                .filter(queue -> queue.name().startsWith("outbox:"))
+                .forEach(queue -> states.put(queue.name().substring("outbox:".length()), "elsewhere"));
+        ((ModelCamelContext) context).getRouteDefinitions().forEach(route -> {
+            String sink = SinkSwitches.sinkOf(context, route);
+            if (sink != null) {
+                states.put(sink, SinkSwitches.isOn(context, route) ? "on" : "off");
+            }
+        });
+        Map<String, Optional<String>> open = circuits.get();
+        model.read(
+                "sinks",
+                () -> sinks.states(states.keySet()).stream()
+                        .map(stored -> new Sink(
+                                stored.name(),
+                                states.get(stored.name()),
+                                count(queues, "outbox:" + stored.name()),
+                                open.getOrDefault(stored.name(), Optional.empty())
+                                        .orElse(null),
+                                stored))
+                        .toList());
+        return "sinks";
+    }
+
+    /** A thing that fires, in the list. */
+    public record Fires(FiringRepository.Entry entry, ShownText.Lines href, ShownText.Lines explain) {}
+
+    private String firing(Model model, Map<String, String> asked) {
+        List<String> names = List.of("rule", "feed", "severity", "text");
+        names.forEach(name -> model.put(name, asked.getOrDefault(name, "").strip()));
+        model.put("filtered", names.stream().anyMatch(name -> !"".equals(model.get(name))));
+        FiringRepository.Filter filter = new FiringRepository.Filter(
+                (String) model.get("rule"), (String) model.get("feed"), (String) model.get("severity"), (String)
+                        model.get("text"));
+        model.read(
+                "entries",
+                () -> firing.list(filter, LINES).stream()
+                        .map(entry -> new Fires(
+                                entry,
+                                href(String.valueOf(entry.rule())),
+                                new ShownText.Lines("/explain?rule=" + encoded(String.valueOf(entry.rule())) + "&key="
+                                        + encoded(String.valueOf(entry.key())))))
+                        .toList());
+        return "firing";
+    }
+
+    /** A rule in the list. The address is made of the name as it is, which is cleaned where it is shown. */
+    public record Line(RuleState rule, ShownText.Lines href) {}
+
+    private String rules(Model model, String part) {
+        model.put("q", part);
+        model.put("refused", rules.problems().stream().map(Object::toString).toList());
+        model.read("all", ruleRepository::list).ifPresent(all -> {
+            String sought = part.strip().toLowerCase(Locale.ROOT);
+            List<Line> found = all.stream()
+                    .filter(rule -> (rule.name() + " " + rule.feed())
+                            .toLowerCase(Locale.ROOT)
+                            .contains(sought))
+                    .map(rule -> new Line(rule, href(rule.name())))
+                    .toList();
+            model.put("found", found.size());
+            model.put("rules", found.subList(0, Math.min(LINES, found.size())));
+        });
+        return "rules";
+    }
+
+    private static ShownText.Lines href(String rule) {
+        return new ShownText.Lines("/rules/show?name=" + encoded(rule));
+    }
+
+    private static String encoded(String value) {
+        return URLEncoder.encode(value, StandardCharsets.UTF_8);
+    }
+
+    private String rule(Model model, String name) {
+        model.put("name", name);
+        model.put(
+                "refused",
+                rules.problems().stream()
+                        .filter(problem -> name.equals(problem.rule()))
+                        .map(Object::toString)
+                        .toList());
+        Optional<Map<String, String>> written = model.read("written", () -> ruleRepository.written(name));
+        if (written.isPresent() && written.get().isEmpty()) {
+            return "missing";
+        }
+        written.ifPresent(columns -> {
+            Map<String, Object> lines = new LinkedHashMap<>();
+            columns.forEach((column, value) -> lines.put(column, new ShownText.Lines(value)));
+            model.put("written", lines);
+        });
+        model.read("findings", () -> ruleRepository.explainToAnyone(name, null));
+        model.read("changes", () -> ruleRepository.history(name, LINES));
+        model.read(
+                "functions",
+                () -> ruleRepository.functionsFor(name).stream()
+                        .map(ShownText.Lines::new)
+                        .toList());
+        return "rule";
+    }
+
+    private String explain(Model model, Map<String, String> asked) {
+        String rule = asked.getOrDefault("rule", "").strip();
+        String key = asked.getOrDefault("key", "").strip();
+        String id = asked.getOrDefault("id", "").strip();
+        model.put("rule", rule);
+        model.put("key", key);
+        model.put("id", id);
+        model.put("href", href(rule));
+        if (!rule.isEmpty()) {
+            model.read("findings", () -> ruleRepository.explainToAnyone(rule, key.isEmpty() ? null : key));
+        } else if (!id.isEmpty()) {
+            model.read("findings", () -> {
+                List<Finding> findings = ruleRepository.explainAlert(id);
+                return findings.isEmpty() ? List.of(new Finding("note", NOWHERE)) : findings;
+            });
+        }
+        return "explain";
+    }
+
+    private String letters(Model model, Map<String, String> asked) {
+        model.put("dead", count(queues(), "dead_letter"));
+        model.put("among", LETTERS);
+        String hash = asked.get("error");
+        if (hash == null) {
+            model.read("groups", () -> letters.groups(LETTERS, LINES));
+        } else {
+            String sink = asked.getOrDefault("sink", "");
+            model.read("letters", () -> letters.newest(sink.isEmpty() ? null : sink, hash, LETTERS, LINES));
+        }
+        return "dead-letters";
+    }
+
+    private String letter(Model model, String number) {
+        if (!number.matches("\\d{1,18}")) {
+            return "missing";
+        }
+        Optional<Optional<Letter>> found = model.read("letter", () -> letters.find(Long.parseLong(number)));
+        if (found.isPresent() && found.get().isEmpty()) {
+            return "missing";
+        }
+        found.flatMap(letter -> letter).ifPresent(letter -> {
+            model.put("letter", letter);
+            model.put("document", new ShownText.Lines(Printable.json(letter.alert())));
+            model.put("view", view(letter.alert()));
+        });
+        return "dead-letter";
+    }
+
+    /** As a mail shows it; empty for a document that is too long for a table. */
+    private static Map<String, Object> view(String alert) {
+        try {
+            return alert.length() > 100_000 ? Map.of() : new AlertText().view(AlertJson.parse(alert));
+        } catch (RuntimeException e) {
+            return Map.of();
+        }
+    }
+}

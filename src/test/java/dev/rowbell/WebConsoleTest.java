@@ -1,0 +1,429 @@
+package dev.rowbell;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.rowbell.testing.LogLines;
+import dev.rowbell.testing.RunningRowbell;
+import dev.rowbell.testing.TestDatabase;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.URI;
+import java.net.URLEncoder;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.Statement;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The pages of the web console, over HTTP. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class WebConsoleTest {
+
+    private static final String HOSTILE =
+            "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u202Egnp.exe\u200B";
+    private static final List<String> PAGES = List.of(
+            "/",
+            "/firing",
+            "/rules",
+            "/rules/show?name=too-many",
+            "/explain?rule=too-many",
+            "/sinks",
+            "/dead-letters",
+            "/dead-letters/show?number=1",
+            "/silences",
+            "/feeds");
+
+    private final HttpClient http = HttpClient.newHttpClient();
+    private final TestDatabase database = TestDatabase.createWithSchema();
+    private RunningRowbell rowbell;
+    private int port;
+
+    @BeforeAll
+    void start(@TempDir Path dir) throws IOException {
+        database.execute(
+                "create table public.orders (id int primary key, c2 int, note text)",
+                "insert into public.orders values (2, 30001, 'shown')",
+                "create function public.strange(n int) returns boolean language sql as 'select n > 9999'",
+                """
+                insert into rowbell.rule (name, feed, condition, reason, severity) values
+                  ('too-many', 'public.orders', 'new.c2 > 9999', 'too many', 'critical'),
+                  ('strange', 'public.orders', 'public.strange(new.c2)', null, 'info')""",
+                """
+                insert into rowbell.rule (name, feed, condition, "for") values ('stays', 'public.orders', 'new.c2 > 9999', '1 hour')""",
+                """
+                insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
+                select 'pager', 'alert-' || i, json_build_object('rule', 'too-many', 'severity', 'critical', 'key', 'id=' || i, 'changed', json_build_array('c2'),
+                    'table', 'public.orders', 'old', json_build_object('id', i, 'c2', 1), 'new', json_build_object('id', i, 'c2', 30001)), 10, now(),
+                  'https://joe:secret@pager.example.org answered 410'
+                from generate_series(1, 3) i""",
+                "insert into rowbell.delivery (sink, documents, last_error, attempts) values ('nowhere', array['{\"id\": \"1\"}'], 'refused for now', 1)",
+                "insert into rowbell.silence (rule, key, until, why) values ('too-*', 'id=7', now() + interval '1 hour', 'import of the old shop')");
+        Map<String, String> settings = settings(dir);
+        rowbell = RunningRowbell.start(settings);
+        port = Integer.parseInt(settings.get("rowbell.health.port"));
+        Rowbell.of(rowbell.context()).serveWebConsole();
+    }
+
+    @AfterAll
+    void stop() {
+        rowbell.close();
+    }
+
+    private Map<String, String> settings(Path dir) throws IOException {
+        Map<String, String> settings = database.settings();
+        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            settings.put("rowbell.health.port", String.valueOf(free.getLocalPort()));
+        }
+        settings.put("rowbell.health.enabled", "true");
+        settings.put("rowbell.console", "OFF");
+        settings.put("rowbell.file.dir", dir.toString());
+        return settings;
+    }
+
+    private HttpResponse<String> ask(int port, String method, String path) {
+        try {
+            return http.send(
+                    HttpRequest.newBuilder(URI.create("http://127.0.0.1:%d%s".formatted(port, path)))
+                            .method(method, BodyPublishers.noBody())
+                            .build(),
+                    BodyHandlers.ofString());
+        } catch (IOException | InterruptedException e) {
+            throw new IllegalStateException(path, e);
+        }
+    }
+
+    private String page(String path) {
+        HttpResponse<String> answer = ask(port, "GET", path);
+        assertEquals(200, answer.statusCode(), path + ": " + answer.body());
+        assertEquals(
+                "text/html; charset=utf-8",
+                answer.headers().firstValue("Content-Type").orElse(""));
+        return answer.body();
+    }
+
+    private void assertShows(String path, String... texts) {
+        String page = page(path);
+        for (String text : texts) {
+            assertTrue(page.contains(text), path + " lacks " + text + ":\n" + page);
+        }
+        assertFalse(page.contains("is missing:"), page);
+    }
+
+    /** The number of a dead letter with this alert. */
+    private String letter(String sink, String alert, String error) {
+        return database.query("""
+                        insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
+                        values ('%s', 'x', %s, 1, now(), '%s') returning id""".formatted(sink, alert, error.replace("'", "''")))
+                .get(0);
+    }
+
+    @Test
+    void theOverviewSaysWhatWaitsAndHowTheSinksAre() {
+        assertShows("/", "dead letters", "rules", "<strong>file</strong>", "no process has it");
+        await("the timer is armed")
+                .until(() -> page("/").replaceAll("<[^>]*>", " ").contains("1  timers are armed"));
+    }
+
+    @Test
+    void whatFiresIsListedWithFiltersAndWhoTakesCareOfIt() {
+        fires("'too-many', 'public.orders', 'id=8', 'critical', 'too many', 1");
+        fires("'stays', 'public.orders', 'id=9', 'warning', null, 7");
+        fires("null, null, null, 'info', 'from elsewhere', 1");
+        database.execute(
+                "insert into rowbell.acknowledgement (fingerprint, firing, assignee, note) select fingerprint, id, 'Ada', 'on it' from rowbell.firing where key = 'id=8'");
+        assertShows("/", "1 critical, 1 warning");
+        assertShows("/firing", "id=8", "Ada: on it", "id=9", "from elsewhere", "/explain?rule=too-many&amp;key=id%3D8");
+        Map.of(
+                        "rule=too-many", "id=8",
+                        "severity=warning", "id=9",
+                        "feed=public.orders&text=ADA", "id=8",
+                        "text=elsewhere", "from elsewhere")
+                .forEach((filter, found) -> {
+                    String page = page("/firing?" + filter);
+                    for (String entry : List.of("id=8", "id=9", "from elsewhere")) {
+                        assertEquals(entry.equals(found), page.contains(">" + entry), filter + page);
+                    }
+                });
+        assertShows("/firing?rule=none", "Nothing of this fires.");
+    }
+
+    private void fires(String values) {
+        database.execute("""
+                insert into rowbell.firing_state (fingerprint, rule, feed, key, severity, reason, times, since, last, silenced, alert_id)
+                values (gen_random_uuid(), %s, now(), now(), 0, 'x')""".formatted(values));
+    }
+
+    @Test
+    void theRulesAreListedAndFoundByAPartOfTheirName() {
+        assertShows("/rules", "too-many", "strange", "stays", "public.orders", "for 01:00:00");
+        assertFalse(page("/rules?q=TOO").contains("strange"));
+    }
+
+    @Test
+    void oneRuleIsShownWithItsTriggerAndItsHistory() {
+        assertShows(
+                "/rules/show?name=too-many",
+                "the rule is enabled",
+                "new.c2 &gt; 9999",
+                "made: new.c2 &gt; 9999",
+                "silence 1 keeps it quiet",
+                "CREATE OR REPLACE FUNCTION rowbell.on_statement_1()");
+    }
+
+    @Test
+    void aRowIsExplainedAndNoFunctionOfAStrangerRunsForThat() {
+        assertShows("/explain?rule=too-many&key=2", "the row meets the condition now", "shown");
+        String strange = page("/explain?rule=strange&key=2");
+        assertTrue(strange.contains("the row is not looked at here"), strange);
+        assertFalse(strange.contains("shown"), strange);
+        assertShows("/explain?rule=too-many&key=9", "has no row with id=9");
+        assertShows("/explain?rule=none", "there is no rule &quot;none&quot;");
+        assertShows("/explain?rule=too-many&key=a,b", "the row cannot be judged");
+        assertShows("/explain?id=alert-1", "it is the dead letter 1 of the sink pager");
+        assertShows("/explain?id=nothing", "no alert with this id waits");
+    }
+
+    @Test
+    void theSinksAreShownWithTheirQueuesAndErrors() {
+        assertShows(
+                "/sinks",
+                "<strong>file</strong>",
+                "<strong>mail</strong>",
+                ">off<",
+                "<strong>nowhere</strong>",
+                "refused for now");
+    }
+
+    @Test
+    void deadLettersAreGroupedBySinkAndErrorAndShownWithOldAndNew() {
+        String groups = page("/dead-letters");
+        Matcher group = Pattern.compile("href=\"(/dead-letters\\?sink=pager&amp;error=\\w+)\">3<")
+                .matcher(groups);
+        assertTrue(group.find(), groups);
+        assertShows(group.group(1).replace("&amp;", "&"), "alert-1", "alert-2", "alert-3", "too-many");
+        assertShows("/dead-letters/show?number=1", "alert-1", "OLD", "NEW", "30001", "public.orders · id=1");
+    }
+
+    @Test
+    void silencesAndFeedsAreShown() {
+        assertShows("/silences", "in force", "too-*", "id=7", "import of the old shop");
+        assertShows("/feeds", "<strong>public.orders</strong>", "statement");
+    }
+
+    @Test
+    void noPageShowsALogin() {
+        for (String path : PAGES) {
+            assertFalse(page(path).contains("secret"), path);
+        }
+        assertShows("/dead-letters/show?number=1", "https://…@pager.example.org");
+    }
+
+    @Test
+    void hostileContentIsText() {
+        String quoted = HOSTILE.replace("'", "''");
+        String number = letter(
+                "odd",
+                "json_build_object('rule', '%1$s', 'reason', '%1$s', 'new', json_build_object('%1$s', '%1$s'))"
+                        .formatted(quoted),
+                HOSTILE);
+        database.execute(
+                "insert into rowbell.silence (rule, until, who, why) values ('%1$s', now() - interval '1 day', '%1$s', '%1$s')"
+                        .formatted(quoted),
+                "insert into rowbell.delivery (sink, documents, last_error) values ('%1$s', array['{}'], '%1$s')"
+                        .formatted(quoted),
+                "insert into rowbell.rule (name, feed, condition, reason) values ('%1$s', 'public.orders', 'new.note = ''%2$s''', '%1$s')"
+                        .formatted(quoted, quoted.replace("'", "''")));
+        fires("'%1$s', '%1$s', '%1$s', '%1$s', '%1$s', 1".formatted(quoted));
+        String encoded = URLEncoder.encode(HOSTILE, StandardCharsets.UTF_8);
+        for (String path : List.of(
+                "/",
+                "/firing",
+                "/firing?text=" + encoded,
+                "/rules",
+                "/rules?q=" + encoded,
+                "/rules/show?name=" + encoded,
+                "/explain?rule=" + encoded,
+                "/explain?rule=too-many&key=" + encoded,
+                "/explain?id=" + encoded,
+                "/sinks",
+                "/dead-letters",
+                "/dead-letters?sink=" + encoded + "&error=" + encoded,
+                "/dead-letters/show?number=" + number,
+                "/silences")) {
+            String page = page(path);
+            assertFalse(page.matches("(?s).*<(script|img).*"), path + ": " + page);
+            assertFalse(page.contains("\u202E") || page.contains("\u200B"), path + ": " + page);
+            assertFalse(page.contains("\"'>"), path + ": " + page);
+        }
+        assertShows("/rules/show?name=" + encoded, "Rule &lt;script&gt;alert(1)&lt;/script&gt;");
+        assertTrue(page("/rules").contains("/rules/show?name=" + encoded));
+    }
+
+    @Test
+    void aTextOfFiveMegabytesIsCut() {
+        String number =
+                letter("long", "json_build_object('new', json_build_object('a', repeat('x', 5000000)))", "long");
+        for (String path : List.of("/dead-letters", "/dead-letters/show?number=" + number)) {
+            assertTrue(page(path).length() < 200_000, path);
+        }
+        assertShows("/dead-letters/show?number=" + number, "(the first 50,000 of 5,0");
+    }
+
+    @Test
+    void eachAnswerTellsTheBrowserToRunAndKeepNothing() {
+        for (String path : List.of("/", "/style.css", "/nothing", "/rules")) {
+            Map<String, List<String>> headers = ask(port, "GET", path).headers().map();
+            assertEquals(
+                    List.of(
+                            "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"),
+                    headers.get("content-security-policy"));
+            assertEquals(List.of("nosniff"), headers.get("x-content-type-options"));
+            assertEquals(List.of("no-referrer"), headers.get("referrer-policy"));
+            assertEquals(List.of("no-store"), headers.get("cache-control"));
+        }
+        assertFalse(page("/").matches("(?s).*(<script|style=|https?://).*"), "the page needs something from elsewhere");
+    }
+
+    @Test
+    void onlyGetAndHeadAreAnswered() {
+        for (String method : List.of("POST", "PUT", "DELETE", "PATCH", "OPTIONS")) {
+            HttpResponse<String> answer = ask(port, method, "/rules");
+            assertEquals(405, answer.statusCode(), method);
+            assertEquals("GET, HEAD", answer.headers().firstValue("Allow").orElse(""));
+        }
+        HttpResponse<String> head = ask(port, "HEAD", "/rules");
+        assertEquals(200, head.statusCode());
+        assertEquals("", head.body());
+    }
+
+    @Test
+    void aHostNameThatIsNotKnownGetsNoPage() throws IOException {
+        try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
+            socket.getOutputStream()
+                    .write("GET /rules HTTP/1.1\r\nHost: evil.example.org\r\nConnection: close\r\n\r\n"
+                            .getBytes(StandardCharsets.US_ASCII));
+            String answer = new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            assertTrue(answer.startsWith("HTTP/1.1 421 "), answer);
+            assertFalse(answer.contains("too-many"), answer);
+        }
+    }
+
+    @Test
+    void whatIsNotThereIsNotFoundAndHealthIsAsItWas() {
+        for (String path : List.of(
+                "/nothing",
+                "/rules/show",
+                "/rules/show?name=none",
+                "/dead-letters/show",
+                "/dead-letters/show?number=99999",
+                "/dead-letters/show?number=1%20or%201",
+                "/../etc/passwd",
+                "/layout.ftlh")) {
+            assertEquals(404, ask(port, "GET", path).statusCode(), path);
+        }
+        assertEquals(200, ask(port, "GET", "/observe/health/live").statusCode());
+        assertEquals(200, ask(port, "GET", "/observe/metrics").statusCode());
+    }
+
+    @Test
+    @Tag("long")
+    void aPartThatTakesTooLongIsLeftOutAndTheOthersAreThere() throws Exception {
+        try (Connection holder = database.connect();
+                Statement statement = holder.createStatement()) {
+            holder.setAutoCommit(false);
+            statement.execute("lock table rowbell.silence in access exclusive mode");
+            String page = page("/silences");
+            assertTrue(page.contains("is missing: it took longer than 2 s"), page);
+            assertShows("/dead-letters", "pager");
+        }
+    }
+
+    @Test
+    @Tag("long")
+    void aRightThatIsMissingIsNamedInThePlaceOfWhatCannotBeRead(@TempDir Path dir) throws IOException {
+        String role = "web_of_" + database.name();
+        database.execute("create role %s login password 'pw'".formatted(role), "grant rowbell_consumer to " + role);
+        Map<String, String> settings = settings(dir);
+        settings.put("rowbell.migrate", "false");
+        settings.put("rowbell.jdbc.user", role);
+        settings.put("rowbell.jdbc.password", "pw");
+        try (RunningRowbell consumer = RunningRowbell.start(settings)) {
+            Rowbell.of(consumer.context()).serveWebConsole();
+            for (String path : PAGES) {
+                HttpResponse<String> answer = ask(Integer.parseInt(settings.get("rowbell.health.port")), "GET", path);
+                assertEquals(200, answer.statusCode(), path + answer.body());
+                boolean explains = path.matches("/explain.*|/rules/show.*");
+                assertEquals(
+                        explains,
+                        answer.body()
+                                .contains("is missing: permission denied for function explain: grant rowbell_admin to "
+                                        + role),
+                        path + answer.body());
+                assertTrue(explains || !answer.body().contains("is missing"), path + answer.body());
+            }
+        } finally {
+            database.execute("drop owned by " + role, "drop role " + role);
+        }
+    }
+
+    @Test
+    @Tag("long")
+    void onAnotherAddressThanLoopbackNoPageIsServedAndTheStartSaysIt(@TempDir Path dir) throws IOException {
+        Map<String, String> settings = settings(dir);
+        settings.put("rowbell.health.host", "0.0.0.0");
+        try (LogLines log = new LogLines("dev.rowbell.web.WebConsole");
+                RunningRowbell open = RunningRowbell.start(settings)) {
+            Rowbell.of(open.context()).serveWebConsole();
+            assertEquals(1, log.lines().size(), log.lines().toString());
+            assertTrue(
+                    log.lines().get(0).contains("rowbell.health.host=0.0.0.0 is not loopback"),
+                    log.lines().toString());
+            assertFalse(Banner.of(open.context(), false).contains("  web "));
+            int openPort = Integer.parseInt(settings.get("rowbell.health.port"));
+            for (String path : List.of("/", "/rules", "/style.css")) {
+                HttpResponse<String> answer = ask(openPort, "GET", path);
+                assertEquals(404, answer.statusCode());
+                assertTrue(answer.body().contains("served on loopback only"), answer.body());
+            }
+            assertEquals(200, ask(openPort, "GET", "/observe/health/live").statusCode());
+        }
+    }
+
+    @Test
+    @Tag("long")
+    void itCanBeSwitchedOff(@TempDir Path dir) throws IOException {
+        Map<String, String> settings = settings(dir);
+        settings.put("rowbell.web.enabled", "false");
+        try (RunningRowbell off = RunningRowbell.start(settings)) {
+            Rowbell.of(off.context()).serveWebConsole();
+            int port = Integer.parseInt(settings.get("rowbell.health.port"));
+            assertEquals(404, ask(port, "GET", "/").statusCode());
+            assertEquals(200, ask(port, "GET", "/observe/health/live").statusCode());
+            assertFalse(Banner.of(off.context(), false).contains("  web "));
+        }
+    }
+
+    @Test
+    void theStartNamesTheAddress() {
+        assertTrue(Banner.of(rowbell.context(), false).contains("  web        http://127.0.0.1:%d/".formatted(port)));
+    }
+}
