@@ -47,7 +47,10 @@ record HealthChecks(
                         .flatMap(reasons -> reasons)
                         .toList(),
                 rules::dangers));
-        checks.register(new ReadyCheck("rowbell-queues", () -> whileOpen(QueueMonitor::late)));
+        checks.register(new ReadyCheck(
+                "rowbell-queues",
+                () -> Stream.concat(watchdog.stuck().stream(), whileOpen(QueueMonitor::late).stream())
+                        .toList()));
         checks.register(new ReadyCheck("rowbell-listener", () -> listeners.goneLongerThan(GONE)));
         checks.register(new ReadyCheck("rowbell-sinks", this::openCircuits));
     }

@@ -252,8 +252,21 @@ public final class Rowbell extends ServiceSupport {
                 table,
                 settings.number("rowbell.feedback.batch", 1),
                 batch -> firing.note(batch.alerts(), batch.silenced()),
-                this::count,
-                silences::refreshWhenIdle);
+                (path, batch) -> {
+                    if (path.equals("durable")) {
+                        polled();
+                    }
+                    count(path, batch);
+                },
+                () -> {
+                    polled();
+                    silences.refreshWhenIdle();
+                });
+    }
+
+    private void polled() {
+        watchdog.working(Watchdog.POLL);
+        watchdog.failures().succeeded(Watchdog.POLL).ifPresent(after -> LOG.info("alerts are taken again {}", after));
     }
 
     /** Counts a batch of alerts that was committed: never throws, since the batch would be routed again. */

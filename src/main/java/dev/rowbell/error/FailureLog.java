@@ -3,6 +3,7 @@ package dev.rowbell.error;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
 import java.util.HashMap;
 import java.util.List;
@@ -77,8 +78,13 @@ public final class FailureLog {
         failure.open = true;
         return Optional.of("since %s%s"
                 .formatted(
-                        TIME.format(failure.since.atZone(clock.getZone())),
+                        shown(failure.since, clock.getZone()),
                         failure.failures > 1 ? ", %d times".formatted(failure.failures) : ""));
+    }
+
+    /** The time as the log shows it, to the second. */
+    public static String shown(Instant time, ZoneId zone) {
+        return TIME.format(time.atZone(zone));
     }
 
     /**

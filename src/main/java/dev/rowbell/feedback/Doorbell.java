@@ -177,6 +177,7 @@ public final class Doorbell extends ServiceSupport implements ScheduledPollConsu
             return true;
         } catch (Throwable e) {
             watchdog.caught(e);
+            watchdog.failing(Watchdog.POLL, e);
             watchdog.failures()
                     .failed("error of the poll")
                     .ifPresent(since -> LOG.error(

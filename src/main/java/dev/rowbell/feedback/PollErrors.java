@@ -32,8 +32,9 @@ public final class PollErrors implements ExceptionHandler {
     public void handleException(String message, Exchange exchange, Throwable exception) {
         watchdog.caught(exception);
         if (!watchdog.failures().isDatabaseAway(exception)) {
+            watchdog.failing(Watchdog.POLL, exception);
             watchdog.failures()
-                    .failed("poll")
+                    .failed(Watchdog.POLL)
                     .ifPresent(since -> LOG.warn(
                             "alerts cannot be taken from the feedback table {}: {}. Nothing is lost, and they are taken when the"
                                     + " cause is gone; see routes/sources.camel.yaml and rowbell.feedback.table",

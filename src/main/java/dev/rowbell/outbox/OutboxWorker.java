@@ -4,6 +4,7 @@ import dev.rowbell.error.Backoff;
 import dev.rowbell.error.Errors;
 import dev.rowbell.error.FailureLog;
 import dev.rowbell.error.Printable;
+import dev.rowbell.health.Watchdog;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -30,7 +31,11 @@ final class OutboxWorker implements Runnable {
     private final OutboxEndpoint endpoint;
     private final String sink;
     private final Circuit circuit;
+    private final Watchdog watchdog;
     private final FailureLog failureLog;
+    /** The name of what fails where the worker cannot use the queue. */
+    private final String queue;
+
     private final Backoff database = new Backoff(Duration.ofMillis(200), Duration.ofSeconds(10));
 
     OutboxWorker(OutboxConsumer consumer) {
@@ -38,7 +43,9 @@ final class OutboxWorker implements Runnable {
         endpoint = consumer.getEndpoint();
         sink = endpoint.getSink();
         circuit = consumer.circuit;
-        failureLog = endpoint.getComponent().watchdog().failures();
+        watchdog = endpoint.getComponent().watchdog();
+        failureLog = watchdog.failures();
+        queue = "queue of sink " + sink;
     }
 
     @Override
@@ -48,18 +55,20 @@ final class OutboxWorker implements Runnable {
             try {
                 step();
                 if (failures > 0) {
+                    watchdog.working(queue);
                     failureLog.databaseAnswers();
                     failureLog
-                            .succeeded("queue of sink " + sink)
+                            .succeeded(queue)
                             .ifPresent(after -> LOG.info("sink {} uses its queue again {}", sink, after));
                     failures = 0;
                 }
             } catch (DataAccessException e) {
-                endpoint.getComponent().watchdog().caught(e);
+                watchdog.caught(e);
                 consumer.fetcher.lookSoon();
                 if (isRunning() && !failureLog.isDatabaseAway(e)) {
+                    watchdog.failing(queue, e);
                     failureLog
-                            .failed("queue of sink " + sink)
+                            .failed(queue)
                             .ifPresent(since -> LOG.warn(
                                     "sink {} cannot use its queue rowbell.delivery {}, its alerts wait: {}",
                                     sink,
@@ -70,7 +79,9 @@ final class OutboxWorker implements Runnable {
                 sleep(database.after(failures));
             } catch (Throwable e) {
                 // without this thread the sink would stand still
-                endpoint.getComponent().watchdog().caught(e);
+                watchdog.caught(e);
+                watchdog.failing(queue, e);
+                failures++;
                 failureLog
                         .failed("worker of sink " + sink)
                         .ifPresent(since -> LOG.error(
@@ -81,6 +92,7 @@ final class OutboxWorker implements Runnable {
                 sleep(database.after(1));
             }
         }
+        watchdog.working(queue);
     }
 
     private void step() {

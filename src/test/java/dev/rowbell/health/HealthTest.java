@@ -115,6 +115,23 @@ class HealthTest {
                 """.formatted(alerts));
     }
 
+    /** As when the jar was replaced under the process, or a right was taken away: each try fails, and the threads run on. */
+    @Test
+    @Tag("long")
+    void aLoopThatFailsEachTimeIsSaid() {
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            awaitReady();
+            database.execute("alter table rowbell.feedback rename crt_time to crt");
+            awaitDown("the poll of the feedback table fails since 20.*column .*crt_time.* does not exist");
+            database.execute("alter table rowbell.feedback rename crt to crt_time");
+            awaitReady();
+            database.execute("alter table rowbell.delivery rename due to due_at");
+            awaitDown("queue of sink http fails since 20.*column .*due.* does not exist");
+            database.execute("alter table rowbell.delivery rename due_at to due");
+            awaitReady();
+        }
+    }
+
     @Test
     void aDisabledTriggerAndASuperuserAreSaidInTheLogAndInHealth() {
         database.execute(
