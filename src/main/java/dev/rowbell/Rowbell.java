@@ -77,7 +77,7 @@ public final class Rowbell extends ServiceSupport {
     final Rules rules;
     final Housekeeping housekeeping = new Housekeeping(watchdog);
     final Silences silences = new Silences();
-    private final Firing firing = new Firing(Clock.systemUTC());
+    final Firing firing = new Firing(Clock.systemUTC());
     final Listeners listeners = new Listeners();
     final Metrics metrics;
     private final LazyDatabase database;

@@ -115,7 +115,7 @@ public final class RowbellPlugin implements ContextServicePlugin {
                 rowbell.housekeeping,
                 rowbell::dataSource,
                 rowbell::isConnected);
-        Routing routing = new Routing(rowbell.silences, new DeadLetter(), outbox);
+        Routing routing = new Routing(rowbell.silences, rowbell.firing::isAcknowledged, new DeadLetter(), outbox);
         routing.setCamelContext(context);
         Map<String, Object> beans = new HashMap<>();
         beans.put("outbox", outbox);

@@ -28,7 +28,14 @@ import picocli.CommandLine.TypeConversionException;
             "Rowbell watches PostgreSQL tables and sends alerts to people and programs.",
             "Without a command it runs until it is stopped."
         },
-        subcommands = {RulesCommands.class, DeliveriesCommands.class, DoctorCommand.class, ExplainCommand.class})
+        subcommands = {
+            RulesCommands.class,
+            DeliveriesCommands.class,
+            FiringCommand.class,
+            AcknowledgeCommand.class,
+            DoctorCommand.class,
+            ExplainCommand.class
+        })
 public final class Commands {
 
     /** The exit code where the thing asked about is wrong. */

@@ -5,6 +5,7 @@ import dev.rowbell.outbox.DeadLetter;
 import dev.rowbell.outbox.OutboxComponent;
 import dev.rowbell.silence.Silences;
 import java.util.Map;
+import java.util.function.Predicate;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
 import org.apache.camel.Exchange;
@@ -14,7 +15,7 @@ import org.apache.camel.component.direct.DirectConsumerNotAvailableException;
 import org.apache.camel.component.pgevent.PgEventEndpoint;
 
 /**
- * Sends the alert in the body to {@code direct:alerts}, unless a silence or a cooldown silences it. An alert that cannot be routed becomes a dead
+ * Sends the alert in the body to {@code direct:alerts}, unless a silence, a cooldown or an acknowledgement silences it. An alert that cannot be routed becomes a dead
  * letter, with the error; the others of its batch go on. A sink that has asked for its rule gets it as well. In Java, because each alert takes this step, which in YAML takes as long as all of its other
  * steps together. Safe for many threads.
  */
@@ -23,13 +24,20 @@ public final class Routing implements Processor, CamelContextAware {
     private static final String ALERTS = "direct:alerts?block=false";
 
     private final Silences silences;
+    private final Predicate<Map<String, Object>> acknowledged;
     private final DeadLetter deadLetter;
     private final OutboxComponent outbox;
     private CamelContext context;
     private volatile Producer alerts;
 
-    public Routing(Silences silences, DeadLetter deadLetter, OutboxComponent outbox) {
+    /** @param acknowledged asked for each durable alert whether it is not to be sent */
+    public Routing(
+            Silences silences,
+            Predicate<Map<String, Object>> acknowledged,
+            DeadLetter deadLetter,
+            OutboxComponent outbox) {
         this.silences = silences;
+        this.acknowledged = acknowledged;
         this.deadLetter = deadLetter;
         this.outbox = outbox;
     }
@@ -38,10 +46,12 @@ public final class Routing implements Processor, CamelContextAware {
     @Override
     @SuppressWarnings("unchecked")
     public void process(Exchange exchange) throws Exception {
-        Object alert = exchange.getIn().getBody();
+        Map<String, Object> alert = (Map<String, Object>) exchange.getIn().getBody();
         OriginalAlert.set(exchange, alert);
-        String path = exchange.getFromEndpoint() instanceof PgEventEndpoint ? "notify" : "durable";
-        Long silence = silences.silenceOf((Map<String, Object>) alert, path);
+        boolean notification = exchange.getFromEndpoint() instanceof PgEventEndpoint;
+        Long silence = !notification && acknowledged.test(alert)
+                ? Long.valueOf(Silences.ACKNOWLEDGED)
+                : silences.silenceOf(alert, notification ? "notify" : "durable");
         if (silence != null) {
             exchange.setProperty(Silences.PROPERTY, silence);
             return;

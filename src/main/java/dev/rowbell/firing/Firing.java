@@ -32,7 +32,10 @@ public final class Firing {
     /** While so many alerts come in a second, the list may be {@link #LATE} behind: the sinks need the CPU. */
     private static final int MANY = 5000;
 
-    private static final Duration LATE = Duration.ofSeconds(10);
+    private static final Duration LATE = Duration.ofSeconds(30);
+    /** After a failure to note alerts. */
+    private static final Duration RETRY = Duration.ofSeconds(10);
+
     private static final Duration FORGET = Duration.ofMinutes(1);
     /** Transactions that one statement folds. */
     private static final int FOLDED_AT_ONCE = 20;
@@ -44,6 +47,7 @@ public final class Firing {
     private final Clock clock;
     private JdbcClient jdbc;
     private StorableText storable;
+    private Acknowledged acknowledged;
     /** How long that stays in the list which has no end; zero: there is no list. */
     private Duration keep = Duration.ZERO;
 
@@ -65,12 +69,21 @@ public final class Firing {
     public void start(DataSource dataSource, String table, Duration keep, Housekeeping housekeeping) {
         jdbc = JdbcClient.create(dataSource);
         storable = new StorableText(dataSource);
+        acknowledged = new Acknowledged(dataSource, this::stored);
         this.keep = keep;
-        foldedAt = System.nanoTime() - LATE.toNanos();
+        foldedAt = System.nanoTime();
         if (!keep.isZero()) {
             housekeeping.register("bring up to date what fires", FOLD, this::fold);
         }
         housekeeping.register("forget what does not fire any more", FORGET, () -> forget(table));
+    }
+
+    /**
+     * Whether the durable alert is not to be sent: it is about what was acknowledged and has not ended. To be asked for each, in the order in which
+     * they were taken.
+     */
+    public boolean isAcknowledged(Map<String, Object> alert) {
+        return !keep.isZero() && acknowledged.covers(alert);
     }
 
     /**
@@ -88,7 +101,7 @@ public final class Firing {
         } catch (DataAccessException e) {
             if (!Errors.isDatabaseAway(e)) {
                 // alerts must not wait for the list of them
-                retryAt = System.nanoTime() + LATE.toNanos();
+                retryAt = System.nanoTime() + RETRY.toNanos();
                 LOG.warn(
                         "what fires cannot be noted, rowbell.firing lacks the alerts of the next 10 s: {}",
                         Errors.inWords(e));
@@ -135,11 +148,15 @@ public final class Firing {
         String[] texts = new String[alerts.size()];
         for (int i = 0; i < texts.length; i++) {
             if (alerts.get(i).get(key) instanceof String text) {
-                texts[i] = storable.of(
-                        text.codePointCount(0, text.length()) <= LONGEST ? text : text.substring(0, LONGEST));
+                texts[i] = stored(text);
             }
         }
         return texts;
+    }
+
+    private String stored(String text) {
+        boolean fits = text.length() <= LONGEST || text.codePointCount(0, text.length()) <= LONGEST;
+        return storable.of(fits ? text : text.substring(0, LONGEST));
     }
 
     private static long micros(Instant time) {

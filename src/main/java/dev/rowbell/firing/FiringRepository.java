@@ -71,4 +71,26 @@ public final class FiringRepository {
                         order by array_position('{critical,warning,info}', severity), severity
                         """).param(among).query(Severity.class).list();
     }
+
+    /**
+     * Acknowledges what the rule fires for.
+     *
+     * @param key as alerts show it; null: all of the rule
+     * @param note may be null, as the assignee
+     * @return how many things that is
+     */
+    public long acknowledge(String rule, String key, String note, String assignee) {
+        return jdbc.sql("select rowbell.acknowledge(?, ?, ?, ?)")
+                .params(rule, key, note, assignee)
+                .query(Long.class)
+                .single();
+    }
+
+    /** Takes that back, with the same arguments and result. */
+    public long unacknowledge(String rule, String key) {
+        return jdbc.sql("select rowbell.unacknowledge(?, ?)")
+                .params(rule, key)
+                .query(Long.class)
+                .single();
+    }
 }

@@ -24,6 +24,8 @@ public final class Silences {
     public static final String PROPERTY = "rowbell.silence";
     /** No silence has this id. */
     public static final long COOLDOWN = 0;
+    /** Nor this: of an alert about what was acknowledged. */
+    public static final long ACKNOWLEDGED = -1;
 
     private static final Logger LOG = LoggerFactory.getLogger(Silences.class);
 

@@ -1,5 +1,12 @@
 -- What fires now.
 
+-- Whether each alert of a rule says that what it fired for before has ended, of which no alert came: it fires once until its condition has been false.
+create or replace function rowbell.fires_anew(rule rowbell.rule) returns boolean
+language sql immutable
+as $fn$
+  select rule.fires = 'once' and not rule.resolved and (rule.condition is null or rule.within is not null or rule.condition !~* '\mold\M')
+$fn$;
+
 -- Brings rowbell.firing up to date with what was routed, so many transactions of it, and returns how many there were. The time of alerts decides, not the
 -- order in which they were routed: the last end ends all that fired before it, whichever is folded first. Waits for no transaction that routes. Several
 -- processes may fold: each writes in the order of the fingerprints.
@@ -11,6 +18,7 @@ set lock_timeout = '2s'
 as $fn$
 #variable_conflict use_column
 declare
+  anew constant text[] := array(select r.name from rowbell.rule r where rowbell.fires_anew(r));
   folded int;
 begin
   with taken as (
@@ -20,13 +28,15 @@ begin
   events as (
     -- the windows below are of one order: all is sorted once
     select u.fingerprint collate "C" as fingerprint, u.alert_id, u.rule, u.feed, u.key, u.severity, u.reason, u.fires, u.silenced,
-      timestamptz 'epoch' + u.micros * interval '1 us' as at, row_number() over w as place, lead(true) over w is null as is_last
+      timestamptz 'epoch' + u.micros * interval '1 us' as at, row_number() over w as place, lead(true) over w is null as is_last,
+      u.fires and u.rule = any (anew) as fires_anew
     from taken t
     cross join lateral unnest(t.fingerprints, t.alert_ids, t.rules, t.feeds, t.keys, t.severities, t.reasons, t.times, t.fires, t.silenced)
       with ordinality as u (fingerprint, alert_id, rule, feed, key, severity, reason, micros, fires, silenced, n)
     window w as (partition by u.fingerprint collate "C" order by u.micros, t.id, u.n)),
   placed as (
-    select *, place > coalesce(max(place) filter (where not fires) over w, 0) as counts, max(at) filter (where not fires) over w as ended
+    select *, place > coalesce(max(case when not fires then place when fires_anew then place - 1 end) over w, 0) as counts,
+      max(case when not fires then at when fires_anew then at - interval '1 us' end) over w as ended
     from events
     window w as (partition by fingerprint)),
   summed as (
@@ -99,6 +109,41 @@ as $fn$
     where f.rule = $1 and f.times > 0 and ($2 is null or left(f.key, 100) = left($2, 100) and f.key = $2)
     returning 1)
   select count(*) from ended
+$fn$;
+
+-- Takes care of what a rule fires for: alerts about it are not sent again until it has ended. key: as alerts show it ("id=2"), null for all of the rule.
+-- assignee: who does. What was said before stays where nothing is said now. Returns how much it was. Locks no row that Rowbell writes, so that an
+-- application can call it in the transaction that mends the row.
+create or replace function rowbell.acknowledge(rule text, key text default null, note text default null, assignee text default null) returns bigint
+language sql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+  with acknowledged as (
+    insert into rowbell.acknowledgement as a (fingerprint, firing, assignee, note)
+    select f.fingerprint, f.id, $4, $3
+    from rowbell.firing_state f
+    where f.rule = $1 and f.times > 0 and ($2 is null or left(f.key, 100) = left($2, 100) and f.key = $2)
+    order by f.fingerprint
+    on conflict (fingerprint) do update set firing = excluded.firing, at = excluded.at, who = excluded.who, application = excluded.application,
+      assignee = coalesce(excluded.assignee, case when a.firing = excluded.firing then a.assignee end),
+      note = coalesce(excluded.note, case when a.firing = excluded.firing then a.note end)
+    returning 1)
+  select count(*) from acknowledged
+$fn$;
+
+-- Has alerts about it be sent again. Returns how much it was.
+create or replace function rowbell.unacknowledge(rule text, key text default null) returns bigint
+language sql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+  with gone as (
+    delete from rowbell.acknowledgement a
+    using rowbell.firing_state f
+    where f.fingerprint = a.fingerprint and f.rule = $1 and ($2 is null or left(f.key, 100) = left($2, 100) and f.key = $2)
+    returning f.id = a.firing and f.times > 0 as counts)
+  select count(*) from gone where counts
 $fn$;
 
 -- Forgets what has no end and did not fire for so long, and ends of which no earlier alert can wait in the feedback table any more. keep: 0 forgets

@@ -42,7 +42,8 @@ begin
       rowbell.explain_rule(rowbell.rule, text), rowbell.key_written(text[], text), rowbell.times(bigint), rowbell.group_columns(text[]), rowbell.denied(text, text), rowbell.grant_for(text, text),
       rowbell.plain_condition(text, oid, boolean), rowbell.document_settings(oid) to rowbell_admin;
     grant select on rowbell.query_run, rowbell.query_key, rowbell.rule_change, rowbell.firing to rowbell_admin;
-    grant execute on function rowbell.rule_history(text), rowbell.end_firing(text, text) to rowbell_admin;
+    grant execute on function rowbell.rule_history(text), rowbell.end_firing(text, text), rowbell.acknowledge(text, text, text, text),
+      rowbell.unacknowledge(text, text) to rowbell_admin;
   end if;
 
   -- no right to write rules
@@ -55,8 +56,9 @@ begin
     grant select on rowbell.rule, rowbell.rule_change, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
     grant update (silenced) on rowbell.silence to rowbell_consumer;
     grant insert on rowbell.firing_event to rowbell_consumer;
-    grant select on rowbell.firing to rowbell_consumer;
-    grant execute on function rowbell.fold_firing(int), rowbell.end_firing_of_gone_rules(), rowbell.forget_firing(interval, regclass, int) to rowbell_consumer;
+    grant select on rowbell.firing, rowbell.firing_state, rowbell.firing_event, rowbell.acknowledgement to rowbell_consumer;
+    grant execute on function rowbell.acknowledge(text, text, text, text), rowbell.unacknowledge(text, text) to rowbell_consumer;
+    grant execute on function rowbell.fires_anew(rowbell.rule), rowbell.fold_firing(int), rowbell.end_firing_of_gone_rules(), rowbell.forget_firing(interval, regclass, int) to rowbell_consumer;
     grant select, update on rowbell.rule_state to rowbell_consumer;
     grant execute on function rowbell.refresh(int), rowbell.report_failures(), rowbell.timer_feeds(),
       rowbell.begin_fold(int), rowbell.fold_timers(int, int), rowbell.run_timers(int, int), rowbell.pass_over_slow_row(int, interval),

@@ -85,6 +85,7 @@ class FiringTest {
     }
 
     @Test
+    @Tag("long")
     void aRuleThatIsRemovedOrDisabledEndsWhatItHad() {
         feed("('gone', 'public.feed', 'NEW.c > 10', 'once', true, default, 'info', 'durable'),"
                 + " ('off', 'public.feed', 'NEW.c > 10', 'once', true, default, 'info', 'durable'),"
@@ -154,6 +155,7 @@ class FiringTest {
 
     /** What a kill at any point leaves: the alert and its note commit together. */
     @Test
+    @Tag("long")
     void anAlertIsNotedInTheTransactionThatTakesIt() throws Exception {
         feed("('each', 'public.feed', 'NEW.c > 10', 'every', false, default, 'info', 'durable')");
         database.execute("insert into public.feed select i, 11 from generate_series(1, 100) i");

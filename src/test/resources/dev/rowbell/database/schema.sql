@@ -381,6 +381,9 @@ rowbell.window_group: window_group_rule_key_key UNIQUE (rule, key)
 
 rowbell: usage to rowbell_admin
 rowbell: usage to rowbell_consumer
+rowbell.acknowledge(text,text,text,text): execute to rowbell_admin
+rowbell.acknowledge(text,text,text,text): execute to rowbell_consumer
+rowbell.acknowledgement: select to rowbell_consumer
 rowbell.alert(text,text,regclass,text,json,json,text,text,text): execute to -
 rowbell.alert_text(json,text): execute to rowbell_consumer
 rowbell.all_settings(): execute to rowbell_admin
@@ -409,9 +412,11 @@ rowbell.feed: select to rowbell_consumer
 rowbell.feedback: delete, insert, select, update to rowbell_consumer
 rowbell.feeds_named(text): execute to rowbell_admin
 rowbell.find_feed(text): execute to rowbell_admin
+rowbell.fires_anew(rowbell.rule): execute to rowbell_consumer
 rowbell.firing: select to rowbell_admin
 rowbell.firing: select to rowbell_consumer
-rowbell.firing_event: insert to rowbell_consumer
+rowbell.firing_event: insert, select to rowbell_consumer
+rowbell.firing_state: select to rowbell_consumer
 rowbell.flyway_schema_history: select to rowbell_consumer
 rowbell.fold_firing(integer): execute to rowbell_consumer
 rowbell.fold_timers(integer,integer): execute to rowbell_consumer
@@ -481,6 +486,8 @@ rowbell.timer_event: select to rowbell_consumer
 rowbell.timer_feeds(): execute to rowbell_consumer
 rowbell.times(bigint): execute to rowbell_admin
 rowbell.tree_of(oid): execute to rowbell_admin
+rowbell.unacknowledge(text,text): execute to rowbell_admin
+rowbell.unacknowledge(text,text): execute to rowbell_consumer
 rowbell.unwatch(text): execute to -
 rowbell.validate_rule(rowbell.rule,integer): execute to rowbell_admin
 rowbell.waiting: select to rowbell_admin
@@ -533,6 +540,24 @@ rowbell.window_group: The groups of rules that count: since when they are over t
 
 -- functions
 
+CREATE OR REPLACE FUNCTION rowbell.acknowledge(rule text, key text DEFAULT NULL::text, note text DEFAULT NULL::text, assignee text DEFAULT NULL::text)
+ RETURNS bigint
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with acknowledged as (
+    insert into rowbell.acknowledgement as a (fingerprint, firing, assignee, note)
+    select f.fingerprint, f.id, $4, $3
+    from rowbell.firing_state f
+    where f.rule = $1 and f.times > 0 and ($2 is null or left(f.key, 100) = left($2, 100) and f.key = $2)
+    order by f.fingerprint
+    on conflict (fingerprint) do update set firing = excluded.firing, at = excluded.at, who = excluded.who, application = excluded.application,
+      assignee = coalesce(excluded.assignee, case when a.firing = excluded.firing then a.assignee end),
+      note = coalesce(excluded.note, case when a.firing = excluded.firing then a.note end)
+    returning 1)
+  select count(*) from acknowledged
+$function$
 CREATE OR REPLACE FUNCTION rowbell.alert(rule text, reason text, feed regclass, operation text, old json DEFAULT NULL::json, new json DEFAULT NULL::json, severity text DEFAULT 'warning'::text, status text DEFAULT 'firing'::text, channel text DEFAULT NULL::text)
  RETURNS json
  LANGUAGE sql
@@ -1755,6 +1780,13 @@ begin
   return cardinality(due);
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.fires_anew(rule rowbell.rule)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select rule.fires = 'once' and not rule.resolved and (rule.condition is null or rule.within is not null or rule.condition !~* '\mold\M')
+$function$
 CREATE OR REPLACE FUNCTION rowbell.fit(opening text, old json, new json, closing text, key text[], most integer)
  RETURNS json
  LANGUAGE plpgsql
@@ -1814,6 +1846,7 @@ CREATE OR REPLACE FUNCTION rowbell.fold_firing(most integer)
 AS $function$
 #variable_conflict use_column
 declare
+  anew constant text[] := array(select r.name from rowbell.rule r where rowbell.fires_anew(r));
   folded int;
 begin
   with taken as (
@@ -1823,13 +1856,15 @@ begin
   events as (
     -- the windows below are of one order: all is sorted once
     select u.fingerprint collate "C" as fingerprint, u.alert_id, u.rule, u.feed, u.key, u.severity, u.reason, u.fires, u.silenced,
-      timestamptz 'epoch' + u.micros * interval '1 us' as at, row_number() over w as place, lead(true) over w is null as is_last
+      timestamptz 'epoch' + u.micros * interval '1 us' as at, row_number() over w as place, lead(true) over w is null as is_last,
+      u.fires and u.rule = any (anew) as fires_anew
     from taken t
     cross join lateral unnest(t.fingerprints, t.alert_ids, t.rules, t.feeds, t.keys, t.severities, t.reasons, t.times, t.fires, t.silenced)
       with ordinality as u (fingerprint, alert_id, rule, feed, key, severity, reason, micros, fires, silenced, n)
     window w as (partition by u.fingerprint collate "C" order by u.micros, t.id, u.n)),
   placed as (
-    select *, place > coalesce(max(place) filter (where not fires) over w, 0) as counts, max(at) filter (where not fires) over w as ended
+    select *, place > coalesce(max(case when not fires then place when fires_anew then place - 1 end) over w, 0) as counts,
+      max(case when not fires then at when fires_anew then at - interval '1 us' end) over w as ended
     from events
     window w as (partition by fingerprint)),
   summed as (
@@ -5092,6 +5127,19 @@ AS $function$
   join pg_proc p on p.oid = g.tgfoid
   where p.pronamespace = 'rowbell'::regnamespace and p.proname in (format('on_statement_%s', feed_id), format('on_row_%s', feed_id))
     and g.tgparentid = 0
+$function$
+CREATE OR REPLACE FUNCTION rowbell.unacknowledge(rule text, key text DEFAULT NULL::text)
+ RETURNS bigint
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with gone as (
+    delete from rowbell.acknowledgement a
+    using rowbell.firing_state f
+    where f.fingerprint = a.fingerprint and f.rule = $1 and ($2 is null or left(f.key, 100) = left($2, 100) and f.key = $2)
+    returning f.id = a.firing and f.times > 0 as counts)
+  select count(*) from gone where counts
 $function$
 CREATE OR REPLACE FUNCTION rowbell.unless_plain_sql(plain boolean)
  RETURNS jsonb
