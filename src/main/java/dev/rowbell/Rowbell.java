@@ -27,6 +27,7 @@ import dev.rowbell.time.QueryRepository;
 import dev.rowbell.time.QueryRunner;
 import dev.rowbell.time.Timers;
 import dev.rowbell.web.Pages;
+import dev.rowbell.web.Rates;
 import dev.rowbell.web.WebConsole;
 import java.time.Clock;
 import java.time.Duration;
@@ -289,10 +290,19 @@ public final class Rowbell extends ServiceSupport {
 
     /** To be called when Camel's server of health has started. Of the program alone: an application has pages of its own. */
     void serveWebConsole() {
+        Rates rates = new Rates(context);
+        housekeeping.register("count for the web console", Rates.INTERVAL, rates::sample);
         WebConsole.serve(
                 context,
                 settings,
-                new Pages(context, database().pool(), rules, () -> monitor, this::circuits, Clock.systemDefaultZone()));
+                new Pages(
+                        context,
+                        database().pool(),
+                        rules,
+                        rates,
+                        () -> monitor,
+                        this::circuits,
+                        Clock.systemDefaultZone()));
     }
 
     /** By sink of this process, the error that keeps its circuit open. */

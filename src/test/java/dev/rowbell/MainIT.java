@@ -257,8 +257,8 @@ class MainIT {
             await(rowbell, "(?m)^my own warning r$");
             await(rowbell, "health +http://127.0.0.1:" + port + "/observe/health");
             HttpClient client = HttpClient.newHttpClient();
-            for (String path : List.of("health/ready", "metrics")) {
-                URI uri = URI.create("http://127.0.0.1:" + port + "/observe/" + path);
+            for (String path : List.of("observe/health/ready", "observe/metrics", "", "rules")) {
+                URI uri = URI.create("http://127.0.0.1:" + port + "/" + path);
                 assertEquals(
                         200,
                         client.send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.discarding())

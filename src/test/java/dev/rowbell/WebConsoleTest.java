@@ -23,8 +23,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.Statement;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterAll;
@@ -141,6 +143,16 @@ class WebConsoleTest {
         assertShows("/", "dead letters", "rules", "<strong>file</strong>", "no process has it");
         await("the timer is armed")
                 .until(() -> page("/").replaceAll("<[^>]*>", " ").contains("1  timers are armed"));
+    }
+
+    @Test
+    void theOverviewCountsTheAlertsOfTheLastHour() {
+        String counted = "\\b[1-9]\\d* routed.*\\b[1-9]\\d* delivered";
+        database.execute(
+                "insert into rowbell.feedback (alert) values ('{\"rule\": \"counted\", \"severity\": \"info\"}')");
+        await("the alert is counted")
+                .until(() -> Pattern.compile(counted).matcher(page("/")).find());
+        assertTrue(page("/").matches("(?s).*<rect x=\"\\d+\" y=\"0.0\" width=\"8\" height=\"40.0\"/>.*"));
     }
 
     @Test
@@ -328,6 +340,20 @@ class WebConsoleTest {
     }
 
     @Test
+    void anAddressThatCannotBeReadIsRefusedWithoutALineInTheLog() throws IOException {
+        try (LogLines log = new LogLines("io.vertx.ext.web.RoutingContext");
+                Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
+            socket.getOutputStream()
+                    .write("GET /rules?q=%zz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                            .getBytes(StandardCharsets.US_ASCII));
+            String answer = new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            assertTrue(answer.startsWith("HTTP/1.1 400 "), answer);
+            assertEquals(List.of(), log.lines());
+        }
+        assertShows("/rules?q=%00%ff", "No rule.");
+    }
+
+    @Test
     void whatIsNotThereIsNotFoundAndHealthIsAsItWas() {
         for (String path : List.of(
                 "/nothing",
@@ -355,6 +381,31 @@ class WebConsoleTest {
             assertTrue(page.contains("is missing: it took longer than 2 s"), page);
             assertShows("/dead-letters", "pager");
         }
+    }
+
+    @Test
+    @Tag("long")
+    void manyPagesAtATimeAreRefusedAndKeepHealthWaitingForNothing() throws Exception {
+        List<CompletableFuture<HttpResponse<String>>> answers = new ArrayList<>();
+        try (Connection holder = database.connect();
+                Statement statement = holder.createStatement()) {
+            holder.setAutoCommit(false);
+            statement.execute("lock table rowbell.silence in access exclusive mode");
+            for (int i = 0; i < 40; i++) {
+                answers.add(http.sendAsync(
+                        HttpRequest.newBuilder(URI.create("http://127.0.0.1:%d/silences".formatted(port)))
+                                .build(),
+                        BodyHandlers.ofString()));
+            }
+            await().until(() -> answers.stream().anyMatch(CompletableFuture::isDone));
+            assertEquals(200, ask(port, "GET", "/observe/health/live").statusCode());
+        }
+        List<Integer> statuses = answers.stream()
+                .map(answer -> answer.join().statusCode())
+                .distinct()
+                .sorted()
+                .toList();
+        assertEquals(List.of(200, 503), statuses);
     }
 
     @Test

@@ -369,8 +369,8 @@ public final class RuleRepository {
                         """).param(rule).query(String.class).list();
     }
 
-    /** The feeds, ordered by name; of each so many timers are counted at most. */
-    public List<FeedState> feedStates(int counted) {
+    /** The feeds, ordered by name, so many at most; of each so many timers are counted at most. */
+    public List<FeedState> feedStates(int counted, int most) {
         return jdbc.sql("""
                         select f.name, t.triggers, t.off, coalesce(t.by_row, false) as by_row,
                           (select count(*) from rowbell.rule r where r.feed = f.name and r.enabled) as rules,
@@ -382,7 +382,7 @@ public final class RuleRepository {
                               select from rowbell.timer t where t.rule = s.id and t.fired is null limit :counted) t
                             where r.feed = f.name and r."for" is not null
                             limit :counted) armed) as armed
-                        from rowbell.feed f
+                        from (select id, name from rowbell.feed order by name limit :most) f
                         cross join lateral (
                           select count(*) as triggers, count(*) filter (where g.tgenabled in ('D', 'R')) as off,
                             bool_or(p.proname = 'on_row_' || f.id) as by_row
@@ -391,7 +391,11 @@ public final class RuleRepository {
                           where p.pronamespace = 'rowbell'::regnamespace
                             and p.proname in ('on_statement_' || f.id, 'on_row_' || f.id)) t
                         order by f.name
-                        """).param("counted", counted).query(FeedState.class).list();
+                        """)
+                .param("counted", counted)
+                .param("most", most)
+                .query(FeedState.class)
+                .list();
     }
 
     /**

@@ -67,6 +67,7 @@ public final class Pages {
 
     private final CamelContext context;
     private final Rules rules;
+    private final Rates rates;
     private final Supplier<QueueMonitor> monitor;
     private final Supplier<Map<String, Optional<String>>> circuits;
     private final Clock clock;
@@ -86,11 +87,13 @@ public final class Pages {
             CamelContext context,
             DataSource dataSource,
             Rules rules,
+            Rates rates,
             Supplier<QueueMonitor> monitor,
             Supplier<Map<String, Optional<String>>> circuits,
             Clock clock) {
         this.context = context;
         this.rules = rules;
+        this.rates = rates;
         this.monitor = monitor;
         this.circuits = circuits;
         this.clock = clock;
@@ -124,9 +127,9 @@ public final class Pages {
                 yield "silences";
             }
             case "/feeds" -> {
-                model.read("feeds", () -> ruleRepository.feedStates(TIMERS));
+                model.read("feeds", () -> ruleRepository.feedStates(TIMERS, LINES));
                 model.put("timers", TIMERS);
-                model.put("silent", rules.silentTriggers());
+                model.put("silent", rules.silentTriggers().stream().limit(LINES).toList());
                 yield "feeds";
             }
             default -> "missing";
@@ -184,6 +187,7 @@ public final class Pages {
                                         .orElse("is down")))
                         .toList());
         model.put("notes", rules.dangers());
+        model.put("hour", rates.hour());
         model.read("severities", () -> firing.severities(FIRING))
                 .ifPresent(severities -> model.put(
                         "firing",
@@ -290,7 +294,9 @@ public final class Pages {
 
     private String rules(Model model, String part) {
         model.put("q", part);
-        model.put("refused", rules.problems().stream().map(Object::toString).toList());
+        model.put(
+                "refused",
+                rules.problems().stream().limit(LINES).map(Object::toString).toList());
         model.read("all", ruleRepository::list).ifPresent(all -> {
             String sought = part.strip().toLowerCase(Locale.ROOT);
             List<Line> found = all.stream()

@@ -11,6 +11,7 @@ import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.ext.web.RoutingContext;
+import io.vertx.ext.web.handler.HttpException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.StringWriter;
@@ -144,15 +145,18 @@ public final class WebConsole {
         } else if (path.equals("/style.css")) {
             end(response, 200, "text/css", style);
         } else {
-            Map<String, String> asked = new HashMap<>();
-            // a text of PostgreSQL has no such character
-            request.queryParams()
-                    .forEach(parameter -> asked.putIfAbsent(
-                            parameter.getKey(), parameter.getValue().replace("\0", "")));
             try {
+                Map<String, String> asked = new HashMap<>();
+                // a text of PostgreSQL has no such character
+                request.queryParams()
+                        .forEach(parameter -> asked.putIfAbsent(
+                                parameter.getKey(), parameter.getValue().replace("\0", "")));
                 threads.execute(() -> page(path, asked, response));
             } catch (RejectedExecutionException e) {
                 end(response, 503, "text/plain", "Too many pages are asked for at a time: try again.\n");
+            } catch (HttpException e) {
+                // the router would log a stack trace
+                end(response, 400, "text/plain", "The address cannot be read.\n");
             }
         }
     }
