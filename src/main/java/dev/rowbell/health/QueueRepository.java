@@ -60,7 +60,7 @@ final class QueueRepository {
                     join rowbell.rule_state s on s.rule = r.name
                     cross join lateral (
                       select g.due from rowbell.window_group g where g.rule = s.id and g.due <= clock_timestamp() order by g.due limit %2$d) g
-                    where r.enabled and r.within is not null and s.paused is null
+                    where r.enabled and coalesce(r.within, r.absent) is not null and s.broken is null and s.paused is null
                     union all
                     (select at from rowbell.window_event limit %2$d)) waiting
                   union all

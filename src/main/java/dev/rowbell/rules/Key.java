@@ -42,7 +42,10 @@ enum Key {
     OVER(Type.DECIMAL),
     WITHIN(Type.DURATION),
     BY(Type.LIST),
-    MAX_GROUPS(Type.NUMBER);
+    MAX_GROUPS(Type.NUMBER),
+    ABSENT(Type.DURATION),
+    GROUPS(Type.TEXT),
+    FORGET(Type.DURATION);
 
     private enum Type {
         TEXT("is no text"),
@@ -63,6 +66,7 @@ enum Key {
     }
 
     static final List<Key> REQUIRED = List.of(NAME, FEED, CONDITION);
+    static final List<Key> REQUIRED_OF_ABSENT = List.of(NAME, FEED);
     static final List<Key> REQUIRED_OF_QUERY = List.of(NAME, QUERY);
     static final List<String> NAMES = Arrays.stream(values()).map(Key::text).toList();
 

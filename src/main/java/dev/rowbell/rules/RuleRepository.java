@@ -242,6 +242,7 @@ public final class RuleRepository {
         return jdbc.sql("""
                         select r.name, coalesce(r.feed, 'query every ' || r.every, concat_ws(' ', 'query at', r.cron, r.zone)) as feed, r.severity,
                           case when r."for" is not null then 'for ' || r."for"
+                            when r.absent is not null then 'absent ' || r.absent
                             when r.count is not null then format('count %s within %s', r.count, r.within)
                             when r.sum is not null then format('sum over %s within %s', r.over, r.within) else r.fires end as fires, r.delivery, r.enabled,
                           rowbell.readable(s.broken) as broken, coalesce(s.hits, 0) as hits,

@@ -147,7 +147,10 @@ final class RulesReader {
                 }
             }
         }
-        for (Key key : lines.containsKey("query") ? Key.REQUIRED_OF_QUERY : Key.REQUIRED) {
+        List<Key> required = lines.containsKey("query")
+                ? Key.REQUIRED_OF_QUERY
+                : lines.containsKey("absent") ? Key.REQUIRED_OF_ABSENT : Key.REQUIRED;
+        for (Key key : required) {
             if (!(values.get(key.text()) instanceof String text) || text.isBlank()) {
                 boolean reported = problems.subList(problemsBefore, problems.size()).stream()
                         .anyMatch(problem -> key.text().equals(problem.field()));

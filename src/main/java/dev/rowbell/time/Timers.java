@@ -17,7 +17,7 @@ import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.transaction.support.TransactionTemplate;
 
 /**
- * Has the database work on the timers of rules with {@code for}, and on what rules with {@code count} and {@code sum} count: when the next one is due, and at short
+ * Has the database work on the timers of rules with {@code for}, and on what rules with {@code count}, {@code sum} and {@code absent} count: when the next one is due, and at short
  * intervals on the events that triggers append. Asks for no row of a feed but those that are due. Several processes may do it at a time. For one thread.
  */
 public final class Timers {

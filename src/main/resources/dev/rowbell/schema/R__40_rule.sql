@@ -76,7 +76,8 @@ as $fn$
   from jsonb_populate_record(null::rowbell.rule, jsonb_build_object(
     'severity', 'warning', 'fires', 'once', 'columns', '[]'::jsonb, 'delivery', 'durable', 'channel', 'channel_1', 'resolved', false,
     'operations', '["insert", "update"]'::jsonb, 'enabled', true, 'cooldown', '0', 'existing', true,
-    'key', '[]'::jsonb, 'max_rows', 1000, 'by', '[]'::jsonb, 'max_groups', 10000) || rule::jsonb) r
+    'key', '[]'::jsonb, 'max_rows', 1000, 'by', '[]'::jsonb, 'max_groups', 10000, 'forget', '7 days')
+    || case when rule ->> 'absent' is not null and rule ->> 'query' is null then '{"condition": "true"}' else '{}' end::jsonb || rule::jsonb) r
 $fn$;
 
 -- The operations on which a rule is judged: one with "for" has to see each write.
@@ -122,7 +123,7 @@ create or replace function rowbell.reads_of(rule rowbell.rule) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
-  select case when rule.within is not null then concat_ws(' and ', format(E'(%s\n)', rule.condition), rowbell.counted_reads(rule))
+  select case when coalesce(rule.within, rule.absent) is not null then concat_ws(' and ', format(E'(%s\n)', rule.condition), rowbell.counted_reads(rule))
     when rule."for" is null then rule.condition else
     format(E'(%s\n) and exists (select from %s) and (%s\n) is not null', rule.condition,
       coalesce(rowbell.sql_name(rowbell.find_feed(rule.feed)), rule.feed), coalesce(rule.since, 'true')) end
@@ -133,15 +134,16 @@ create or replace function rowbell.validate_window(rule rowbell.rule) returns ta
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
-declare
-  twice text;
 begin
   if rule.count is null and rule.sum is null then
     return query
     select f.name, 'goes with count or sum, and the rule has neither', 'write count: 100 beside within: 5m'
-    from (values ('over', rule.over is not null), ('within', rule.within is not null), ('by', coalesce(rule."by", '{}') <> '{}'),
-      ('max_groups', rule.max_groups <> 10000)) f (name, given)
+    from (values ('over', rule.over is not null), ('within', rule.within is not null)) f (name, given)
     where f.given;
+    return query
+    select f.name, 'goes with count, sum or absent, and the rule has none', 'write count: 100 beside within: 5m'
+    from (values ('by', coalesce(rule."by", '{}') <> '{}'), ('max_groups', rule.max_groups <> 10000)) f (name, given)
+    where f.given and rule.absent is null;
     return;
   end if;
   if rule.count is not null and rule.sum is not null then
@@ -171,6 +173,18 @@ begin
   if rule.delivery = 'notify' then
     return query select 'delivery', 'a rule with count or sum is durable: its alerts come after the writer''s commit', 'leave delivery out';
   end if;
+  return query select g.* from rowbell.validate_groups(rule) g;
+end
+$fn$;
+
+-- All that is wrong with the groups of a rule, as far as it can be told without the feed; no rows where they are right.
+create or replace function rowbell.validate_groups(rule rowbell.rule) returns table (field text, problem text, hint text)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  twice text;
+begin
   if rule.max_groups between 1 and 1000000 is not true then
     return query select 'max_groups', 'give a number from 1 to 1000000', '';
   end if;
@@ -315,6 +329,7 @@ begin
     return;
   end if;
   return query select w.* from rowbell.validate_window(rule) w;
+  return query select a.* from rowbell.validate_absent(rule) a;
   return query
   select f.name, 'goes with a query, and the rule has none', ''
   from (values ('key', rule.key <> '{}'), ('every', rule.every is not null), ('cron', rule.cron is not null), ('zone', rule.zone is not null),
@@ -386,17 +401,27 @@ begin
       'write its expression instead, or have it stored';
   end if;
   if rowbell.condition_error(rule.condition, relation, true, false, feed_id => feed_id) is not null then
-    -- one that counts ends when it has fallen below
-    if rule.resolved and rule.within is null then
+    -- one that counts ends when it has fallen below, and one with "absent" at the next write
+    if rule.resolved and coalesce(rule.within, rule.absent) is null then
       return query select 'resolved', 'the condition compares with OLD, so it never ends', 'a condition over NEW alone has an end';
     end if;
   end if;
   if rule.operations = '{delete}' and not rule.resolved
       and rowbell.condition_error(rule.condition, relation, false, true, feed_id => feed_id) is not null then
     return query select 'condition', 'on delete there is OLD alone', 'write OLD. before the names of columns';
+  elsif rule.operations = '{delete}' and rule.absent is not null
+      and rowbell.condition_error(rule.condition, relation, true, false, feed_id => feed_id) is null then
+    return query select 'condition', 'on delete there is OLD alone, so no delete meets it', 'name OLD, as OLD.id is not null';
   end if;
-  if rule.within is not null then
+  if coalesce(rule.within, rule.absent) is not null then
     return query select w.* from rowbell.validate_counted(rule, relation, feed_id) w;
+    if rule.groups is not null and cardinality(rule."by") > 0 then
+      error := rowbell.groups_error(rule, relation);
+      -- a right that the role of queries lacks is told when the query runs
+      if error[4] <> '42501' then
+        return query select error[1], error[2], error[3];
+      end if;
+    end if;
     return;
   end if;
   if rule."for" is null then

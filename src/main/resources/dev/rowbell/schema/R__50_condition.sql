@@ -158,7 +158,7 @@ set search_path = pg_catalog, pg_temp
 as $fn$
   with rules as (
     select r, s.id, r.name, r.fires, r.resolved, rowbell.operations_of(r) as operations, r."for" is not null as timed,
-      r.within is not null as counts,
+      coalesce(r.within, r.absent) is not null as counts,
       rowbell.condition_error(r.condition, feed.relation, true, false, feed_id => feed.id) is not null as compares,
       rowbell.plain_condition(r.condition, feed.relation) as plain_new,
       rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
@@ -191,7 +191,8 @@ as $fn$
         when 'firing' then case when o.operation <> 'DELETE' or compares then
           met
           || case when fires = 'changed' then ' and (' || (changed ->> o.operation) || ')' else '' end
-          || case when fires = 'once' and o.operation = 'UPDATE' and not compares then ' and ' || met_before || ' is not true' else '' end end
+          -- for "absent" each write that meets the condition is one
+          || case when fires = 'once' and (r).absent is null and o.operation = 'UPDATE' and not compares then ' and ' || met_before || ' is not true' else '' end end
         when 'moved' then case when o.operation = 'UPDATE' then
           -- as text: equal values may be written in two ways, and the key of a timer is text
           met || ' and ' || met_before || ' and (' || (

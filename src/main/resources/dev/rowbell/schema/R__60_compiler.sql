@@ -57,7 +57,8 @@ as $fn$
       select 'amount', null, (transition.rule).sum, null where (transition.rule).sum is not null
       union all
       select 'key', k, format('%s.%I', case when transition.operation = 'DELETE' then 'old' else 'new' end, k), n
-      from unnest(rowbell.key_of(feed.relation)) with ordinality as u (k, n)) w),
+      from unnest(rowbell.key_of(feed.relation)) with ordinality as u (k, n)
+      where (transition.rule).absent is null) w),
   documents as (
     select w.place, format('pg_catalog.concat(%s, ''}'')', string_agg(format('%L, coalesce(pg_catalog.to_json(%s)::pg_catalog.text, ''null'')',
       case when w.n = 1 then '{' else ',' end || to_json(w.name) || ':', w.sql), ', ' order by w.n)) as sql
@@ -95,7 +96,7 @@ as $fn$
     having transition.plain and count(*) > 0
       and bool_and(rowbell.groups_as_text(feed.relation, g.name) and g.expression ~* format('^(new|old)[.]"?%s"?$', regexp_replace(g.name, '(\W)', '\\\1', 'g')))),
   key as (
-    select k[1] as name from rowbell.key_of(feed.relation) k where cardinality(k) = 1 and rowbell.groups_as_text(feed.relation, k[1]))
+    select k[1] as name from rowbell.key_of(feed.relation) k where cardinality(k) = 1 and (transition.rule).absent is null and rowbell.groups_as_text(feed.relation, k[1]))
   select rowbell.fill($part$
         select {{code}} as code, {{counted_subject}} as subject, pg_catalog.json_build_object('count', pg_catalog.count(*){{sum}}{{keys}}) as added
         from (
@@ -119,7 +120,9 @@ as $fn$
           'keys', array(select pg_catalog.concat(%L, pg_catalog.to_json(k), '}') from pg_catalog.unnest((pg_catalog.array_agg(counted.key))[1:10]) as k)$part$,
         '{' || to_json(k.name) || ':')
       when c.key is not null then ', ''keys'', (pg_catalog.array_agg(counted.key))[1:10]' end,
-    'rows', rowbell.rows_sql(transition.operation, transition.asks = 'both', case when not transition.plain then rowbell.sql_name(feed.relation) end),
+    -- nothing to pair where OLD is not asked for
+    'rows', case when transition.asks = 'new' and ((transition.rule).fires = 'every' or (transition.rule).absent is not null) then 'new_rows as new'
+      else rowbell.rows_sql(transition.operation, transition.asks = 'both', case when not transition.plain then rowbell.sql_name(feed.relation) end) end,
     'condition', rowbell.any_sql(array[transition.condition], transition.plain)))
   from rowbell.counted_sql(feed, transition) c
   left join groups g on true

@@ -685,7 +685,7 @@ as $fn$
   where r.name = s.rule and r.name = any (names) and r.enabled and r."for" is not null
 $fn$;
 
--- After rules saw no writes for a time: the time of the rows that they wait for begins anew.
+-- After rules saw no writes for a time: the time of the rows and groups that they wait for begins anew.
 create or replace function rowbell.restart_timers(names text[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -702,6 +702,10 @@ begin
   from rowbell.rule_state s
   where s.rule = any (names) and t.rule = s.id and t.fired is null;
   perform rowbell.scan_again(names);
+  update rowbell.rule_state s
+  set counts_since = clock_timestamp(), judges_again = true
+  from rowbell.rule r
+  where r.name = s.rule and r.name = any (names) and r.absent is not null;
 end
 $fn$;
 
@@ -775,7 +779,7 @@ begin
   update rowbell.rule_state s
   set paused = coalesce(s.paused, clock_timestamp())
   from rowbell.rule r
-  where r.name = pause.rule and s.rule = r.name and (r."for" is not null or r.within is not null);
+  where r.name = pause.rule and s.rule = r.name and coalesce(r."for", r.within, r.absent) is not null;
   return found;
 end
 $fn$;
@@ -802,8 +806,10 @@ begin
   where t.rule = state.id and t.fired is null;
   update rowbell.rule_state s
   set paused = null, judges_since = clock_timestamp(), judges_again = true,
-    pauses = array(select p from unnest(s.pauses) p where upper(p) > now - interval '7 days') || case when s.paused < now then tstzrange(s.paused, now) end
-  where s.rule = resume.rule;
+    pauses = array(select p from unnest(s.pauses) p where upper(p) > now - greatest(interval '7 days', 2 * r.absent))
+      || case when s.paused < now then tstzrange(s.paused, now) end
+  from rowbell.rule r
+  where s.rule = resume.rule and r.name = s.rule;
   return true;
 end
 $fn$;

@@ -37,13 +37,16 @@ as $fn$
 $fn$;
 
 -- Why PostgreSQL would refuse a query; null where it is right. Plans it as the role of queries, and never runs it. A query that is right in both places of the
--- statement is one select: nothing can be smuggled past its end. The answer is {field, message, hint, SQLSTATE}.
-create or replace function rowbell.query_error(query text, key text[]) returns text[]
+-- statement is one select: nothing can be smuggled past its end. names: by which its columns are known, where not by their own. The answer is {field, message,
+-- hint, SQLSTATE}.
+drop function if exists rowbell.query_error(text, text[]);
+create or replace function rowbell.query_error(query text, key text[], names text[] default '{}') returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
-  tried constant text := E'select %1$s from (%2$s\n) as _r where exists ((%2$s\n)) limit 0';
+  tried constant text := E'select %1$s from (%2$s\n) as _r' || coalesce('(' || nullif(array_to_string(names, ', '), '') || ')', '')
+    || E' where exists ((%2$s\n)) limit 0';
   message text;
   hint text;
   state text;
@@ -92,7 +95,8 @@ begin
   select f.name, 'goes with a feed, and the rule has a query', ''
   from (values ('feed', rule.feed is not null), ('condition', rule.condition is not null), ('columns', rule.columns <> '{}'), ('for', rule."for" is not null),
     ('count', rule.count is not null), ('sum', rule.sum is not null), ('over', rule.over is not null), ('within', rule.within is not null), ('by', rule."by" <> '{}'),
-    ('max_groups', rule.max_groups <> 10000), ('operations', rule.operations <> '{insert,update}')) f (name, given)
+    ('max_groups', rule.max_groups <> 10000), ('absent', rule.absent is not null), ('groups', rule.groups is not null),
+    ('forget', rule.forget <> interval '7 days'), ('operations', rule.operations <> '{insert,update}')) f (name, given)
   where f.given;
   if rule.delivery = 'notify' then
     return query select 'delivery', 'notify is for rules with a feed: the alerts of a query are durable', '';
@@ -131,17 +135,28 @@ begin
 end
 $fn$;
 
+-- What take_query() gives of a rule: the query of "groups" is run as one of its own would be.
+create or replace function rowbell.query_of(rule rowbell.rule) returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select to_jsonb(rule) || case when rule.groups is null then '{}'
+    else jsonb_build_object('query', rule.groups, 'every', interval '1 minute', 'max_rows', rule.max_groups) end
+$fn$;
+
 -- The rules whose query is to run, and when. At once: a rule that is new or has another schedule, and where the clock was set back.
 create or replace function rowbell.query_rules() returns table (rule rowbell.rule, schedule text, due timestamptz)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
-  select r, s.schedule, case when q.schedule = s.schedule and coalesce(q.due <= clock_timestamp() + r.every, true) then q.due else '-infinity' end
+  select r, s.schedule, case when q.schedule = s.schedule and coalesce(q.due <= clock_timestamp() + s.every, true) then q.due else '-infinity' end
   from rowbell.rule r
-  cross join lateral (select coalesce(r.every::text, concat_ws(' ', r.cron, r.zone)) as schedule) s
   left join rowbell.query_run q on q.rule = r.name
   left join rowbell.rule_state t on t.rule = r.name
-  where r.query is not null and r.enabled and t.broken is null
+  cross join lateral (
+    select coalesce(t.id || ' ' || r.groups, r.every::text, concat_ws(' ', r.cron, r.zone)) as schedule,
+      case when r.groups is null then r.every else interval '1 minute' end as every) s
+  where coalesce(r.query, r.groups) is not null and r.enabled and t.broken is null and (r.groups is null or t.paused is null)
 $fn$;
 
 -- How many milliseconds it is until a query is to run; null where no rule has a query. Also notes rules that are new, and forgets those that are gone.
@@ -159,7 +174,7 @@ begin
     delete from rowbell.query_run q
     where q.rule in (
       select g.rule from rowbell.query_run g
-      where not exists (select from rowbell.rule r where r.name = g.rule and r.query is not null)
+      where not exists (select from rowbell.rule r where r.name = g.rule and coalesce(r.query, r.groups) is not null)
       for update skip locked)
     returning q.rule)
   delete from rowbell.query_key k where k.rule in (select g.rule from gone g);
@@ -187,7 +202,7 @@ begin
     continue when not found;
     -- once more: another process may have run it since
     return query
-    select to_jsonb(r.rule), nullif(r.due, '-infinity'), rowbell.all_settings(), clock_timestamp()
+    select rowbell.query_of(r.rule), nullif(r.due, '-infinity'), rowbell.all_settings(), clock_timestamp()
     from rowbell.query_rules() r
     where (r.rule).name = name and r.due <= clock_timestamp();
     if found then
@@ -225,12 +240,16 @@ declare
   keys text[];
   wrong text;
 begin
-  select r.* into rule from rowbell.rule r where r.name = taken ->> 'name' and to_jsonb(r) = taken;
+  select r.* into rule from rowbell.rule r where r.name = taken ->> 'name' and rowbell.query_of(r) = taken;
   if rule.name is null then
     return;
   end if;
   perform rowbell.query_next(rule.name, next);
   if result is null then
+    return;
+  end if;
+  if rule.groups is not null then
+    perform rowbell.expect_groups(rule, result);
     return;
   end if;
   flooded := cardinality(result) > rule.max_rows;

@@ -1,6 +1,6 @@
 -- Rules with "count" or "sum": which fire when so much was written within a time. Triggers append to rowbell.window_event what a statement added to each
 -- group. Rowbell folds that into rowbell.window_count, and decides. One process at a time works on the windows of a feed, in one transaction from the events
--- to the alert. No function of a stranger runs here: the trigger has evaluated all that a rule names.
+-- to the alert. No function of a stranger runs here: the trigger has evaluated all that a rule names. Rules with "absent" go the same way: R__69_absent.sql.
 
 -- Appends what a trigger function counted. Called by raise_N alone, see rowbell.raise_alerts(). Writes no row that another transaction may write, and so waits
 -- for none. window_codes: the codes of rules that count, see transitions_of(); of these, subjects has the groups, and added what is added to each. Runs under the
@@ -66,7 +66,25 @@ as $fn$
   select case when rule.sum is null then counted >= rule.count else coalesce(summed, 0) > rule.over end
 $fn$;
 
--- Adds events to the groups of a rule, and returns the groups. judged: until when windows were judged before.
+-- Notes that a rule has more groups than it may have, or no more. left_out: one of those that are not watched; null: there is none.
+create or replace function rowbell.note_crowded(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, left_out text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  if (left_out is not null) = state.crowded then
+    return;
+  elsif left_out is not null then
+    perform rowbell.rule_failed(rule.name, format('there are more than %s groups; others are not counted', rule.max_groups), '54000',
+      rowbell.shown_name(feed.relation), 'TIMER', left_out::json);
+  end if;
+  -- not where an administrator changes the rule
+  update rowbell.rule_state s set crowded = left_out is not null
+  where s.id = any (array(select l.id from rowbell.rule_state l where l.id = state.id for no key update skip locked));
+end
+$fn$;
+
+-- Adds events to the groups of a rule, and returns the groups that are to be judged. judged: until when windows were judged before.
 create or replace function rowbell.fold_window_events(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, events rowbell.window_added[],
   judged timestamptz) returns bigint[]
 language plpgsql
@@ -83,7 +101,8 @@ begin
   with keys as (
     select e.key, min(e.at) as first
     from unnest(events) e
-    where not exists (select from rowbell.window_group g where g.rule = state.id and g.key = rowbell.group_key(e.key))
+    -- a query says which there are
+    where rule.groups is null and not exists (select from rowbell.window_group g where g.rule = state.id and g.key = rowbell.group_key(e.key))
     group by e.key),
   numbered as (select k.*, row_number() over (order by k.first, k.key) as n from keys k),
   room as (select rule.max_groups - count(*) as room from rowbell.window_group g where g.rule = state.id and exists (select from keys)),
@@ -91,14 +110,21 @@ begin
     insert into rowbell.window_group (rule, key, subject)
     select state.id, rowbell.group_key(n.key), n.key::json from numbered n, room r where n.n <= r.room)
   select min(n.key) into left_out from numbered n, room r where n.n > r.room;
-  if (left_out is not null) <> state.crowded then
-    if left_out is not null then
-      perform rowbell.rule_failed(rule.name, format('there are more than %s groups; others are not counted', rule.max_groups), '54000',
-        rowbell.shown_name(feed.relation), 'TIMER', left_out::json);
-    end if;
-    -- not where an administrator changes the rule
-    update rowbell.rule_state s set crowded = left_out is not null
-    where s.id = any (array(select l.id from rowbell.rule_state l where l.id = state.id for no key update skip locked));
+  if rule.groups is null then
+    perform rowbell.note_crowded(feed, rule, state, left_out);
+  end if;
+  if rule.absent is not null then
+    with written as (
+      select g.id, max(e.at) as at
+      from unnest(events) e
+      join rowbell.window_group g on g.rule = state.id and g.key = rowbell.group_key(e.key)
+      group by g.id),
+    changed as (
+      update rowbell.window_group g set last = greatest(g.last, w.at) from written w where g.id = w.id
+      returning g.id, g.since is not null or g.due is null as judge)
+    -- of all others, due is moved when it comes
+    select array_agg(c.id) into groups from changed c where c.judge;
+    return groups;
   end if;
   with counted as (
     select g.id, greatest(to_timestamp(floor(extract(epoch from e.at)::float8 / part) * part), state.counts_since) as at, e.count, e.sum, e.keys
@@ -246,7 +272,7 @@ exception when data_exception or program_limit_exceeded then
 end
 $fn$;
 
--- Judges groups as judge_windows() does. One whose counts cannot be added up is a failure of the rule, and begins at zero.
+-- Judges groups as judge_windows() or judge_absent() does. One whose counts cannot be added up is a failure of the rule, and begins at zero.
 create or replace function rowbell.judge_what_can_be(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, groups bigint[], judged timestamptz)
 returns void
 language plpgsql
@@ -255,7 +281,11 @@ as $fn$
 declare
   half constant int := cardinality(groups) / 2;
 begin
-  perform rowbell.judge_windows(feed, rule, state, groups, judged);
+  if rule.absent is not null then
+    perform rowbell.judge_absent(feed, rule, state, groups, judged);
+  else
+    perform rowbell.judge_windows(feed, rule, state, groups, judged);
+  end if;
 exception when data_exception or program_limit_exceeded then
   if half > 0 then
     perform rowbell.judge_what_can_be(feed, rule, state, groups[:half], judged);
@@ -279,7 +309,10 @@ declare
   watched rowbell.feed;
   until timestamptz;
   now timestamptz;
+  -- what was committed before is in the events
+  seen timestamptz;
   set_back boolean;
+  backlog boolean;
   taken rowbell.window_event[];
   events rowbell.window_added[];
   counting record;
@@ -297,6 +330,7 @@ begin
   if not found then
     return false;
   end if;
+  seen := clock_timestamp();
   with gone as (
     delete from rowbell.window_event e
     where e.feed = feed_id and e.ctid = any (array(
@@ -307,36 +341,43 @@ begin
   now := clock_timestamp();
   set_back := until > now;
   until := least(until, now);
-  more := coalesce(cardinality(taken), 0) = most;
+  backlog := coalesce(cardinality(taken), 0) = most;
+  more := backlog;
   for counting in
     select r as rule, s as state, s.id, s.paused is not null as paused
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
-    where r.feed = watched.name and r.enabled and r.within is not null
+    where r.feed = watched.name and r.enabled and (r.within is not null or r.absent is not null and s.broken is null)
     order by r.name
   loop
     state := counting.state;
     -- the clock was set back since
     state.counts_since := case when state.counts_since > now then '-infinity' else state.counts_since end;
     state.judges_since := case when state.judges_since > now then '-infinity' else state.judges_since end;
-    -- a change of the rule is under way where its state is locked
-    perform from rowbell.rule_state s where s.id = counting.id and state.judges_again for no key update skip locked;
-    if found then
-      update rowbell.rule_state s set judges_again = false, counted_as = null where s.id = counting.id;
-      -- those of before come to an end; one that was counted under the new id already stays
-      delete from rowbell.window_count c using rowbell.window_group w where w.id = c.group_id and w.rule = state.counted_as;
-      update rowbell.window_group w set rule = counting.id
-      where w.rule = state.counted_as and not exists (select from rowbell.window_group g where g.rule = counting.id and g.key = w.key);
-      update rowbell.window_group w set due = null where w.rule = counting.id;
-    elsif set_back then
-      update rowbell.window_group w set due = null where w.rule = counting.id;
-    end if;
     begin
+      -- a change of the rule is under way where its state is locked
+      perform from rowbell.rule_state s where s.id = counting.id and state.judges_again for no key update skip locked;
+      if found then
+        update rowbell.rule_state s set judges_again = false, counted_as = null where s.id = counting.id;
+        if (counting.rule).absent is not null then
+          perform rowbell.begin_absent(watched, counting.rule, state);
+        end if;
+        -- those of before come to an end; one that was counted under the new id already stays
+        delete from rowbell.window_count c using rowbell.window_group w where w.id = c.group_id and w.rule = state.counted_as;
+        update rowbell.window_group w set rule = counting.id
+        where w.rule = state.counted_as and not exists (select from rowbell.window_group g where g.rule = counting.id and g.key = w.key);
+        update rowbell.window_group w set due = null where w.rule = counting.id;
+      elsif set_back then
+        update rowbell.window_group w set due = null where w.rule = counting.id;
+      end if;
       groups := rowbell.fold_what_can_be(watched, counting.rule, state, array(
         select e from unnest(events) e
         where e.rule = counting.id and e.at >= state.counts_since
-          and e.at > until - 2 * rowbell.length_of((counting.rule).within)), until);
-      if counting.paused then
+          and ((counting.rule).within is null or e.at > until - 2 * rowbell.length_of((counting.rule).within))), until);
+      if backlog and (counting.rule).absent is not null then
+        -- a write that is not folded yet may have met the condition
+        update rowbell.window_group w set due = null where w.id = any (groups);
+      elsif counting.paused then
         delete from rowbell.window_count c where c.group_id = any (groups) and c.at <= until - 2 * rowbell.length_of((counting.rule).within);
       else
         due := array(select g.id from rowbell.window_group g where g.rule = counting.id and g.due is null limit most)
@@ -344,7 +385,7 @@ begin
         more := more or cardinality(due) >= most;
         groups := array(select g from unnest(groups) g union select d from unnest(due) d);
         if cardinality(groups) > 0 then
-          perform rowbell.judge_what_can_be(watched, counting.rule, state, groups, until);
+          perform rowbell.judge_what_can_be(watched, counting.rule, state, groups, case when (counting.rule).absent is null then until else seen end);
         end if;
       end if;
     exception when others or assert_failure then
@@ -369,40 +410,46 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $fn$
   select f.id, f.name, case when w.judged > clock_timestamp() or exists (select from rowbell.window_event e where e.feed = f.id) then 0 else (
-    select min(case when s.paused is null then case when s.judges_again and exists (select from rowbell.window_group g where g.rule = s.id) then 0 else (
+    select min(case when s.paused is null then case when s.judges_again and (r.absent is not null or exists (select from rowbell.window_group g where g.rule = s.id)) then 0 else (
       select case when exists (select from rowbell.window_group n where n.rule = s.id and n.due is null) then 0
         else extract(epoch from min(g.due) - clock_timestamp()) * 1000 end
       from (select g.due from rowbell.window_group g where g.rule = s.id order by g.due limit 1) g) end end)
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
-    where r.feed = f.name and r.enabled and r.within is not null) end
+    where r.feed = f.name and r.enabled and (r.within is not null or r.absent is not null and s.broken is null)) end
   from rowbell.window_feed w
   join rowbell.feed f on f.id = w.feed
 $fn$;
 
--- After rules were changed: of those that count, one that is new or counts something else begins at zero, and one with another line is judged again.
+-- After rules were changed: of those that count, one that is new or counts something else begins at zero, and one with another line is judged again. One with
+-- "absent" keeps its groups where it is about the same ones, and their time begins anew.
 create or replace function rowbell.windows_changed(news rowbell.rule[], olds rowbell.rule[]) returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
   insert into rowbell.window_feed (feed)
-  select distinct f.id from unnest(news) n join rowbell.feed f on f.name = n.feed where n.enabled and n.within is not null
+  select distinct f.id from unnest(news) n join rowbell.feed f on f.name = n.feed where n.enabled and coalesce(n.within, n.absent) is not null
   on conflict do nothing;
   update rowbell.rule_state s
   set judges_again = true,
     counts_since = case when exists (
       select from unnest(olds) o
       -- one that is no more may have had another name
-      where (o.name = n.name or o.name not in (select r.name from unnest(news) r)) and o.enabled and o.within is not null
-        and (o.feed, o.condition, o.fires, o.operations, o.by, o.sum) is not distinct from (n.feed, n.condition, n.fires, n.operations, n.by, n.sum))
+      where (o.name = n.name or o.name not in (select r.name from unnest(news) r)) and o.enabled and coalesce(o.within, o.absent) is not null
+        and (o.feed, o.condition, o.fires, o.operations, o.by, o.sum, o.absent is null)
+          is not distinct from (n.feed, n.condition, n.fires, n.operations, n.by, n.sum, n.absent is null))
       then s.counts_since else clock_timestamp() end
   from unnest(news) n
-  where n.name = s.rule and n.enabled and n.within is not null;
+  where n.name = s.rule and n.enabled and coalesce(n.within, n.absent) is not null;
   -- one that begins at zero does so under another id, since writers go on to call the functions of before until this is committed
   update rowbell.rule_state s
   set id = default, counted_as = coalesce(s.counted_as, s.id)
   from unnest(news) n
-  where n.name = s.rule and n.enabled and n.within is not null and cardinality(olds) > 0 and s.counts_since >= now()
+  where n.name = s.rule and n.enabled and coalesce(n.within, n.absent) is not null and cardinality(olds) > 0 and s.counts_since >= now()
+    and not exists (
+      select from unnest(olds) o
+      where (o.name = n.name or o.name not in (select r.name from unnest(news) r)) and o.enabled and o.absent is not null and n.absent is not null
+        and (o.feed, o.by) is not distinct from (n.feed, n.by))
 $fn$;
 
 -- Drops the groups of rules that are gone, disabled or count no more, so many at a time; and notes until when windows were judged, so that after a stop those
@@ -422,7 +469,7 @@ as $fn$
     from known k
     join rowbell.window_group g on g.rule = k.rule
     where not exists (
-      select from rowbell.rule_state s join rowbell.rule r on r.name = s.rule where k.rule in (s.id, s.counted_as) and r.enabled and r.within is not null)
+      select from rowbell.rule_state s join rowbell.rule r on r.name = s.rule where k.rule in (s.id, s.counted_as) and r.enabled and coalesce(r.within, r.absent) is not null)
     limit most
     for update of g skip locked));
   delete from rowbell.window_event e where not exists (select from rowbell.window_feed f where f.feed = e.feed);
@@ -433,5 +480,5 @@ as $fn$
       where l.judged < clock_timestamp() and not exists (select from rowbell.window_event e where e.feed = l.feed)
       for update skip locked)
     and exists (
-      select from rowbell.feed f join rowbell.rule r on r.feed = f.name where f.id = w.feed and r.enabled and r.within is not null)
+      select from rowbell.feed f join rowbell.rule r on r.feed = f.name where f.id = w.feed and r.enabled and coalesce(r.within, r.absent) is not null)
 $fn$;

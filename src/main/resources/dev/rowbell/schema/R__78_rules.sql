@@ -43,6 +43,8 @@ begin
   new.columns := coalesce(new.columns, '{}');
   new.reason := coalesce(new.reason, new.name);
   new.query := regexp_replace(new.query, '[;[:space:]]+$', '');
+  new.groups := regexp_replace(new.groups, '[;[:space:]]+$', '');
+  new.condition := coalesce(new.condition, case when new.absent is not null and new.query is null then 'true' end);
   for wrong in select * from rowbell.validate_rule(new) loop
     if wrong.hint = '' then
       raise exception 'rule "%": %: %', new.name, wrong.field, wrong.problem
@@ -51,17 +53,19 @@ begin
     raise exception 'rule "%": %: %', new.name, wrong.field, wrong.problem
       using errcode = 'RB001', hint = wrong.hint, schema = 'rowbell', table = 'rule', column = wrong.field;
   end loop;
-  if new.enabled and new.query is not null then
+  if new.enabled and coalesce(new.query, new.groups) is not null then
     perform rowbell.make_query_role();
-    perform rowbell.grant_query(new.query);
-    error := rowbell.query_error(new.query, new.key);
+    perform rowbell.grant_query(coalesce(new.query, new.groups));
+    error := case when new.groups is null then rowbell.query_error(new.query, new.key)
+      else rowbell.groups_error(new, rowbell.find_feed(new.feed)) end;
     if error[4] = '42501' then
-      raise warning 'rule "%": query: %', new.name, error[2] using hint = error[3];
+      raise warning 'rule "%": %: %', new.name, error[1], error[2] using hint = error[3];
     elsif error is not null then
       raise exception 'rule "%": %: %', new.name, error[1], error[2]
         using errcode = 'RB001', hint = error[3], schema = 'rowbell', table = 'rule', column = error[1];
     end if;
-  elsif new.enabled then
+  end if;
+  if new.enabled and new.query is null then
     feed := rowbell.feed_of(rowbell.find_feed(new.feed), new.name);
     new.feed := feed.name;
     if to_regproc(format('rowbell.run_%s', feed.id)) is null or not rowbell.has_role(feed.id) then
@@ -147,7 +151,10 @@ begin
   end if;
   insert into rowbell.rule_state as s (rule)
   select n.name from unnest(news) n
-  on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null
+  on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null,
+    -- one that was left out saw no writes
+    counts_since = case when s.broken is not null and exists (select from unnest(news) n where n.name = s.rule and n.absent is not null)
+      then clock_timestamp() else s.counts_since end
   where s.broken is not null or s.failure is not null;
   if tg_op in ('INSERT', 'UPDATE') then
     -- before the functions are compiled, which have the ids
@@ -193,7 +200,7 @@ as $fn$
     operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown, "for" = excluded."for", existing = excluded.existing,
     since = excluded.since, query = excluded.query, key = excluded.key, every = excluded.every, cron = excluded.cron, zone = excluded.zone,
     max_rows = excluded.max_rows, count = excluded.count, sum = excluded.sum, over = excluded.over, within = excluded.within, by = excluded.by,
-    max_groups = excluded.max_groups
+    max_groups = excluded.max_groups, absent = excluded.absent, groups = excluded.groups, forget = excluded.forget
   where r is distinct from excluded
 $fn$;
 
@@ -230,6 +237,7 @@ begin
     given.origin := apply_rules.origin;
     given.columns := coalesce(given.columns, '{}');
     given.reason := coalesce(given.reason, given.name);
+    given.groups := regexp_replace(given.groups, '[;[:space:]]+$', '');
     given.feed := coalesce(rowbell.sql_name(rowbell.find_feed(given.feed)), given.feed);
     if exists (select from rowbell.rule r where r.name = given.name and r.origin is distinct from apply_rules.origin) then
       return query select given.name, 'name',
@@ -294,7 +302,7 @@ end
 $fn$;
 
 -- The rows of the feed as it is now that meet a rule's condition, with OLD being NULL. Needs the right to read the feed. Of a rule with a query, its result;
--- of one that counts, its groups.
+-- of one that counts or waits for writes, its groups.
 create or replace function rowbell.test_rule(rule text, max_rows int default 100) returns setof json
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -327,6 +335,18 @@ begin
       where c.group_id = g.id and c.at > clock_timestamp() - tested.within) c
     where s.rule = tested.name
     order by g.since, c.count desc nulls last
+    limit max_rows;
+    return;
+  end if;
+  if tested.absent is not null then
+    return query
+    select json_build_object('state', case when g.since is not null then 'firing' when s.paused is not null then 'paused' when d.due <= clock_timestamp() then 'due'
+      else 'waiting' end, 'since', greatest(g.last, s.counts_since), 'due', case when s.paused is null then d.due end, 'group', g.subject)
+    from rowbell.rule_state s
+    join rowbell.window_group g on g.rule = s.id
+    cross join rowbell.silent_at(tested, s, g.last) as d (due)
+    where s.rule = tested.name
+    order by d.due
     limit max_rows;
     return;
   end if;

@@ -159,15 +159,15 @@ begin
     return;
   end if;
   columns := case when explained.query is not null then explained.key
-    when explained.within is not null then array(select g.name from rowbell.group_columns(explained."by") g order by g.n)
+    when coalesce(explained.within, explained.absent) is not null then array(select g.name from rowbell.group_columns(explained."by") g order by g.n)
     else rowbell.key_of(relation) end;
   if key is not null then
     written := rowbell.key_written(columns, key);
     if written is null or (select bool_or(written -> c is null) from unnest(columns) c) is not false then
-      raise exception '"%" is no key of %', key, case when explained.within is not null then 'a group' else coalesce(explained.feed, 'the query') end
+      raise exception '"%" is no key of %', key, case when coalesce(explained.within, explained.absent) is not null then 'a group' else coalesce(explained.feed, 'the query') end
         using errcode = 'RB001', column = 'key',
         hint = case when cardinality(columns) > 0 then format('Give it as %s.', (select string_agg(c || '=VALUE', ',') from unnest(columns) c))
-          when explained.within is not null then 'The feed is one group: leave the key out.'
+          when coalesce(explained.within, explained.absent) is not null then 'The feed is one group: leave the key out.'
           else 'The table has no primary key: leave the key out.' end;
     end if;
     subject := (select string_agg(format('%s=%s', c, coalesce(written ->> c, 'null')), ',' order by n) from unnest(columns) with ordinality as u (c, n));
@@ -185,9 +185,10 @@ begin
       format('%s was not in its last result', subject))
     where key is not null;
     return;
-  elsif explained.within is not null then
+  elsif coalesce(explained.within, explained.absent) is not null then
     return query
-    select 'note', format('it counts changes: %s of %s groups are over the line now', count(g.since), count(*))
+    select 'note', format(case when explained.absent is null then 'it counts changes: %s of %s groups are over the line now'
+      else 'it waits for writes: %s of %s groups are silent now' end, count(g.since), count(*))
     from rowbell.window_group g join rowbell.rule_state s on s.id = g.rule
     where s.rule = explained.name;
     return query
@@ -195,7 +196,8 @@ begin
       select format('%s is %s: %s', subject, t ->> 'state', t)
       from rowbell.test_rule(explained.name, explained.max_groups) t
       where (select bool_and(coalesce(t -> 'group' ->> c, 'null') = coalesce(written ->> c, 'null')) from unnest(columns) c)
-      limit 1), format('nothing was counted for %s lately', subject))
+      limit 1), format(case when explained.absent is null then 'nothing was counted for %s lately' when explained.groups is null then 'no write of %s was seen yet, or it was forgotten'
+        else 'groups did not return %s when it ran last' end, subject))
     where key is not null;
     return;
   elsif key is null then

@@ -137,7 +137,11 @@ create table rowbell.rule (
   over numeric,
   within interval,
   by text[] not null default '{}',
-  max_groups int not null default 10000
+  max_groups int not null default 10000,
+  -- how long no write may meet the condition before the rule fires; the query for the groups that are expected; when a group that is silent is forgotten
+  absent interval,
+  groups text,
+  forget interval not null default '7 days'
 );
 comment on table rowbell.rule is 'The rules: what is wrong with a row. A change takes effect in its own transaction';
 comment on column rowbell.rule.origin is 'The file that owns the rule, which is to be changed there; null where it was made by SQL';
@@ -297,7 +301,7 @@ create table rowbell.timer_feed (
 );
 comment on table rowbell.timer_feed is 'The feeds of rules with "for"; locked by the process that works on their timers';
 
--- What each statement added to the groups of rules with "count" or "sum". Only added to by writers, who so wait for nothing; folded into rowbell.window_count
+-- What each statement added to the groups of rules with "count", "sum" or "absent". Only added to by writers, who so wait for nothing; folded into rowbell.window_count
 -- by run_windows(). The order does not matter.
 create table rowbell.window_event (
   feed int not null,
@@ -312,23 +316,25 @@ create table rowbell.window_event (
 create index window_event_feed on rowbell.window_event (feed, at);
 comment on table rowbell.window_event is 'What statements added to the groups of rules that count, until it is folded into rowbell.window_count';
 
--- The groups of rules that count, of which something was written lately. No reference to the rule: Rowbell would wait for an administrator that deletes it.
+-- The groups of rules that count, of which something was written lately, and of rules with "absent". No reference to the rule: Rowbell would wait for an administrator that deletes it.
 create table rowbell.window_group (
   id bigint primary key generated always as identity,
   rule int not null,
   -- its document, or a hash of it where it is long
   key text not null,
   subject json not null,
-  -- since when it is over the line; null: it is not
+  -- since when it is over the line, or silent; null: it is not
   since timestamptz,
   -- when it fell below last
   until timestamptz,
   -- when it is to be judged again, if nothing more is written; null: at once
   due timestamptz,
+  -- of a rule with "absent": when the condition was met last, or since when that is expected. Without an index, so that it costs little to write
+  last timestamptz,
   unique (rule, key)
 );
 create index window_group_due on rowbell.window_group (rule, due);
-comment on table rowbell.window_group is 'The groups of rules that count: since when they are over the line, and when to judge them again';
+comment on table rowbell.window_group is 'The groups of rules with count, sum or absent: since when they fire, and when to judge them again';
 
 -- What was counted for each group, in parts of a window.
 create table rowbell.window_count (

@@ -11,18 +11,25 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.function.ToIntFunction;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Random histories of writes, with jumps of the clock, late commits and crashes, against a naive evaluation of rules that count. */
+/**
+ * Random histories of writes, with jumps of the clock, late commits and crashes, against a naive evaluation of rules that count, and of one that waits
+ * for writes.
+ */
 @Tag("scaled")
 class WindowPropertyTest {
 
     /** In seconds. So long that it does not matter how long a history takes on a busy machine. */
     private static final int WITHIN = 180_000;
+    /** As long. No change is ever so long ago. */
+    private static final int ABSENT = 250_000;
     /** After each look: a window that ended in the same thousandth of the time as a resolved alert may be told from it or not. */
     private static final int AFTER_LOOK = 1300;
 
@@ -79,6 +86,28 @@ class WindowPropertyTest {
         }
     }
 
+    /** Of a rule that waits for writes. */
+    private static final class Silence {
+
+        private final List<Change> writes;
+        private final Set<String> firing = new TreeSet<>();
+
+        Silence(List<Change> writes) {
+            this.writes = writes;
+        }
+
+        List<String> work(int now) {
+            List<String> raised = new ArrayList<>();
+            for (String shop : writes.stream().map(Change::shop).distinct().toList()) {
+                boolean silent = writes.stream().noneMatch(w -> w.shop().equals(shop) && w.at() > now - ABSENT);
+                if (silent ? firing.add(shop) : firing.remove(shop)) {
+                    raised.add("silent " + (silent ? "firing " : "resolved ") + shop);
+                }
+            }
+            return raised;
+        }
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"statement", "row"})
     void alertsAreThoseOfANaiveEvaluation(String each) throws SQLException {
@@ -90,7 +119,9 @@ class WindowPropertyTest {
                   ('counted', 'public.payment', 'NEW.state = ''failed''', 4, null, null, '%1$d s', '{NEW.shop}', 'once', true),
                   ('every', 'public.payment', 'NEW.state = ''failed''', 5, null, null, '%1$d s', '{NEW.shop}', 'every', true),
                   ('summed', 'public.payment', 'NEW.state = ''failed''', null, 'NEW.amount', 9, '%1$d s', '{NEW.shop}', 'every', true)
-                """.formatted(WITHIN));
+                """.formatted(WITHIN),
+                "insert into rowbell.rule (name, feed, condition, absent, by, resolved, forget) values ('silent', 'public.payment', 'NEW.state = ''failed''', '%d s', '{NEW.shop}', true, '9000 days')"
+                        .formatted(ABSENT));
         long seed = Long.getLong("rowbell.seed", System.nanoTime());
         try (Connection connection = database.connect();
                 Statement statement = connection.createStatement()) {
@@ -108,6 +139,7 @@ class WindowPropertyTest {
         Counter counted = new Counter("counted", change -> 1, 4);
         Counter every = new Counter("every", change -> 1, 5);
         Counter summed = new Counter("summed", Change::amount, 10);
+        Silence silence = new Silence(every.changes);
         Map<Integer, Row> rows = new TreeMap<>();
         int now = 0;
         int judged = 0;
@@ -136,6 +168,7 @@ class WindowPropertyTest {
                     for (Counter counter : List.of(counted, every, summed)) {
                         expected.addAll(counter.work(now, judged));
                     }
+                    expected.addAll(silence.work(now));
                     judged = now;
                     sql.execute("do $$ begin while rowbell.run_windows(1) loop null; end loop; end $$");
                     assertEquals(
@@ -187,7 +220,7 @@ class WindowPropertyTest {
                 update rowbell.window_event set at = at - interval '%1$d s';
                 update rowbell.window_count set at = at + interval '9000 days';
                 update rowbell.window_count set at = at - interval '9000 days' - interval '%1$d s';
-                update rowbell.window_group set since = since - interval '%1$d s', until = until - interval '%1$d s', due = due - interval '%1$d s';
+                update rowbell.window_group set since = since - interval '%1$d s', until = until - interval '%1$d s', due = due - interval '%1$d s', last = last - interval '%1$d s';
                 update rowbell.window_feed set judged = judged - interval '%1$d s';
                 update rowbell.rule_state set counts_since = counts_since - interval '%1$d s'
                 """.formatted(seconds).strip();

@@ -139,7 +139,10 @@ table rowbell.rule (
   over numeric,
   within interval,
   by text[] not null default '{}'::text[],
-  max_groups integer not null default 10000
+  max_groups integer not null default 10000,
+  absent interval,
+  groups text,
+  forget interval not null default '7 days'::interval
 );
 table rowbell.rule_change (
   id bigint not null identity,
@@ -246,7 +249,8 @@ table rowbell.window_group (
   subject json not null,
   since timestamp with time zone,
   until timestamp with time zone,
-  due timestamp with time zone
+  due timestamp with time zone,
+  last timestamp with time zone
 );
 
 -- views
@@ -429,6 +433,7 @@ rowbell.group_columns(text[]): execute to rowbell_admin
 rowbell.key_of(oid): execute to -
 rowbell.key_text(json,text[]): execute to rowbell_admin
 rowbell.key_written(text[],text): execute to rowbell_admin
+rowbell.length_of(interval): execute to rowbell_admin
 rowbell.listener: delete, insert, select, update to rowbell_consumer
 rowbell.listening_session(rowbell.listener): execute to rowbell_consumer
 rowbell.members_of(json): execute to rowbell_admin
@@ -474,6 +479,7 @@ rowbell.setting: insert, select, update to rowbell_consumer
 rowbell.silence: delete, insert, select, update to rowbell_admin
 rowbell.silence: select to rowbell_consumer
 rowbell.silence.silenced: update to rowbell_consumer
+rowbell.silent_at(rowbell.rule,rowbell.rule_state,timestamp with time zone): execute to rowbell_admin
 rowbell.silent_triggers(): execute to rowbell_consumer
 rowbell.sink: delete, insert, select, update to rowbell_consumer
 rowbell.sql_name(oid): execute to rowbell_admin
@@ -536,10 +542,18 @@ rowbell.waiting: By sink, how many alerts wait, how many of them failed before, 
 rowbell.window_count: What was counted for each group of a rule that counts, by time
 rowbell.window_event: What statements added to the groups of rules that count, until it is folded into rowbell.window_count
 rowbell.window_feed: The feeds of rules that count; locked by the process that works on their windows
-rowbell.window_group: The groups of rules that count: since when they are over the line, and when to judge them again
+rowbell.window_group: The groups of rules with count, sum or absent: since when they fire, and when to judge them again
 
 -- functions
 
+CREATE OR REPLACE FUNCTION rowbell.absent_alert(rule rowbell.rule, feed_name text, status text, subject json, since timestamp with time zone)
+ RETURNS json
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select rowbell.timer_alert(rule, feed_name, status, subject, array(select json_object_keys(case when json_typeof(subject) = 'object' then subject else '{}' end)),
+    json_build_object('since', to_char(since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')))
+$function$
 CREATE OR REPLACE FUNCTION rowbell.acknowledge(rule text, key text DEFAULT NULL::text, note text DEFAULT NULL::text, assignee text DEFAULT NULL::text)
  RETURNS bigint
  LANGUAGE sql
@@ -733,6 +747,7 @@ begin
     given.origin := apply_rules.origin;
     given.columns := coalesce(given.columns, '{}');
     given.reason := coalesce(given.reason, given.name);
+    given.groups := regexp_replace(given.groups, '[;[:space:]]+$', '');
     given.feed := coalesce(rowbell.sql_name(rowbell.find_feed(given.feed)), given.feed);
     if exists (select from rowbell.rule r where r.name = given.name and r.origin is distinct from apply_rules.origin) then
       return query select given.name, 'name',
@@ -876,6 +891,17 @@ AS $function$
   select rowbell.change_triggers(feed.name, array_agg(m.statement), patience)
   from rowbell.missing_triggers(feed, operations) m
   having count(*) > 0
+$function$
+CREATE OR REPLACE FUNCTION rowbell.begin_absent(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select rowbell.end_groups(feed, rule, array(select g.id from rowbell.window_group g where g.rule = state.counted_as));
+  insert into rowbell.window_group (rule, key, subject, last)
+  select state.id, '{}', '{}', case when isfinite(state.counts_since) then state.counts_since else clock_timestamp() end
+  where rule."by" = '{}'
+  on conflict do nothing
 $function$
 CREATE OR REPLACE FUNCTION rowbell.begin_fold(feed_id integer)
  RETURNS boolean
@@ -1190,7 +1216,7 @@ AS $function$
     having transition.plain and count(*) > 0
       and bool_and(rowbell.groups_as_text(feed.relation, g.name) and g.expression ~* format('^(new|old)[.]"?%s"?$', regexp_replace(g.name, '(\W)', '\\\1', 'g')))),
   key as (
-    select k[1] as name from rowbell.key_of(feed.relation) k where cardinality(k) = 1 and rowbell.groups_as_text(feed.relation, k[1]))
+    select k[1] as name from rowbell.key_of(feed.relation) k where cardinality(k) = 1 and (transition.rule).absent is null and rowbell.groups_as_text(feed.relation, k[1]))
   select rowbell.fill($part$
         select {{code}} as code, {{counted_subject}} as subject, pg_catalog.json_build_object('count', pg_catalog.count(*){{sum}}{{keys}}) as added
         from (
@@ -1214,7 +1240,9 @@ AS $function$
           'keys', array(select pg_catalog.concat(%L, pg_catalog.to_json(k), '}') from pg_catalog.unnest((pg_catalog.array_agg(counted.key))[1:10]) as k)$part$,
         '{' || to_json(k.name) || ':')
       when c.key is not null then ', ''keys'', (pg_catalog.array_agg(counted.key))[1:10]' end,
-    'rows', rowbell.rows_sql(transition.operation, transition.asks = 'both', case when not transition.plain then rowbell.sql_name(feed.relation) end),
+    -- nothing to pair where OLD is not asked for
+    'rows', case when transition.asks = 'new' and ((transition.rule).fires = 'every' or (transition.rule).absent is not null) then 'new_rows as new'
+      else rowbell.rows_sql(transition.operation, transition.asks = 'both', case when not transition.plain then rowbell.sql_name(feed.relation) end) end,
     'condition', rowbell.any_sql(array[transition.condition], transition.plain)))
   from rowbell.counted_sql(feed, transition) c
   left join groups g on true
@@ -1245,7 +1273,8 @@ AS $function$
       select 'amount', null, (transition.rule).sum, null where (transition.rule).sum is not null
       union all
       select 'key', k, format('%s.%I', case when transition.operation = 'DELETE' then 'old' else 'new' end, k), n
-      from unnest(rowbell.key_of(feed.relation)) with ordinality as u (k, n)) w),
+      from unnest(rowbell.key_of(feed.relation)) with ordinality as u (k, n)
+      where (transition.rule).absent is null) w),
   documents as (
     select w.place, format('pg_catalog.concat(%s, ''}'')', string_agg(format('%L, coalesce(pg_catalog.to_json(%s)::pg_catalog.text, ''null'')',
       case when w.n = 1 then '{' else ',' end || to_json(w.name) || ':', w.sql), ', ' order by w.n)) as sql
@@ -1446,6 +1475,19 @@ AS $function$
     order by g.fingerprint
     for update skip locked))
 $function$
+CREATE OR REPLACE FUNCTION rowbell.end_groups(feed rowbell.feed, rule rowbell.rule, ended bigint[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with gone as (
+    delete from rowbell.window_group w where w.id = any (ended) returning w.*)
+  insert into rowbell.feedback (alert)
+  select rowbell.absent_alert(end_groups.rule, rowbell.shown_name((end_groups.feed).relation), 'resolved', g.subject, g.since)
+  from gone g
+  where g.since is not null and (end_groups.rule).resolved
+  order by g.id
+$function$
 CREATE OR REPLACE FUNCTION rowbell.evaluator_of(feed_id integer)
  RETURNS text
  LANGUAGE sql
@@ -1453,6 +1495,47 @@ CREATE OR REPLACE FUNCTION rowbell.evaluator_of(feed_id integer)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select case when rowbell.has_role(feed_id) then rowbell.role_of(feed_id) else current_user::text end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.expect_groups(rule rowbell.rule, result text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+  names constant text[] := array(select g.name from rowbell.group_columns(rule."by") g order by g.n);
+  -- of which some are not known
+  crowded constant boolean := cardinality(result) > rule.max_groups;
+  watched rowbell.feed;
+  state rowbell.rule_state;
+  expected text[];
+  others bigint;
+begin
+  select f.* into watched from rowbell.feed f where f.name = rule.feed;
+  -- no process judges them meanwhile
+  perform from rowbell.window_feed w where w.feed = watched.id for update;
+  select s.* into state from rowbell.rule_state s where s.rule = rule.name;
+  select array_agg(distinct g.subject), max(g.columns) filter (where g.columns <> cardinality(names)) into expected, others
+  from unnest(result) r
+  cross join lateral (
+    select '{' || string_agg(to_json(names[c.n])::text || ':' || c.value::text, ',' order by c.n) || '}' as subject, count(*) as columns
+    from json_each(r::json) with ordinality as c (name, value, n)) g;
+  if others is not null then
+    raise exception 'the result of groups has % columns, and by has % expressions', others, cardinality(names) using errcode = 'RB001';
+  end if;
+  perform rowbell.end_groups(watched, rule, array(
+    select g.id from rowbell.window_group g
+    where not crowded and g.rule = state.id and not exists (select from unnest(expected) e where rowbell.group_key(e) = g.key)));
+  insert into rowbell.window_group (rule, key, subject, last)
+  select state.id, rowbell.group_key(e), e::json as subject, clock_timestamp()
+  from unnest(expected) e
+  where not exists (select from rowbell.window_group g where g.rule = state.id and g.key = rowbell.group_key(e))
+  order by e
+  limit greatest(rule.max_groups - (select count(*) from rowbell.window_group g where g.rule = state.id), 0);
+  perform rowbell.note_crowded(watched, rule, state, case when crowded then expected[cardinality(expected)] end);
+  -- those that waited for it
+  update rowbell.window_group g set due = null where g.rule = state.id and g.since is null and g.due > rowbell.silent_at(rule, state, g.last);
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.explain(rule text, key text DEFAULT NULL::text)
  RETURNS TABLE(level text, finding text)
@@ -1482,15 +1565,15 @@ begin
     return;
   end if;
   columns := case when explained.query is not null then explained.key
-    when explained.within is not null then array(select g.name from rowbell.group_columns(explained."by") g order by g.n)
+    when coalesce(explained.within, explained.absent) is not null then array(select g.name from rowbell.group_columns(explained."by") g order by g.n)
     else rowbell.key_of(relation) end;
   if key is not null then
     written := rowbell.key_written(columns, key);
     if written is null or (select bool_or(written -> c is null) from unnest(columns) c) is not false then
-      raise exception '"%" is no key of %', key, case when explained.within is not null then 'a group' else coalesce(explained.feed, 'the query') end
+      raise exception '"%" is no key of %', key, case when coalesce(explained.within, explained.absent) is not null then 'a group' else coalesce(explained.feed, 'the query') end
         using errcode = 'RB001', column = 'key',
         hint = case when cardinality(columns) > 0 then format('Give it as %s.', (select string_agg(c || '=VALUE', ',') from unnest(columns) c))
-          when explained.within is not null then 'The feed is one group: leave the key out.'
+          when coalesce(explained.within, explained.absent) is not null then 'The feed is one group: leave the key out.'
           else 'The table has no primary key: leave the key out.' end;
     end if;
     subject := (select string_agg(format('%s=%s', c, coalesce(written ->> c, 'null')), ',' order by n) from unnest(columns) with ordinality as u (c, n));
@@ -1508,9 +1591,10 @@ begin
       format('%s was not in its last result', subject))
     where key is not null;
     return;
-  elsif explained.within is not null then
+  elsif coalesce(explained.within, explained.absent) is not null then
     return query
-    select 'note', format('it counts changes: %s of %s groups are over the line now', count(g.since), count(*))
+    select 'note', format(case when explained.absent is null then 'it counts changes: %s of %s groups are over the line now'
+      else 'it waits for writes: %s of %s groups are silent now' end, count(g.since), count(*))
     from rowbell.window_group g join rowbell.rule_state s on s.id = g.rule
     where s.rule = explained.name;
     return query
@@ -1518,7 +1602,8 @@ begin
       select format('%s is %s: %s', subject, t ->> 'state', t)
       from rowbell.test_rule(explained.name, explained.max_groups) t
       where (select bool_and(coalesce(t -> 'group' ->> c, 'null') = coalesce(written ->> c, 'null')) from unnest(columns) c)
-      limit 1), format('nothing was counted for %s lately', subject))
+      limit 1), format(case when explained.absent is null then 'nothing was counted for %s lately' when explained.groups is null then 'no write of %s was seen yet, or it was forgotten'
+        else 'groups did not return %s when it ran last' end, subject))
     where key is not null;
     return;
   elsif key is null then
@@ -1785,7 +1870,7 @@ CREATE OR REPLACE FUNCTION rowbell.fires_anew(rule rowbell.rule)
  LANGUAGE sql
  IMMUTABLE
 AS $function$
-  select rule.fires = 'once' and not rule.resolved and (rule.condition is null or rule.within is not null or rule.condition !~* '\mold\M')
+  select rule.fires = 'once' and not rule.resolved and (rule.condition is null or coalesce(rule.within, rule.absent) is not null or rule.condition !~* '\mold\M')
 $function$
 CREATE OR REPLACE FUNCTION rowbell.fit(opening text, old json, new json, closing text, key text[], most integer)
  RETURNS json
@@ -1987,7 +2072,8 @@ begin
   with keys as (
     select e.key, min(e.at) as first
     from unnest(events) e
-    where not exists (select from rowbell.window_group g where g.rule = state.id and g.key = rowbell.group_key(e.key))
+    -- a query says which there are
+    where rule.groups is null and not exists (select from rowbell.window_group g where g.rule = state.id and g.key = rowbell.group_key(e.key))
     group by e.key),
   numbered as (select k.*, row_number() over (order by k.first, k.key) as n from keys k),
   room as (select rule.max_groups - count(*) as room from rowbell.window_group g where g.rule = state.id and exists (select from keys)),
@@ -1995,14 +2081,21 @@ begin
     insert into rowbell.window_group (rule, key, subject)
     select state.id, rowbell.group_key(n.key), n.key::json from numbered n, room r where n.n <= r.room)
   select min(n.key) into left_out from numbered n, room r where n.n > r.room;
-  if (left_out is not null) <> state.crowded then
-    if left_out is not null then
-      perform rowbell.rule_failed(rule.name, format('there are more than %s groups; others are not counted', rule.max_groups), '54000',
-        rowbell.shown_name(feed.relation), 'TIMER', left_out::json);
-    end if;
-    -- not where an administrator changes the rule
-    update rowbell.rule_state s set crowded = left_out is not null
-    where s.id = any (array(select l.id from rowbell.rule_state l where l.id = state.id for no key update skip locked));
+  if rule.groups is null then
+    perform rowbell.note_crowded(feed, rule, state, left_out);
+  end if;
+  if rule.absent is not null then
+    with written as (
+      select g.id, max(e.at) as at
+      from unnest(events) e
+      join rowbell.window_group g on g.rule = state.id and g.key = rowbell.group_key(e.key)
+      group by g.id),
+    changed as (
+      update rowbell.window_group g set last = greatest(g.last, w.at) from written w where g.id = w.id
+      returning g.id, g.since is not null or g.due is null as judge)
+    -- of all others, due is moved when it comes
+    select array_agg(c.id) into groups from changed c where c.judge;
+    return groups;
   end if;
   with counted as (
     select g.id, greatest(to_timestamp(floor(extract(epoch from e.at)::float8 / part) * part), state.counts_since) as at, e.count, e.sum, e.keys
@@ -2249,7 +2342,7 @@ AS $function$
     from known k
     join rowbell.window_group g on g.rule = k.rule
     where not exists (
-      select from rowbell.rule_state s join rowbell.rule r on r.name = s.rule where k.rule in (s.id, s.counted_as) and r.enabled and r.within is not null)
+      select from rowbell.rule_state s join rowbell.rule r on r.name = s.rule where k.rule in (s.id, s.counted_as) and r.enabled and coalesce(r.within, r.absent) is not null)
     limit most
     for update of g skip locked));
   delete from rowbell.window_event e where not exists (select from rowbell.window_feed f where f.feed = e.feed);
@@ -2260,7 +2353,7 @@ AS $function$
       where l.judged < clock_timestamp() and not exists (select from rowbell.window_event e where e.feed = l.feed)
       for update skip locked)
     and exists (
-      select from rowbell.feed f join rowbell.rule r on r.feed = f.name where f.id = w.feed and r.enabled and r.within is not null)
+      select from rowbell.feed f join rowbell.rule r on r.feed = f.name where f.id = w.feed and r.enabled and coalesce(r.within, r.absent) is not null)
 $function$
 CREATE OR REPLACE FUNCTION rowbell.function_is(signature text, body text, settings text[], owner text)
  RETURNS boolean
@@ -2453,6 +2546,33 @@ AS $function$
       and (a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'bool'::regtype, 'uuid'::regtype, 'date'::regtype, 'timestamptz'::regtype)
         or a.atttypid in ('text'::regtype, 'varchar'::regtype) and a.attcollation = '"default"'::regcollation))
 $function$
+CREATE OR REPLACE FUNCTION rowbell.groups_error(rule rowbell.rule, relation oid)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  query constant text := regexp_replace(rule.groups, '[;[:space:]]+$', '');
+  names constant text[] := array(select '_c' || g.n from rowbell.group_columns(rule."by") g order by g.n);
+  error text[];
+  asked record;
+begin
+  error := rowbell.query_error(query, names[1:1], names);
+  if error[4] = '42P10' and error[2] like 'table "_r" has%' or error is null and rowbell.query_error(query, names[1:1], names || '_c'::text) is null then
+    return array['groups', format('has not as many columns as by has expressions: %s', cardinality(names)), 'select id from public.sensor, for by: [NEW.sensor]', 'RB001'];
+  elsif error is not null then
+    return array['groups'] || error[2:];
+  end if;
+  for asked in select g.expression, g.n from rowbell.group_columns(rule."by") g order by g.n loop
+    error := rowbell.condition_error(format(E'(%s\n) in (select _g._c%s from (%s\n) as _g (%s))', asked.expression, asked.n, query, array_to_string(names, ', ')),
+      relation, true, true);
+    if error is not null then
+      return array['groups', format('column %s cannot be compared with %s: %s', asked.n, asked.expression, error[1]), 'cast it to the same type: select id::int', error[3]];
+    end if;
+  end loop;
+  return null;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.has_key_of_timers(timers rowbell.timer_feed)
  RETURNS boolean
  LANGUAGE sql
@@ -2498,6 +2618,61 @@ AS $function$
   where l.relation in ('rowbell.rule'::regclass, 'rowbell.feed'::regclass, 'rowbell.rule_state'::regclass) and l.granted and l.pid <> pg_backend_pid()
     and l.mode not in ('AccessShareLock')
 $function$
+CREATE OR REPLACE FUNCTION rowbell.judge_absent(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, groups bigint[], seen timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+#variable_conflict use_variable
+declare
+  feed_name constant text := rowbell.shown_name(feed.relation);
+  -- from the time when it fires
+  forget constant interval := case when rule.groups is null and rule."by" <> '{}' then rowbell.length_of(rule.forget) - rowbell.length_of(rule.absent) end;
+  -- after a stop, groups that are not expected any more do not fire: for a time, in case that it cannot be told
+  unknown constant boolean := exists (select from rowbell.query_run q where rule.groups is not null and q.rule = rule.name and q.due < seen - interval '5 s');
+  forgotten rowbell.rule := rule;
+begin
+  forgotten.reason := format('%s: forgotten after %s', coalesce(rule.reason, rule.name), rule.forget);
+  -- the clock was set back: it goes on as if it had been written now
+  update rowbell.window_group w set last = seen where w.id = any (groups) and (w.last > clock_timestamp()) is not false;
+  with judged as materialized (
+    select w.*, greatest(w.last, state.counts_since) as began, s.at
+    from rowbell.window_group w
+    cross join lateral rowbell.silent_at(rule, state, w.last) as s (at)
+    where w.id = any (groups)),
+  decided as materialized (
+    select j.*, case
+        when j.at > seen then case when j.since is not null then 'resolved' end
+        when j.since is null then case when unknown and (j.due is null or j.due <= j.at) then 'held' else 'firing' end
+        when j.at + forget <= seen and (j.due is null or j.due <= seen) then 'forgotten' end as decision
+    from judged j),
+  gone as (
+    delete from rowbell.window_group w using decided d where w.id = d.id and d.decision = 'forgotten'),
+  noted as (
+    update rowbell.window_group w
+    set since = n.since, due = n.due
+    from (
+      select d.id, case d.decision when 'firing' then d.began when 'resolved' then null else d.since end as since,
+        case when d.decision = 'held' then seen + interval '20 s'
+          when d.at > seen then d.at
+          when forget is null then seen + interval '1 day'
+          -- after a long stop, not as soon as it has fired
+          when d.decision = 'firing' then greatest(d.at, seen) + forget
+          else greatest(d.at + forget, d.due) end as due
+      from decided d
+      where d.decision is distinct from 'forgotten') n
+    where w.id = n.id and (w.since, w.due) is distinct from (n.since, n.due))
+  insert into rowbell.feedback (alert)
+  select case d.decision
+    when 'firing' then rowbell.absent_alert(rule, feed_name, 'firing', d.subject, d.began)
+    when 'resolved' then rowbell.absent_alert(rule, feed_name, 'resolved', d.subject, d.since)
+    else rowbell.absent_alert(forgotten, feed_name, 'resolved', d.subject, d.since) end
+  from decided d
+  where d.decision = 'firing' or d.decision in ('resolved', 'forgotten') and rule.resolved
+  order by d.at, d.id;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.judge_what_can_be(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, groups bigint[], judged timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -2506,7 +2681,11 @@ AS $function$
 declare
   half constant int := cardinality(groups) / 2;
 begin
-  perform rowbell.judge_windows(feed, rule, state, groups, judged);
+  if rule.absent is not null then
+    perform rowbell.judge_absent(feed, rule, state, groups, judged);
+  else
+    perform rowbell.judge_windows(feed, rule, state, groups, judged);
+  end if;
 exception when data_exception or program_limit_exceeded then
   if half > 0 then
     perform rowbell.judge_what_can_be(feed, rule, state, groups[:half], judged);
@@ -3048,7 +3227,7 @@ begin
     delete from rowbell.query_run q
     where q.rule in (
       select g.rule from rowbell.query_run g
-      where not exists (select from rowbell.rule r where r.name = g.rule and r.query is not null)
+      where not exists (select from rowbell.rule r where r.name = g.rule and coalesce(r.query, r.groups) is not null)
       for update skip locked)
     returning q.rule)
   delete from rowbell.query_key k where k.rule in (select g.rule from gone g);
@@ -3056,6 +3235,23 @@ begin
     select greatest(0, ceil(1000 * date_part('epoch', least(greatest(min(r.due), clock_timestamp()), clock_timestamp() + interval '1 h') - clock_timestamp())))
     from rowbell.query_rules() r
     having count(*) > 0);
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.note_crowded(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, left_out text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if (left_out is not null) = state.crowded then
+    return;
+  elsif left_out is not null then
+    perform rowbell.rule_failed(rule.name, format('there are more than %s groups; others are not counted', rule.max_groups), '54000',
+      rowbell.shown_name(feed.relation), 'TIMER', left_out::json);
+  end if;
+  -- not where an administrator changes the rule
+  update rowbell.rule_state s set crowded = left_out is not null
+  where s.id = any (array(select l.id from rowbell.rule_state l where l.id = state.id for no key update skip locked));
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.on_row_sql(feed rowbell.feed, transitions rowbell.transition[], settings text[])
@@ -3437,7 +3633,7 @@ begin
   update rowbell.rule_state s
   set paused = coalesce(s.paused, clock_timestamp())
   from rowbell.rule r
-  where r.name = pause.rule and s.rule = r.name and (r."for" is not null or r.within is not null);
+  where r.name = pause.rule and s.rule = r.name and coalesce(r."for", r.within, r.absent) is not null;
   return found;
 end
 $function$
@@ -3529,7 +3725,7 @@ AS $function$
     operations = excluded.operations, enabled = excluded.enabled, cooldown = excluded.cooldown, "for" = excluded."for", existing = excluded.existing,
     since = excluded.since, query = excluded.query, key = excluded.key, every = excluded.every, cron = excluded.cron, zone = excluded.zone,
     max_rows = excluded.max_rows, count = excluded.count, sum = excluded.sum, over = excluded.over, within = excluded.within, by = excluded.by,
-    max_groups = excluded.max_groups
+    max_groups = excluded.max_groups, absent = excluded.absent, groups = excluded.groups, forget = excluded.forget
   where r is distinct from excluded
 $function$
 CREATE OR REPLACE FUNCTION rowbell.put_unreadable_aside(feedback regclass, most integer)
@@ -3572,13 +3768,14 @@ AS $function$
   update rowbell.rule_state s set broken = problem where s.rule = rule_name;
   select rowbell.rule_failed(rule_name, problem, 'RB001', null, null, null)
 $function$
-CREATE OR REPLACE FUNCTION rowbell.query_error(query text, key text[])
+CREATE OR REPLACE FUNCTION rowbell.query_error(query text, key text[], names text[] DEFAULT '{}'::text[])
  RETURNS text[]
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  tried constant text := E'select %1$s from (%2$s\n) as _r where exists ((%2$s\n)) limit 0';
+  tried constant text := E'select %1$s from (%2$s\n) as _r' || coalesce('(' || nullif(array_to_string(names, ', '), '') || ')', '')
+    || E' where exists ((%2$s\n)) limit 0';
   message text;
   hint text;
   state text;
@@ -3647,6 +3844,15 @@ AS $function$
   from rowbell.query_rules() r
   where (r.rule).name = rule_name and q.rule = rule_name
 $function$
+CREATE OR REPLACE FUNCTION rowbell.query_of(rule rowbell.rule)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select to_jsonb(rule) || case when rule.groups is null then '{}'
+    else jsonb_build_object('query', rule.groups, 'every', interval '1 minute', 'max_rows', rule.max_groups) end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.query_ran(taken jsonb, result text[], next timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -3662,12 +3868,16 @@ declare
   keys text[];
   wrong text;
 begin
-  select r.* into rule from rowbell.rule r where r.name = taken ->> 'name' and to_jsonb(r) = taken;
+  select r.* into rule from rowbell.rule r where r.name = taken ->> 'name' and rowbell.query_of(r) = taken;
   if rule.name is null then
     return;
   end if;
   perform rowbell.query_next(rule.name, next);
   if result is null then
+    return;
+  end if;
+  if rule.groups is not null then
+    perform rowbell.expect_groups(rule, result);
     return;
   end if;
   flooded := cardinality(result) > rule.max_rows;
@@ -3753,12 +3963,14 @@ CREATE OR REPLACE FUNCTION rowbell.query_rules()
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select r, s.schedule, case when q.schedule = s.schedule and coalesce(q.due <= clock_timestamp() + r.every, true) then q.due else '-infinity' end
+  select r, s.schedule, case when q.schedule = s.schedule and coalesce(q.due <= clock_timestamp() + s.every, true) then q.due else '-infinity' end
   from rowbell.rule r
-  cross join lateral (select coalesce(r.every::text, concat_ws(' ', r.cron, r.zone)) as schedule) s
   left join rowbell.query_run q on q.rule = r.name
   left join rowbell.rule_state t on t.rule = r.name
-  where r.query is not null and r.enabled and t.broken is null
+  cross join lateral (
+    select coalesce(t.id || ' ' || r.groups, r.every::text, concat_ws(' ', r.cron, r.zone)) as schedule,
+      case when r.groups is null then r.every else interval '1 minute' end as every) s
+  where coalesce(r.query, r.groups) is not null and r.enabled and t.broken is null and (r.groups is null or t.paused is null)
 $function$
 CREATE OR REPLACE FUNCTION rowbell.raise_alerts(feed_id integer, feed oid, feed_name text, operation text, relation oid, codes integer[], olds json[], news json[], partitions text[], failures jsonb, known integer[], heads text[], tails text[], channels text[], key text[])
  RETURNS integer
@@ -3979,7 +4191,7 @@ CREATE OR REPLACE FUNCTION rowbell.reads_of(rule rowbell.rule)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select case when rule.within is not null then concat_ws(' and ', format(E'(%s\n)', rule.condition), rowbell.counted_reads(rule))
+  select case when coalesce(rule.within, rule.absent) is not null then concat_ws(' and ', format(E'(%s\n)', rule.condition), rowbell.counted_reads(rule))
     when rule."for" is null then rule.condition else
     format(E'(%s\n) and exists (select from %s) and (%s\n) is not null', rule.condition,
       coalesce(rowbell.sql_name(rowbell.find_feed(rule.feed)), rule.feed), coalesce(rule.since, 'true')) end
@@ -4206,6 +4418,10 @@ begin
   from rowbell.rule_state s
   where s.rule = any (names) and t.rule = s.id and t.fired is null;
   perform rowbell.scan_again(names);
+  update rowbell.rule_state s
+  set counts_since = clock_timestamp(), judges_again = true
+  from rowbell.rule r
+  where r.name = s.rule and r.name = any (names) and r.absent is not null;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.resume(rule text)
@@ -4230,8 +4446,10 @@ begin
   where t.rule = state.id and t.fired is null;
   update rowbell.rule_state s
   set paused = null, judges_since = clock_timestamp(), judges_again = true,
-    pauses = array(select p from unnest(s.pauses) p where upper(p) > now - interval '7 days') || case when s.paused < now then tstzrange(s.paused, now) end
-  where s.rule = resume.rule;
+    pauses = array(select p from unnest(s.pauses) p where upper(p) > now - greatest(interval '7 days', 2 * r.absent))
+      || case when s.paused < now then tstzrange(s.paused, now) end
+  from rowbell.rule r
+  where s.rule = resume.rule and r.name = s.rule;
   return true;
 end
 $function$
@@ -4372,7 +4590,10 @@ begin
   end if;
   insert into rowbell.rule_state as s (rule)
   select n.name from unnest(news) n
-  on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null
+  on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null,
+    -- one that was left out saw no writes
+    counts_since = case when s.broken is not null and exists (select from unnest(news) n where n.name = s.rule and n.absent is not null)
+      then clock_timestamp() else s.counts_since end
   where s.broken is not null or s.failure is not null;
   if tg_op in ('INSERT', 'UPDATE') then
     -- before the functions are compiled, which have the ids
@@ -4432,6 +4653,8 @@ begin
   new.columns := coalesce(new.columns, '{}');
   new.reason := coalesce(new.reason, new.name);
   new.query := regexp_replace(new.query, '[;[:space:]]+$', '');
+  new.groups := regexp_replace(new.groups, '[;[:space:]]+$', '');
+  new.condition := coalesce(new.condition, case when new.absent is not null and new.query is null then 'true' end);
   for wrong in select * from rowbell.validate_rule(new) loop
     if wrong.hint = '' then
       raise exception 'rule "%": %: %', new.name, wrong.field, wrong.problem
@@ -4440,17 +4663,19 @@ begin
     raise exception 'rule "%": %: %', new.name, wrong.field, wrong.problem
       using errcode = 'RB001', hint = wrong.hint, schema = 'rowbell', table = 'rule', column = wrong.field;
   end loop;
-  if new.enabled and new.query is not null then
+  if new.enabled and coalesce(new.query, new.groups) is not null then
     perform rowbell.make_query_role();
-    perform rowbell.grant_query(new.query);
-    error := rowbell.query_error(new.query, new.key);
+    perform rowbell.grant_query(coalesce(new.query, new.groups));
+    error := case when new.groups is null then rowbell.query_error(new.query, new.key)
+      else rowbell.groups_error(new, rowbell.find_feed(new.feed)) end;
     if error[4] = '42501' then
-      raise warning 'rule "%": query: %', new.name, error[2] using hint = error[3];
+      raise warning 'rule "%": %: %', new.name, error[1], error[2] using hint = error[3];
     elsif error is not null then
       raise exception 'rule "%": %: %', new.name, error[1], error[2]
         using errcode = 'RB001', hint = error[3], schema = 'rowbell', table = 'rule', column = error[1];
     end if;
-  elsif new.enabled then
+  end if;
+  if new.enabled and new.query is null then
     feed := rowbell.feed_of(rowbell.find_feed(new.feed), new.name);
     new.feed := feed.name;
     if to_regproc(format('rowbell.run_%s', feed.id)) is null or not rowbell.has_role(feed.id) then
@@ -4523,7 +4748,8 @@ AS $function$
   from jsonb_populate_record(null::rowbell.rule, jsonb_build_object(
     'severity', 'warning', 'fires', 'once', 'columns', '[]'::jsonb, 'delivery', 'durable', 'channel', 'channel_1', 'resolved', false,
     'operations', '["insert", "update"]'::jsonb, 'enabled', true, 'cooldown', '0', 'existing', true,
-    'key', '[]'::jsonb, 'max_rows', 1000, 'by', '[]'::jsonb, 'max_groups', 10000) || rule::jsonb) r
+    'key', '[]'::jsonb, 'max_rows', 1000, 'by', '[]'::jsonb, 'max_groups', 10000, 'forget', '7 days')
+    || case when rule ->> 'absent' is not null and rule ->> 'query' is null then '{"condition": "true"}' else '{}' end::jsonb || rule::jsonb) r
 $function$
 CREATE OR REPLACE FUNCTION rowbell.rules_one_by_one(feed rowbell.feed, transitions rowbell.transition[])
  RETURNS jsonb
@@ -4626,7 +4852,10 @@ declare
   watched rowbell.feed;
   until timestamptz;
   now timestamptz;
+  -- what was committed before is in the events
+  seen timestamptz;
   set_back boolean;
+  backlog boolean;
   taken rowbell.window_event[];
   events rowbell.window_added[];
   counting record;
@@ -4644,6 +4873,7 @@ begin
   if not found then
     return false;
   end if;
+  seen := clock_timestamp();
   with gone as (
     delete from rowbell.window_event e
     where e.feed = feed_id and e.ctid = any (array(
@@ -4654,36 +4884,43 @@ begin
   now := clock_timestamp();
   set_back := until > now;
   until := least(until, now);
-  more := coalesce(cardinality(taken), 0) = most;
+  backlog := coalesce(cardinality(taken), 0) = most;
+  more := backlog;
   for counting in
     select r as rule, s as state, s.id, s.paused is not null as paused
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
-    where r.feed = watched.name and r.enabled and r.within is not null
+    where r.feed = watched.name and r.enabled and (r.within is not null or r.absent is not null and s.broken is null)
     order by r.name
   loop
     state := counting.state;
     -- the clock was set back since
     state.counts_since := case when state.counts_since > now then '-infinity' else state.counts_since end;
     state.judges_since := case when state.judges_since > now then '-infinity' else state.judges_since end;
-    -- a change of the rule is under way where its state is locked
-    perform from rowbell.rule_state s where s.id = counting.id and state.judges_again for no key update skip locked;
-    if found then
-      update rowbell.rule_state s set judges_again = false, counted_as = null where s.id = counting.id;
-      -- those of before come to an end; one that was counted under the new id already stays
-      delete from rowbell.window_count c using rowbell.window_group w where w.id = c.group_id and w.rule = state.counted_as;
-      update rowbell.window_group w set rule = counting.id
-      where w.rule = state.counted_as and not exists (select from rowbell.window_group g where g.rule = counting.id and g.key = w.key);
-      update rowbell.window_group w set due = null where w.rule = counting.id;
-    elsif set_back then
-      update rowbell.window_group w set due = null where w.rule = counting.id;
-    end if;
     begin
+      -- a change of the rule is under way where its state is locked
+      perform from rowbell.rule_state s where s.id = counting.id and state.judges_again for no key update skip locked;
+      if found then
+        update rowbell.rule_state s set judges_again = false, counted_as = null where s.id = counting.id;
+        if (counting.rule).absent is not null then
+          perform rowbell.begin_absent(watched, counting.rule, state);
+        end if;
+        -- those of before come to an end; one that was counted under the new id already stays
+        delete from rowbell.window_count c using rowbell.window_group w where w.id = c.group_id and w.rule = state.counted_as;
+        update rowbell.window_group w set rule = counting.id
+        where w.rule = state.counted_as and not exists (select from rowbell.window_group g where g.rule = counting.id and g.key = w.key);
+        update rowbell.window_group w set due = null where w.rule = counting.id;
+      elsif set_back then
+        update rowbell.window_group w set due = null where w.rule = counting.id;
+      end if;
       groups := rowbell.fold_what_can_be(watched, counting.rule, state, array(
         select e from unnest(events) e
         where e.rule = counting.id and e.at >= state.counts_since
-          and e.at > until - 2 * rowbell.length_of((counting.rule).within)), until);
-      if counting.paused then
+          and ((counting.rule).within is null or e.at > until - 2 * rowbell.length_of((counting.rule).within))), until);
+      if backlog and (counting.rule).absent is not null then
+        -- a write that is not folded yet may have met the condition
+        update rowbell.window_group w set due = null where w.id = any (groups);
+      elsif counting.paused then
         delete from rowbell.window_count c where c.group_id = any (groups) and c.at <= until - 2 * rowbell.length_of((counting.rule).within);
       else
         due := array(select g.id from rowbell.window_group g where g.rule = counting.id and g.due is null limit most)
@@ -4691,7 +4928,7 @@ begin
         more := more or cardinality(due) >= most;
         groups := array(select g from unnest(groups) g union select d from unnest(due) d);
         if cardinality(groups) > 0 then
-          perform rowbell.judge_what_can_be(watched, counting.rule, state, groups, until);
+          perform rowbell.judge_what_can_be(watched, counting.rule, state, groups, case when (counting.rule).absent is null then until else seen end);
         end if;
       end if;
     exception when others or assert_failure then
@@ -4809,6 +5046,17 @@ AS $function$
   join pg_namespace n on n.oid = c.relnamespace
   where c.oid = relation
 $function$
+CREATE OR REPLACE FUNCTION rowbell.silent_at(rule rowbell.rule, state rowbell.rule_state, last timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+  select began.at + rowbell.length_of(rule.absent)
+    + coalesce((select sum(upper(p) - greatest(lower(p), began.at)) from unnest(state.pauses) p where upper(p) > began.at), interval '0')
+  from (select greatest(silent_at.last, state.counts_since) as at) began
+$function$
 CREATE OR REPLACE FUNCTION rowbell.silent_triggers()
  RETURNS TABLE(feed text, problem text)
  LANGUAGE sql
@@ -4879,7 +5127,7 @@ begin
     continue when not found;
     -- once more: another process may have run it since
     return query
-    select to_jsonb(r.rule), nullif(r.due, '-infinity'), rowbell.all_settings(), clock_timestamp()
+    select rowbell.query_of(r.rule), nullif(r.due, '-infinity'), rowbell.all_settings(), clock_timestamp()
     from rowbell.query_rules() r
     where (r.rule).name = name and r.due <= clock_timestamp();
     if found then
@@ -4922,6 +5170,18 @@ begin
       where c.group_id = g.id and c.at > clock_timestamp() - tested.within) c
     where s.rule = tested.name
     order by g.since, c.count desc nulls last
+    limit max_rows;
+    return;
+  end if;
+  if tested.absent is not null then
+    return query
+    select json_build_object('state', case when g.since is not null then 'firing' when s.paused is not null then 'paused' when d.due <= clock_timestamp() then 'due'
+      else 'waiting' end, 'since', greatest(g.last, s.counts_since), 'due', case when s.paused is null then d.due end, 'group', g.subject)
+    from rowbell.rule_state s
+    join rowbell.window_group g on g.rule = s.id
+    cross join rowbell.silent_at(tested, s, g.last) as d (due)
+    where s.rule = tested.name
+    order by d.due
     limit max_rows;
     return;
   end if;
@@ -5043,7 +5303,7 @@ CREATE OR REPLACE FUNCTION rowbell.transitions_of(feed rowbell.feed)
 AS $function$
   with rules as (
     select r, s.id, r.name, r.fires, r.resolved, rowbell.operations_of(r) as operations, r."for" is not null as timed,
-      r.within is not null as counts,
+      coalesce(r.within, r.absent) is not null as counts,
       rowbell.condition_error(r.condition, feed.relation, true, false, feed_id => feed.id) is not null as compares,
       rowbell.plain_condition(r.condition, feed.relation) as plain_new,
       rowbell.plain_condition(r.condition, feed.relation, true) as plain_old,
@@ -5076,7 +5336,8 @@ AS $function$
         when 'firing' then case when o.operation <> 'DELETE' or compares then
           met
           || case when fires = 'changed' then ' and (' || (changed ->> o.operation) || ')' else '' end
-          || case when fires = 'once' and o.operation = 'UPDATE' and not compares then ' and ' || met_before || ' is not true' else '' end end
+          -- for "absent" each write that meets the condition is one
+          || case when fires = 'once' and (r).absent is null and o.operation = 'UPDATE' and not compares then ' and ' || met_before || ' is not true' else '' end end
         when 'moved' then case when o.operation = 'UPDATE' then
           -- as text: equal values may be written in two ways, and the key of a timer is text
           met || ' and ' || met_before || ' and (' || (
@@ -5186,6 +5447,46 @@ AS $function$
     and (t.kind = 'f' or t.kind in ('r', 'p') and not has_table_privilege(t.relid, 'trigger'))
   order by t.relid
 $function$
+CREATE OR REPLACE FUNCTION rowbell.validate_absent(rule rowbell.rule)
+ RETURNS TABLE(field text, problem text, hint text)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if rule.absent is null then
+    return query
+    select f.name, 'goes with absent, and the rule has none', 'write absent: 10m'
+    from (values ('groups', rule.groups is not null), ('forget', rule.forget <> interval '7 days')) f (name, given)
+    where f.given;
+    return;
+  end if;
+  if rowbell.length_of(rule.absent) <= interval '0' or rowbell.length_of(rule.absent) > interval '10 years' then
+    return query select 'absent', 'give a duration above 0 and of at most 10 years', '';
+  end if;
+  if coalesce(rule.count::text, rule.sum, rule.within::text, rule.over::text) is not null then
+    return query select 'absent', 'goes not with count and sum', 'make two rules of it';
+  elsif rule."for" is not null then
+    return query select 'for', 'goes not with absent, which is about writes: a write does not last', 'make two rules of it';
+  end if;
+  if rule.fires <> 'once' then
+    return query select 'fires', 'a rule with absent fires once there was no write for so long', 'leave fires out';
+  end if;
+  if rule.delivery = 'notify' then
+    return query select 'delivery', 'a rule with absent is durable: there is no writer that could notify', 'leave delivery out';
+  end if;
+  if rule.groups is not null and coalesce(rule."by", '{}') = '{}' then
+    return query select 'groups', 'goes with by, and the rule has none', 'write by: [NEW.sensor]';
+  end if;
+  if rule.forget is null then
+    return query select 'forget', 'give a duration', '';
+  elsif rule."by" = '{}' and rule.forget <> interval '7 days' then
+    return query select 'forget', 'goes with by: the feed as a whole is not forgotten', 'leave forget out';
+  elsif rule."by" <> '{}' and rule.groups is null and rowbell.length_of(rule.forget) <= rowbell.length_of(rule.absent) then
+    return query select 'forget', format('is not longer than absent, so that a group would be forgotten before it fires: %s', rule.forget), 'write forget: 30d';
+  end if;
+  return query select g.* from rowbell.validate_groups(rule) g;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.validate_counted(rule rowbell.rule, relation oid, feed_id integer)
  RETURNS TABLE(field text, problem text, hint text)
  LANGUAGE plpgsql
@@ -5227,6 +5528,31 @@ begin
   end loop;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.validate_groups(rule rowbell.rule)
+ RETURNS TABLE(field text, problem text, hint text)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  twice text;
+begin
+  if rule.max_groups between 1 and 1000000 is not true then
+    return query select 'max_groups', 'give a number from 1 to 1000000', '';
+  end if;
+  if rule."by" is null or array_position(rule."by", null) is not null then
+    return query select 'by', 'has an expression that is NULL', '';
+    return;
+  end if;
+  return query
+  select 'by', format('%s names neither NEW nor OLD, so it tells no groups apart', b), 'write it as [NEW.shop]'
+  from unnest(rule."by") b
+  where b !~* '\m(new|old)\M';
+  select g.name into twice from rowbell.group_columns(rule."by") g group by g.name having count(*) > 1 limit 1;
+  if twice is not null then
+    return query select 'by', format('two have the name %s', twice), 'give one another name: OLD.shop as old_shop';
+  end if;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.validate_query(rule rowbell.rule)
  RETURNS TABLE(field text, problem text, hint text)
  LANGUAGE plpgsql
@@ -5239,7 +5565,8 @@ begin
   select f.name, 'goes with a feed, and the rule has a query', ''
   from (values ('feed', rule.feed is not null), ('condition', rule.condition is not null), ('columns', rule.columns <> '{}'), ('for', rule."for" is not null),
     ('count', rule.count is not null), ('sum', rule.sum is not null), ('over', rule.over is not null), ('within', rule.within is not null), ('by', rule."by" <> '{}'),
-    ('max_groups', rule.max_groups <> 10000), ('operations', rule.operations <> '{insert,update}')) f (name, given)
+    ('max_groups', rule.max_groups <> 10000), ('absent', rule.absent is not null), ('groups', rule.groups is not null),
+    ('forget', rule.forget <> interval '7 days'), ('operations', rule.operations <> '{insert,update}')) f (name, given)
   where f.given;
   if rule.delivery = 'notify' then
     return query select 'delivery', 'notify is for rules with a feed: the alerts of a query are durable', '';
@@ -5360,6 +5687,7 @@ begin
     return;
   end if;
   return query select w.* from rowbell.validate_window(rule) w;
+  return query select a.* from rowbell.validate_absent(rule) a;
   return query
   select f.name, 'goes with a query, and the rule has none', ''
   from (values ('key', rule.key <> '{}'), ('every', rule.every is not null), ('cron', rule.cron is not null), ('zone', rule.zone is not null),
@@ -5431,17 +5759,27 @@ begin
       'write its expression instead, or have it stored';
   end if;
   if rowbell.condition_error(rule.condition, relation, true, false, feed_id => feed_id) is not null then
-    -- one that counts ends when it has fallen below
-    if rule.resolved and rule.within is null then
+    -- one that counts ends when it has fallen below, and one with "absent" at the next write
+    if rule.resolved and coalesce(rule.within, rule.absent) is null then
       return query select 'resolved', 'the condition compares with OLD, so it never ends', 'a condition over NEW alone has an end';
     end if;
   end if;
   if rule.operations = '{delete}' and not rule.resolved
       and rowbell.condition_error(rule.condition, relation, false, true, feed_id => feed_id) is not null then
     return query select 'condition', 'on delete there is OLD alone', 'write OLD. before the names of columns';
+  elsif rule.operations = '{delete}' and rule.absent is not null
+      and rowbell.condition_error(rule.condition, relation, true, false, feed_id => feed_id) is null then
+    return query select 'condition', 'on delete there is OLD alone, so no delete meets it', 'name OLD, as OLD.id is not null';
   end if;
-  if rule.within is not null then
+  if coalesce(rule.within, rule.absent) is not null then
     return query select w.* from rowbell.validate_counted(rule, relation, feed_id) w;
+    if rule.groups is not null and cardinality(rule."by") > 0 then
+      error := rowbell.groups_error(rule, relation);
+      -- a right that the role of queries lacks is told when the query runs
+      if error[4] <> '42501' then
+        return query select error[1], error[2], error[3];
+      end if;
+    end if;
     return;
   end if;
   if rule."for" is null then
@@ -5472,15 +5810,16 @@ CREATE OR REPLACE FUNCTION rowbell.validate_window(rule rowbell.rule)
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-declare
-  twice text;
 begin
   if rule.count is null and rule.sum is null then
     return query
     select f.name, 'goes with count or sum, and the rule has neither', 'write count: 100 beside within: 5m'
-    from (values ('over', rule.over is not null), ('within', rule.within is not null), ('by', coalesce(rule."by", '{}') <> '{}'),
-      ('max_groups', rule.max_groups <> 10000)) f (name, given)
+    from (values ('over', rule.over is not null), ('within', rule.within is not null)) f (name, given)
     where f.given;
+    return query
+    select f.name, 'goes with count, sum or absent, and the rule has none', 'write count: 100 beside within: 5m'
+    from (values ('by', coalesce(rule."by", '{}') <> '{}'), ('max_groups', rule.max_groups <> 10000)) f (name, given)
+    where f.given and rule.absent is null;
     return;
   end if;
   if rule.count is not null and rule.sum is not null then
@@ -5510,21 +5849,7 @@ begin
   if rule.delivery = 'notify' then
     return query select 'delivery', 'a rule with count or sum is durable: its alerts come after the writer''s commit', 'leave delivery out';
   end if;
-  if rule.max_groups between 1 and 1000000 is not true then
-    return query select 'max_groups', 'give a number from 1 to 1000000', '';
-  end if;
-  if rule."by" is null or array_position(rule."by", null) is not null then
-    return query select 'by', 'has an expression that is NULL', '';
-    return;
-  end if;
-  return query
-  select 'by', format('%s names neither NEW nor OLD, so it tells no groups apart', b), 'write it as [NEW.shop]'
-  from unnest(rule."by") b
-  where b !~* '\m(new|old)\M';
-  select g.name into twice from rowbell.group_columns(rule."by") g group by g.name having count(*) > 1 limit 1;
-  if twice is not null then
-    return query select 'by', format('two have the name %s', twice), 'give one another name: OLD.shop as old_shop';
-  end if;
+  return query select g.* from rowbell.validate_groups(rule) g;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.warn(message text)
@@ -5553,13 +5878,13 @@ CREATE OR REPLACE FUNCTION rowbell.window_feeds()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select f.id, f.name, case when w.judged > clock_timestamp() or exists (select from rowbell.window_event e where e.feed = f.id) then 0 else (
-    select min(case when s.paused is null then case when s.judges_again and exists (select from rowbell.window_group g where g.rule = s.id) then 0 else (
+    select min(case when s.paused is null then case when s.judges_again and (r.absent is not null or exists (select from rowbell.window_group g where g.rule = s.id)) then 0 else (
       select case when exists (select from rowbell.window_group n where n.rule = s.id and n.due is null) then 0
         else extract(epoch from min(g.due) - clock_timestamp()) * 1000 end
       from (select g.due from rowbell.window_group g where g.rule = s.id order by g.due limit 1) g) end end)
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
-    where r.feed = f.name and r.enabled and r.within is not null) end
+    where r.feed = f.name and r.enabled and (r.within is not null or r.absent is not null and s.broken is null)) end
   from rowbell.window_feed w
   join rowbell.feed f on f.id = w.feed
 $function$
@@ -5569,23 +5894,28 @@ CREATE OR REPLACE FUNCTION rowbell.windows_changed(news rowbell.rule[], olds row
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   insert into rowbell.window_feed (feed)
-  select distinct f.id from unnest(news) n join rowbell.feed f on f.name = n.feed where n.enabled and n.within is not null
+  select distinct f.id from unnest(news) n join rowbell.feed f on f.name = n.feed where n.enabled and coalesce(n.within, n.absent) is not null
   on conflict do nothing;
   update rowbell.rule_state s
   set judges_again = true,
     counts_since = case when exists (
       select from unnest(olds) o
       -- one that is no more may have had another name
-      where (o.name = n.name or o.name not in (select r.name from unnest(news) r)) and o.enabled and o.within is not null
-        and (o.feed, o.condition, o.fires, o.operations, o.by, o.sum) is not distinct from (n.feed, n.condition, n.fires, n.operations, n.by, n.sum))
+      where (o.name = n.name or o.name not in (select r.name from unnest(news) r)) and o.enabled and coalesce(o.within, o.absent) is not null
+        and (o.feed, o.condition, o.fires, o.operations, o.by, o.sum, o.absent is null)
+          is not distinct from (n.feed, n.condition, n.fires, n.operations, n.by, n.sum, n.absent is null))
       then s.counts_since else clock_timestamp() end
   from unnest(news) n
-  where n.name = s.rule and n.enabled and n.within is not null;
+  where n.name = s.rule and n.enabled and coalesce(n.within, n.absent) is not null;
   -- one that begins at zero does so under another id, since writers go on to call the functions of before until this is committed
   update rowbell.rule_state s
   set id = default, counted_as = coalesce(s.counted_as, s.id)
   from unnest(news) n
-  where n.name = s.rule and n.enabled and n.within is not null and cardinality(olds) > 0 and s.counts_since >= now()
+  where n.name = s.rule and n.enabled and coalesce(n.within, n.absent) is not null and cardinality(olds) > 0 and s.counts_since >= now()
+    and not exists (
+      select from unnest(olds) o
+      where (o.name = n.name or o.name not in (select r.name from unnest(news) r)) and o.enabled and o.absent is not null and n.absent is not null
+        and (o.feed, o.by) is not distinct from (n.feed, n.by))
 $function$
 CREATE OR REPLACE FUNCTION rowbell_alert.failure(rule text, error text, state text, key json)
  RETURNS jsonb
