@@ -296,7 +296,7 @@ class WindowTest {
         assertEquals(
                 List.of("failing 2  [{\"id\":1},{\"id\":3}]", "summed 3 6 [{\"id\":1},{\"id\":3},{\"id\":4}]"),
                 database.query(
-                        "select concat(alert ->> 'rule', ' ', alert ->> 'count', ' ', alert ->> 'sum', ' ', alert ->> 'keys') from rowbell.feedback order by 1"));
+                        "select concat(alert ->> 'rule', ' ', alert ->> 'count', ' ', alert ->> 'sum', ' [', (select string_agg(k::text, ',' order by k::text) from json_array_elements(alert -> 'keys') k), ']') from rowbell.feedback order by 1"));
         assertEquals(
                 List.of("failing: division by zero", "summed: invalid input syntax for type numeric: \"x\""),
                 database.query("select distinct rule || ': ' || failure from rowbell.rule_failure order by 1"));
