@@ -262,6 +262,7 @@ public final class Rowbell extends ServiceSupport {
                 () -> {
                     polled();
                     silences.refreshWhenIdle();
+                    firing.refreshWhenIdle();
                 });
     }
 

@@ -24,6 +24,8 @@ final class Acknowledged {
 
     /** What is acknowledged is quiet within this time. */
     private static final Duration FRESH = Duration.ofSeconds(1);
+    /** The same, while no alert waits. */
+    private static final Duration FRESH_WHEN_IDLE = Duration.ofMillis(500);
     /** Before an alert is dropped: another process may have routed its end. */
     private static final Duration FRESH_TO_DROP = Duration.ofMillis(20);
 
@@ -65,6 +67,10 @@ final class Acknowledged {
         Instant since = things.get(thing);
         Instant end = ends.get(thing);
         return since != null && (end == null || end.isBefore(since));
+    }
+
+    synchronized void refreshWhenIdle() {
+        refresh(FRESH_WHEN_IDLE);
     }
 
     private void refresh(Duration fresh) {

@@ -86,6 +86,13 @@ public final class Firing {
         return !keep.isZero() && acknowledged.covers(alert);
     }
 
+    /** To be called while no alert waits, so that alerts seldom have to wait until it is read what is acknowledged. */
+    public void refreshWhenIdle() {
+        if (!keep.isZero()) {
+            acknowledged.refreshWhenIdle();
+        }
+    }
+
     /**
      * Notes the durable alerts that a transaction routed, in this transaction.
      *

@@ -96,6 +96,15 @@ begin
     and (s.key is null or subject is null or subject like replace(regexp_replace(s.key, '([\\%_])', '\\\1', 'g'), '*', '%'))
   order by s.id;
   return query
+  select case when rowbell.fires_anew(explained) then 'note' else 'wrong' end,
+    format('it fires for %s since %s, which %s has acknowledged%s: %s', coalesce(f.key, 'the feed'), date_trunc('second', f.since), f.acknowledged_by,
+      ' (' || f.note || ')', case when rowbell.fires_anew(explained) then 'its next alert is new, and sent'
+        else format('no alert is sent until it has ended, %s were kept back', f.silenced) end)
+  from rowbell.firing f
+  where f.rule = explained.name and f.acknowledged is not null and (subject is null or f.key is null or f.key = subject)
+  order by f.since
+  limit 10;
+  return query
   select 'wrong', format('its cooldown keeps it quiet about %s until %s; %s alerts were kept back since %s', coalesce(nullif(c.key, ''), 'the feed'),
     date_trunc('second', c.last + explained.cooldown), c.silenced, date_trunc('second', c.last))
   from rowbell.cooldown c

@@ -108,6 +108,22 @@ class ExplainTest {
     }
 
     @Test
+    void anAcknowledgementIsSaidWhereItKeepsQuiet() {
+        database.execute(
+                "insert into rowbell.firing_state (fingerprint, rule, feed, key, severity, since, last, times, silenced, alert_id)"
+                        + " values ('f', 'high', 'public.orders', 'id=1', 'info', '2026-01-02 UTC', '2026-01-02 UTC', 3, 2, 'a')");
+        database.query("select rowbell.acknowledge('high', 'id=1', 'stocktaking')");
+        says(
+                "'high', '1'",
+                "note it fires for id=1 since 2026-01-02 00:00:00\\+00, which .+ has acknowledged \\(stocktaking\\): its next alert is new, and sent");
+        database.execute("update rowbell.rule set fires = 'every' where name = 'high'");
+        says(
+                "'high', '1'",
+                "wrong it fires for .+ \\(stocktaking\\): no alert is sent until it has ended, 2 were kept back");
+        assertTrue(explain("'high', '2'").stream().noneMatch(line -> line.contains("acknowledged")));
+    }
+
+    @Test
     void aCooldownIsSaid() {
         database.execute(
                 "update rowbell.rule set cooldown = '1 h'",
