@@ -36,6 +36,7 @@ public final class Firing {
     /** After a failure to note alerts. */
     private static final Duration RETRY = Duration.ofSeconds(10);
 
+    private static final Duration GONE = Duration.ofSeconds(10);
     private static final Duration FORGET = Duration.ofMinutes(1);
     /** Transactions that one statement folds. */
     private static final int FOLDED_AT_ONCE = 20;
@@ -74,6 +75,7 @@ public final class Firing {
         foldedAt = System.nanoTime();
         if (!keep.isZero()) {
             housekeeping.register("bring up to date what fires", FOLD, this::fold);
+            housekeeping.register("end what rules fired for that are gone", GONE, this::endOfGoneRules);
         }
         housekeeping.register("forget what does not fire any more", FORGET, () -> forget(table));
     }
@@ -173,9 +175,12 @@ public final class Firing {
     private void fold() {
         if (lately.getAndSet(0) < MANY || System.nanoTime() - foldedAt > LATE.toNanos()) {
             foldAll();
-            jdbc.sql("select rowbell.end_firing_of_gone_rules()").query(row -> {});
             foldedAt = System.nanoTime();
         }
+    }
+
+    private void endOfGoneRules() {
+        jdbc.sql("select rowbell.end_firing_of_gone_rules()").query(row -> {});
     }
 
     private void foldAll() {

@@ -106,7 +106,7 @@ set search_path = pg_catalog, pg_temp
 as $fn$
   with ended as (
     update rowbell.firing_state f set times = 0, ended = greatest(f.last, clock_timestamp())
-    where f.rule = $1 and f.times > 0 and ($2 is null or left(f.key, 100) = left($2, 100) and f.key = $2)
+    where f.rule = $1 and f.times > 0 and ($2 is null or f.key = $2)
     returning 1)
   select count(*) from ended
 $fn$;
@@ -123,7 +123,7 @@ as $fn$
     insert into rowbell.acknowledgement as a (fingerprint, firing, assignee, note)
     select f.fingerprint, f.id, $4, $3
     from rowbell.firing_state f
-    where f.rule = $1 and f.times > 0 and ($2 is null or left(f.key, 100) = left($2, 100) and f.key = $2)
+    where f.rule = $1 and f.times > 0 and ($2 is null or f.key = $2)
     order by f.fingerprint
     on conflict (fingerprint) do update set firing = excluded.firing, at = excluded.at, who = excluded.who, application = excluded.application,
       assignee = coalesce(excluded.assignee, case when a.firing = excluded.firing then a.assignee end),
@@ -141,7 +141,7 @@ as $fn$
   with gone as (
     delete from rowbell.acknowledgement a
     using rowbell.firing_state f
-    where f.fingerprint = a.fingerprint and f.rule = $1 and ($2 is null or left(f.key, 100) = left($2, 100) and f.key = $2)
+    where f.fingerprint = a.fingerprint and f.rule = $1 and ($2 is null or f.key = $2)
     returning f.id = a.firing and f.times > 0 as counts)
   select count(*) from gone where counts
 $fn$;

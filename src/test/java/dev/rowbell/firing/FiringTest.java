@@ -228,7 +228,7 @@ class FiringTest {
         assertEquals(
                 expected,
                 database.query(
-                        "select concat_ws(' ', fingerprint, extract(epoch from last) * 1000000) from rowbell.firing"
+                        "select concat_ws(' ', fingerprint, (extract(epoch from last) * 1000000)::bigint) from rowbell.firing"
                                 + " order by fingerprint"),
                 "seed " + seed);
     }
@@ -243,7 +243,7 @@ class FiringTest {
             }
         }
         return firing.entrySet().stream()
-                .map(entry -> entry.getKey() + " " + entry.getValue() + ".000000")
+                .map(entry -> entry.getKey() + " " + entry.getValue())
                 .toList();
     }
 

@@ -292,7 +292,6 @@ CREATE INDEX cooldown_last ON rowbell.cooldown USING btree (last)
 CREATE INDEX dead_letter_died ON rowbell.dead_letter USING btree (died)
 CREATE INDEX delivery_due ON rowbell.delivery USING btree (sink, due)
 CREATE INDEX feedback_crt_time ON rowbell.feedback USING btree (crt_time)
-CREATE INDEX firing_state_rule ON rowbell.firing_state USING btree (rule, "left"(key, 100))
 CREATE INDEX rule_change_rule ON rowbell.rule_change USING btree (rule, id)
 CREATE INDEX timer_began ON rowbell.timer USING btree (rule, began) WHERE (fired IS NULL)
 CREATE INDEX timer_ended ON rowbell.timer USING btree (rule) WHERE (ended <> 0)
@@ -564,7 +563,7 @@ AS $function$
     insert into rowbell.acknowledgement as a (fingerprint, firing, assignee, note)
     select f.fingerprint, f.id, $4, $3
     from rowbell.firing_state f
-    where f.rule = $1 and f.times > 0 and ($2 is null or left(f.key, 100) = left($2, 100) and f.key = $2)
+    where f.rule = $1 and f.times > 0 and ($2 is null or f.key = $2)
     order by f.fingerprint
     on conflict (fingerprint) do update set firing = excluded.firing, at = excluded.at, who = excluded.who, application = excluded.application,
       assignee = coalesce(excluded.assignee, case when a.firing = excluded.firing then a.assignee end),
@@ -1451,7 +1450,7 @@ CREATE OR REPLACE FUNCTION rowbell.end_firing(rule text, key text DEFAULT NULL::
 AS $function$
   with ended as (
     update rowbell.firing_state f set times = 0, ended = greatest(f.last, clock_timestamp())
-    where f.rule = $1 and f.times > 0 and ($2 is null or left(f.key, 100) = left($2, 100) and f.key = $2)
+    where f.rule = $1 and f.times > 0 and ($2 is null or f.key = $2)
     returning 1)
   select count(*) from ended
 $function$
@@ -5407,7 +5406,7 @@ AS $function$
   with gone as (
     delete from rowbell.acknowledgement a
     using rowbell.firing_state f
-    where f.fingerprint = a.fingerprint and f.rule = $1 and ($2 is null or left(f.key, 100) = left($2, 100) and f.key = $2)
+    where f.fingerprint = a.fingerprint and f.rule = $1 and ($2 is null or f.key = $2)
     returning f.id = a.firing and f.times > 0 as counts)
   select count(*) from gone where counts
 $function$
