@@ -207,6 +207,9 @@ class WebConsoleTest {
         String strange = page("/explain?rule=strange&key=2");
         assertTrue(strange.contains("the row is not looked at here"), strange);
         assertFalse(strange.contains("shown"), strange);
+        database.execute("alter table public.orders enable row level security");
+        assertShows("/explain?rule=too-many&key=2", "the row is not looked at here");
+        database.execute("alter table public.orders disable row level security");
         assertShows("/explain?rule=too-many&key=9", "has no row with id=9");
         assertShows("/explain?rule=none", "there is no rule &quot;none&quot;");
         assertShows("/explain?rule=too-many&key=a,b", "the row cannot be judged");
@@ -325,6 +328,27 @@ class WebConsoleTest {
         HttpResponse<String> head = ask(port, "HEAD", "/rules");
         assertEquals(200, head.statusCode());
         assertEquals("", head.body());
+    }
+
+    @Test
+    void whatAPageOfAnotherSiteLoadsIsRefusedAndALinkIsFollowed() throws Exception {
+        Map.of(
+                        "cross-site image", 403,
+                        "same-site iframe", 403,
+                        "cross-site document", 200,
+                        "same-origin style", 200,
+                        "none document", 200)
+                .forEach((fetch, status) -> assertEquals(
+                        status,
+                        http.sendAsync(
+                                        HttpRequest.newBuilder(URI.create("http://127.0.0.1:%d/rules".formatted(port)))
+                                                .header("Sec-Fetch-Site", fetch.split(" ")[0])
+                                                .header("Sec-Fetch-Dest", fetch.split(" ")[1])
+                                                .build(),
+                                        BodyHandlers.discarding())
+                                .join()
+                                .statusCode(),
+                        fetch));
     }
 
     @Test

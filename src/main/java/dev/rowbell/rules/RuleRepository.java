@@ -310,18 +310,34 @@ public final class RuleRepository {
      * condition nor a column of the feed can call any.
      */
     public List<Finding> explainToAnyone(String rule, String key) {
-        boolean harmless = key == null
-                || jdbc.sql("""
-                                select r.feed is null or r.within is not null or coalesce(
-                                  rowbell.plain_condition(r.condition, c.oid) is not null and rowbell.document_settings(c.oid) is not null
-                                    and not c.relrowsecurity, false)
-                                from rowbell.rule r
-                                left join pg_class c on c.oid = rowbell.find_feed(r.feed)
-                                where r.name = ?
-                                """).param(rule).query(Boolean.class).optional().orElse(true);
-        if (harmless) {
-            return explain(rule, key);
-        }
+        return readOnly.execute(
+                transaction -> key == null || isHarmless(rule) ? explain(rule, key) : explainWithoutTheRow(rule, key));
+    }
+
+    /** Whether no code of a stranger runs when the row is looked at in this transaction. */
+    private boolean isHarmless(String rule) {
+        // else the owner of the table could change a column after this check
+        jdbc.sql("""
+                        select format('lock table %s in access share mode', rowbell.sql_name(c.oid))
+                        from rowbell.rule r
+                        join pg_class c on c.oid = rowbell.find_feed(r.feed)
+                        where r.name = ? and r.within is null and has_table_privilege(c.oid, 'select')
+                        """)
+                .param(rule)
+                .query(String.class)
+                .optional()
+                .ifPresent(lock -> jdbc.sql(lock).update());
+        return jdbc.sql("""
+                        select r.feed is null or r.within is not null or coalesce(
+                          rowbell.plain_condition(r.condition, c.oid) is not null and rowbell.document_settings(c.oid) is not null
+                            and not c.relrowsecurity and has_table_privilege(c.oid, 'select'), false)
+                        from rowbell.rule r
+                        left join pg_class c on c.oid = rowbell.find_feed(r.feed)
+                        where r.name = ?
+                        """).param(rule).query(Boolean.class).optional().orElse(true);
+    }
+
+    private List<Finding> explainWithoutTheRow(String rule, String key) {
         List<Finding> findings = new ArrayList<>(jdbc.sql("""
                         select e.level, e.finding
                         from rowbell.rule r
@@ -338,8 +354,8 @@ public final class RuleRepository {
                 .list());
         findings.add(new Finding(
                 "note",
-                "the row is not looked at here, since the condition, or the type of a column, may call functions of other roles:"
-                        + " the command explain does that"));
+                "the row is not looked at here: Rowbell has no right to read the table, or the condition or the type of a column may"
+                        + " call functions of other roles. The command explain looks at it"));
         return findings;
     }
 

@@ -142,6 +142,8 @@ public final class WebConsole {
         } else if (!read) {
             response.putHeader(HttpHeaders.ALLOW, "GET, HEAD");
             end(response, 405, "text/plain", "The web console shows and changes nothing: GET or HEAD.\n");
+        } else if (isOfAnotherSite(request)) {
+            end(response, 403, "text/plain", "A page of another site has asked for this.\n");
         } else if (path.equals("/style.css")) {
             end(response, 200, "text/css", style);
         } else {
@@ -159,6 +161,14 @@ public final class WebConsole {
                 end(response, 400, "text/plain", "The address cannot be read.\n");
             }
         }
+    }
+
+    /** A page of another site may lead here and cannot read the answer; what it loads for itself could keep the database busy. */
+    private static boolean isOfAnotherSite(RoutingContext request) {
+        String site = request.request().getHeader("Sec-Fetch-Site");
+        return site != null
+                && !site.matches("none|same-origin")
+                && !"document".equals(request.request().getHeader("Sec-Fetch-Dest"));
     }
 
     private void page(String path, Map<String, String> asked, HttpServerResponse response) {
