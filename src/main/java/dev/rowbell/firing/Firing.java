@@ -8,12 +8,15 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.Collection;
 import java.util.Collections;
 import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -119,6 +122,9 @@ public final class Firing {
         }
     }
 
+    /** What many alerts share. */
+    private record Kind(Object rule, Object feed, Object severity, Object reason) {}
+
     private void insert(List<Map<String, Object>> alerts, List<Map<String, Object>> silenced) {
         Set<Map<String, Object>> quiet = Collections.newSetFromMap(new IdentityHashMap<>());
         quiet.addAll(silenced);
@@ -126,6 +132,8 @@ public final class Firing {
         long[] times = new long[count];
         boolean[] fires = new boolean[count];
         boolean[] isSilenced = new boolean[count];
+        int[] places = new int[count];
+        Map<Kind, Integer> kinds = new LinkedHashMap<>();
         long now = micros(clock.instant());
         for (int i = 0; i < count; i++) {
             Map<String, Object> alert = alerts.get(i);
@@ -133,32 +141,34 @@ public final class Firing {
             times[i] = time == null ? now : micros(time);
             fires[i] = !"resolved".equals(alert.get("status"));
             isSilenced[i] = !silenced.isEmpty() && quiet.contains(alert);
+            Kind kind = new Kind(alert.get("rule"), alert.get("table"), alert.get("severity"), alert.get("reason"));
+            places[i] = kinds.computeIfAbsent(kind, added -> kinds.size() + 1);
         }
         jdbc.sql("""
-                        insert into rowbell.firing_event (fingerprints, alert_ids, rules, feeds, keys, severities, reasons, times, fires, silenced)
-                        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                        insert into rowbell.firing_event (fingerprints, alert_ids, keys, times, fires, silenced, kinds, rules, feeds, severities, reasons)
+                        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                         """)
                 .params(
-                        texts(alerts, "fingerprint"),
-                        texts(alerts, "id"),
-                        texts(alerts, "rule"),
-                        texts(alerts, "table"),
-                        texts(alerts, "key"),
-                        texts(alerts, "severity"),
-                        texts(alerts, "reason"),
+                        texts(alerts, alert -> alert.get("fingerprint")),
+                        texts(alerts, alert -> alert.get("id")),
+                        texts(alerts, alert -> alert.get("key")),
                         times,
                         fires,
-                        isSilenced)
+                        isSilenced,
+                        places,
+                        texts(kinds.keySet(), Kind::rule),
+                        texts(kinds.keySet(), Kind::feed),
+                        texts(kinds.keySet(), Kind::severity),
+                        texts(kinds.keySet(), Kind::reason))
                 .update();
         lately.addAndGet(count);
     }
 
-    private String[] texts(List<Map<String, Object>> alerts, String key) {
-        String[] texts = new String[alerts.size()];
-        for (int i = 0; i < texts.length; i++) {
-            if (alerts.get(i).get(key) instanceof String text) {
-                texts[i] = stored(text);
-            }
+    private <T> String[] texts(Collection<T> of, Function<T, Object> value) {
+        String[] texts = new String[of.size()];
+        int at = 0;
+        for (T one : of) {
+            texts[at++] = value.apply(one) instanceof String text ? stored(text) : null;
         }
         return texts;
     }

@@ -392,27 +392,29 @@ create table rowbell.firing_state (
 comment on table rowbell.firing_state is 'What fires now and what has just ended, by fingerprint; rowbell.firing shows what fires';
 
 -- The durable alerts of each transaction that routed some, until fold_firing() folds them into firing_state. Only added to by routing, which so waits for
--- nothing. The n-th elements belong together.
+-- nothing. The n-th elements belong together; what many alerts share is there once, and named by its place.
 create table rowbell.firing_event (
   id bigint primary key generated always as identity,
   fingerprints text[] not null,
   alert_ids text[] not null,
-  rules text[] not null,
-  feeds text[] not null,
   keys text[] not null,
-  severities text[] not null,
-  reasons text[] not null,
   -- microseconds since 1970
   times bigint[] not null,
   -- whether the alert says that it fires, and whether it was silenced
   fires boolean[] not null,
-  silenced boolean[] not null
+  silenced boolean[] not null,
+  -- the place in the arrays below
+  kinds int[] not null,
+  rules text[] not null,
+  feeds text[] not null,
+  severities text[] not null,
+  reasons text[] not null
 );
 -- rows live for a second: to compress one takes longer than to write it
 alter table rowbell.firing_event
-  alter column fingerprints set storage external, alter column alert_ids set storage external, alter column rules set storage external,
-  alter column feeds set storage external, alter column keys set storage external, alter column severities set storage external,
-  alter column reasons set storage external, alter column times set storage external;
+  alter column fingerprints set storage external, alter column alert_ids set storage external, alter column keys set storage external,
+  alter column times set storage external, alter column fires set storage external, alter column silenced set storage external,
+  alter column kinds set storage external;
 comment on table rowbell.firing_event is 'Durable alerts that were routed and are not in rowbell.firing yet';
 
 -- Who takes care of what fires. A table of its own, so that a transaction that acknowledges holds up no fold. No reference, which would lock the other row.

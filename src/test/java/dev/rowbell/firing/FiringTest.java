@@ -252,9 +252,9 @@ class FiringTest {
                 .map(event -> "('thing%02d', %d, %s)".formatted(event.thing(), event.micros(), event.fires()))
                 .collect(Collectors.joining(", "));
         return """
-                insert into rowbell.firing_event (fingerprints, alert_ids, rules, feeds, keys, severities, reasons, times, fires, silenced)
-                select array_agg(f), array_agg('a' || t), array_agg('r'::text), array_agg('t'::text), array_agg('k'::text), array_agg('info'::text), array_agg('r'::text),
-                  array_agg(t), array_agg(b), array_agg(false)
+                insert into rowbell.firing_event (fingerprints, alert_ids, keys, times, fires, silenced, kinds, rules, feeds, severities, reasons)
+                select array_agg(f), array_agg('a' || t), array_agg('k'::text), array_agg(t), array_agg(b), array_agg(false), array_agg(1),
+                  '{r}', '{t}', '{info}', '{why}'
                 from (values %s) as v (f, t, b)
                 """.formatted(values);
     }

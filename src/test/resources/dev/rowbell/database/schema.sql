@@ -59,14 +59,15 @@ table rowbell.firing_event (
   id bigint not null identity,
   fingerprints text[] not null storage e,
   alert_ids text[] not null storage e,
-  rules text[] not null storage e,
-  feeds text[] not null storage e,
   keys text[] not null storage e,
-  severities text[] not null storage e,
-  reasons text[] not null storage e,
   times bigint[] not null storage e,
-  fires boolean[] not null,
-  silenced boolean[] not null
+  fires boolean[] not null storage e,
+  silenced boolean[] not null storage e,
+  kinds integer[] not null storage e,
+  rules text[] not null,
+  feeds text[] not null,
+  severities text[] not null,
+  reasons text[] not null
 );
 table rowbell.firing_state (
   fingerprint text not null,
@@ -1948,12 +1949,12 @@ begin
     returning e.*),
   events as (
     -- the windows below are of one order: all is sorted once
-    select u.fingerprint collate "C" as fingerprint, u.alert_id, u.rule, u.feed, u.key, u.severity, u.reason, u.fires, u.silenced,
-      timestamptz 'epoch' + u.micros * interval '1 us' as at, row_number() over w as place, lead(true) over w is null as is_last,
-      u.fires and u.rule = any (anew) as fires_anew
+    select u.fingerprint collate "C" as fingerprint, u.alert_id, t.rules[u.kind] as rule, t.feeds[u.kind] as feed, u.key, t.severities[u.kind] as severity,
+      t.reasons[u.kind] as reason, u.fires, u.silenced, timestamptz 'epoch' + u.micros * interval '1 us' as at, row_number() over w as place,
+      lead(true) over w is null as is_last, u.fires and t.rules[u.kind] = any (anew) as fires_anew
     from taken t
-    cross join lateral unnest(t.fingerprints, t.alert_ids, t.rules, t.feeds, t.keys, t.severities, t.reasons, t.times, t.fires, t.silenced)
-      with ordinality as u (fingerprint, alert_id, rule, feed, key, severity, reason, micros, fires, silenced, n)
+    cross join lateral unnest(t.fingerprints, t.alert_ids, t.keys, t.times, t.fires, t.silenced, t.kinds)
+      with ordinality as u (fingerprint, alert_id, key, micros, fires, silenced, kind, n)
     window w as (partition by u.fingerprint collate "C" order by u.micros, t.id, u.n)),
   placed as (
     select *, place > coalesce(max(case when not fires then place when fires_anew then place - 1 end) over w, 0) as counts,
