@@ -175,7 +175,8 @@ enum Key {
     private static String interval(String text) {
         try {
             long ms = text != null && PERIOD.matcher(text).matches() ? TimeUtils.toMilliSeconds(text) : -1;
-            return ms >= 0 && ms <= LONGEST.toMillis() ? ms + " ms" : null;
+            // PostgreSQL 13 and 14 read no more than 24 days of milliseconds
+            return ms >= 0 && ms <= LONGEST.toMillis() ? Duration.ofMillis(ms).toString() : null;
         } catch (ArithmeticException | NumberFormatException e) {
             return null;
         }
