@@ -32,7 +32,8 @@ final class Banner {
             lines.add(new Line("", "psql \"%s\"".formatted(database.shownUrl().substring("jdbc:".length()))));
         }
         if (demo) {
-            lines.add(new Line("demo", "orders are written to public.feed; rowbell.demo=false stops that"));
+            lines.add(new Line(
+                    "demo", "orders are written to public.feed and public.shipment; rowbell.demo=false stops that"));
         }
         lines.add(new Line("rules", rowbell.rules.summary()));
         lines.add(new Line("durable", rowbell.settings.text("rowbell.feedback.table")));

@@ -14,7 +14,7 @@ import org.apache.camel.CamelContext;
 import org.apache.camel.support.PluginHelper;
 import org.apache.camel.support.ResourceHelper;
 
-/** The demo feed and two routes that write to it as if they were two systems. For the embedded PostgreSQL only. */
+/** The feeds of the demo and routes that write to them as if they were several systems. For the embedded PostgreSQL only. */
 final class Demo {
 
     private Demo() {}
@@ -24,24 +24,24 @@ final class Demo {
                 && (!settings.isSet("rowbell.demo") || settings.flag("rowbell.demo"));
     }
 
-    /** To be called before the database is opened, because the rules of the demo need its feed. */
+    /** To be called before the database is opened, because the rules of the demo need its feeds. */
     static void addTo(CamelContext context) throws Exception {
         Rowbell rowbell = Rowbell.of(context);
-        rowbell.prepare(Demo::createFeed);
+        rowbell.prepare(Demo::createFeeds);
         rowbell.rules.fallBackTo("classpath:dev/rowbell/rules.yaml");
         PluginHelper.getRoutesLoader(context)
                 .loadRoutes(
                         ResourceHelper.resolveMandatoryResource(context, "classpath:dev/rowbell/demo/demo.camel.yaml"));
     }
 
-    private static void createFeed(Database database) {
+    private static void createFeeds(Database database) {
         try (InputStream sql = Demo.class.getResourceAsStream("/dev/rowbell/demo/demo.sql");
                 Connection connection = database.pool().getConnection();
                 Statement statement = connection.createStatement()) {
             statement.execute(new String(sql.readAllBytes(), StandardCharsets.UTF_8));
         } catch (IOException | SQLException e) {
             throw new SettingsException(
-                    "the feed of the demo could not be created (rowbell.demo=false starts without it): "
+                    "the feeds of the demo could not be created (rowbell.demo=false starts without it): "
                             + Errors.inWords(e),
                     e);
         }

@@ -64,6 +64,13 @@ class MainIT {
         }
     }
 
+    private static void execute(String url, String sql) throws SQLException {
+        try (Connection connection = DriverManager.getConnection(url);
+                Statement statement = connection.createStatement()) {
+            statement.execute(sql);
+        }
+    }
+
     private static long rowsOfFeed(String url) throws SQLException {
         try (Connection connection = DriverManager.getConnection(url);
                 Statement statement = connection.createStatement();
@@ -147,7 +154,7 @@ class MainIT {
         try (Program rowbell = Program.rowbell(dir, Map.of())) {
             url = await(rowbell, "connect +(jdbc:postgresql://\\S+)");
             await(rowbell, "Rowbell is watching PostgreSQL 18\\.\\d+, embedded");
-            await(rowbell, "rules +2 from classpath:dev/rowbell/rules\\.yaml");
+            await(rowbell, "rules +3 from classpath:dev/rowbell/rules\\.yaml");
             await(rowbell, "file +on: alerts");
             await(rowbell, "http +off: set rowbell\\.http\\.url");
             await(rowbell, "mail +off: set rowbell\\.mail\\.host");
@@ -158,6 +165,12 @@ class MainIT {
             Awaitility.await()
                     .until(() -> AlertFiles.read(dir.resolve("alerts")).size() >= 2);
             assertTrue(postgresRuns());
+            // as if 20 seconds had passed
+            Awaitility.await().until(() -> {
+                execute(url, "update rowbell.timer set began = began - interval '20 s'");
+                return rowbell.output()
+                        .contains("warning order-not-shipped (order not shipped within 20 s) public.shipment id=");
+            });
             try (Connection connection = DriverManager.getConnection(url);
                     Statement statement = connection.createStatement();
                     ResultSet row = statement.executeQuery(
@@ -176,7 +189,7 @@ class MainIT {
             ends(
                     0,
                     Program.rowbell(dir, Map.of(), "rules", "list"),
-                    "rule +feed .*\nc2-overflow +public\\.feed .*\nc4-negative +public\\.feed .*\n");
+                    "rule +feed .*\nc2-overflow +public\\.feed .*\nc4-negative +public\\.feed .*\norder-not-shipped +public\\.shipment .*\n");
             rows = rowsOfFeed(url);
             rowbell.terminate();
             rowbell.exitWithin(STOP);
