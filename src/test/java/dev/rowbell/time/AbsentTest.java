@@ -649,6 +649,7 @@ class AbsentTest {
         TestDatabase restored = database.dumpedAndRestored();
         restored.execute(
                 "update rowbell.window_group set last = last - interval '1 min', due = due - interval '1 min'",
+                "update rowbell.rule_state set counts_since = counts_since - interval '1 min'",
                 "select rowbell.refresh()",
                 "select rowbell.run_windows(1)",
                 "insert into reading (sensor) values (1)",
