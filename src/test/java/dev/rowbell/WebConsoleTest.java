@@ -294,6 +294,7 @@ class WebConsoleTest {
     }
 
     @Test
+    @Tag("long")
     void aTextOfFiveMegabytesIsCut() {
         String number =
                 letter("long", "json_build_object('new', json_build_object('a', repeat('x', 5000000)))", "long");

@@ -203,7 +203,7 @@ public final class Firing {
 
     private void forget(String table) {
         while (jdbc.sql("select rowbell.forget_firing(?::interval, ?::regclass, ?)")
-                        .param(keep.toMillis() + " ms")
+                        .param(keep.toString())
                         .param(table)
                         .param(FORGOTTEN_AT_ONCE)
                         .query(Integer.class)

@@ -166,7 +166,7 @@ public final class DeadLetterRepository {
                           order by died
                           limit ?
                           for update skip locked))
-                        """).param(interval(age)).param(most).update();
+                        """).param(age.toString()).param(most).update();
     }
 
     /** Stores alerts that could not be routed. */
@@ -215,10 +215,6 @@ public final class DeadLetterRepository {
         return jdbc.sql(sql)
                 .param(1, filter.sink(), Types.VARCHAR)
                 .param(2, filter.rule(), Types.VARCHAR)
-                .param(3, filter.olderThan() == null ? null : interval(filter.olderThan()), Types.VARCHAR);
-    }
-
-    private static String interval(Duration duration) {
-        return duration.toMillis() + " ms";
+                .param(3, filter.olderThan() == null ? null : filter.olderThan().toString(), Types.VARCHAR);
     }
 }

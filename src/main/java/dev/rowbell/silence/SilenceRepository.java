@@ -90,7 +90,7 @@ public final class SilenceRepository {
                 .param(status)
                 .param(storable.key(key))
                 .param(5, time == null ? null : time.toString(), Types.VARCHAR)
-                .param(cooldown.toMillis() + " ms")
+                .param(cooldown.toString())
                 .query(Boolean.class)
                 .single();
     }
