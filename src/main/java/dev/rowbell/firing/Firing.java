@@ -202,9 +202,11 @@ public final class Firing {
     }
 
     private void forget(String table) {
-        while (jdbc.sql("select rowbell.forget_firing(?::interval, ?::regclass, ?)")
+        // here, since the owner of the schema may have no right on it
+        String sql = "select rowbell.forget_firing(?::interval, (select min(crt_time)::timestamptz from %s), ?)"
+                .formatted(table);
+        while (jdbc.sql(sql)
                         .param(keep.toString())
-                        .param(table)
                         .param(FORGOTTEN_AT_ONCE)
                         .query(Integer.class)
                         .single()

@@ -146,18 +146,16 @@ as $fn$
   select count(*) from gone where counts
 $fn$;
 
--- Forgets what has no end and did not fire for so long, and ends of which no earlier alert can wait in the feedback table any more. keep: 0 forgets
--- everything. Returns how many were forgotten, of so many at most.
-create or replace function rowbell.forget_firing(keep interval, feedback regclass, most int) returns int
+-- Forgets what has no end and did not fire for so long, and ends of which no earlier alert can wait any more. keep: 0 forgets everything. oldest: of the
+-- alerts that wait, null where there are none. Returns how many were forgotten, of so many at most.
+create or replace function rowbell.forget_firing(keep interval, oldest timestamptz, most int) returns int
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
-  oldest timestamptz;
   forgotten int;
 begin
-  execute format('select min(crt_time)::timestamptz from %s', feedback) into oldest;
   delete from rowbell.firing_state d
   where d.fingerprint = any (array(
     select f.fingerprint

@@ -138,12 +138,18 @@ class FiringTest {
         database.execute(insert(List.of(fired, ended)));
         database.query("select rowbell.fold_firing(10)");
         database.execute("insert into rowbell.feedback (crt_time, alert) values ('epoch', '{}')");
-        assertEquals(List.of("0"), database.query("select rowbell.forget_firing('1 d', 'rowbell.feedback', 10)"));
+        assertEquals(
+                List.of("0"),
+                database.query(
+                        "select rowbell.forget_firing('1 d', (select min(crt_time) from rowbell.feedback), 10)"));
         database.execute(insert(List.of(fired)));
         database.query("select rowbell.fold_firing(10)");
         assertEquals(0, database.count("rowbell.firing"));
         database.execute("truncate rowbell.feedback");
-        assertEquals(List.of("1"), database.query("select rowbell.forget_firing('1 d', 'rowbell.feedback', 10)"));
+        assertEquals(
+                List.of("1"),
+                database.query(
+                        "select rowbell.forget_firing('1 d', (select min(crt_time) from rowbell.feedback), 10)"));
         assertEquals(0, database.count("rowbell.firing_state"));
 
         // a rule that there never was is none that has gone

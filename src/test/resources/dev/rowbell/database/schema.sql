@@ -425,7 +425,7 @@ rowbell.flyway_schema_history: select to rowbell_consumer
 rowbell.fold_firing(integer): execute to rowbell_consumer
 rowbell.fold_timers(integer,integer): execute to rowbell_consumer
 rowbell.for_each(text,text): execute to rowbell_admin
-rowbell.forget_firing(interval,regclass,integer): execute to rowbell_consumer
+rowbell.forget_firing(interval,timestamp with time zone,integer): execute to rowbell_consumer
 rowbell.forget_timers(integer): execute to rowbell_consumer
 rowbell.forget_windows(integer): execute to rowbell_consumer
 rowbell.grant_for(text,text): execute to rowbell_admin
@@ -2283,17 +2283,15 @@ exception when dependent_objects_still_exist or insufficient_privilege then
   raise notice 'rowbell: %', sqlerrm;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.forget_firing(keep interval, feedback regclass, most integer)
+CREATE OR REPLACE FUNCTION rowbell.forget_firing(keep interval, oldest timestamp with time zone, most integer)
  RETURNS integer
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  oldest timestamptz;
   forgotten int;
 begin
-  execute format('select min(crt_time)::timestamptz from %s', feedback) into oldest;
   delete from rowbell.firing_state d
   where d.fingerprint = any (array(
     select f.fingerprint
