@@ -20,6 +20,7 @@ public final class Bench {
     static {
         PARTS.put("write", (server, report) -> new WritePart(server, report).run());
         PARTS.put("storm", (server, report) -> new StormPart(server, report).run());
+        PARTS.put("time", (server, report) -> new TimePart(server, report).run());
         PARTS.put("latency", (server, report) -> new LatencyPart(server, report).run());
         PARTS.put("first", (server, report) -> new FirstPart(server, report).run());
         PARTS.put("start", (server, report) -> new StartPart(server, report).run());

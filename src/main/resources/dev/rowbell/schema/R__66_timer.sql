@@ -307,10 +307,12 @@ end
 $fn$;
 
 -- Folds so many events of a feed; returns whether there are more. To be called again in the transaction of begin_fold() until there are none.
+-- Plans anew: a session that began while a table was empty would go on to read all of it for each row.
 create or replace function rowbell.fold_timers(feed_id int, most int default 5000) returns boolean
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
 as $fn$
 declare
   part record;
@@ -495,10 +497,12 @@ $fn$;
 
 -- Works on the timers of a rule, one kind of work at a time: resolves, fires, or arms rows of before. Returns whether there may be more to do at once. Does
 -- nothing while another process works on timers of the feed. To be called with a statement_timeout: conditions may call functions of strangers.
+-- Plans anew: a session that began while a table was empty would go on to read all of it for each row.
 create or replace function rowbell.run_timers(rule_id int, most int default 5000) returns boolean
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
 set standard_conforming_strings = on
 set TimeZone = 'UTC'
 as $fn$

@@ -298,10 +298,12 @@ end
 $fn$;
 
 -- Works on the windows of a feed: folds events, fires, resolves. Returns whether there is more to do at once. Does nothing while another process works on them.
+-- Plans anew: a session that began while a table was empty would go on to read all of it for each row.
 create or replace function rowbell.run_windows(feed_id int, most int default 50000) returns boolean
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
 set standard_conforming_strings = on
 as $fn$
 #variable_conflict use_variable

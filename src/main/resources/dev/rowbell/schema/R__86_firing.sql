@@ -10,10 +10,12 @@ $fn$;
 -- Brings rowbell.firing up to date with what was routed, so many transactions of it, and returns how many there were. The time of alerts decides, not the
 -- order in which they were routed: the last end ends all that fired before it, whichever is folded first. Waits for no transaction that routes. Several
 -- processes may fold: each writes in the order of the fingerprints.
+-- Plans anew: a session that began while a table was empty would go on to read all of it for each row.
 create or replace function rowbell.fold_firing(most int) returns int
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
 set lock_timeout = '2s'
 as $fn$
 #variable_conflict use_column

@@ -58,6 +58,34 @@ class TimerTest extends TimedDatabase {
         assertEquals(0, database.count("rowbell.timer"));
     }
 
+    /** The plans of a session that began while few waited read all of them for each row that is due. */
+    @Test
+    void thoseThatAreDueAreFoundThoughTheSessionBeganWhileFewWaited() {
+        orders("statement");
+        database.execute("alter table rowbell.timer set (autovacuum_enabled = off)", UNPAID);
+        for (int i = 0; i < 10; i++) {
+            database.execute("insert into orders values (" + -i + ", 'placed')");
+            pass("31 min");
+        }
+        database.execute("delete from orders", "insert into orders select i, 'placed' from generate_series(1, 500) i");
+        pass("20 min");
+        database.execute("insert into orders select i, 'placed' from generate_series(501, 20000) i");
+        work();
+        alerts();
+        long before = timersRead();
+        pass("11 min");
+        assertEquals(500, alerts().size());
+        await().until(() -> database.count("rowbell.timer where fired is not null") == 500 && timersRead() > before);
+        // pass() reads each of them twice
+        assertTrue(timersRead() - before < 60_000, () -> timersRead() - before + " timers were read");
+    }
+
+    private long timersRead() {
+        return Long.parseLong(database.query(
+                        "select seq_tup_read + idx_tup_fetch from pg_stat_user_tables where relid = 'rowbell.timer'::regclass")
+                .get(0));
+    }
+
     @Test
     void theDocumentSaysSinceWhenItHasHeld() {
         orders("statement");

@@ -1936,6 +1936,7 @@ CREATE OR REPLACE FUNCTION rowbell.fold_firing(most integer)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
  SET lock_timeout TO '2s'
 AS $function$
 #variable_conflict use_column
@@ -2003,6 +2004,7 @@ CREATE OR REPLACE FUNCTION rowbell.fold_timers(feed_id integer, most integer DEF
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
 declare
   part record;
@@ -4816,6 +4818,7 @@ CREATE OR REPLACE FUNCTION rowbell.run_timers(rule_id integer, most integer DEFA
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
  SET standard_conforming_strings TO 'on'
  SET "TimeZone" TO 'UTC'
 AS $function$
@@ -4852,6 +4855,7 @@ CREATE OR REPLACE FUNCTION rowbell.run_windows(feed_id integer, most integer DEF
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
  SET standard_conforming_strings TO 'on'
 AS $function$
 #variable_conflict use_variable
