@@ -38,6 +38,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The pages of the web console, over HTTP. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@Tag("long")
 class WebConsoleTest {
 
     private static final String HOSTILE =
@@ -294,7 +295,6 @@ class WebConsoleTest {
     }
 
     @Test
-    @Tag("long")
     void aTextOfFiveMegabytesIsCut() {
         String number =
                 letter("long", "json_build_object('new', json_build_object('a', repeat('x', 5000000)))", "long");
@@ -396,7 +396,6 @@ class WebConsoleTest {
     }
 
     @Test
-    @Tag("long")
     void aPartThatTakesTooLongIsLeftOutAndTheOthersAreThere() throws Exception {
         try (Connection holder = database.connect();
                 Statement statement = holder.createStatement()) {
@@ -409,7 +408,6 @@ class WebConsoleTest {
     }
 
     @Test
-    @Tag("long")
     void manyPagesAtATimeAreRefusedAndKeepHealthWaitingForNothing() throws Exception {
         List<CompletableFuture<HttpResponse<String>>> answers = new ArrayList<>();
         try (Connection holder = database.connect();
@@ -434,7 +432,6 @@ class WebConsoleTest {
     }
 
     @Test
-    @Tag("long")
     void aRightThatIsMissingIsNamedInThePlaceOfWhatCannotBeRead(@TempDir Path dir) throws IOException {
         String role = "web_of_" + database.name();
         database.execute("create role %s login password 'pw'".formatted(role), "grant rowbell_consumer to " + role);
@@ -462,7 +459,6 @@ class WebConsoleTest {
     }
 
     @Test
-    @Tag("long")
     void onAnotherAddressThanLoopbackNoPageIsServedAndTheStartSaysIt(@TempDir Path dir) throws IOException {
         Map<String, String> settings = settings(dir);
         settings.put("rowbell.health.host", "0.0.0.0");
@@ -485,7 +481,6 @@ class WebConsoleTest {
     }
 
     @Test
-    @Tag("long")
     void itCanBeSwitchedOff(@TempDir Path dir) throws IOException {
         Map<String, String> settings = settings(dir);
         settings.put("rowbell.web.enabled", "false");

@@ -95,8 +95,10 @@ public final class WebConsole {
 
     /** Where the pages are; empty where none are served. */
     public static String address(Settings settings) {
+        String host = settings.text("rowbell.health.host");
         return isWanted(settings) && isLoopback(settings)
-                ? "http://%s:%s/".formatted(settings.text("rowbell.health.host"), settings.text("rowbell.health.port"))
+                ? "http://%s:%s/"
+                        .formatted(host.contains(":") ? "[" + host + "]" : host, settings.text("rowbell.health.port"))
                 : "";
     }
 
