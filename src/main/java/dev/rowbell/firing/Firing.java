@@ -35,7 +35,7 @@ public final class Firing {
     /** While so many alerts come in a second, the list may be {@link #LATE} behind: the sinks need the CPU. */
     private static final int MANY = 5000;
 
-    private static final Duration LATE = Duration.ofSeconds(30);
+    private static final Duration LATE = Duration.ofMinutes(5);
     /** After a failure to note alerts. */
     private static final Duration RETRY = Duration.ofSeconds(10);
 
@@ -183,22 +183,24 @@ public final class Firing {
     }
 
     private void fold() {
-        if (lately.getAndSet(0) < MANY || System.nanoTime() - foldedAt > LATE.toNanos()) {
-            foldAll();
-            foldedAt = System.nanoTime();
+        boolean late = System.nanoTime() - foldedAt > LATE.toNanos();
+        if (lately.getAndSet(0) < MANY || late) {
+            boolean more = true;
+            while (more && (late || lately.get() < MANY)) {
+                more = jdbc.sql("select rowbell.fold_firing(?)")
+                                .param(FOLDED_AT_ONCE)
+                                .query(Integer.class)
+                                .single()
+                        == FOLDED_AT_ONCE;
+            }
+            if (!more) {
+                foldedAt = System.nanoTime();
+            }
         }
     }
 
     private void endOfGoneRules() {
         jdbc.sql("select rowbell.end_firing_of_gone_rules()").query(row -> {});
-    }
-
-    private void foldAll() {
-        while (jdbc.sql("select rowbell.fold_firing(?)")
-                        .param(FOLDED_AT_ONCE)
-                        .query(Integer.class)
-                        .single()
-                == FOLDED_AT_ONCE) {}
     }
 
     private void forget(String table) {
