@@ -191,6 +191,7 @@ class AcknowledgeTest {
     }
 
     @Test
+    @Tag("long")
     void theCommandsShowWhatFiresAndAcknowledgeIt() {
         database.execute(
                 "insert into public.feed values (7, 11)",

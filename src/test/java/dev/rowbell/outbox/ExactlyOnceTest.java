@@ -25,6 +25,7 @@ import org.apache.camel.impl.DefaultCamelContext;
 import org.apache.camel.support.PluginHelper;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -117,6 +118,7 @@ class ExactlyOnceTest {
     }
 
     @ParameterizedTest
+    @Tag("long")
     @ValueSource(strings = {"batch=1", "batch=20"})
     void eachAlertIsHandledOnceThoughTheSinkFailsBeforeAndAfterItsCommit(String options) throws Exception {
         Random random = new Random(7);

@@ -353,6 +353,7 @@ class RulesYamlTest {
     }
 
     @Test
+    @Tag("long")
     void healthSaysWhichRuleIsWrongAndWhy() {
         write(rule("large", "NEW.amount > 10"), rule("wrong", "NEW.amout > 10"));
         try (RunningRowbell rowbell = start()) {
