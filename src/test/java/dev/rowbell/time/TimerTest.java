@@ -70,12 +70,12 @@ class TimerTest extends TimedDatabase {
             database.execute("insert into orders values (" + -i + ", 'placed')");
             pass("31 min");
         }
-        database.execute("delete from orders", "insert into orders select i, 'placed' from generate_series(1, 2000) i");
+        database.execute("delete from orders", "insert into orders select i, 'placed' from generate_series(1, 3000) i");
         pass("20 min");
-        database.execute("insert into orders select i, 'placed' from generate_series(2001, 60000) i");
+        database.execute("insert into orders select i, 'placed' from generate_series(3001, 120000) i");
         alerts();
         assertTimeout(Duration.ofSeconds(30), () -> pass("11 min"));
-        assertEquals(2000, alerts().size());
+        assertEquals(3000, alerts().size());
     }
 
     @Test
