@@ -172,6 +172,8 @@ final class TimePart {
     /** Many rows wait, some of them for the same moment. A writer goes on writing. */
     private void due() throws Exception {
         db.execute(
+                // of the turns before
+                "truncate rowbell.feedback, rowbell.timer_event, rowbell.window_event",
                 "create table waits (id int primary key, state text, placed timestamptz)",
                 "create table written (id bigint generated always as identity primary key, state text, placed timestamptz)",
                 "insert into rowbell.rule (name, feed, condition, \"for\") values ('writes', 'public.written', 'NEW.state = ''open''', '1 hour')");

@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -52,6 +53,7 @@ class AsWrittenTest {
     private final Map<String, String> settings = database.settings();
 
     @Test
+    @Tag("long")
     void everyPathKeepsNumbersAndTexts() throws IOException {
         settings.put("rowbell.file.dir", alerts.toString());
         // whole alerts are shown to people, too

@@ -54,6 +54,7 @@ class FingerprintTest {
     }
 
     @Test
+    @Tag("long")
     void itIsTheSameForAllAlertsAboutOneRowAndOutlivesTheRulesTextAndARestart() {
         settings.put("rowbell.source", "orders-db");
         database.execute("create table feed (id int primary key, c2 int, note text)");

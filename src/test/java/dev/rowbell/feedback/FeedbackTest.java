@@ -103,6 +103,7 @@ class FeedbackTest {
 
     /** Camel's consumer has its query ready only after its scheduler has been started. */
     @Test
+    @Tag("long")
     void theFirstPollFindsItsQueryReady() {
         try (LogLines log = new LogLines("dev.rowbell.feedback.PollErrors")) {
             for (int i = 1; i <= 5; i++) {

@@ -81,6 +81,7 @@ class QueueTest {
 
     /** Statistics taken when all of it was gone and nothing vacuumed make sorting it look cheapest: for each batch all that waits. */
     @Test
+    @Tag("long")
     void aQueueIsTakenInTheOrderOfItsIndexWhateverWasKnownOfItWhenThatWasPlanned() throws Exception {
         database.execute(
                 "create table own (crt_time timestamptz default now(), c int)",

@@ -50,6 +50,7 @@ class FiringTest {
     }
 
     @Test
+    @Tag("long")
     void whatFiresIsListedUntilItEnds() {
         feed("('over', 'public.feed', 'NEW.c > 10', 'once', true, '{insert,update,delete}', 'critical', 'durable'),"
                 + " ('each', 'public.feed', 'NEW.c > 10', 'every', false, '{insert,update}', 'info', 'durable'),"

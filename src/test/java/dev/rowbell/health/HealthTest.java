@@ -197,6 +197,7 @@ class HealthTest {
     }
 
     @Test
+    @Tag("long")
     void whatWaitsForTooLongIsSaid() {
         settings.put("rowbell.health.max-age", "5m");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {

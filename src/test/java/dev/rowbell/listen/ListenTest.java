@@ -246,6 +246,7 @@ class ListenTest {
     }
 
     @Test
+    @Tag("long")
     void aServerThatForgotWhoListensIsReminded() throws Exception {
         List<Connection> opened = new CopyOnWriteArrayList<>();
         List<String> heard = new CopyOnWriteArrayList<>();
@@ -308,6 +309,7 @@ class ListenTest {
     }
 
     @Test
+    @Tag("long")
     void storedNotificationsAreRoutedWhileTheChannelIsBusy() {
         settings.put("rowbell.listen.heartbeat", "2s");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {

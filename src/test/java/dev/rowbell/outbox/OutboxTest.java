@@ -108,6 +108,7 @@ class OutboxTest {
     }
 
     @Test
+    @Tag("long")
     void anOutageOfTheReceiverHoweverLongMakesNoDeadLetterOfALoneAlert() {
         settings.put("rowbell.outbox.max-attempts", "6");
         settings.put("rowbell.outbox.max-backoff", "50ms");
@@ -378,6 +379,7 @@ class OutboxTest {
     }
 
     @Test
+    @Tag("long")
     void aStopGivesBackWhatWasNotTriedAndTheNextStartDeliversIt() {
         CountDownLatch first = new CountDownLatch(1);
         web.answer(request -> {

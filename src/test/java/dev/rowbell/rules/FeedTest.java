@@ -9,6 +9,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Feeds that change under their rules: unwatched, renamed, with foreign partitions, in the hands of other transactions. */
@@ -344,6 +345,7 @@ class FeedTest {
     }
 
     @Test
+    @Tag("long")
     void anOpenTransactionThatChangesRulesHoldsUpItsFeedAlone() throws SQLException {
         database.execute(
                 "create table a (id int, n int)",
@@ -462,6 +464,7 @@ class FeedTest {
     }
 
     @Test
+    @Tag("long")
     void aLockedTableKeepsNoOtherFeedFromTheRulesOfAFile() throws SQLException {
         database.execute("create table busy (id int, a int)", "create table feed (id int, a int)");
         try (Connection holder = database.connect();

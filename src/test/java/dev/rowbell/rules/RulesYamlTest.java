@@ -312,6 +312,7 @@ class RulesYamlTest {
     }
 
     @Test
+    @Tag("long")
     void hitsOfBothWaysAreCountedAndWhatHappensToAFeedIsSaid() {
         write(
                 rule("durable", "NEW.amount > 1"),

@@ -3,6 +3,7 @@ package dev.rowbell.time;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -58,6 +59,7 @@ class TimerKeyTest extends TimedDatabase {
     }
 
     @ParameterizedTest
+    @Tag("long")
     @ValueSource(strings = {"statement", "row"})
     void aTransactionOfAnySizeThatDeletesAndInsertsRowsAgainLeavesThemTheirTimes(String each) {
         feed(each);
