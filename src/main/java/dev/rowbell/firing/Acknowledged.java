@@ -28,6 +28,8 @@ final class Acknowledged {
     private static final Duration FRESH_WHEN_IDLE = Duration.ofMillis(500);
     /** Before an alert is dropped: another process may have routed its end. */
     private static final Duration FRESH_TO_DROP = Duration.ofMillis(20);
+    /** Reading takes at most one part in so many of the time: in a storm there is much that is not folded yet. */
+    private static final int PART = 10;
 
     private final JdbcClient jdbc;
     private final TransactionTemplate outsideOfTransaction;
@@ -39,6 +41,9 @@ final class Acknowledged {
     private final Map<String, Instant> ends = new HashMap<>();
 
     private long readAt = System.nanoTime() - FRESH.toNanos();
+    /** How long the last look took, in nanoseconds. */
+    private long took;
+
     private boolean failed;
 
     /** @param stored a fingerprint as the database has it */
@@ -69,12 +74,17 @@ final class Acknowledged {
         return since != null && (end == null || end.isBefore(since));
     }
 
+    synchronized boolean isEmpty() {
+        return things.isEmpty();
+    }
+
     synchronized void refreshWhenIdle() {
         refresh(FRESH_WHEN_IDLE);
     }
 
     private void refresh(Duration fresh) {
-        if (System.nanoTime() - readAt < fresh.toNanos()) {
+        long begin = System.nanoTime();
+        if (begin - readAt < Math.max(fresh.toNanos(), PART * took)) {
             return;
         }
         try {
@@ -90,6 +100,7 @@ final class Acknowledged {
             failed = true;
         }
         readAt = System.nanoTime();
+        took = readAt - begin;
     }
 
     /** On a connection of its own: a failure must not fail the transaction of the thread. */
@@ -100,7 +111,8 @@ final class Acknowledged {
                           select u.fingerprint, max(u.micros) as micros
                           from rowbell.firing_event e
                           cross join lateral unnest(e.fingerprints, e.times, e.fires) as u (fingerprint, micros, fires)
-                          where false = any (e.fires) and not u.fires
+                          where false = any (e.fires) and e.fingerprints && array(select q.fingerprint from rowbell.acknowledgement q)
+                            and not u.fires
                           group by u.fingerprint)
                         select a.fingerprint, f.since
                         from rowbell.acknowledgement a

@@ -36,6 +36,8 @@ public final class Firing {
     private static final int MANY = 5000;
 
     private static final Duration LATE = Duration.ofMinutes(5);
+    /** The same while anything is acknowledged: routing reads which of what is not folded yet ends that. */
+    private static final Duration LATE_WHEN_ACKNOWLEDGED = Duration.ofSeconds(30);
     /** After a failure to note alerts. */
     private static final Duration RETRY = Duration.ofSeconds(10);
 
@@ -183,7 +185,8 @@ public final class Firing {
     }
 
     private void fold() {
-        boolean late = System.nanoTime() - foldedAt > LATE.toNanos();
+        Duration most = acknowledged.isEmpty() ? LATE : LATE_WHEN_ACKNOWLEDGED;
+        boolean late = System.nanoTime() - foldedAt > most.toNanos();
         if (lately.getAndSet(0) < MANY || late) {
             boolean more = true;
             while (more && (late || lately.get() < MANY)) {
