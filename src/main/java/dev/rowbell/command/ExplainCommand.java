@@ -24,10 +24,6 @@ final class ExplainCommand implements Callable<Integer> {
     /** As the ids of the alerts that Rowbell makes. */
     private static final String UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
 
-    private static final String NOWHERE =
-            "no alert with this id waits: it was delivered or silenced, its transaction is still open,"
-                    + " or there never was one";
-
     @ParentCommand
     private Commands program;
 
@@ -56,7 +52,7 @@ final class ExplainCommand implements Callable<Integer> {
             } else if (findings.isEmpty()) {
                 findings.addAll(key == null ? rules.explainAlert(name) : List.of());
                 if (findings.isEmpty() && key == null && name.matches(UUID)) {
-                    findings.add(new Finding("note", NOWHERE));
+                    findings.add(RuleRepository.NOWHERE);
                 } else if (findings.isEmpty()) {
                     RulesCommands.requireRule(name, names);
                 }

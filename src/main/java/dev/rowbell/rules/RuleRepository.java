@@ -32,6 +32,11 @@ import org.springframework.transaction.support.TransactionTemplate;
  */
 public final class RuleRepository {
 
+    /** Of an id with which no alert waits. */
+    public static final Finding NOWHERE = new Finding(
+            "note",
+            "no alert with this id waits: it was delivered or silenced, its transaction is still open, or there never was one");
+
     private static final String UNTRANSLATABLE = "22P05";
     /** Of errors that a person can mend, whose message says how. */
     private static final String REFUSED = "RB001";
@@ -444,7 +449,7 @@ public final class RuleRepository {
                 .list();
     }
 
-    /** Where the alert with this id waits. */
+    /** Where the alert with this id waits; empty where it does not: {@link #NOWHERE}. */
     public List<Finding> explainAlert(String id) {
         return jdbc.sql("select level, finding from rowbell.explain_alert(?)")
                 .param(id)

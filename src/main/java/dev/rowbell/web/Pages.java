@@ -62,9 +62,6 @@ public final class Pages {
     /** The most lines of a table. */
     private static final int LINES = 200;
 
-    private static final String NOWHERE =
-            "no alert with this id waits: it was delivered or silenced, its transaction is still open, or there never was one";
-
     private final CamelContext context;
     private final Rules rules;
     private final Rates rates;
@@ -359,7 +356,7 @@ public final class Pages {
         } else if (!id.isEmpty()) {
             model.read("findings", () -> {
                 List<Finding> findings = ruleRepository.explainAlert(id);
-                return findings.isEmpty() ? List.of(new Finding("note", NOWHERE)) : findings;
+                return findings.isEmpty() ? List.of(RuleRepository.NOWHERE) : findings;
             });
         }
         return "explain";

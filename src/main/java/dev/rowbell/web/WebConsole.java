@@ -165,7 +165,10 @@ public final class WebConsole {
         }
     }
 
-    /** A page of another site may lead here and cannot read the answer; what it loads for itself could keep the database busy. */
+    /**
+     * Whether the page of another site makes this request by itself, as for an image, which could keep the database busy. A link on such a page is
+     * followed: the user sees the answer, and the page cannot read it.
+     */
     private static boolean isOfAnotherSite(RoutingContext request) {
         String site = request.request().getHeader("Sec-Fetch-Site");
         return site != null

@@ -1,6 +1,7 @@
 -- What fires now.
 
--- Whether each alert of a rule says that what it fired for before has ended, of which no alert came: it fires once until its condition has been false.
+-- Whether each alert of a rule begins something new. Such a rule sends no alert when its condition ends, and fires once until then: so the condition had
+-- ended before each further alert about the same row.
 create or replace function rowbell.fires_anew(rule rowbell.rule) returns boolean
 language sql immutable
 as $fn$

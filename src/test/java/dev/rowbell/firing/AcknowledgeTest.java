@@ -163,7 +163,7 @@ class AcknowledgeTest {
                 statement.execute(
                         "select rowbell.acknowledge('over', 'id=1', 'mended'), rowbell.acknowledge('over', 'id=2')");
                 statement.execute("update public.feed set c = 0 where id = 1");
-                // while it is open, what it has acknowledged fires again and is folded
+                // the row 2, whose acknowledgement is not committed, fires again, and Rowbell folds the alert
                 write(2, 12);
                 assertEquals(List.of("2"), database.query("select times from rowbell.firing where key = 'id=2'"));
                 application.commit();
@@ -172,7 +172,7 @@ class AcknowledgeTest {
                         List.of("id=2 " + ROLE + " shop"),
                         database.query(
                                 "select concat_ws(' ', key, acknowledged_by, acknowledged_from) from rowbell.firing"));
-                // what it acknowledged has ended in the same transaction: it fires anew
+                // the transaction that acknowledged the row 1 ended its fault too, so the row fires anew
                 write(1, 11);
                 assertEquals("id=1 firing", sent().get(sent().size() - 1));
 

@@ -169,7 +169,7 @@ class FiringTest {
         try (Connection locking = database.connect();
                 Statement statement = locking.createStatement()) {
             locking.setAutoCommit(false);
-            // the poll cannot commit: neither is taken what is not noted
+            // the lock keeps the poll from noting the alerts, so it must not take them
             statement.execute("lock table rowbell.firing_event in share mode");
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
                 await().until(() -> database.count(
