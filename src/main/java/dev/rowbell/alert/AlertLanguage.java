@@ -11,6 +11,8 @@ import org.apache.camel.Expression;
 import org.apache.camel.Predicate;
 import org.apache.camel.support.LanguageSupport;
 import org.apache.camel.support.PredicateToExpressionAdapter;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The expression language {@code alert}: conditions on the alert in the body, as <code>severity == 'info'</code>. Each of them takes a tenth of the
@@ -22,6 +24,7 @@ import org.apache.camel.support.PredicateToExpressionAdapter;
  */
 public final class AlertLanguage extends LanguageSupport {
 
+    private static final Logger LOG = LoggerFactory.getLogger(AlertLanguage.class);
     private static final Pattern CONDITION =
             Pattern.compile("\\s*(\\w+)(?:\\[([^]]+)])?\\s*(?:([!=]=)\\s*'([^']*)'\\s*)?(\\|\\||&&|$)");
 
@@ -61,12 +64,33 @@ public final class AlertLanguage extends LanguageSupport {
                                         + " or use the language simple")
                                 .formatted(expression, expression.substring(next.regionStart())));
             }
-            conditions.add(new Condition(next.group(1), next.group(2), next.group(3), next.group(4)));
+            Condition condition = new Condition(next.group(1), next.group(2), next.group(3), next.group(4));
+            warnOfTypo(condition, expression);
+            conditions.add(condition);
             operator = next.group(5);
             joined = joined.isEmpty() ? operator : joined;
             next.region(next.end(), expression.length());
         } while (!operator.isEmpty());
         return predicate(conditions, joined.equals("&&"));
+    }
+
+    /** A word that no alert has is no error, since a route may have put it there. */
+    private static void warnOfTypo(Condition condition, String expression) {
+        if (!AlertKeys.suits(condition.key, null)) {
+            LOG.warn(
+                    "\"{}\" asks for the key {}, which an alert has only where a route adds it; docs/alerts.md lists the keys",
+                    expression,
+                    condition.key);
+        } else if (condition.column == null
+                && condition.text != null
+                && List.of("severity", "status").contains(condition.key)
+                && !AlertKeys.suits(condition.key, condition.text)) {
+            LOG.warn(
+                    "\"{}\": no alert has the {} '{}'; docs/alerts.md lists those that there are",
+                    expression,
+                    condition.key,
+                    condition.text);
+        }
     }
 
     private static Predicate predicate(List<Condition> conditions, boolean all) {

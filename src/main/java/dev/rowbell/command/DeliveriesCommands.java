@@ -4,6 +4,7 @@ import dev.rowbell.error.Printable;
 import dev.rowbell.outbox.DeadLetterRepository;
 import dev.rowbell.outbox.DeadLetterRepository.Filter;
 import dev.rowbell.outbox.DeadLetterRepository.Letter;
+import dev.rowbell.outbox.SinkRepository;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.BiPredicate;
@@ -104,10 +105,36 @@ final class DeliveriesCommands {
         return change("retry", selection, DeadLetterRepository::retry, DeadLetterRepository::retry, "sent again");
     }
 
-    @Command(description = "Throw deliveries away that were given up.")
-    int discard(@Mixin Selection selection) {
+    @Command(description = "Throw deliveries away that were given up, or those that wait for a sink.")
+    int discard(
+            @Mixin Selection selection,
+            @Option(
+                            names = "--waiting",
+                            description =
+                                    "Those that wait for the sink of --sink, such as one whose name was mistyped, and none that was given up.")
+                    boolean waiting) {
+        if (waiting) {
+            return discardWaiting(selection);
+        }
         return change(
                 "discard", selection, DeadLetterRepository::discard, DeadLetterRepository::discard, "thrown away");
+    }
+
+    private int discardWaiting(Selection selection) {
+        Filter filter = selection.filter.filter();
+        if (!selection.numbers.isEmpty()
+                || selection.all
+                || filter.sink() == null
+                || filter.rule() != null
+                || filter.olderThan() != null) {
+            throw new ParameterException(
+                    spec.subcommands().get("discard"), "--waiting goes with --sink, and with nothing else");
+        }
+        try (CommandContext context = program.open()) {
+            long alerts = new SinkRepository(context.dataSource()).discardWaiting(filter.sink());
+            spec.commandLine().getOut().println(alerts + " thrown away");
+            return 0;
+        }
     }
 
     private int change(

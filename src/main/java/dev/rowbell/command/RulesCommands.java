@@ -52,7 +52,7 @@ final class RulesCommands {
         }
     }
 
-    @Command(description = "Show each rule with its feed, hits and last failure.")
+    @Command(description = "Show each rule with its feed, where it comes from, its hits and last failure.")
     int list() {
         try (CommandContext context = program.open()) {
             List<RuleState> rules = new RuleRepository(context.dataSource()).list();
@@ -63,6 +63,7 @@ final class RulesCommands {
                             "severity",
                             "fires",
                             "delivery",
+                            "from",
                             "state",
                             "hits",
                             "last hit",
@@ -84,6 +85,7 @@ final class RulesCommands {
                 rule.severity(),
                 rule.fires(),
                 rule.delivery(),
+                rule.origin(),
                 rule.enabled() ? state : "off",
                 String.valueOf(rule.hits()),
                 rule.lastHit() == null ? "" : rule.lastHit(),

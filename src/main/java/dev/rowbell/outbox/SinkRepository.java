@@ -90,4 +90,13 @@ public final class SinkRepository {
                 .query(State.class)
                 .list();
     }
+
+    /** Deletes the deliveries that wait for the sink, without those that are under way, and returns how many alerts they have. */
+    public long discardWaiting(String sink) {
+        return jdbc.sql("""
+                        with gone as (
+                          delete from rowbell.delivery where sink = ? and locked_until <= clock_timestamp() returning alerts)
+                        select coalesce(sum(alerts), 0) from gone
+                        """).param(sink).query(Long.class).single();
+    }
 }

@@ -245,19 +245,36 @@ public final class RuleRepository {
     /** All rules, ordered by name. */
     public List<RuleState> list() {
         return jdbc.sql("""
-                        select r.name, coalesce(r.feed, 'query every ' || r.every, concat_ws(' ', 'query at', r.cron, r.zone)) as feed, r.severity,
-                          case when r."for" is not null then 'for ' || r."for"
-                            when r.absent is not null then 'absent ' || r.absent
-                            when r.count is not null then format('count %s within %s', r.count, r.within)
-                            when r.sum is not null then format('sum over %s within %s', r.over, r.within) else r.fires end as fires, r.delivery, r.enabled,
+                        select r.name, coalesce(r.feed, 'query every ' || d.every, concat_ws(' ', 'query at', r.cron, r.zone)) as feed, r.severity,
+                          case when r."for" is not null then 'for ' || d."for"
+                            when r.absent is not null then 'absent ' || d.absent
+                            when r.count is not null then format('count %%s within %%s', r.count, d.within)
+                            when r.sum is not null then format('sum over %%s within %%s', r.over, d.within) else r.fires end as fires, r.delivery,
+                          coalesce(r.origin, 'SQL') as origin, r.enabled,
                           rowbell.readable(s.broken) as broken, coalesce(s.hits, 0) as hits,
                           to_char(s.last_hit, 'YYYY-MM-DD HH24:MI:SS') as last_hit,
                           to_char(s.failed, 'YYYY-MM-DD HH24:MI:SS') as failed,
                           rowbell.readable(s.failure) as failure
                         from rowbell.rule r
                         left join rowbell.rule_state s on s.rule = r.name
+                        cross join lateral (select %s as every, %s as "for", %s as absent, %s as within) d
                         order by r.name
-                        """).query(RuleState.class).list();
+                        """.formatted(
+                                duration("r.every"), duration("r.\"for\""), duration("r.absent"), duration("r.within")))
+                .query(RuleState.class)
+                .list();
+    }
+
+    /** SQL of an interval in the largest unit that needs no fraction, as a rule has it: 20s, 90m, 7d. One with months is as PostgreSQL writes it. */
+    private static String duration(String interval) {
+        return """
+                (select case when extract(year from %1$s) <> 0 or extract(month from %1$s) <> 0 then cast(%1$s as text)
+                    when s %% 86400 = 0 then trim_scale(s / 86400) || 'd'
+                    when s %% 3600 = 0 then trim_scale(s / 3600) || 'h'
+                    when s %% 60 = 0 then trim_scale(s / 60) || 'm'
+                    when s %% 1 = 0 then trim_scale(s) || 's'
+                    else trim_scale(s * 1000) || 'ms' end
+                  from (select cast(extract(epoch from %1$s) as numeric) as s) seconds)""".formatted(interval);
     }
 
     /**

@@ -4,6 +4,8 @@ package dev.rowbell.rules;
  * A rule with its state.
  *
  * @param feed where it has none, when its query runs
+ * @param fires how, with its times as a rule has them: {@code for 20s}
+ * @param origin the file, or {@code SQL}
  * @param broken why it is left out of the triggers now; null if it is not
  * @param lastHit in the time zone of this machine, as {@code 2026-11-23 08:00:00}; null if it never fired; {@code failed} likewise
  * @param failure null if it never failed
@@ -14,6 +16,7 @@ public record RuleState(
         String severity,
         String fires,
         String delivery,
+        String origin,
         boolean enabled,
         String broken,
         long hits,

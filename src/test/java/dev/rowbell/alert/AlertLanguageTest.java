@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.testing.LogLines;
 import java.util.List;
 import java.util.Map;
 import org.apache.camel.impl.DefaultCamelContext;
@@ -69,6 +70,24 @@ class AlertLanguageTest {
             })
     void aConditionHoldsOrNot(String condition, boolean holds) {
         assertEquals(holds, holds(condition, ALERT));
+    }
+
+    @Test
+    void aWordThatNoAlertHasIsSaidWhenTheRouteStarts() {
+        try (LogLines log = new LogLines(AlertLanguage.class.getName())) {
+            language.createPredicate("operation != 'UPDATE' || changed || new[severty] == 'critcal' || severity");
+            assertEquals(List.of(), log.lines());
+            language.createPredicate("rule == 'a' && severty == 'info'");
+            language.createPredicate("severity == 'critcal'");
+            language.createPredicate("status == 'fired'");
+            assertEquals(
+                    List.of(
+                            "WARN \"rule == 'a' && severty == 'info'\" asks for the key severty, which an alert has only where"
+                                    + " a route adds it; docs/alerts.md lists the keys",
+                            "WARN \"severity == 'critcal'\": no alert has the severity 'critcal'; docs/alerts.md lists those that there are",
+                            "WARN \"status == 'fired'\": no alert has the status 'fired'; docs/alerts.md lists those that there are"),
+                    log.lines());
+        }
     }
 
     @Test

@@ -125,6 +125,23 @@ class DeadLetterTest {
     }
 
     @Test
+    void whatWaitsForAMistypedSinkIsThrownAwayButNotWhatIsUnderWay() {
+        database.execute("""
+                insert into rowbell.delivery (sink, documents, locked_until)
+                values
+                  ('mial', array['{"id": "b1"}', '{"id": "b2"}'], '-infinity'),
+                  ('mial', array['{"id": "b3"}'], now() + interval '1 h'),
+                  ('mail', array['{"id": "b4"}'], '-infinity')
+                """);
+        assertTrue(command(2, "deliveries", "discard", "--waiting").contains("--waiting goes with --sink"));
+        assertTrue(command(2, "deliveries", "discard", "--waiting", "--sink", "mial", "--rule", "r1")
+                .contains("--waiting goes with --sink"));
+        assertEquals("2 thrown away\n", command(0, "deliveries", "discard", "--waiting", "--sink", "mial"));
+        assertEquals(List.of("b3 mial", "b4 mail"), waiting());
+        assertEquals(4, dead().size());
+    }
+
+    @Test
     void oldOnesAreRemovedInTheEnd() {
         settings.put("rowbell.dead-letter.keep", "7d");
         settings.put("rowbell.file.dir", "");

@@ -51,6 +51,38 @@ class RulesYamlTest {
         settings.put("rowbell.console", "OFF");
     }
 
+    @Test
+    void timesAreListedAsARuleHasThemAndEachRuleWithItsOrigin() {
+        write(
+                RULE.formatted("held", "NEW.amount > 5\n    for: 20s"),
+                RULE.formatted("late", "NEW.amount > 5\n    for: 90m"),
+                RULE.formatted("many", "NEW.amount > 5\n    count: 5\n    within: 1500ms"));
+        RunningRowbell.start(settings).close();
+        database.execute(
+                """
+                insert into rowbell.rule (name, feed, condition, "for") values
+                  ('days', 'public.orders', 'NEW.amount > 5', '7 days'),
+                  ('month', 'public.orders', 'NEW.amount > 5', '1 month 2 days')
+                """,
+                "insert into rowbell.rule (name, query, every, key) values ('polled', 'select 1 as id', '5 s', '{id}')");
+        assertEquals(
+                List.of(
+                        "days for 7d SQL",
+                        "held for 20s " + file(),
+                        "late for 90m " + file(),
+                        "many count 5 within 1500ms " + file(),
+                        "month for 1 mon 2 days SQL",
+                        "polled once SQL"),
+                states().stream()
+                        .map(rule -> String.join(" ", rule.name(), rule.fires(), rule.origin()))
+                        .toList());
+        assertEquals("query every 5s", states().get(5).feed());
+    }
+
+    private List<RuleState> states() {
+        return new RuleRepository(new DriverManagerDataSource(database.url(), "postgres", "")).list();
+    }
+
     @AfterEach
     void hearNoMore() {
         log.close();
