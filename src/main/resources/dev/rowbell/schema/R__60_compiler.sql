@@ -94,7 +94,7 @@ as $fn$
         case when g.n = 1 then '{' else ',' end || to_json(g.name) || ':', g.n), ', ' order by g.n)) as subject
     from rowbell.group_columns((transition.rule).by) g
     having transition.plain and count(*) > 0
-      and bool_and(rowbell.groups_as_text(feed.relation, g.name) and g.expression ~* format('^(new|old)[.]"?%s"?$', regexp_replace(g.name, '(\W)', '\\\1', 'g')))),
+      and bool_and(case when transition.plain then rowbell.groups_as_text(feed.relation, (parse_ident(g.expression))[2]) end)),
   key as (
     select k[1] as name from rowbell.key_of(feed.relation) k where cardinality(k) = 1 and (transition.rule).absent is null and rowbell.groups_as_text(feed.relation, k[1]))
   select rowbell.fill($part$

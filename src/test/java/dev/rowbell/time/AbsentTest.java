@@ -580,7 +580,7 @@ class AbsentTest {
     void groupsAreOfAnyTypeAndContentAndOneIsThatOfNull() {
         database.execute(
                 "create table public.\"Odd \"\"one\"\"\" (\"the \"\"key\"\"\\\" text, at timestamptz, n numeric)",
-                "create table public.expected (k text, at timestamptz)",
+                "create table public.expected (k varchar, at timestamptz)",
                 "insert into rowbell.rule (name, feed, absent, by, groups) values ('odd', 'public.\"Odd \"\"one\"\"\"', '10 min', array['NEW.\"the \"\"key\"\"\\\"', 'NEW.at'],"
                         + " 'select k, at from public.expected -- all')",
                 "insert into expected values (E'a\"b\\\\c\\nd', '2026-01-01 12:00:00.123456+05'), (repeat('x', 5000), null), (null, null), (null, null)",
@@ -736,7 +736,9 @@ class AbsentTest {
                 "absent, operations        | '1 s', '{delete}'                     | condition: on delete there is OLD alone",
                 "absent, by, groups        | '1 s', '{NEW.sensor}', 'select 1, 2'  | groups: has not as many columns",
                 "absent, by, groups        | '1 s', '{NEW.sensor,NEW.id}', 'select 1' | groups: has not as many columns",
-                "absent, by, groups        | '1 s', '{NEW.sensor}', 'select ''a''::text' | groups: column 1 cannot be compared with NEW.sensor",
+                "absent, by, groups        | '1 s', '{NEW.sensor}', 'select ''a''::text' | groups: column 1 is of type text, and NEW.sensor of type integer",
+                "absent, by, groups        | '1 s', '{NEW.sensor}', 'select 1.00' | groups: column 1 is of type numeric, and NEW.sensor of type integer",
+                "absent, by, groups        | '1 s', '{NEW.sensor::text}', 'select ''a''::char(3)' | groups: column 1 is of type character, and NEW.sensor::text of type text",
                 "absent, by, groups        | '1 s', '{NEW.sensor}', 'select id from gone' | groups: relation \"gone\" does not exist",
                 "absent, by, groups        | '1 s', '{NEW.sensor}', 'select 1) as a, (select 2' | groups: syntax error",
                 "absent, by, groups        | '1 s', '{NEW.sensor}', 'delete from public.sensor returning id' | groups: only reads",

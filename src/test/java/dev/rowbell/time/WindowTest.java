@@ -291,6 +291,17 @@ class WindowTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"statement", "row"})
+    void groupsAreToldApartAsTextWhateverTheirNameIs(String each) {
+        database.execute(
+                "create table public.odd (id int, \"ID\" numeric)",
+                "select rowbell.for_each('public.odd', '" + each + "')",
+                "insert into rowbell.rule (name, feed, condition, count, within, by) values ('odd', 'public.odd', 'true', 2, '5 min', '{\"NEW.\\\"ID\\\" as id\"}')",
+                "insert into odd values (1, 1.0), (1, 1.00), (2, 2.0), (2, 2.0)");
+        assertEquals(List.of("firing {\"id\":2.0} 2"), alerts());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"statement", "row"})
     void aRowThatCannotBeCountedIsAFailureAndHidesNoOther(String each) {
         payments(each);
         database.execute(

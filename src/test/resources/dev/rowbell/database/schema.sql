@@ -1214,7 +1214,7 @@ AS $function$
         case when g.n = 1 then '{' else ',' end || to_json(g.name) || ':', g.n), ', ' order by g.n)) as subject
     from rowbell.group_columns((transition.rule).by) g
     having transition.plain and count(*) > 0
-      and bool_and(rowbell.groups_as_text(feed.relation, g.name) and g.expression ~* format('^(new|old)[.]"?%s"?$', regexp_replace(g.name, '(\W)', '\\\1', 'g')))),
+      and bool_and(case when transition.plain then rowbell.groups_as_text(feed.relation, (parse_ident(g.expression))[2]) end)),
   key as (
     select k[1] as name from rowbell.key_of(feed.relation) k where cardinality(k) = 1 and (transition.rule).absent is null and rowbell.groups_as_text(feed.relation, k[1]))
   select rowbell.fill($part$
@@ -2564,6 +2564,7 @@ declare
   query constant text := regexp_replace(rule.groups, '[;[:space:]]+$', '');
   names constant text[] := array(select '_c' || g.n from rowbell.group_columns(rule."by") g order by g.n);
   error text[];
+  types text[];
   asked record;
 begin
   error := rowbell.query_error(query, names[1:1], names);
@@ -2572,12 +2573,24 @@ begin
   elsif error is not null then
     return array['groups'] || error[2:];
   end if;
-  for asked in select g.expression, g.n from rowbell.group_columns(rule."by") g order by g.n loop
-    error := rowbell.condition_error(format(E'(%s\n) in (select _g._c%s from (%s\n) as _g (%s))', asked.expression, asked.n, query, array_to_string(names, ', ')),
-      relation, true, true);
-    if error is not null then
-      return array['groups', format('column %s cannot be compared with %s: %s', asked.n, asked.expression, error[1]), 'cast it to the same type: select id::int', error[3]];
+  for asked in
+    select g.n, g.expression, format(E'(%s\n)', g.expression) as member, format(E'(select _g._c%s from (%s\n) as _g (%s))', g.n, query, array_to_string(names, ', ')) as "column"
+    from rowbell.group_columns(rule."by") g
+    order by g.n
+  loop
+    -- a function that takes two arrays of one type
+    error := rowbell.condition_error(format('pg_catalog.array_larger(array[%s], array[%s]) is not null', asked.member, asked.column), relation, true, true);
+    continue when error is null;
+    types := regexp_match(error[1], '^function pg_catalog.array_larger\((.*)\[\], (.*)\[\]\) does not exist$');
+    if types is null then
+      return array['groups'] || error;
     end if;
+    -- integers of any size, and texts but those that are filled with blanks, are written alike
+    continue when rowbell.condition_error(format('pg_catalog.int8larger(%s, %s) is not null', asked.member, asked.column), relation, true, true) is null
+      or 'character' <> all (types)
+        and rowbell.condition_error(format('pg_catalog.text_larger(%s, %s) is not null', asked.member, asked.column), relation, true, true) is null;
+    return array['groups', format('column %s is of type %s, and %s of type %s', asked.n, types[2], asked.expression, types[1]),
+      case when types[1] = 'character' then 'cast it to that, with its length' else format('cast it: select id::%s', types[1]) end, 'RB001'];
   end loop;
   return null;
 end
