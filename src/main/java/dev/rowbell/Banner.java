@@ -3,7 +3,6 @@ package dev.rowbell;
 import dev.rowbell.database.Database;
 import dev.rowbell.error.Errors;
 import dev.rowbell.outbox.SinkSwitches;
-import dev.rowbell.web.WebConsole;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -48,7 +47,7 @@ final class Banner {
             }
         }
         sinks.forEach((sink, state) -> lines.add(new Line(sink, state)));
-        String web = WebConsole.address(rowbell.settings);
+        String web = rowbell.webAddress();
         if (!web.isEmpty()) {
             lines.add(new Line("web", web));
         }

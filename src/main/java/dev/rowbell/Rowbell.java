@@ -26,6 +26,8 @@ import dev.rowbell.time.QueryLoop;
 import dev.rowbell.time.QueryRepository;
 import dev.rowbell.time.QueryRunner;
 import dev.rowbell.time.Timers;
+import dev.rowbell.web.Access;
+import dev.rowbell.web.Actions;
 import dev.rowbell.web.Pages;
 import dev.rowbell.web.Rates;
 import dev.rowbell.web.WebConsole;
@@ -92,6 +94,8 @@ public final class Rowbell extends ServiceSupport {
     private volatile Rehearsal rehearsal;
     /** Null while the database is closed. */
     private volatile QueryLoop queries;
+    /** Null until it is asked for. */
+    private Access webAccess;
 
     Rowbell(CamelContext context) {
         this.context = context;
@@ -303,7 +307,26 @@ public final class Rowbell extends ServiceSupport {
                         rates,
                         () -> monitor,
                         this::circuits,
-                        Clock.systemDefaultZone()));
+                        Clock.systemDefaultZone()),
+                new Actions(context, database().pool(), alerts, Clock.systemUTC()),
+                webAccess());
+    }
+
+    /** Where the web console is, with what it takes to operate; empty where there is none. */
+    String webAddress() {
+        return WebConsole.address(settings, webAccess());
+    }
+
+    /**
+     * Made when it is needed, since an application that embeds the jar has no pages.
+     *
+     * @throws SettingsException where the users cannot be read
+     */
+    private synchronized Access webAccess() {
+        if (webAccess == null) {
+            webAccess = new Access(settings, Clock.systemUTC());
+        }
+        return webAccess;
     }
 
     /** By sink of this process, the error that keeps its circuit open. */

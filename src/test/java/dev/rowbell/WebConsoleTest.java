@@ -99,6 +99,7 @@ class WebConsoleTest {
         settings.put("rowbell.health.enabled", "true");
         settings.put("rowbell.console", "OFF");
         settings.put("rowbell.file.dir", dir.toString());
+        settings.put("rowbell.embedded.dir", dir.toString());
         return settings;
     }
 
@@ -313,18 +314,19 @@ class WebConsoleTest {
                             "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"),
                     headers.get("content-security-policy"));
             assertEquals(List.of("nosniff"), headers.get("x-content-type-options"));
-            assertEquals(List.of("no-referrer"), headers.get("referrer-policy"));
+            assertEquals(List.of("same-origin"), headers.get("referrer-policy"));
             assertEquals(List.of("no-store"), headers.get("cache-control"));
         }
         assertFalse(page("/").matches("(?s).*(<script|style=|https?://).*"), "the page needs something from elsewhere");
     }
 
     @Test
-    void onlyGetAndHeadAreAnswered() {
-        for (String method : List.of("POST", "PUT", "DELETE", "PATCH", "OPTIONS")) {
+    void aPageIsAnsweredToGetAndHeadAlone() {
+        assertEquals(403, ask(port, "POST", "/rules").statusCode());
+        for (String method : List.of("PUT", "DELETE", "PATCH", "OPTIONS")) {
             HttpResponse<String> answer = ask(port, method, "/rules");
             assertEquals(405, answer.statusCode(), method);
-            assertEquals("GET, HEAD", answer.headers().firstValue("Allow").orElse(""));
+            assertEquals("GET, HEAD, POST", answer.headers().firstValue("Allow").orElse(""));
         }
         HttpResponse<String> head = ask(port, "HEAD", "/rules");
         assertEquals(200, head.statusCode());

@@ -34,6 +34,7 @@ import picocli.CommandLine.TypeConversionException;
             FiringCommand.class,
             AcknowledgeCommand.class,
             DoctorCommand.class,
+            WebCommands.class,
             ExplainCommand.class
         })
 public final class Commands {

@@ -24,6 +24,12 @@ public final class DeadLetterRepository {
     /** Of last_error: short enough for an address. */
     private static final String HASH = "left(encode(sha256(convert_to(last_error, getdatabaseencoding())), 'hex'), 16)";
 
+    /** Those of a group, of which the text of the error is known by its hash. */
+    private static final String OF_GROUP = """
+            from (select id, sink, died, left(last_error, 1000) as last_error from rowbell.dead_letter) d
+            where sink is not distinct from :sink and %s = :hash
+            """.formatted(HASH);
+
     private final JdbcClient jdbc;
     private final StorableText storable;
 
@@ -110,6 +116,42 @@ public final class DeadLetterRepository {
                 .param("most", most)
                 .query(Letter.class)
                 .list();
+    }
+
+    /**
+     * All of a group, however old.
+     *
+     * @param newest no letter of them has a higher number
+     */
+    public record Whole(long letters, long newest) {}
+
+    /** @param sink null where the alerts could not be routed */
+    public Whole whole(String sink, String hash) {
+        return jdbc.sql("select count(*) as letters, coalesce(max(id), 0) as newest " + OF_GROUP)
+                .param("sink", sink, Types.VARCHAR)
+                .param("hash", hash)
+                .query(Whole.class)
+                .single();
+    }
+
+    /** Sends a group again, but for letters with a higher number, and returns how many. */
+    public long retry(String sink, String hash, long newest) {
+        return jdbc.sql("select count(*) filter (where rowbell.replay(id)) from (select id " + OF_GROUP
+                        + "and id <= :newest order by died, id) g")
+                .param("sink", sink, Types.VARCHAR)
+                .param("hash", hash)
+                .param("newest", newest)
+                .query(Long.class)
+                .single();
+    }
+
+    /** Deletes a group, but for letters with a higher number, and returns how many. */
+    public long discard(String sink, String hash, long newest) {
+        return jdbc.sql("delete from rowbell.dead_letter where id in (select id " + OF_GROUP + "and id <= :newest)")
+                .param("sink", sink, Types.VARCHAR)
+                .param("hash", hash)
+                .param("newest", newest)
+                .update();
     }
 
     /** Empty where no dead letter has this number. */

@@ -63,6 +63,13 @@ public final class SinkRepository {
                 .single());
     }
 
+    /** Files a delivery of one alert, as routing does. */
+    public void file(String sink, String document) {
+        jdbc.sql("insert into rowbell.delivery (sink, documents) values (?, array[?])")
+                .params(sink, document)
+                .update();
+    }
+
     /**
      * A sink as the database knows it.
      *

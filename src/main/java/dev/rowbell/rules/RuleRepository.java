@@ -474,6 +474,37 @@ public final class RuleRepository {
                 .list();
     }
 
+    /**
+     * Stops the time of the rows that a rule waits for, or of its windows.
+     *
+     * @return false where it has none
+     */
+    public boolean pause(String rule) {
+        return jdbc.sql("select rowbell.pause(?)")
+                .param(rule)
+                .query(Boolean.class)
+                .single();
+    }
+
+    /**
+     * Has it go on.
+     *
+     * @return false where the rule was not paused
+     */
+    public boolean resume(String rule) {
+        return jdbc.sql("select rowbell.resume(?)")
+                .param(rule)
+                .query(Boolean.class)
+                .single();
+    }
+
+    public boolean isPaused(String rule) {
+        return jdbc.sql("select exists (select from rowbell.rule_state s where s.rule = ? and s.paused is not null)")
+                .param(rule)
+                .query(Boolean.class)
+                .single();
+    }
+
     /** @param settings of the session that runs it, each as {@code TimeZone=UTC} */
     public record Query(String query, List<String> settings) {}
 

@@ -210,6 +210,9 @@ public final class Settings {
         require(
                 !isSet("rowbell.mail.host") || isSet("rowbell.mail.to"),
                 "rowbell.mail.to is empty and rowbell.mail.host is set: give the recipients");
+        require(
+                text("rowbell.web.origin").matches("(https?://[^/?#@\\s]+)?"),
+                "rowbell.web.origin: write it as https://rowbell.example.org, without a path");
         // the URL may be a secret, so the message does not contain it
         require(
                 text("rowbell.http.url").matches("(https?://[^/?#@]+([/?#].*)?)?"),

@@ -29,6 +29,10 @@ record Silence(long id, Pattern rule, Pattern feed, Pattern key) {
                         || covers(key, alert.get("key") instanceof String whole ? whole : AlertText.key(alert)));
     }
 
+    boolean covers(String ofRule, String ofFeed, String ofKey) {
+        return covers(rule, ofRule) && covers(feed, ofFeed) && covers(key, ofKey);
+    }
+
     private static boolean covers(Pattern pattern, Object value) {
         return pattern == null
                 || value != null && pattern.matcher(value.toString()).matches();

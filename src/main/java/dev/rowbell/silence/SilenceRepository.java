@@ -152,6 +152,58 @@ public final class SilenceRepository {
                         """).param(most).query(Shown.class).list();
     }
 
+    /**
+     * Adds a silence.
+     *
+     * @param rule the patterns as people write them, null for anything; {@code feed} and {@code key} likewise
+     * @param who as it is to be shown
+     * @return its number
+     */
+    public long add(String rule, String feed, String key, Duration length, String who, String why) {
+        return jdbc.sql("""
+                        insert into rowbell.silence (rule, feed, key, until, who, why)
+                        values (?, ?, ?, clock_timestamp() + ?::interval, ?, ?)
+                        returning id
+                        """)
+                .param(1, rule, Types.VARCHAR)
+                .param(2, feed, Types.VARCHAR)
+                .param(3, key, Types.VARCHAR)
+                .param(4, length.toString())
+                .param(5, who)
+                .param(6, why)
+                .query(Long.class)
+                .single();
+    }
+
+    /** @return false where no silence of this number is in force */
+    public boolean end(long id) {
+        return jdbc.sql(
+                                "update rowbell.silence set until = clock_timestamp() where id = ? and until > clock_timestamp()")
+                        .param(id)
+                        .update()
+                > 0;
+    }
+
+    /** A thing that fires and that a silence would cover. */
+    public record Covered(String rule, String feed, String key) {}
+
+    /**
+     * What fires now and would be covered by a silence with these patterns, judged as alerts are.
+     *
+     * @param among so many things that fire
+     */
+    public List<Covered> covered(String rule, String feed, String key, int among) {
+        Silence silence = Silence.of(0, rule, feed, key);
+        return jdbc
+                .sql("select rule, feed, key from rowbell.firing f order by f.since desc limit ?")
+                .param(among)
+                .query(Covered.class)
+                .list()
+                .stream()
+                .filter(thing -> silence.covers(thing.rule(), thing.feed(), thing.key()))
+                .toList();
+    }
+
     /** Deletes cooldowns that are over. */
     void deleteExpired(int most) {
         jdbc.sql("""

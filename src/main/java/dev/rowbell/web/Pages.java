@@ -18,6 +18,7 @@ import dev.rowbell.rules.RuleState;
 import dev.rowbell.rules.Rules;
 import dev.rowbell.settings.SettingsException;
 import dev.rowbell.silence.SilenceRepository;
+import dev.rowbell.web.WebSessions.Session;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.sql.SQLException;
@@ -32,9 +33,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.health.HealthCheck;
@@ -59,6 +62,10 @@ public final class Pages {
     private static final int TIMERS = 10_000;
     /** Things that fire and are counted. */
     private static final int FIRING = 100_000;
+    /** Things that fire and that a new silence is compared with. */
+    private static final int COVERED = 10_000;
+    /** Of these, those that are named. */
+    private static final int SHOWN = 20;
     /** The most lines of a table. */
     private static final int LINES = 200;
 
@@ -75,6 +82,7 @@ public final class Pages {
     private final SinkRepository sinks;
     private final SilenceRepository silences;
     private final FiringRepository firing;
+    private final AuditRepository audit;
 
     /**
      * @param monitor gives null while the database is closed
@@ -102,14 +110,23 @@ public final class Pages {
         sinks = new SinkRepository(dataSource);
         silences = new SilenceRepository(dataSource);
         firing = new FiringRepository(dataSource);
+        audit = new AuditRepository(dataSource);
     }
 
     /** @param template without its ending */
     record Page(String template, Map<String, Object> model) {}
 
-    /** @param asked the parameters of the address */
-    Page page(String path, Map<String, String> asked) {
+    /**
+     * @param asked the parameters of the address
+     * @param session of the user; empty where there is none
+     */
+    Page page(String path, Map<String, String> asked, Optional<Session> session) {
         Model model = new Model();
+        boolean operator = session.isPresent() && session.get().isOperator();
+        model.put("operator", operator);
+        model.put("user", session.map(Session::user).orElse(""));
+        model.put("form", session.map(Session::formToken).orElse(""));
+        model.put("said", session.map(Session::takeSaid).orElse(""));
         String template = switch (path) {
             case "/" -> overview(model);
             case "/firing" -> firing(model, asked);
@@ -119,6 +136,13 @@ public final class Pages {
             case "/sinks" -> sinks(model);
             case "/dead-letters" -> letters(model, asked);
             case "/dead-letters/show" -> letter(model, asked.getOrDefault("number", ""));
+            case "/dead-letters/all" -> group(model, asked);
+            case "/silences/new" -> newSilence(model, asked);
+            case "/login" -> {
+                model.put("refusal", asked.getOrDefault("refusal", ""));
+                yield "login";
+            }
+            case "/audit" -> audit(model, operator);
             case "/silences" -> {
                 model.read("silences", () -> silences.list(LINES));
                 yield "silences";
@@ -265,7 +289,12 @@ public final class Pages {
     }
 
     /** A thing that fires, in the list. */
-    public record Fires(FiringRepository.Entry entry, ShownText.Lines href, ShownText.Lines explain) {}
+    public record Fires(
+            FiringRepository.Entry entry,
+            ShownText.Lines href,
+            ShownText.Lines explain,
+            ShownText.Lines which,
+            ShownText.Lines silence) {}
 
     private String firing(Model model, Map<String, String> asked) {
         List<String> names = List.of("rule", "feed", "severity", "text");
@@ -281,9 +310,62 @@ public final class Pages {
                                 entry,
                                 href(String.valueOf(entry.rule())),
                                 new ShownText.Lines("/explain?rule=" + encoded(String.valueOf(entry.rule())) + "&key="
-                                        + encoded(String.valueOf(entry.key())))))
+                                        + encoded(String.valueOf(entry.key()))),
+                                new ShownText.Lines(encoded(String.valueOf(entry.rule())) + "&"
+                                        + encoded(String.valueOf(entry.key()))),
+                                silenceOf(entry)))
                         .toList());
         return "firing";
+    }
+
+    private static ShownText.Lines silenceOf(FiringRepository.Entry entry) {
+        return new ShownText.Lines("/silences/new?for=1h&rule=" + encoded(Objects.toString(entry.rule(), "")) + "&feed="
+                + encoded(Objects.toString(entry.feed(), "")) + "&key=" + encoded(Objects.toString(entry.key(), "")));
+    }
+
+    /** @param operator whether the user is one: others see nothing of what operators did */
+    private String audit(Model model, boolean operator) {
+        if (operator) {
+            model.read("entries", () -> audit.list(LINES));
+        }
+        return "audit";
+    }
+
+    /** First asks for what, then says what that is now, and only then can be sent. */
+    private String newSilence(Model model, Map<String, String> asked) {
+        List<String> names = List.of("rule", "feed", "key", "for", "why");
+        names.forEach(name -> model.put(name, asked.getOrDefault(name, "").strip()));
+        boolean looked = asked.containsKey("look");
+        model.put("problem", looked ? problem(model) : "");
+        if (looked && "".equals(model.get("problem"))) {
+            model.read(
+                            "covered",
+                            () -> silences.covered(
+                                    patternOf(model, "rule"),
+                                    patternOf(model, "feed"),
+                                    patternOf(model, "key"),
+                                    COVERED))
+                    .ifPresent(covered -> {
+                        model.put("count", covered.size());
+                        model.put("covered", covered.stream().limit(SHOWN).toList());
+                    });
+            model.put("among", COVERED);
+        }
+        return "silence";
+    }
+
+    private static String problem(Map<String, Object> asked) {
+        try {
+            Actions.length((String) asked.get("for"));
+        } catch (SettingsException e) {
+            return e.getMessage();
+        }
+        return "".equals(asked.get("why")) ? "say why alerts are to be kept back" : "";
+    }
+
+    private static String patternOf(Map<String, Object> asked, String name) {
+        String pattern = (String) asked.get(name);
+        return pattern.isEmpty() ? null : pattern;
     }
 
     /** A rule in the list. The address is made of the name as it is, which is cleaned where it is shown. */
@@ -334,6 +416,10 @@ public final class Pages {
             model.put("written", lines);
         });
         model.read("findings", () -> ruleRepository.explainToAnyone(name, null));
+        model.put(
+                "waits",
+                written.isPresent() && Stream.of("for", "within", "absent").anyMatch(written.get()::containsKey));
+        model.read("paused", () -> ruleRepository.isPaused(name));
         model.read("changes", () -> ruleRepository.history(name, LINES));
         model.read(
                 "functions",
@@ -370,9 +456,26 @@ public final class Pages {
             model.read("groups", () -> letters.groups(LETTERS, LINES));
         } else {
             String sink = asked.getOrDefault("sink", "");
+            model.put("sink", sink);
+            model.put("error", hash);
             model.read("letters", () -> letters.newest(sink.isEmpty() ? null : sink, hash, LETTERS, LINES));
         }
         return "dead-letters";
+    }
+
+    /** Asks before all of a group are sent again or deleted. */
+    private String group(Model model, Map<String, String> asked) {
+        boolean retry = "retry".equals(asked.get("do"));
+        String sink = asked.getOrDefault("sink", "");
+        String hash = asked.getOrDefault("error", "");
+        if (!retry && !"discard".equals(asked.get("do"))) {
+            return "missing";
+        }
+        model.put("retry", retry);
+        model.put("sink", sink);
+        model.put("error", hash);
+        model.read("whole", () -> letters.whole(sink.isEmpty() ? null : sink, hash));
+        return "dead-letters-all";
     }
 
     private String letter(Model model, String number) {

@@ -2,6 +2,7 @@ package dev.rowbell.web;
 
 import dev.rowbell.error.Errors;
 import dev.rowbell.settings.Settings;
+import dev.rowbell.web.WebSessions.Session;
 import freemarker.core.HTMLOutputFormat;
 import freemarker.core.TemplateClassResolver;
 import freemarker.template.Configuration;
@@ -9,6 +10,7 @@ import freemarker.template.TemplateException;
 import freemarker.template.TemplateExceptionHandler;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
+import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.ext.web.RoutingContext;
 import io.vertx.ext.web.handler.HttpException;
@@ -19,9 +21,11 @@ import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -32,20 +36,31 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Serves the pages on the port of health, whose guard has looked at the host name of each request before. There is no login, so on another address than
- * loopback no page is served. Few threads work for it, on few connections of the pool: pages that are open slow nothing down.
+ * Serves the pages on the port of health, whose guard has looked at the host name of each request before. On loopback anyone may view, and operating takes
+ * the token that the start prints; with users, both take a login, and without users no page is served on another address than loopback. Few threads work
+ * for it, on few connections of the pool: pages that are open slow nothing down. Safe for many threads.
  */
 public final class WebConsole {
 
     private static final Logger LOG = LoggerFactory.getLogger(WebConsole.class);
 
     private static final String CLOSED =
-            "The web console has no login, so it is served on loopback only: set rowbell.health.host=127.0.0.1,"
+            "The web console has no users, so it is served on loopback only: set rowbell.web.users, or rowbell.health.host=127.0.0.1,"
                     + " or rowbell.web.enabled=false to say that it is not wanted.";
 
     private static final int THREADS = 2;
     /** Requests that wait for a thread. A browser opens few pages at a time. */
     private static final int WAITING = 20;
+    /** Who tries passwords keeps one thread busy, and no page waiting. */
+    private static final int LOGINS_WAITING = 5;
+
+    private static final int ACTIONS_WAITING = 10;
+    /** Of a form: 200 lines of a table that are selected. */
+    private static final int LONGEST_FORM = 200_000;
+
+    private static final long SLOWEST_FORM = Duration.ofSeconds(20).toMillis();
+
+    private static final String TEXT = "text/plain";
 
     private static final Map<String, String> HEADERS = Map.of(
             "Content-Security-Policy",
@@ -54,28 +69,29 @@ public final class WebConsole {
             "nosniff",
             "X-Frame-Options",
             "DENY",
+            // with no-referrer, a browser would send forms without their origin
             "Referrer-Policy",
-            "no-referrer",
+            "same-origin",
             "Cross-Origin-Resource-Policy",
             "same-origin",
             "Cache-Control",
             "no-store");
 
     private final Pages pages;
+    private final Actions actions;
+    private final Access access;
     private final boolean open;
     private final Configuration templates = new Configuration(Configuration.VERSION_2_3_34);
-    private final String style;
-    private final ThreadPoolExecutor threads =
-            new ThreadPoolExecutor(THREADS, THREADS, 10, TimeUnit.SECONDS, new ArrayBlockingQueue<>(WAITING), task -> {
-                Thread daemon = new Thread(task, "rowbell web");
-                daemon.setDaemon(true);
-                return daemon;
-            });
+    private final String style = resource("style.css");
+    private final ThreadPoolExecutor threads = threads("rowbell web", THREADS, WAITING);
+    private final ThreadPoolExecutor logins = threads("rowbell web login", 1, LOGINS_WAITING);
+    private final ThreadPoolExecutor operations = threads("rowbell web operator", 1, ACTIONS_WAITING);
 
-    private WebConsole(Pages pages, boolean open) {
+    private WebConsole(Pages pages, Actions actions, Access access, boolean open) {
         this.pages = pages;
+        this.actions = actions;
+        this.access = access;
         this.open = open;
-        threads.allowCoreThreadTimeOut(true);
         templates.setClassForTemplateLoading(WebConsole.class, "");
         templates.setDefaultEncoding("UTF-8");
         templates.setURLEscapingCharset("UTF-8");
@@ -86,24 +102,45 @@ public final class WebConsole {
         templates.setTemplateExceptionHandler(TemplateExceptionHandler.RETHROW_HANDLER);
         templates.setLogTemplateExceptions(false);
         templates.setObjectWrapper(new ShownText());
-        try (InputStream file = WebConsole.class.getResourceAsStream("style.css")) {
-            style = new String(file.readAllBytes(), StandardCharsets.UTF_8);
+    }
+
+    private static String resource(String name) {
+        try (InputStream file = WebConsole.class.getResourceAsStream(name)) {
+            return new String(file.readAllBytes(), StandardCharsets.UTF_8);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
     }
 
-    /** Where the pages are; empty where none are served. */
-    public static String address(Settings settings) {
+    private static ThreadPoolExecutor threads(String name, int most, int waiting) {
+        ThreadPoolExecutor threads =
+                new ThreadPoolExecutor(most, most, 10, TimeUnit.SECONDS, new ArrayBlockingQueue<>(waiting), task -> {
+                    Thread daemon = new Thread(task, name);
+                    daemon.setDaemon(true);
+                    return daemon;
+                });
+        threads.allowCoreThreadTimeOut(true);
+        return threads;
+    }
+
+    /** Where the pages are, with the token where one is needed; empty where none are served. */
+    public static String address(Settings settings, Access access) {
         String host = settings.text("rowbell.health.host");
-        return isWanted(settings) && isLoopback(settings)
-                ? "http://%s:%s/"
-                        .formatted(host.contains(":") ? "[" + host + "]" : host, settings.text("rowbell.health.port"))
+        return isWanted(settings) && isOpen(settings, access)
+                ? "http://%s:%s/%s"
+                        .formatted(
+                                host.contains(":") ? "[" + host + "]" : host,
+                                settings.text("rowbell.health.port"),
+                                access.tokenQuery())
                 : "";
     }
 
     private static boolean isWanted(Settings settings) {
         return settings.flag("rowbell.health.enabled") && settings.flag("rowbell.web.enabled");
+    }
+
+    private static boolean isOpen(Settings settings, Access access) {
+        return access.takesLogin() || isLoopback(settings);
     }
 
     private static boolean isLoopback(Settings settings) {
@@ -115,53 +152,179 @@ public final class WebConsole {
     }
 
     /** To be called when Camel's server of health has started. */
-    public static void serve(CamelContext context, Settings settings, Pages pages) {
+    public static void serve(CamelContext context, Settings settings, Pages pages, Actions actions, Access access) {
         if (!isWanted(settings)) {
             return;
         }
-        boolean open = isLoopback(settings);
+        boolean open = isOpen(settings, access);
+        String host = settings.text("rowbell.health.host");
         if (!open) {
-            LOG.info("rowbell.health.host={} is not loopback. {}", settings.text("rowbell.health.host"), CLOSED);
+            LOG.info("rowbell.health.host={} is not loopback. {}", host, CLOSED);
+        } else if (!isLoopback(settings) && !access.isBehindTls()) {
+            LOG.warn(
+                    "rowbell.health.host={} is not loopback, so passwords for the web console cross the network in clear text, unless a proxy"
+                            + " has TLS: set rowbell.web.origin to its address, as https://rowbell.example.org",
+                    host);
         }
         VertxPlatformHttpRouter.lookup(
                         context,
                         VertxPlatformHttpRouter.getRouterNameFromPort(settings.number("rowbell.health.port", 1)))
                 .route()
                 .last()
-                .handler(new WebConsole(pages, open)::answer);
+                .handler(new WebConsole(pages, actions, access, open)::answer);
     }
 
     private void answer(RoutingContext request) {
         String path = request.normalizedPath();
         HttpServerResponse response = request.response();
         HEADERS.forEach(response::putHeader);
-        boolean read = request.request().method() == HttpMethod.GET
-                || request.request().method() == HttpMethod.HEAD;
+        HttpMethod method = request.request().method();
         if (path.startsWith("/observe")) {
             request.next();
         } else if (!open) {
-            end(response, 404, "text/plain", CLOSED + "\n");
-        } else if (!read) {
-            response.putHeader(HttpHeaders.ALLOW, "GET, HEAD");
-            end(response, 405, "text/plain", "The web console shows and changes nothing: GET or HEAD.\n");
+            end(response, 404, TEXT, CLOSED + "\n");
+        } else if (method == HttpMethod.POST) {
+            post(request, path);
+        } else if (method != HttpMethod.GET && method != HttpMethod.HEAD) {
+            response.putHeader(HttpHeaders.ALLOW, "GET, HEAD, POST");
+            end(response, 405, TEXT, "The web console knows GET, HEAD and POST.\n");
         } else if (isOfAnotherSite(request)) {
-            end(response, 403, "text/plain", "A page of another site has asked for this.\n");
-        } else if (path.equals("/style.css")) {
-            end(response, 200, "text/css", style);
+            end(response, 403, TEXT, "A page of another site has asked for this.\n");
         } else {
             try {
-                Map<String, String> asked = new HashMap<>();
-                // a text of PostgreSQL has no such character
-                request.queryParams()
-                        .forEach(parameter -> asked.putIfAbsent(
-                                parameter.getKey(), parameter.getValue().replace("\0", "")));
-                threads.execute(() -> page(path, asked, response));
-            } catch (RejectedExecutionException e) {
-                end(response, 503, "text/plain", "Too many pages are asked for at a time: try again.\n");
+                get(request, path);
             } catch (HttpException e) {
                 // the router would log a stack trace
-                end(response, 400, "text/plain", "The address cannot be read.\n");
+                end(response, 400, TEXT, "The address cannot be read.\n");
             }
+        }
+    }
+
+    private void get(RoutingContext request, String path) {
+        HttpServerResponse response = request.response();
+        Map<String, String> asked = new HashMap<>();
+        // a text of PostgreSQL has no such character
+        request.queryParams()
+                .forEach(parameter -> asked.putIfAbsent(
+                        parameter.getKey(), parameter.getValue().replace("\0", "")));
+        Optional<Session> session = access.session(request.request());
+        if (path.equals("/style.css")) {
+            end(response, 200, "text/css", style);
+        } else if (asked.containsKey("token")) {
+            withToken(request, asked.get("token"));
+        } else if (session.isEmpty() && access.takesLogin() && !path.equals("/login")) {
+            redirect(response, "/login");
+        } else {
+            run(threads, response, () -> page(path, asked, session, response));
+        }
+    }
+
+    /** The answer has another address, so that the token does not stay in that of the browser. */
+    private void withToken(RoutingContext request, String token) {
+        if (access.isToken(token)) {
+            begin(request, Access.TOKEN_USER, true);
+        } else {
+            end(
+                    request.response(),
+                    403,
+                    TEXT,
+                    "This token is not right any more: the start of Rowbell prints the address with the one of now.\n");
+        }
+    }
+
+    private void begin(RoutingContext request, String user, boolean operator) {
+        access.session(request.request()).ifPresent(access::end);
+        Session session = access.begin(user, operator);
+        LOG.info("web console: {} has logged in from {}", user, Access.address(request.request()));
+        request.response().putHeader(HttpHeaders.SET_COOKIE, access.cookie(session));
+        redirect(request.response(), "/");
+    }
+
+    /** The form is read first; a page of another site cannot send one. */
+    private void post(RoutingContext request, String path) {
+        HttpServerRequest in = request.request();
+        HttpServerResponse response = request.response();
+        String length = String.valueOf(in.getHeader(HttpHeaders.CONTENT_LENGTH));
+        if (!access.isOwnOrigin(in)) {
+            end(response, 403, TEXT, "This comes from a page of another site, or does not say from which.\n");
+        } else if (!String.valueOf(in.getHeader(HttpHeaders.CONTENT_TYPE))
+                .startsWith(HttpHeaders.APPLICATION_X_WWW_FORM_URLENCODED.toString())) {
+            end(response, 415, TEXT, "Send a form.\n");
+        } else if (!length.matches("\\d{1,9}") || Integer.parseInt(length) > LONGEST_FORM) {
+            end(response, 413, TEXT, "The form is too long, or does not say how long it is.\n");
+        } else {
+            long timer = request.vertx()
+                    .setTimer(SLOWEST_FORM, late -> in.connection().close());
+            in.setExpectMultipart(true);
+            in.exceptionHandler(failure -> {
+                request.vertx().cancelTimer(timer);
+                end(response, 400, TEXT, "The form cannot be read.\n");
+            });
+            in.endHandler(read -> {
+                request.vertx().cancelTimer(timer);
+                Form form = new Form(in.formAttributes());
+                if (path.equals("/login")) {
+                    run(logins, response, () -> login(request, form));
+                } else {
+                    operate(request, path, form);
+                }
+            });
+        }
+    }
+
+    private void login(RoutingContext request, Form form) {
+        Access.Login login = access.login(form.text("user"), form.password(), Access.address(request.request()));
+        if (login.user() != null) {
+            // the response belongs to the thread of the connection
+            request.vertx()
+                    .runOnContext(done ->
+                            begin(request, login.user().name(), login.user().operator()));
+        } else {
+            LOG.warn(
+                    "web console: a login from {} was refused: {}", Access.address(request.request()), login.refusal());
+            login.retryAfter().ifPresent(seconds -> request.response().putHeader("Retry-After", seconds));
+            Map<String, String> shown = Map.of("refusal", login.refusal());
+            page(
+                    "/login",
+                    shown,
+                    Optional.empty(),
+                    request.response(),
+                    login.retryAfter().isPresent() ? 429 : 403);
+        }
+    }
+
+    private void operate(RoutingContext request, String path, Form form) {
+        HttpServerResponse response = request.response();
+        Optional<Session> session = access.session(request.request());
+        if (session.isEmpty()) {
+            end(response, 403, TEXT, "Log in first: the session has ended, or there was none.\n");
+        } else if (!session.get().isFormToken(form.text("form"))) {
+            end(response, 403, TEXT, "The form is not one of this session: load the page again.\n");
+        } else if (path.equals("/logout")) {
+            access.end(session.get());
+            LOG.info("web console: {} has logged out", session.get().user());
+            response.putHeader(HttpHeaders.SET_COOKIE, access.noCookie());
+            redirect(response, "/");
+        } else if (!session.get().isOperator()) {
+            end(response, 403, TEXT, "Only an operator may do that.\n");
+        } else {
+            String from = Access.address(request.request());
+            run(operations, response, () -> {
+                Optional<String> next = actions.perform(path, form, session.get(), from);
+                if (next.isPresent()) {
+                    redirect(response, next.get());
+                } else {
+                    end(response, 404, TEXT, "There is no such action.\n");
+                }
+            });
+        }
+    }
+
+    private static void run(ThreadPoolExecutor threads, HttpServerResponse response, Runnable task) {
+        try {
+            threads.execute(task);
+        } catch (RejectedExecutionException e) {
+            end(response, 503, TEXT, "Too many pages are asked for at a time: try again.\n");
         }
     }
 
@@ -176,22 +339,37 @@ public final class WebConsole {
                 && !"document".equals(request.request().getHeader("Sec-Fetch-Dest"));
     }
 
-    private void page(String path, Map<String, String> asked, HttpServerResponse response) {
-        int status = 200;
+    private void page(String path, Map<String, String> asked, Optional<Session> session, HttpServerResponse response) {
+        page(path, asked, session, response, 200);
+    }
+
+    private void page(
+            String path,
+            Map<String, String> asked,
+            Optional<Session> session,
+            HttpServerResponse response,
+            int status) {
+        int found = status;
         String text;
         try {
-            Pages.Page page = pages.page(path, asked);
-            status = page.template().equals("missing") ? 404 : 200;
+            Pages.Page page = pages.page(path, asked, session);
+            page.model().put("users", access.takesLogin());
+            found = page.template().equals("missing") ? 404 : status;
             StringWriter html = new StringWriter();
             templates.getTemplate(page.template() + ".ftlh").process(page.model(), html);
             text = html.toString();
         } catch (IOException | TemplateException | RuntimeException e) {
             LOG.warn("the page {} of the web console failed: {}", path, Errors.inWords(e));
             LOG.debug("its failure", e);
-            end(response, 500, "text/plain", "The page failed: " + Errors.inWords(e) + "\n");
+            end(response, 500, TEXT, "The page failed: " + Errors.inWords(e) + "\n");
             return;
         }
-        end(response, status, "text/html", text);
+        end(response, found, "text/html", text);
+    }
+
+    private static void redirect(HttpServerResponse response, String to) {
+        response.putHeader(HttpHeaders.LOCATION, to);
+        end(response, 303, TEXT, "");
     }
 
     private static void end(HttpServerResponse response, int status, String type, String text) {

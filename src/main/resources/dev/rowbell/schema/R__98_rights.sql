@@ -43,6 +43,7 @@ begin
       rowbell.plain_condition(text, oid, boolean), rowbell.document_settings(oid) to rowbell_admin;
     grant execute on function rowbell.silent_at(rowbell.rule, rowbell.rule_state, timestamptz), rowbell.length_of(interval) to rowbell_admin;
     grant select on rowbell.query_run, rowbell.query_key, rowbell.rule_change, rowbell.firing to rowbell_admin;
+    grant select, delete on rowbell.audit to rowbell_admin;
     grant execute on function rowbell.rule_history(text), rowbell.end_firing(text, text), rowbell.acknowledge(text, text, text, text),
       rowbell.unacknowledge(text, text) to rowbell_admin;
   end if;
@@ -57,6 +58,7 @@ begin
     grant select on rowbell.rule, rowbell.rule_change, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
     grant update (silenced) on rowbell.silence to rowbell_consumer;
     grant insert on rowbell.firing_event to rowbell_consumer;
+    grant select, insert on rowbell.audit to rowbell_consumer;
     grant select on rowbell.firing, rowbell.firing_state, rowbell.firing_event, rowbell.acknowledgement to rowbell_consumer;
     grant execute on function rowbell.acknowledge(text, text, text, text), rowbell.unacknowledge(text, text) to rowbell_consumer;
     grant execute on function rowbell.fires_anew(rowbell.rule), rowbell.fold_firing(int), rowbell.end_firing_of_gone_rules(), rowbell.forget_firing(interval, timestamptz, int) to rowbell_consumer;

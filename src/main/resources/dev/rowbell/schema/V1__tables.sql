@@ -438,6 +438,20 @@ create view rowbell.firing as
   where f.times > 0;
 comment on view rowbell.firing is 'What fires now: since when, when last, how often, how many of these alerts were silenced, and who takes care of it';
 
+-- Who did what in the web console. The running Rowbell adds to it, and can change nothing in it.
+create table rowbell.audit (
+  id bigint primary key generated always as identity,
+  at timestamptz not null default clock_timestamp(),
+  -- a user of the web console; token: who started Rowbell
+  who text not null,
+  -- from where
+  address text not null,
+  action text not null,
+  what text not null,
+  result text not null
+);
+comment on table rowbell.audit is 'What operators did in the web console: who, when, from where, what, and with what result';
+
 comment on schema rowbell is 'Rowbell: alerts on their way from tables to people';
 
 -- Settings that triggers need; written by each process when it starts.

@@ -11,6 +11,15 @@ table rowbell.acknowledgement (
   assignee text,
   note text
 );
+table rowbell.audit (
+  id bigint not null identity,
+  at timestamp with time zone not null default clock_timestamp(),
+  who text not null,
+  address text not null,
+  action text not null,
+  what text not null,
+  result text not null
+);
 table rowbell.cooldown (
   rule text not null,
   path text not null,
@@ -308,6 +317,7 @@ CREATE TRIGGER ring AFTER INSERT ON rowbell.feedback FOR EACH STATEMENT EXECUTE 
 CREATE TRIGGER truncated AFTER TRUNCATE ON rowbell.rule FOR EACH STATEMENT EXECUTE FUNCTION rowbell.rule_changed()
 CREATE TRIGGER updated AFTER UPDATE ON rowbell.rule REFERENCING OLD TABLE AS old_rules NEW TABLE AS new_rules FOR EACH STATEMENT EXECUTE FUNCTION rowbell.rule_changed()
 CREATE UNIQUE INDEX acknowledgement_pkey ON rowbell.acknowledgement USING btree (fingerprint)
+CREATE UNIQUE INDEX audit_pkey ON rowbell.audit USING btree (id)
 CREATE UNIQUE INDEX cooldown_pkey ON rowbell.cooldown USING btree (rule, path, status, key)
 CREATE UNIQUE INDEX dead_letter_pkey ON rowbell.dead_letter USING btree (id)
 CREATE UNIQUE INDEX delivery_pkey ON rowbell.delivery USING btree (id)
@@ -337,6 +347,7 @@ CREATE UNIQUE INDEX window_feed_pkey ON rowbell.window_feed USING btree (feed)
 CREATE UNIQUE INDEX window_group_pkey ON rowbell.window_group USING btree (id)
 CREATE UNIQUE INDEX window_group_rule_key_key ON rowbell.window_group USING btree (rule, key)
 rowbell.acknowledgement: acknowledgement_pkey PRIMARY KEY (fingerprint)
+rowbell.audit: audit_pkey PRIMARY KEY (id)
 rowbell.cooldown: cooldown_pkey PRIMARY KEY (rule, path, status, key)
 rowbell.dead_letter: dead_letter_pkey PRIMARY KEY (id)
 rowbell.delivery: delivery_alerts_check CHECK ((alerts > 0))
@@ -392,6 +403,8 @@ rowbell.alert(text,text,regclass,text,json,json,text,text,text): execute to -
 rowbell.alert_text(json,text): execute to rowbell_consumer
 rowbell.all_settings(): execute to rowbell_admin
 rowbell.apply_rules(text,json,text[],text): execute to rowbell_admin
+rowbell.audit: delete, select to rowbell_admin
+rowbell.audit: insert, select to rowbell_consumer
 rowbell.begin_fold(integer): execute to rowbell_consumer
 rowbell.change_triggers(text,text[],interval): execute to -
 rowbell.check_rule(json): execute to rowbell_admin
@@ -511,6 +524,7 @@ rowbell_alert.judge_each(jsonb,anyarray,anyarray): execute to -
 -- comments
 
 rowbell.acknowledgement: Who takes care of what fires, until it ends
+rowbell.audit: What operators did in the web console: who, when, from where, what, and with what result
 rowbell.cooldown: When each rule that has a cooldown fired last, for each row
 rowbell.dead_letter: Deliveries that were given up, with the last error; select rowbell.replay(id) sends one again
 rowbell.delivery: The outbox: batches of alerts for a sink, deleted when delivered; rowbell.waiting counts the alerts

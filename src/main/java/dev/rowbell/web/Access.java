@@ -1,0 +1,123 @@
+package dev.rowbell.web;
+
+import dev.rowbell.settings.Settings;
+import dev.rowbell.web.Users.User;
+import dev.rowbell.web.WebSessions.Session;
+import io.vertx.core.http.Cookie;
+import io.vertx.core.http.HttpServerRequest;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.Optional;
+
+/** Who may open the pages, and who may operate. Safe for many threads. */
+public final class Access {
+
+    /** Who has come with the token. */
+    static final String TOKEN_USER = "token";
+
+    private final Settings settings;
+    private final Users users;
+    private final WebSessions sessions;
+    private final Tries tries;
+    /** Where browsers see the pages, as {@code https://rowbell.example.org}; empty: where they are. */
+    private final String origin;
+    /** Browsers send a cookie to all ports of a host: two Rowbells on a machine must not end each other's sessions. */
+    private final String cookie;
+    /** Null until it is needed; there is none where there are users. */
+    private String token;
+
+    /** @throws dev.rowbell.settings.SettingsException where the users cannot be read */
+    public Access(Settings settings, Clock clock) {
+        this.settings = settings;
+        users = new Users(settings);
+        sessions = new WebSessions(clock);
+        tries = new Tries(clock);
+        origin = settings.text("rowbell.web.origin");
+        cookie = (isBehindTls() ? "__Host-" : "") + "rowbell-" + settings.text("rowbell.health.port");
+    }
+
+    boolean takesLogin() {
+        return !users.isEmpty();
+    }
+
+    /** Of an address; empty where operating takes a login. */
+    String tokenQuery() {
+        return takesLogin() ? "" : "?token=" + token();
+    }
+
+    private synchronized String token() {
+        if (token == null) {
+            token = AccessToken.of(settings);
+        }
+        return token;
+    }
+
+    boolean isToken(String given) {
+        return !takesLogin() && WebSessions.isEqual(token(), given);
+    }
+
+    boolean isBehindTls() {
+        return origin.startsWith("https://");
+    }
+
+    static String address(HttpServerRequest request) {
+        return request.remoteAddress().hostAddress();
+    }
+
+    /** Whether one of our own pages has sent it; a browser always says from where a form comes. */
+    boolean isOwnOrigin(HttpServerRequest request) {
+        String site = request.getHeader("Sec-Fetch-Site");
+        String own = origin.isEmpty() ? "http://" + request.authority() : origin;
+        return own.equalsIgnoreCase(request.getHeader("Origin")) && (site == null || site.equals("same-origin"));
+    }
+
+    /**
+     * What became of a try.
+     *
+     * @param user null where it is refused
+     * @param refusal for people
+     * @param retryAfter in seconds; empty where the password was looked at
+     */
+    record Login(User user, String refusal, Optional<String> retryAfter) {}
+
+    /** Takes a while, so that passwords cannot be tried quickly. */
+    Login login(String name, String password, String address) {
+        // names that are not known are one, so that what is kept stays small
+        String who = (users.isKnown(name) ? name : "") + " " + address;
+        Duration wait = tries.wait(who);
+        if (wait.compareTo(Duration.ZERO) > 0) {
+            String seconds = String.valueOf(wait.toSeconds() + 1);
+            return new Login(
+                    null, "Too many wrong passwords: try again in %s s.".formatted(seconds), Optional.of(seconds));
+        }
+        Optional<User> user = users.find(name, password);
+        if (user.isPresent()) {
+            tries.succeeded(who);
+            return new Login(user.get(), "", Optional.empty());
+        }
+        tries.failed(who);
+        return new Login(null, "The name or the password is wrong.", Optional.empty());
+    }
+
+    Session begin(String user, boolean operator) {
+        return sessions.begin(user, operator);
+    }
+
+    Optional<Session> session(HttpServerRequest request) {
+        Cookie given = request.getCookie(cookie);
+        return given == null ? Optional.empty() : sessions.find(given.getValue());
+    }
+
+    void end(Session session) {
+        sessions.end(session);
+    }
+
+    String cookie(Session session) {
+        return "%s=%s; Path=/; HttpOnly; SameSite=Strict%s"
+                .formatted(cookie, session.id(), isBehindTls() ? "; Secure" : "");
+    }
+
+    String noCookie() {
+        return "%s=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict%s".formatted(cookie, isBehindTls() ? "; Secure" : "");
+    }
+}

@@ -1,0 +1,361 @@
+package dev.rowbell.web;
+
+import dev.rowbell.alert.AlertId;
+import dev.rowbell.alert.AlertJson;
+import dev.rowbell.alert.AlertReader;
+import dev.rowbell.database.Transactions;
+import dev.rowbell.error.Errors;
+import dev.rowbell.error.Printable;
+import dev.rowbell.firing.FiringRepository;
+import dev.rowbell.outbox.DeadLetterRepository;
+import dev.rowbell.outbox.SinkRepository;
+import dev.rowbell.outbox.SinkSwitches;
+import dev.rowbell.rules.RuleRepository;
+import dev.rowbell.settings.SettingsException;
+import dev.rowbell.silence.SilenceRepository;
+import dev.rowbell.web.WebSessions.Session;
+import java.net.URLDecoder;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.OffsetDateTime;
+import java.time.ZoneOffset;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import javax.sql.DataSource;
+import org.apache.camel.CamelContext;
+import org.apache.camel.model.ModelCamelContext;
+import org.apache.camel.util.TimeUtils;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessException;
+import org.springframework.jdbc.core.simple.JdbcClient;
+import org.springframework.transaction.TransactionException;
+import org.springframework.transaction.support.TransactionTemplate;
+
+/**
+ * What an operator does in the web console, by the functions that the commands use. Each action is one transaction, which also adds it to
+ * {@code rowbell.audit}: nothing is done that does not stand there. Safe for many threads.
+ */
+public final class Actions {
+
+    private static final Logger LOG = LoggerFactory.getLogger(Actions.class);
+
+    /** Long enough to send 200,000 dead letters again. */
+    private static final Duration LIMIT = Duration.ofSeconds(60);
+
+    private static final Duration LONGEST_SILENCE = Duration.ofDays(366);
+
+    private final CamelContext context;
+    private final AlertReader alerts;
+    private final Clock clock;
+    private final JdbcClient jdbc;
+    private final TransactionTemplate transaction;
+    private final FiringRepository firing;
+    private final SilenceRepository silences;
+    private final DeadLetterRepository letters;
+    private final SinkRepository sinks;
+    private final RuleRepository rules;
+    private final AuditRepository audit;
+
+    /** @param alerts completes a test alert */
+    public Actions(CamelContext context, DataSource dataSource, AlertReader alerts, Clock clock) {
+        this.context = context;
+        this.alerts = alerts;
+        this.clock = clock;
+        jdbc = JdbcClient.create(dataSource);
+        transaction = new TransactionTemplate(new Transactions(dataSource));
+        firing = new FiringRepository(dataSource);
+        silences = new SilenceRepository(dataSource);
+        letters = new DeadLetterRepository(dataSource);
+        sinks = new SinkRepository(dataSource);
+        rules = new RuleRepository(dataSource);
+        audit = new AuditRepository(dataSource);
+    }
+
+    /**
+     * An action that is about to be done.
+     *
+     * @param name for the audit
+     * @param what it is about, likewise
+     * @param next the page to go to
+     */
+    private record Action(String name, String what, String next, Work work) {}
+
+    /** What is done, within a transaction. */
+    private interface Work {
+
+        /** @return what was done, in words */
+        String run();
+    }
+
+    /**
+     * Does it, and tells the session how it went.
+     *
+     * @param from the address of the browser
+     * @return the page to go to; empty where there is no such action
+     */
+    Optional<String> perform(String path, Form form, Session session, String from) {
+        try {
+            Action action = action(path, form, session.user());
+            if (action == null) {
+                return Optional.empty();
+            }
+            session.say(perform(action, session.user(), from));
+            return Optional.of(action.next());
+        } catch (SettingsException e) {
+            session.say("Nothing was done: " + e.getMessage());
+            return Optional.of(path.substring(0, path.indexOf('/', 1)));
+        }
+    }
+
+    private String perform(Action action, String user, String from) {
+        String said;
+        try {
+            said = transaction.execute(status -> {
+                // what the database notes of the session says who it was
+                set("application_name", "Rowbell web console: " + user);
+                set("statement_timeout", String.valueOf(LIMIT.toMillis()));
+                set("lock_timeout", "5s");
+                String done = action.work().run();
+                audit.add(user, from, action.name(), action.what(), done);
+                return done;
+            });
+        } catch (DataAccessException | TransactionException e) {
+            said = "Nothing was done: " + Errors.inWords(e);
+            noteFailure(action, user, from, said);
+        }
+        LOG.info(
+                "web console: {} from {}: {}: {}: {}",
+                user,
+                from,
+                action.name(),
+                Printable.line(action.what()),
+                Printable.line(said));
+        return said;
+    }
+
+    private void set(String setting, String value) {
+        jdbc.sql("select set_config(?, ?, true)")
+                .params(setting, value)
+                .query(String.class)
+                .single();
+    }
+
+    private void noteFailure(Action action, String user, String from, String failure) {
+        try {
+            audit.add(user, from, action.name(), action.what(), failure);
+        } catch (DataAccessException e) {
+            LOG.warn("what {} tried in the web console is not in rowbell.audit: {}", user, Errors.inWords(e));
+        }
+    }
+
+    private Action action(String path, Form form, String user) {
+        return switch (path) {
+            case "/firing/acknowledge" -> {
+                List<Thing> things = things(form);
+                yield new Action(
+                        "acknowledge",
+                        inWords(things)
+                                + said(", assignee ", form.textOrNull("assignee"))
+                                + said(", note ", form.textOrNull("note")),
+                        "/firing",
+                        () -> things.stream()
+                                        .mapToLong(thing -> firing.acknowledge(
+                                                thing.rule(),
+                                                thing.key(),
+                                                form.textOrNull("note"),
+                                                form.textOrNull("assignee")))
+                                        .sum()
+                                + " acknowledged.");
+            }
+            case "/firing/unacknowledge" -> {
+                List<Thing> things = things(form);
+                yield new Action(
+                        "unacknowledge",
+                        inWords(things),
+                        "/firing",
+                        () -> things.stream()
+                                        .mapToLong(thing -> firing.unacknowledge(thing.rule(), thing.key()))
+                                        .sum()
+                                + " not acknowledged any more.");
+            }
+            case "/silences/add" -> silence(form, user);
+            case "/silences/end" -> {
+                long number = number(form, "number");
+                yield new Action(
+                        "end silence",
+                        "silence " + number,
+                        "/silences",
+                        () -> silences.end(number)
+                                ? "Silence %d has ended.".formatted(number)
+                                : "Silence %d had ended before.".formatted(number));
+            }
+            case "/dead-letters/retry" -> {
+                long number = number(form, "number");
+                yield new Action(
+                        "retry",
+                        "dead letter " + number,
+                        "/dead-letters",
+                        () -> letters.retry(number) ? "1 is sent again." : "There was no such dead letter any more.");
+            }
+            case "/dead-letters/discard" -> {
+                long number = number(form, "number");
+                yield new Action(
+                        "discard",
+                        "dead letter " + number,
+                        "/dead-letters",
+                        () -> letters.discard(number) ? "1 was deleted." : "There was no such dead letter any more.");
+            }
+            case "/dead-letters/retry-all" ->
+                new Action(
+                        "retry",
+                        group(form),
+                        "/dead-letters",
+                        () -> letters.retry(form.textOrNull("sink"), form.text("error"), number(form, "newest"))
+                                + " are sent again.");
+            case "/dead-letters/discard-all" ->
+                new Action(
+                        "discard",
+                        group(form),
+                        "/dead-letters",
+                        () -> letters.discard(form.textOrNull("sink"), form.text("error"), number(form, "newest"))
+                                + " were deleted.");
+            case "/sinks/test" -> test(form.text("sink"), user);
+            case "/rules/pause" -> {
+                String rule = form.text("name");
+                yield new Action(
+                        "pause rule",
+                        "rule " + rule,
+                        ruleAddress(rule),
+                        () -> rules.pause(rule) ? "Its time stands still." : "This rule waits for nothing.");
+            }
+            case "/rules/resume" -> {
+                String rule = form.text("name");
+                yield new Action(
+                        "resume rule",
+                        "rule " + rule,
+                        ruleAddress(rule),
+                        () -> rules.resume(rule) ? "Its time goes on." : "This rule was not paused.");
+            }
+            default -> null;
+        };
+    }
+
+    private static String ruleAddress(String rule) {
+        return "/rules/show?name=" + URLEncoder.encode(rule, StandardCharsets.UTF_8);
+    }
+
+    /** A thing that fires. */
+    private record Thing(String rule, String key) {
+
+        /** As a check box of the page has it. */
+        static Thing of(String sent) {
+            String[] parts = sent.split("&", -1);
+            if (parts.length != 2) {
+                throw new SettingsException("the form cannot be read");
+            }
+            return new Thing(decoded(parts[0]), decoded(parts[1]));
+        }
+
+        private static String decoded(String part) {
+            try {
+                return URLDecoder.decode(part, StandardCharsets.UTF_8).replace("\0", "");
+            } catch (IllegalArgumentException e) {
+                throw new SettingsException("the form cannot be read", e);
+            }
+        }
+    }
+
+    private static List<Thing> things(Form form) {
+        List<Thing> things = form.all("which").stream().map(Thing::of).toList();
+        if (things.isEmpty()) {
+            throw new SettingsException("select what it is about");
+        }
+        return things;
+    }
+
+    private static String inWords(List<Thing> things) {
+        return things.stream().map(thing -> thing.rule() + " " + thing.key()).collect(Collectors.joining(", "));
+    }
+
+    private static String said(String what, String value) {
+        return value == null ? "" : what + value;
+    }
+
+    private Action silence(Form form, String user) {
+        String rule = form.textOrNull("rule");
+        String feed = form.textOrNull("feed");
+        String key = form.textOrNull("key");
+        String why = form.text("why");
+        Duration length = length(form.text("for"));
+        if (why.isEmpty()) {
+            throw new SettingsException("say why alerts are to be kept back");
+        }
+        return new Action(
+                "silence",
+                "rule %s, feed %s, key %s, for %s: %s".formatted(any(rule), any(feed), any(key), form.text("for"), why),
+                "/silences",
+                () -> "Silence %d keeps alerts back.".formatted(silences.add(rule, feed, key, length, user, why)));
+    }
+
+    private static String any(String pattern) {
+        return pattern == null ? "any" : pattern;
+    }
+
+    /** @throws SettingsException where it is no duration, or longer than a year */
+    static Duration length(String text) {
+        if (text.matches("([0-9]{1,9}(s|m|h|d))+")) {
+            Duration length = TimeUtils.toDuration(text);
+            if (!length.isZero() && length.compareTo(LONGEST_SILENCE) <= 0) {
+                return length;
+            }
+        }
+        throw new SettingsException("give how long as 30m, 12h or 7d, a year at most");
+    }
+
+    private static String group(Form form) {
+        return "all dead letters %s with the error %s, up to number %d"
+                .formatted(
+                        form.textOrNull("sink") == null ? "of routing" : "of the sink " + form.text("sink"),
+                        form.text("error"),
+                        number(form, "newest"));
+    }
+
+    private static long number(Form form, String name) {
+        String number = form.text(name);
+        if (!number.matches("\\d{1,18}")) {
+            throw new SettingsException("%s is no number".formatted(name));
+        }
+        return Long.parseLong(number);
+    }
+
+    private Action test(String sink, String user) {
+        boolean known = ((ModelCamelContext) context)
+                .getRouteDefinitions().stream()
+                        .anyMatch(route ->
+                                sink.equals(SinkSwitches.sinkOf(context, route)) && SinkSwitches.isOn(context, route));
+        if (!known) {
+            throw new SettingsException("no sink of this name is on here");
+        }
+        Map<String, Object> alert = new LinkedHashMap<>();
+        String id = AlertId.next(clock);
+        alert.put("id", id);
+        alert.put("rule", "rowbell-test");
+        alert.put("reason", "test alert of the web console");
+        alert.put("severity", "info");
+        alert.put("status", "firing");
+        alert.put(
+                "time",
+                OffsetDateTime.now(clock).withOffsetSameInstant(ZoneOffset.UTC).toString());
+        alert.put("new", Map.of("sink", sink, "sent_by", user));
+        return new Action("test sink", "sink " + sink, "/sinks", () -> {
+            sinks.file(sink, AlertJson.write(alerts.fromBody(alert, null)));
+            return "A test alert waits for %s: its id is %s.".formatted(sink, id);
+        });
+    }
+}
