@@ -149,7 +149,7 @@ as $fn$
   select count(*) from gone where counts
 $fn$;
 
--- Forgets what has no end and did not fire for so long, and ends of which no earlier alert can wait any more. keep: 0 forgets everything. oldest: of the
+-- Forgets what has no end that can be seen and did not fire for so long, and ends of which no earlier alert can wait any more. keep: 0 forgets everything. oldest: of the
 -- alerts that wait, null where there are none. Returns how many were forgotten, of so many at most.
 create or replace function rowbell.forget_firing(keep interval, oldest timestamptz, most int) returns int
 language plpgsql
@@ -159,13 +159,17 @@ as $fn$
 declare
   forgotten int;
 begin
+  with ends as materialized (select r.name, r.feed, r.pattern from rowbell.rules_with_an_end() r)
   delete from rowbell.firing_state d
   where d.fingerprint = any (array(
     select f.fingerprint
     from rowbell.firing_state f
     where case when keep <= interval '0' then true
       when f.times = 0 then f.ended < least(clock_timestamp() - interval '10 min', oldest)
-      else f.last < clock_timestamp() - keep and not exists (select from rowbell.rule r where r.name = f.rule and r.resolved) end
+      else f.last < clock_timestamp() - keep and not exists (
+        select from rowbell.rule r where r.name = f.rule and r.resolved
+        union all
+        select from ends r where r.name = f.rule and r.feed is not distinct from f.feed and rowbell.names_one(f.key, r.pattern)) end
     limit most
     for update of f skip locked));
   get diagnostics forgotten = row_count;

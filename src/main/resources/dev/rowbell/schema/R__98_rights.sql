@@ -61,7 +61,7 @@ begin
     grant select, insert on rowbell.audit to rowbell_consumer;
     grant select on rowbell.firing, rowbell.firing_state, rowbell.firing_event, rowbell.acknowledgement to rowbell_consumer;
     grant execute on function rowbell.acknowledge(text, text, text, text), rowbell.unacknowledge(text, text) to rowbell_consumer;
-    grant execute on function rowbell.fires_anew(rowbell.rule), rowbell.fold_firing(int), rowbell.end_firing_of_gone_rules(), rowbell.forget_firing(interval, timestamptz, int) to rowbell_consumer;
+    grant execute on function rowbell.fires_anew(rowbell.rule), rowbell.fold_firing(int), rowbell.end_firing_of_gone_rules(), rowbell.end_unseen(text, int), rowbell.forget_firing(interval, timestamptz, int) to rowbell_consumer;
     grant select, update on rowbell.rule_state to rowbell_consumer;
     grant execute on function rowbell.refresh(int), rowbell.report_failures(), rowbell.timer_feeds(),
       rowbell.begin_fold(int), rowbell.fold_timers(int, int), rowbell.run_timers(int, int), rowbell.pass_over_slow_row(int, interval),

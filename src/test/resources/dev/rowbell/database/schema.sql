@@ -421,6 +421,7 @@ rowbell.doorbell_lease: insert, select, update to rowbell_consumer
 rowbell.drops_of(text): execute to -
 rowbell.end_firing(text,text): execute to rowbell_admin
 rowbell.end_firing_of_gone_rules(): execute to rowbell_consumer
+rowbell.end_unseen(text,integer): execute to rowbell_consumer
 rowbell.explain(text,text): execute to rowbell_admin
 rowbell.explain_alert(text): execute to rowbell_admin
 rowbell.explain_rule(rowbell.rule,text): execute to rowbell_admin
@@ -1502,6 +1503,61 @@ AS $function$
   where g.since is not null and (end_groups.rule).resolved
   order by g.id
 $function$
+CREATE OR REPLACE FUNCTION rowbell.end_unseen(after text, most integer)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET lock_timeout TO '200ms'
+AS $function$
+#variable_conflict use_variable
+declare
+  last text;
+  asked record;
+  ended text[];
+  context text;
+begin
+  select max(f.fingerprint) into last
+  from (select s.fingerprint from rowbell.firing_state s where s.fingerprint collate "C" > after order by s.fingerprint collate "C" limit most) f;
+  for asked in
+    with rules as materialized (select * from rowbell.rules_with_an_end() where last is not null)
+    select (array_agg(r.rule))[1] as rule, r.relation, r.columns, array_agg(s.fingerprint) as fingerprints, array_agg(s.last) as lasts, array_agg(k.key) as keys
+    from rowbell.firing_state s
+    -- alerts from elsewhere may name any rule
+    join rules r on r.name = s.rule and r.feed is not distinct from s.feed
+    cross join lateral (
+      select json_object(r.columns, coalesce(array_agg(case when p like '"%' then (('[' || p || ']')::json ->> 0) else p end order by n) filter (where n > 0), '{}')) as key
+      from unnest(regexp_match(s.key, r.pattern)) with ordinality as u (p, n)
+      having count(*) = cardinality(r.columns)) k
+    where s.fingerprint collate "C" > after and s.fingerprint collate "C" <= last and s.times > 0
+      and rowbell.names_one(s.key, r.pattern)
+    group by r.name, r.relation, r.columns
+  loop
+    begin
+      ended := case
+        when (asked.rule).query is not null or coalesce((asked.rule).within, (asked.rule).absent) is not null
+          then rowbell.groups_that_ended(asked.rule, asked.columns, asked.fingerprints, asked.keys)
+        else rowbell.rows_that_ended(asked.rule, asked.relation, asked.columns, asked.fingerprints, asked.keys) end;
+    exception when others or assert_failure then
+      get stacked diagnostics context = pg_exception_context;
+      if rowbell_alert.is_cancel(sqlstate, context) then
+        raise;
+      end if;
+      continue;
+    end;
+    update rowbell.firing_state s set times = 0, ended = s.last + interval '1 us'
+    where s.fingerprint = any (array(
+      select l.fingerprint
+      from rowbell.firing_state l
+      join unnest(asked.fingerprints, asked.lasts) as a (fingerprint, last) on a.fingerprint = l.fingerprint and a.last = l.last
+      where l.fingerprint = any (ended)
+      order by l.fingerprint
+      for no key update of l skip locked));
+  end loop;
+  return last;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.evaluator_of(feed_id integer)
  RETURNS text
  LANGUAGE sql
@@ -2308,13 +2364,17 @@ AS $function$
 declare
   forgotten int;
 begin
+  with ends as materialized (select r.name, r.feed, r.pattern from rowbell.rules_with_an_end() r)
   delete from rowbell.firing_state d
   where d.fingerprint = any (array(
     select f.fingerprint
     from rowbell.firing_state f
     where case when keep <= interval '0' then true
       when f.times = 0 then f.ended < least(clock_timestamp() - interval '10 min', oldest)
-      else f.last < clock_timestamp() - keep and not exists (select from rowbell.rule r where r.name = f.rule and r.resolved) end
+      else f.last < clock_timestamp() - keep and not exists (
+        select from rowbell.rule r where r.name = f.rule and r.resolved
+        union all
+        select from ends r where r.name = f.rule and r.feed is not distinct from f.feed and rowbell.names_one(f.key, r.pattern)) end
     limit most
     for update of f skip locked));
   get diagnostics forgotten = row_count;
@@ -2609,6 +2669,24 @@ begin
   return null;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.groups_that_ended(rule rowbell.rule, columns text[], fingerprints text[], keys json[])
+ RETURNS text[]
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with firing as (
+    select g.subject
+    from rowbell.window_group g
+    join rowbell.rule_state s on s.id = g.rule
+    where s.rule = rule.name and g.since is not null and rule.query is null
+    union all
+    select q.subject from rowbell.query_key q where q.rule = rule.name and q.key <> ''),
+  -- of a NULL the alert shows null
+  firing_values as (select array(select coalesce(f.subject ->> c, 'null') from unnest(columns) with ordinality as u (c, n) order by n) as values from firing f)
+  select array_agg(f.fingerprint)
+  from unnest(fingerprints, keys) as f (fingerprint, key)
+  where array(select coalesce(f.key ->> c, 'null') from unnest(columns) with ordinality as u (c, n) order by n) not in (select v.values from firing_values v)
+$function$
 CREATE OR REPLACE FUNCTION rowbell.has_key_of_timers(timers rowbell.timer_feed)
  RETURNS boolean
  LANGUAGE sql
@@ -2847,6 +2925,17 @@ AS $function$
   from pg_index i
   join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
   where i.indrelid = relation and i.indisprimary
+$function$
+CREATE OR REPLACE FUNCTION rowbell.key_pattern(columns text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
+AS $function$
+  select '^' || string_agg(regexp_replace(case when c ~ '[[:cntrl:],"]' then to_json(c)::text else c end, '([^[:alnum:]_])', '\\\1', 'g')
+    || '=("(?:[^"\\[:cntrl:]]|\\(?:["\\/bfnrt]|u00(?:0[1-9a-fA-F]|1[0-9a-fA-F]|7[fF])))*"|[^,"]*)', ',' order by n) || '$'
+  from unnest(columns) with ordinality as u (c, n)
 $function$
 CREATE OR REPLACE FUNCTION rowbell.key_text(document json, key text[])
  RETURNS text
@@ -3233,6 +3322,15 @@ begin
   select m.feed, m.rule, m.key, m.since, m.began, m.fired from unnest(moved) m where octet_length(m.key) <= 2600
   on conflict do nothing;
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.names_one(key text, pattern text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  -- of a feed that is one group, neither is there
+  select case when pattern is null then key is null else char_length(key) < 190 and key ~ pattern end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.new_id()
  RETURNS uuid
@@ -4596,6 +4694,31 @@ AS $function$
         cross join lateral (select (_pair.old_row).*) as old$rows$
   end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.rows_that_ended(rule rowbell.rule, relation oid, columns text[], fingerprints text[], keys json[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_variable
+declare
+  ended text[];
+begin
+  execute format($part$
+    select array_agg(f.fingerprint)
+    from unnest($1, $2) as f (fingerprint, key)
+    cross join lateral json_to_record(f.key) as r (%s)
+    where not exists (select from %s as new where %s and %s)$part$,
+    (select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ')
+      from pg_attribute a where a.attrelid = relation and a.attname = any (columns)),
+    rowbell.sql_name(relation), (select string_agg(format('new.%1$I operator(pg_catalog.=) r.%1$I', c), ' and ') from unnest(columns) c),
+    rowbell.plain_condition(rule.condition, relation))
+  into ended using fingerprints, keys;
+  return ended;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.rule_changed()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -4811,6 +4934,36 @@ where judged.code is not null$query$,
     left join lateral rowbell.count_row_sql(feed, case when t.status = 'counted' then t end) c on true
     group by (t.rule).name, t.operation
     order by (t.rule).name collate "C") r
+$function$
+CREATE OR REPLACE FUNCTION rowbell.rules_with_an_end()
+ RETURNS TABLE(rule rowbell.rule, name text, relation oid, feed text, columns text[], pattern text)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select r, r.name, f.relation, rowbell.shown_name(f.relation), c.columns, rowbell.key_pattern(c.columns)
+  from rowbell.rule r
+  join rowbell.rule_state t on t.rule = r.name
+  cross join lateral (select rowbell.find_feed(r.feed) as relation offset 0) f
+  cross join lateral (
+    select case when r.query is not null then r.key
+      when coalesce(r.within, r.absent) is not null then array(select g.name from rowbell.group_columns(r."by") g order by g.n)
+      else rowbell.key_of(f.relation) end as columns
+    offset 0) c
+  where r.enabled and r.delivery = 'durable' and r.fires = 'once' and t.broken is null
+    and (r.query is not null or coalesce(r.within, r.absent) is not null
+      or cardinality(c.columns) > 0 and regexp_replace(rowbell.plain_condition(r.condition, f.relation), '''(?:[^'']|'''')*''', '', 'g') !~* '\mold\s*[.]'
+        and not exists (
+          select from pg_attribute a
+          join pg_type y on y.oid = a.atttypid
+          where a.attrelid = f.relation and a.attname = any (c.columns)
+            -- whose values read back what they show
+            and not (y.typnamespace = 'pg_catalog'::regnamespace
+              and y.typname in ('int2', 'int4', 'int8', 'numeric', 'text', 'varchar', 'bpchar', 'bool', 'uuid', 'date', 'timestamp', 'timestamptz', 'oid')))
+        and not exists (
+          select from rowbell.tree_of(f.relation) t
+          join pg_class p on p.oid = t.relid
+          where t.kind = 'f' or p.relrowsecurity or not has_table_privilege(t.relid, 'select')))
 $function$
 CREATE OR REPLACE FUNCTION rowbell.run_0(query text)
  RETURNS void
