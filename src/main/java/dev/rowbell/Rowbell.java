@@ -11,6 +11,8 @@ import dev.rowbell.health.GuardedVertx;
 import dev.rowbell.health.Metrics;
 import dev.rowbell.health.QueueMonitor;
 import dev.rowbell.health.Watchdog;
+import dev.rowbell.history.History;
+import dev.rowbell.history.Routed;
 import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.listen.Listeners;
 import dev.rowbell.outbox.DeadLetterRepository;
@@ -33,6 +35,8 @@ import dev.rowbell.web.Rates;
 import dev.rowbell.web.WebConsole;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -81,6 +85,7 @@ public final class Rowbell extends ServiceSupport {
     final Housekeeping housekeeping = new Housekeeping(watchdog);
     final Silences silences = new Silences();
     final Firing firing = new Firing(Clock.systemUTC());
+    final History history = new History(Clock.systemUTC());
     final Listeners listeners = new Listeners();
     final Metrics metrics;
     private final LazyDatabase database;
@@ -146,6 +151,7 @@ public final class Rowbell extends ServiceSupport {
                 rules::broken,
                 watchdog.failures(),
                 () -> settings.duration("rowbell.health.max-age"));
+        history.start(opened.pool(), settings.durationOrZero("rowbell.history.keep"), housekeeping);
         rules.start(new RuleRepository(opened.pool()), housekeeping);
         queries = new QueryLoop(
                 new QueryRepository(opened.pool(), opened.lasting()), QueryRunner.of(opened, settings), watchdog);
@@ -244,6 +250,7 @@ public final class Rowbell extends ServiceSupport {
 
     FeedbackTransaction feedbackTransaction() {
         DataSource dataSource = dataSource();
+        JdbcClient jdbc = JdbcClient.create(dataSource);
         String table = settings.text("rowbell.feedback.table");
         silences.start(dataSource, housekeeping);
         firing.start(
@@ -256,7 +263,12 @@ public final class Rowbell extends ServiceSupport {
                 doorbell,
                 table,
                 settings.number("rowbell.feedback.batch", 1),
-                batch -> firing.note(batch.alerts(), batch.silenced()),
+                (path, batch) -> {
+                    if (path.equals("durable")) {
+                        firing.note(batch.alerts(), batch.silenced());
+                    }
+                    noteRouted(jdbc, path, batch);
+                },
                 (path, batch) -> {
                     if (path.equals("durable")) {
                         polled();
@@ -268,6 +280,22 @@ public final class Rowbell extends ServiceSupport {
                     silences.refreshWhenIdle();
                     firing.refreshWhenIdle();
                 });
+    }
+
+    private void noteRouted(JdbcClient jdbc, String path, Batch batch) {
+        if (history.isOn()) {
+            Map<Object, List<String>> sinks =
+                    outbox().map(OutboxComponent::sinksOfTransaction).orElse(Map.of());
+            List<Map<String, Object>> alerts = batch.alerts();
+            List<Long> silences = batch.silences();
+            List<Routed> routed = new ArrayList<>();
+            for (int i = 0; i < alerts.size(); i++) {
+                Map<String, Object> alert = alerts.get(i);
+                List<String> own = sinks.get(alert);
+                routed.add(new Routed(alert, silences.get(i), own == null ? List.of() : own));
+            }
+            history.noteRouted(jdbc, path, routed);
+        }
     }
 
     private void polled() {

@@ -113,6 +113,7 @@ public final class RowbellPlugin implements ContextServicePlugin {
                 rowbell.metrics,
                 rowbell.watchdog,
                 rowbell.housekeeping,
+                rowbell.history,
                 rowbell::dataSource,
                 rowbell::isConnected);
         Routing routing = new Routing(rowbell.silences, rowbell.firing::isAcknowledged, new DeadLetter(), outbox);

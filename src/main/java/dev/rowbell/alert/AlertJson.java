@@ -184,6 +184,27 @@ public final class AlertJson {
         }
     }
 
+    /** The document of an alert as it was taken, whatever a route made of it: for the history. */
+    public static String asTaken(Map<String, Object> alert) {
+        if (alert instanceof LazyAlert lazy) {
+            return lazy.text();
+        }
+        try {
+            return write(alert);
+        } catch (IllegalArgumentException e) {
+            return write(Map.of("id", String.valueOf(alert.get("id")), "payload", alert.toString()));
+        }
+    }
+
+    /** The id of the alert of a document; empty where it has none, or cannot be read. */
+    public static String id(String document) {
+        try {
+            return new LazyAlert(document, null).peek("id") instanceof String id ? id : "";
+        } catch (IllegalArgumentException e) {
+            return "";
+        }
+    }
+
     private static boolean hasLoneSurrogate(String text) {
         return text.codePoints().anyMatch(AlertJson::isSurrogate);
     }

@@ -34,6 +34,11 @@ final class LazyAlert extends AbstractMap<String, Object> {
         this.known = known;
     }
 
+    /** The document as it came, also where a value of it was changed since. */
+    String text() {
+        return text;
+    }
+
     /** The document as it came; null where a value of it was changed since. */
     synchronized String unchangedText() {
         if (!shared) {

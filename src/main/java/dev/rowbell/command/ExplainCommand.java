@@ -14,10 +14,10 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
 
-/** Says why a rule fires for a row, or does not, and where an alert waits. */
+/** Says why a rule fires for a row, or does not, and what became of an alert. */
 @Command(
         name = "explain",
-        description = "Say why a rule fires for a row, or does not, and where an alert waits.",
+        description = "Say why a rule fires for a row, or does not, and what became of an alert.",
         footer = "Exit code 0: nothing is wrong, 1: something is, 2: an argument is wrong.")
 final class ExplainCommand implements Callable<Integer> {
 

@@ -13,6 +13,8 @@ public final class Batch {
     private int count;
     private final List<Map<String, Object>> alerts = new ArrayList<>();
     private final List<Map<String, Object>> silenced = new ArrayList<>();
+    /** Of each alert what kept it from being sent; null: nothing. */
+    private final List<Long> silences = new ArrayList<>();
 
     /** Adds an alert that came through its route. */
     @SuppressWarnings("unchecked")
@@ -20,7 +22,9 @@ public final class Batch {
         count++;
         if (OriginalAlert.of(exchange) instanceof Map<?, ?> alert) {
             alerts.add((Map<String, Object>) alert);
-            if (exchange.getProperty(Silences.PROPERTY) != null) {
+            Long silence = exchange.getProperty(Silences.PROPERTY, Long.class);
+            silences.add(silence);
+            if (silence != null) {
                 silenced.add((Map<String, Object>) alert);
             }
         }
@@ -33,6 +37,11 @@ public final class Batch {
 
     public synchronized List<Map<String, Object>> alerts() {
         return List.copyOf(alerts);
+    }
+
+    /** Of each of the alerts what kept it from being sent, as {@link Silences#silenceOf} has it; null: nothing. */
+    public synchronized List<Long> silences() {
+        return new ArrayList<>(silences);
     }
 
     public synchronized List<Map<String, Object>> silenced() {

@@ -52,7 +52,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     private final DoorbellLease lease;
     private final String table;
     private final int batchSize;
-    private final Consumer<Batch> routed;
+    private final BiConsumer<String, Batch> routed;
     private final BiConsumer<String, Batch> committed;
     private final Runnable whenIdle;
     private final PollCursor cursor = new PollCursor();
@@ -94,7 +94,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
     /**
      * @param table the feedback table, as SQL names it
      * @param batchSize how many alerts a poll takes at most
-     * @param routed told of each batch of durable alerts that was routed, before the commit and in its transaction
+     * @param routed told of each batch that was routed, after {@code durable} or {@code notify}, before the commit and in its transaction
      * @param committed told of each batch that was committed, after {@code durable} or {@code notify}
      * @param whenIdle work that alerts would have to wait for, called when none waits
      */
@@ -103,7 +103,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
             Doorbell doorbell,
             String table,
             int batchSize,
-            Consumer<Batch> routed,
+            BiConsumer<String, Batch> routed,
             BiConsumer<String, Batch> committed,
             Runnable whenIdle) {
         this.dataSource = dataSource;
@@ -135,6 +135,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
             } finally {
                 savepoints.end();
             }
+            routed.accept("notify", batch);
         });
         committed.accept("notify", batch);
     }
@@ -223,7 +224,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         committing.lock();
         routing.unlock();
         poll.endSavepoints();
-        routed.accept(poll.batch);
+        routed.accept("durable", poll.batch);
         manager.commit(poll.transaction);
         // before any work that needs a connection: polls that wait for a lock hold theirs
         end();

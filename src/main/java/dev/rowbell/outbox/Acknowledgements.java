@@ -22,11 +22,13 @@ final class Acknowledgements {
 
     private static final Logger LOG = LoggerFactory.getLogger(Acknowledgements.class);
 
+    private final String sink;
     private final DeliveryRepository repository;
     private List<Outcome> outcomes = new ArrayList<>();
     private long flushedAt = System.nanoTime();
 
-    Acknowledgements(DeliveryRepository repository) {
+    Acknowledgements(String sink, DeliveryRepository repository) {
+        this.sink = sink;
         this.repository = repository;
     }
 
@@ -50,7 +52,7 @@ final class Acknowledgements {
     /** What PostgreSQL refuses to store keeps no other outcome from being stored. */
     private void acknowledge(List<Outcome> due) {
         try {
-            repository.acknowledge(due);
+            repository.acknowledge(sink, due);
         } catch (DataAccessException e) {
             if (!OutboxComponent.isRefusal(e)) {
                 add(due);

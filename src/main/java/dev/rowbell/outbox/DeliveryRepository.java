@@ -2,6 +2,8 @@ package dev.rowbell.outbox;
 
 import dev.rowbell.database.PollCursor;
 import dev.rowbell.database.StorableText;
+import dev.rowbell.database.Transactions;
+import dev.rowbell.history.History;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Timestamp;
@@ -9,15 +11,18 @@ import java.sql.Types;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.sql.DataSource;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.jdbc.core.simple.JdbcClient.StatementSpec;
+import org.springframework.transaction.support.TransactionTemplate;
 
 /**
  * The table {@code rowbell.delivery}. Time is the database's, so that processes whose clocks differ agree on what is due. All methods throw a
@@ -29,8 +34,12 @@ final class DeliveryRepository {
     private final JdbcClient jdbc;
     private final DeadLetterRepository deadLetters;
     private final StorableText storable;
+    private final History history;
+    private final TransactionTemplate transaction;
 
-    DeliveryRepository(DataSource dataSource, DeadLetterRepository deadLetters) {
+    DeliveryRepository(DataSource dataSource, DeadLetterRepository deadLetters, History history) {
+        this.history = history;
+        transaction = new TransactionTemplate(new Transactions(dataSource));
         template = new JdbcTemplate(dataSource);
         jdbc = JdbcClient.create(template);
         storable = new StorableText(dataSource);
@@ -179,6 +188,35 @@ final class DeliveryRepository {
                         where id = any(:ids::uuid[])
                           and locked_by = any(:leases::uuid[])
                         """).update();
+    }
+
+    /** Stores what became of deliveries of the sink, and notes it in the history. Both or neither, but for a history that fails. */
+    void acknowledge(String sink, List<Outcome> outcomes) {
+        if (history.isOn()) {
+            try {
+                transaction.executeWithoutResult(status -> {
+                    acknowledge(outcomes);
+                    history.noteTried(
+                            jdbc, sink, outcomes.stream().map(Outcome::tried).toList());
+                });
+                return;
+            } catch (DataAccessException e) {
+                if (history.isOn()) {
+                    throw e;
+                }
+            }
+        }
+        acknowledge(outcomes);
+    }
+
+    /** Notes alerts in the history that could not be filed. */
+    void noteDead(List<NewDeadLetter> letters) {
+        letters.stream()
+                .collect(Collectors.groupingBy(letter -> Optional.ofNullable(letter.sink())))
+                .forEach((sink, own) -> history.noteTried(
+                        jdbc,
+                        sink.orElse(null),
+                        own.stream().map(NewDeadLetter::tried).toList()));
     }
 
     /**

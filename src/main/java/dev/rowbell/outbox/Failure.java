@@ -2,6 +2,7 @@ package dev.rowbell.outbox;
 
 import com.fasterxml.jackson.core.JacksonException;
 import dev.rowbell.error.Errors;
+import dev.rowbell.history.Tried;
 import jakarta.mail.MessagingException;
 import java.io.IOException;
 import java.time.Clock;
@@ -29,8 +30,9 @@ import org.springframework.util.ClassUtils;
  * @param refused whether the receiver has looked at this delivery and will never take it; nothing is wrong with the sink then
  * @param aboutSink whether it says nothing about what was to be delivered, but that the sink is away
  * @param notBefore the least wait that the receiver asked for; zero where it asked for none
+ * @param answer of the receiver; null where it gave none
  */
-record Failure(String error, boolean refused, boolean aboutSink, Duration notBefore) {
+record Failure(String error, boolean refused, boolean aboutSink, Duration notBefore, Tried.Answer answer) {
 
     /** 4xx that are about the moment and not about the request: RFC 9110 (408), RFC 8470 (425), RFC 6585 (429). */
     private static final Set<Integer> LATER = Set.of(408, 425, 429);
@@ -56,22 +58,24 @@ record Failure(String error, boolean refused, boolean aboutSink, Duration notBef
         causes.add(thrown);
         boolean refused = false;
         boolean away = false;
+        int lastReply = 0;
         while (!causes.isEmpty()) {
             Throwable cause = causes.poll();
             if (HTTP && cause instanceof HttpOperationFailedException http) {
                 return ofHttp(http, error, clock);
             } else if (cause instanceof DeliveryRefused) {
-                return new Failure(error, true, false, Duration.ZERO);
+                return new Failure(error, true, false, Duration.ZERO, null);
             }
             int reply = MAIL ? smtpReply(cause) : 0;
             if (reply >= 400 && reply < 500) {
                 // one recipient that is to be tried again is reason enough
-                return new Failure(error, false, true, Duration.ZERO);
+                return new Failure(error, false, true, Duration.ZERO, Answers.of(reply, null));
             }
             // of Jackson's what cannot be written is an IOException too
             away |= cause instanceof IOException && !(cause instanceof JacksonException)
                     || MAIL && cause instanceof MessagingException;
             refused |= reply >= 500 && !LOGIN.contains(reply);
+            lastReply = reply > 0 ? reply : lastReply;
             if (cause.getCause() != null) {
                 causes.add(cause.getCause());
             }
@@ -82,14 +86,19 @@ record Failure(String error, boolean refused, boolean aboutSink, Duration notBef
                 causes.add(mail.getNextException());
             }
         }
-        return new Failure(error, refused, away && !refused, Duration.ZERO);
+        return new Failure(
+                error, refused, away && !refused, Duration.ZERO, lastReply > 0 ? Answers.of(lastReply, null) : null);
     }
 
     private static Failure ofHttp(HttpOperationFailedException http, String error, Clock clock) {
         int status = http.getStatusCode();
         boolean refused = status < 500 && !LATER.contains(status);
         return new Failure(
-                error, refused, !refused, refused ? Duration.ZERO : retryAfter(http.getResponseHeaders(), clock));
+                error,
+                refused,
+                !refused,
+                refused ? Duration.ZERO : retryAfter(http.getResponseHeaders(), clock),
+                Answers.of(status, http.getResponseBody()));
     }
 
     /** Seconds or a date in one of three forms, RFC 9110 section 10.2.3; what cannot be read asks for nothing. */

@@ -1,6 +1,8 @@
 package dev.rowbell.outbox;
 
 import dev.rowbell.alert.AlertJson;
+import dev.rowbell.history.Tried;
+import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 
@@ -11,6 +13,11 @@ import java.util.UUID;
  * @param sink null where it could not be routed
  */
 record NewDeadLetter(UUID delivery, String sink, String alertId, String alert, String error) {
+
+    /** For the history, of an alert that was not filed. */
+    Tried tried() {
+        return new Tried(List.of(alertId), "dead", null, null, error, System.nanoTime());
+    }
 
     static NewDeadLetter of(Delivery delivery, String document, String error) {
         String id = Delivery.alertId(document);

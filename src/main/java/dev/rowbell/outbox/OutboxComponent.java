@@ -6,6 +6,7 @@ import dev.rowbell.alert.OriginalAlert;
 import dev.rowbell.database.Transactions;
 import dev.rowbell.health.Metrics;
 import dev.rowbell.health.Watchdog;
+import dev.rowbell.history.History;
 import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.settings.Settings;
 import java.sql.SQLException;
@@ -59,13 +60,13 @@ public class OutboxComponent extends DefaultComponent {
             TransactionTemplate transaction,
             TransactionTemplate savepoint) {
 
-        static Tables of(DataSource dataSource) {
+        static Tables of(DataSource dataSource, History history) {
             Transactions manager = new Transactions(dataSource);
             TransactionTemplate savepoint = new TransactionTemplate(manager);
             savepoint.setPropagationBehavior(TransactionDefinition.PROPAGATION_NESTED);
             DeadLetterRepository deadLetters = new DeadLetterRepository(dataSource);
             return new Tables(
-                    new DeliveryRepository(dataSource, deadLetters),
+                    new DeliveryRepository(dataSource, deadLetters, history),
                     deadLetters,
                     new SinkRepository(dataSource),
                     new TransactionTemplate(manager),
@@ -84,6 +85,7 @@ public class OutboxComponent extends DefaultComponent {
     private final Metrics metrics;
     private final Watchdog watchdog;
     private final Housekeeping housekeeping;
+    private final History history;
     private final Supplier<DataSource> dataSource;
     private final BooleanSupplier connected;
     private Tables tables;
@@ -100,12 +102,14 @@ public class OutboxComponent extends DefaultComponent {
             Metrics metrics,
             Watchdog watchdog,
             Housekeeping housekeeping,
+            History history,
             Supplier<DataSource> dataSource,
             BooleanSupplier connected) {
         this.alerts = alerts;
         this.metrics = metrics;
         this.watchdog = watchdog;
         this.housekeeping = housekeeping;
+        this.history = history;
         this.dataSource = dataSource;
         this.connected = connected;
     }
@@ -140,7 +144,7 @@ public class OutboxComponent extends DefaultComponent {
 
     private synchronized Tables tables() {
         if (tables == null) {
-            tables = Tables.of(dataSource.get());
+            tables = Tables.of(dataSource.get(), history);
         }
         return tables;
     }
@@ -186,7 +190,7 @@ public class OutboxComponent extends DefaultComponent {
         });
         AlertJson.parseLazily(document).get("new");
         Delivery delivery = new Delivery(UUID.randomUUID(), List.of(document), 0, Lease.start(KEEP));
-        deliveries().acknowledge(List.of(Outcome.delivered(delivery)));
+        deliveries().acknowledge(List.of(Outcome.delivered(delivery, null)));
     }
 
     /** Whether PostgreSQL refuses the data, so that another try is of no use. */
@@ -249,6 +253,13 @@ public class OutboxComponent extends DefaultComponent {
 
     void unsubscribe(String sink) {
         subscriptions.remove(sink);
+    }
+
+    /** For which sinks the transaction of the thread files each alert, by the alert as it was taken; empty where it has filed none. */
+    public Map<Object, List<String>> sinksOfTransaction() {
+        return TransactionSynchronizationManager.getResource(this) instanceof OutboxTransaction current
+                ? current.sinks()
+                : Map.of();
     }
 
     /** Files an alert that was routed for each sink that has asked for its rule, unless the route has filed it there. */

@@ -5,6 +5,7 @@ import dev.rowbell.error.Backoff;
 import dev.rowbell.error.Errors;
 import dev.rowbell.error.FailureLog;
 import dev.rowbell.health.Metrics;
+import dev.rowbell.history.Tried;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -47,7 +48,7 @@ final class OutboxConsumer extends DefaultConsumer {
     OutboxConsumer(OutboxEndpoint endpoint, Processor processor) {
         super(endpoint, processor);
         repository = endpoint.getComponent().deliveries();
-        acknowledgements = new Acknowledgements(repository);
+        acknowledgements = new Acknowledgements(endpoint.getSink(), repository);
         fetcher = new Fetcher(endpoint, repository, queue, this::readable, wakeup::call);
         Backoff backoff =
                 new Backoff(Duration.ofMillis(endpoint.getBackoff()), Duration.ofMillis(endpoint.getMaxBackoff()));
@@ -130,7 +131,7 @@ final class OutboxConsumer extends DefaultConsumer {
                 torn.size());
         metrics().failed(getEndpoint().getSink(), true, torn.size());
         acknowledgements.add(torn.stream()
-                .map(delivery -> Outcome.dead(delivery, "the document is no JSON object"))
+                .map(delivery -> Outcome.dead(delivery, "the document is no JSON object", null))
                 .toList());
         return readable;
     }
@@ -154,8 +155,16 @@ final class OutboxConsumer extends DefaultConsumer {
         return circuit.isOpen() || getEndpoint().getEvery() > 0;
     }
 
-    /** Runs the route. Returns why it failed, null where it did not. */
-    Throwable route(List<Delivery> deliveries) {
+    /**
+     * What a run of the route came to.
+     *
+     * @param thrown null where it succeeded
+     * @param answer of the receiver, where it succeeded; null where there was none
+     */
+    record Result(Throwable thrown, Tried.Answer answer) {}
+
+    /** Runs the route. */
+    Result route(List<Delivery> deliveries) {
         Exchange exchange = createExchange(false);
         try {
             List<Map<String, Object>> alerts = deliveries.stream()
@@ -166,7 +175,7 @@ final class OutboxConsumer extends DefaultConsumer {
             exchange.setProperty(OutboxEndpoint.DELIVERY, held(deliveries));
             getProcessor().process(exchange);
             if (exchange.getException() == null && exchange.isRollbackOnly()) {
-                return new IllegalStateException("the route marked it for rollback");
+                return new Result(new IllegalStateException("the route marked it for rollback"), null);
             }
             if (exchange.getException() == null) {
                 notBefore = System.nanoTime()
@@ -175,12 +184,13 @@ final class OutboxConsumer extends DefaultConsumer {
                         .delivered(
                                 getEndpoint().getSink(),
                                 alerts.stream().map(alert -> alert.get("time")).toList());
+                return new Result(null, Answers.of(exchange));
             }
-            return exchange.getException();
+            return new Result(exchange.getException(), null);
         } catch (Throwable e) {
             // an Error too: it counts as a try, or the alert at fault would be tried for ever and keep the others
             // waiting
-            return e;
+            return new Result(e, null);
         } finally {
             // what the route leaves behind is no stop, and would keep the pool from lending a connection
             Thread.interrupted();

@@ -5,6 +5,7 @@ import dev.rowbell.error.Errors;
 import dev.rowbell.error.Printable;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -55,6 +56,18 @@ final class OutboxTransaction implements TransactionSynchronization {
         return started;
     }
 
+    /** For which sinks each alert is filed, by the alert as it was taken. */
+    Map<Object, List<String>> sinks() {
+        Map<Object, List<String>> sinks = new IdentityHashMap<>();
+        alerts.forEach(alert -> {
+            List<String> own = sinks.computeIfAbsent(alert.origin(), origin -> new ArrayList<>(2));
+            if (!own.contains(alert.sink())) {
+                own.add(alert.sink());
+            }
+        });
+        return sinks;
+    }
+
     void add(String sink, String alertId, String document, Object origin) {
         alerts.add(new Alert(sink, alertId, document, origin));
     }
@@ -86,6 +99,7 @@ final class OutboxTransaction implements TransactionSynchronization {
         }
         if (!deadLetters.isEmpty()) {
             outbox.deadLetters().insert(deadLetters);
+            outbox.deliveries().noteDead(deadLetters);
         }
     }
 

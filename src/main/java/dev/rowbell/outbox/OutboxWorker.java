@@ -155,17 +155,18 @@ final class OutboxWorker implements Runnable {
                     }
                 }
                 List<Delivery> next = untried.peek();
-                Throwable thrown = consumer.route(next);
+                OutboxConsumer.Result result = consumer.route(next);
                 if (consumer.isAborted()) {
                     return;
                 }
                 untried.pop();
-                if (thrown == null) {
+                if (result.thrown() == null) {
                     succeeded();
-                    consumer.acknowledgements.add(
-                            next.stream().map(Outcome::delivered).toList());
+                    consumer.acknowledgements.add(next.stream()
+                            .map(delivery -> Outcome.delivered(delivery, result.answer()))
+                            .toList());
                 } else {
-                    failed(next, Failure.of(thrown, Clock.systemUTC()), probe, untried);
+                    failed(next, Failure.of(result.thrown(), Clock.systemUTC()), probe, untried);
                 }
                 consumer.acknowledgements.flush(false);
             }
@@ -262,7 +263,7 @@ final class OutboxWorker implements Runnable {
                         since,
                         failure.error()));
         consumer.acknowledgements.add(deliveries.stream()
-                .map(delivery -> Outcome.dead(delivery, failure.error()))
+                .map(delivery -> Outcome.dead(delivery, failure.error(), failure.answer()))
                 .toList());
     }
 
@@ -283,7 +284,7 @@ final class OutboxWorker implements Runnable {
                 endpoint.getMaxAttempts(),
                 failure.error());
         consumer.acknowledgements.add(deliveries.stream()
-                .map(delivery -> new Outcome(delivery, failure.error(), putOff, counted))
+                .map(delivery -> Outcome.retried(delivery, failure, putOff, counted))
                 .toList());
     }
 

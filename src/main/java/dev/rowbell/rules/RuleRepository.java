@@ -32,10 +32,10 @@ import org.springframework.transaction.support.TransactionTemplate;
  */
 public final class RuleRepository {
 
-    /** Of an id with which no alert waits. */
+    /** Of an id of which nothing is known. */
     public static final Finding NOWHERE = new Finding(
             "note",
-            "no alert with this id waits: it was delivered or silenced, its transaction is still open, or there never was one");
+            "no alert with this id waits, and the history has none: it is older than that, its transaction is still open, or there never was one");
 
     private static final String UNTRANSLATABLE = "22P05";
     /** Of errors that a person can mend, whose message says how. */
@@ -466,7 +466,7 @@ public final class RuleRepository {
                 .list();
     }
 
-    /** Where the alert with this id waits; empty where it does not: {@link #NOWHERE}. */
+    /** What became of the alert with this id, and where it waits; empty where that is not known: {@link #NOWHERE}. */
     public List<Finding> explainAlert(String id) {
         return jdbc.sql("select level, finding from rowbell.explain_alert(?)")
                 .param(id)

@@ -160,6 +160,15 @@ public final class Settings {
         throw new SettingsException("%s=%s: give a duration such as 500ms, 1s, 15m or 1h30m".formatted(key, text(key)));
     }
 
+    /**
+     * As {@link #duration}, or zero.
+     *
+     * @throws SettingsException where the value is neither 0 nor a duration
+     */
+    public Duration durationOrZero(String key) {
+        return text(key).equals("0") ? Duration.ZERO : duration(key);
+    }
+
     /** @throws SettingsException where the value is neither true nor false */
     public boolean flag(String key) {
         return switch (text(key)) {
@@ -187,6 +196,7 @@ public final class Settings {
                         "rowbell.mail.timeout",
                         "rowbell.query.timeout")
                 .forEach(this::duration);
+        durationOrZero("rowbell.history.keep");
         Stream.of("rowbell.feedback.batch", "rowbell.health.port", "rowbell.http.batch", "rowbell.mail.port")
                 .forEach(key -> number(key, 1));
         number("rowbell.rehearsal", 0);

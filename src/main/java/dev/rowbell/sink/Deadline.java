@@ -24,7 +24,9 @@ import org.apache.hc.client5.http.ssl.DefaultClientTlsStrategy;
 import org.apache.hc.client5.http.ssl.TlsSocketStrategy;
 import org.apache.hc.core5.http.ClassicHttpRequest;
 import org.apache.hc.core5.http.ClassicHttpResponse;
+import org.apache.hc.core5.http.ContentType;
 import org.apache.hc.core5.http.HttpException;
+import org.apache.hc.core5.http.HttpHeaders;
 import org.apache.hc.core5.http.HttpStatus;
 import org.apache.hc.core5.http.Method;
 import org.apache.hc.core5.http.config.Http1Config;
@@ -32,6 +34,7 @@ import org.apache.hc.core5.http.impl.io.HttpRequestExecutor;
 import org.apache.hc.core5.http.io.HttpClientConnection;
 import org.apache.hc.core5.http.io.HttpResponseInformationCallback;
 import org.apache.hc.core5.http.io.entity.BufferedHttpEntity;
+import org.apache.hc.core5.http.io.entity.ByteArrayEntity;
 import org.apache.hc.core5.http.protocol.HttpContext;
 import org.apache.hc.core5.io.CloseMode;
 import org.apache.hc.core5.io.Closer;
@@ -40,7 +43,7 @@ import org.apache.hc.core5.ssl.SSLContexts;
 /**
  * Limits what a receiver can do to a request. One whose TLS handshake or response is not complete in time is ended, be it the response of a proxy: the
  * timeout of the HTTP client is no such limit, it begins anew with each byte that arrives. Lines and headers of a response are limited in length and
- * number, and its body is not kept; of a response only the status and the headers are used, so there are no cookies and no decompression. A request
+ * number, and of its body the beginning alone is kept, for the history; so there are no cookies and no decompression. A request
  * says how long its body is, and takes the proxy that Java or the environment names. Safe for many threads.
  */
 public final class Deadline implements HttpClientConfigurer {
@@ -52,6 +55,9 @@ public final class Deadline implements HttpClientConfigurer {
 
     /** A longer body is not read to its end: the connection is closed instead. */
     private static final int BODY_AT_MOST = 64 * 1024;
+
+    /** Of a body, in bytes: 500 characters of any language. */
+    private static final int KEPT = 2000;
 
     /** The attribute of a request's context that holds the task which ends the request. */
     private static final String END = "rowbell.deadline";
@@ -199,15 +205,24 @@ public final class Deadline implements HttpClientConfigurer {
         }
         ClassicHttpResponse response = chain.proceed(request, scope);
         if (response.getEntity() != null) {
+            byte[] beginning = {};
             try (InputStream body = response.getEntity().getContent()) {
-                body.skipNBytes(BODY_AT_MOST);
+                beginning = body.readNBytes(KEPT);
+                body.skipNBytes(BODY_AT_MOST - KEPT);
                 scope.execRuntime.discardEndpoint();
             } catch (EOFException e) {
                 // its end: the connection is back in the pool
             } catch (IOException e) {
                 scope.execRuntime.discardEndpoint();
             }
-            response.setEntity(null);
+            // what is compressed is nothing to read
+            response.setEntity(
+                    beginning.length == 0 || response.containsHeader(HttpHeaders.CONTENT_ENCODING)
+                            ? null
+                            : new ByteArrayEntity(
+                                    beginning,
+                                    ContentType.parseLenient(
+                                            response.getEntity().getContentType())));
         }
         cancel(scope.clientContext);
         return response;

@@ -43,6 +43,27 @@ exception when others then
 end
 $fn$;
 
+-- Notes in the history that somebody replayed or discarded dead letters, or that SQL made one of an alert. Nothing where there is no history, and of callers
+-- who may not do that. Never fails.
+create or replace function rowbell.note_dead_letters(outcome text, sink text, alert_ids text[], error text default null) returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '100ms'
+as $fn$
+#variable_conflict use_variable
+begin
+  insert into rowbell.history_tried (sink, alert_ids, tries, ago, outcomes, attempts, statuses, answers, errors, who)
+  select sink, alert_ids, array_fill(1, array[cardinality(alert_ids)]), '{0}', array[outcome], '{null}', '{null}', '{null}', array[error],
+    case when error is null then session_user end
+  where cardinality(alert_ids) > 0
+    and has_table_privilege(session_user, 'rowbell.dead_letter', 'delete')
+    and exists (select from pg_inherits i where i.inhparent = 'rowbell.history_try'::regclass);
+exception when others then
+  raise warning 'the history lacks that dead letters were %: %', outcome, sqlerrm;
+end
+$fn$;
+
 -- Makes dead letters of those rows of a feedback table that no client can read, among the oldest so many, and returns the ids of their alerts. For
 -- routing, whose whole batch they fail.
 create or replace function rowbell.put_unreadable_aside(feedback regclass, most int) returns setof text
@@ -71,14 +92,15 @@ begin
     insert into rowbell.dead_letter (alert_id, alert, attempts, filed, last_error)
     values (alert_id, document, 0, coalesce(taken.crt_time, clock_timestamp()),
       'it has bytes that are no character of ' || getdatabaseencoding() || '; they are escaped here');
+    perform rowbell.note_dead_letters('dead', null, array[alert_id], 'it has bytes that are no character of ' || getdatabaseencoding());
     return next alert_id;
   end loop;
 end
 $fn$;
 
 -- Sends a dead letter again, with its id and only to the sink that failed; one that could not be routed is routed again.
--- In one transaction: it is waiting or it is dead, never both. False where there is no such dead letter.
-create or replace function rowbell.replay(dead_letter bigint) returns boolean
+-- In one transaction: it is waiting or it is dead, never both. False where there is no such dead letter. The history is not told.
+create or replace function rowbell.send_again(dead_letter bigint) returns boolean
 language plpgsql
 as $fn$
 declare
@@ -94,6 +116,22 @@ begin
   else
     insert into rowbell.delivery (sink, documents) values (dead.sink, array[dead.alert::text]);
   end if;
+  return true;
+end
+$fn$;
+
+-- The same, with a note in the history.
+create or replace function rowbell.replay(dead_letter bigint) returns boolean
+language plpgsql
+as $fn$
+declare
+  letter record;
+begin
+  select d.sink, d.alert_id into letter from rowbell.dead_letter d where d.id = dead_letter;
+  if not rowbell.send_again(dead_letter) then
+    return false;
+  end if;
+  perform rowbell.note_dead_letters('replayed', letter.sink, array[letter.alert_id]);
   return true;
 end
 $fn$;
@@ -115,7 +153,14 @@ $fn$;
 create or replace function rowbell.retry(sink text default null, rule text default null, older_than interval default null) returns bigint
 language sql
 as $fn$
-  select count(*) filter (where rowbell.replay(d.id)) from rowbell.dead_letters($1, $2, $3) d
+  with again as materialized (
+    -- not in a condition, which would be asked of other letters too
+    select d.sink, d.alert_id, rowbell.send_again(d.id) as sent from rowbell.dead_letters($1, $2, $3) d),
+  by_sink as (
+    select a.sink, array_agg(a.alert_id) as alert_ids, count(*) as letters from again a where a.sent group by a.sink)
+  select coalesce(sum(b.letters), 0)::bigint
+  from by_sink b
+  cross join lateral rowbell.note_dead_letters('replayed', b.sink, b.alert_ids) noted
 $fn$;
 
 -- Deletes those, and returns how many.
@@ -123,8 +168,12 @@ create or replace function rowbell.discard(sink text default null, rule text def
 language sql
 as $fn$
   with gone as (
-    delete from rowbell.dead_letter where id in (select d.id from rowbell.dead_letters($1, $2, $3) d) returning 1)
-  select count(*) from gone
+    delete from rowbell.dead_letter where id in (select d.id from rowbell.dead_letters($1, $2, $3) d) returning dead_letter.sink, dead_letter.alert_id),
+  by_sink as (
+    select g.sink, array_agg(g.alert_id) as alert_ids, count(*) as letters from gone g group by g.sink)
+  select coalesce(sum(b.letters), 0)::bigint
+  from by_sink b
+  cross join lateral rowbell.note_dead_letters('discarded', b.sink, b.alert_ids) noted
 $fn$;
 
 -- Acknowledges within the transaction of the caller the deliveries that a sink has in hand, so that its own writes and the end of the deliveries are

@@ -254,13 +254,86 @@ begin
 end
 $fn$;
 
--- Where an alert with this id waits. Rowbell keeps no history: of one that was delivered or silenced nothing is left, and no row is returned.
+-- What became of an alert, as the history has it, the first first: the write, the rule, the routing, each try of each sink. No row where the history does
+-- not have it.
+create or replace function rowbell.alert_timeline(id text) returns table (at timestamptz, level text, finding text)
+language plpgsql stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set TimeZone = 'UTC'
+as $fn$
+#variable_conflict use_column
+declare
+  wanted constant text := left(alert_timeline.id, 200);
+  alert rowbell.history_alert;
+  alerts rowbell.history_alert[];
+begin
+  alerts := array(
+    select a
+    from (
+      select a.* from rowbell.history_alert a where a.id = wanted
+      union all
+      -- is not folded yet
+      select e.at, wanted, e.path, e.rules[k.kind], e.feeds[k.kind], e.keys[n.n], e.severities[k.kind], e.statuses[k.kind], e.reasons[k.kind],
+        timestamptz 'epoch' + e.times[n.n] * interval '1 us', e.silences[n.n], string_to_array(e.sinks[k.kind], ','), e.documents[n.n]
+      from rowbell.history_routed e
+      cross join lateral array_positions(e.ids, wanted) as p (places)
+      cross join lateral unnest(p.places) as n (n)
+      cross join lateral (select e.kinds[n.n]) as k (kind)
+      where wanted = any (e.ids)) a
+    order by a.at);
+  if cardinality(alerts) > 0 then
+    alert := alerts[1];
+    return query select alert.time, 'note', concat_ws(' ', coalesce(alert.feed, 'something'), alert.key,
+      case when alert.path = 'notify' then 'was notified' else coalesce(lower(rowbell.document_text(alert.document, 'operation')), 'written') end || ':',
+      coalesce('rule ' || alert.rule, 'no rule'), case when alert.status = 'resolved' then 'ended' else 'fired' end,
+      '(' || concat_ws(': ', alert.severity, alert.reason) || ')');
+    return query
+    select alert.time, 'note', format('the rule was then, since %s by %s: %s', date_trunc('second', c.at), c.who, coalesce(c.after ->> 'condition', c.after ->> 'query'))
+    from rowbell.rule_change c
+    where c.rule = alert.rule and c.at <= alert.time and coalesce(c.after ->> 'condition', c.after ->> 'query') is not null
+    order by c.id desc
+    limit 1;
+    foreach alert in array alerts loop
+      return query select alert.at, 'note', case
+        when alert.silence > 0 then format('it was not sent: silence %s kept it quiet%s', alert.silence,
+          (select format(' (%s, by %s)', s.why, s.who) from rowbell.silence s where s.id = alert.silence))
+        when alert.silence = 0 then 'it was not sent: the cooldown of its rule kept it quiet'
+        when alert.silence < 0 then 'it was not sent: what it is about was acknowledged'
+        when cardinality(alert.sinks) > 0 then 'it was routed to ' || array_to_string(alert.sinks, ', ')
+        else 'it was routed to no sink, see routes/alerts.camel.yaml' end;
+    end loop;
+  end if;
+  return query
+  select t.at, case when t.outcome = 'delivered' then 'ok' else 'note' end, concat(case t.outcome
+      when 'delivered' then format('%s has it', t.sink)
+      when 'failed' then format('%s failed', t.sink)
+      when 'dead' then format('it became a dead letter of %s', coalesce(t.sink, 'the routing'))
+      else format('its dead letter of %s was %s', coalesce(t.sink, 'the routing'), t.outcome) end,
+    ' at try ' || t.attempt, ' by ' || t.who, ', answer ' || t.status, ': ' || t.error, ': ' || t.answer)
+  from (
+    select t.* from rowbell.history_try t where t.alert_id = wanted
+    union all
+    select e.at - e.ago[k.try] * interval '1 us', wanted, e.sink, e.outcomes[k.try], e.attempts[k.try], e.statuses[k.try], e.answers[k.try],
+      e.errors[k.try], e.who
+    from rowbell.history_tried e
+    cross join lateral unnest(array_positions(e.alert_ids, wanted)) as n (n)
+    cross join lateral (select e.tries[n.n]) as k (try)
+    where wanted = any (e.alert_ids)) t
+  order by t.at;
+end
+$fn$;
+
+-- What became of an alert, and where it waits. Without a row: it is not known.
 create or replace function rowbell.explain_alert(id text) returns table (level text, finding text)
 language sql stable
 security definer
 set search_path = pg_catalog, pg_temp
 set TimeZone = 'UTC'
 as $fn$
+  select t.level, format('%s  %s', to_char(t.at, 'YYYY-MM-DD HH24:MI:SS.MS'), t.finding) from rowbell.alert_timeline(explain_alert.id) t
+  union all
   select 'note', format('it waits to be routed since %s', date_trunc('second', f.crt_time))
   from rowbell.feedback f
   -- by far the faster of the two; most alerts are another

@@ -9,6 +9,8 @@ grant execute on function rowbell_alert.judge_each(jsonb, anyarray, anyarray), r
   rowbell_alert.failure(text, text, text, json) to public;
 grant execute on function rowbell.new_id(), rowbell.alert(text, text, regclass, text, json, json, text, text, text), rowbell.key_of(oid), rowbell.ring(),
   rowbell.replay(bigint), rowbell.delivered(text) to public;
+-- runs as its caller; the other does nothing for those who may not do what it notes
+grant execute on function rowbell.send_again(bigint), rowbell.note_dead_letters(text, text, text[], text) to public;
 -- for owners of tables; each runs as its caller, but for one that reads which triggers a table has
 grant execute on function rowbell.unwatch(text), rowbell.drops_of(text), rowbell.change_triggers(text, text[], interval) to public;
 
@@ -38,13 +40,14 @@ begin
       rowbell.apply_rules(text, json, text[], text), rowbell.refresh(int), rowbell.test_rule(text, int), rowbell.find_feed(text),
       rowbell.feeds_named(text), rowbell.rows_by_name(text, oid), rowbell.tables_of(oid), rowbell.tree_of(oid), rowbell.sql_name(oid),
       rowbell.for_each(text, text), rowbell.readable(text, text), rowbell.pause(text), rowbell.resume(text), rowbell.key_text(json, text[]),
-      rowbell.members_of(json), rowbell.all_settings(), rowbell.explain(text, text), rowbell.explain_alert(text),
+      rowbell.members_of(json), rowbell.all_settings(), rowbell.explain(text, text), rowbell.explain_alert(text), rowbell.alert_timeline(text),
       rowbell.explain_rule(rowbell.rule, text), rowbell.key_written(text[], text), rowbell.times(bigint), rowbell.group_columns(text[]), rowbell.denied(text, text), rowbell.grant_for(text, text),
       rowbell.plain_condition(text, oid, boolean), rowbell.document_settings(oid) to rowbell_admin;
     grant execute on function rowbell.silent_at(rowbell.rule, rowbell.rule_state, timestamptz), rowbell.length_of(interval) to rowbell_admin;
-    grant select on rowbell.query_run, rowbell.query_key, rowbell.rule_change, rowbell.firing to rowbell_admin;
+    grant select on rowbell.query_run, rowbell.query_key, rowbell.rule_change, rowbell.firing, rowbell.history, rowbell.history_alert,
+      rowbell.history_try to rowbell_admin;
     grant select, delete on rowbell.audit to rowbell_admin;
-    grant execute on function rowbell.rule_history(text), rowbell.end_firing(text, text), rowbell.acknowledge(text, text, text, text),
+    grant execute on function rowbell.erase_history(text, text), rowbell.rule_history(text), rowbell.end_firing(text, text), rowbell.acknowledge(text, text, text, text),
       rowbell.unacknowledge(text, text) to rowbell_admin;
   end if;
 
@@ -62,6 +65,9 @@ begin
     grant select on rowbell.firing, rowbell.firing_state, rowbell.firing_event, rowbell.acknowledgement to rowbell_consumer;
     grant execute on function rowbell.acknowledge(text, text, text, text), rowbell.unacknowledge(text, text) to rowbell_consumer;
     grant execute on function rowbell.fires_anew(rowbell.rule), rowbell.fold_firing(int), rowbell.end_firing_of_gone_rules(), rowbell.end_unseen(text, int), rowbell.forget_firing(interval, timestamptz, int) to rowbell_consumer;
+    grant select on rowbell.history, rowbell.history_alert, rowbell.history_try to rowbell_consumer;
+    grant execute on function rowbell.note_routed(text, text[], text[], bigint[], text[], bigint[], int[], text[], text[], text[], text[], text[], text[]),
+      rowbell.note_tried(text, text[], int[], bigint[], text[], int[], int[], text[], text[]), rowbell.fold_history(int), rowbell.keep_history(interval) to rowbell_consumer;
     grant select, update on rowbell.rule_state to rowbell_consumer;
     grant execute on function rowbell.refresh(int), rowbell.report_failures(), rowbell.timer_feeds(),
       rowbell.begin_fold(int), rowbell.fold_timers(int, int), rowbell.run_timers(int, int), rowbell.pass_over_slow_row(int, interval),

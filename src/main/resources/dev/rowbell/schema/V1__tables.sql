@@ -452,6 +452,116 @@ create table rowbell.audit (
 );
 comment on table rowbell.audit is 'What operators did in the web console: who, when, from where, what, and with what result';
 
+-- What became of each alert, in partitions by day that rowbell.keep_history() makes and drops. Both are filled by rowbell.fold_history(). Without
+-- constraints, so that an insert costs little.
+create table rowbell.history_alert (
+  -- when it was routed
+  at timestamptz not null,
+  -- of the alert; twice where a dead letter was routed again
+  id text not null,
+  -- durable or notify
+  path text not null,
+  rule text,
+  feed text,
+  key text,
+  severity text,
+  status text,
+  reason text,
+  -- of the alert
+  time timestamptz not null,
+  -- what kept it from being sent: a silence, 0 the cooldown of its rule, -1 that it was acknowledged; null: nothing
+  silence bigint,
+  -- for which it was filed
+  sinks text[] not null,
+  document text not null
+) partition by range (at);
+create index history_alert_id on rowbell.history_alert (id);
+create index history_alert_at on rowbell.history_alert (at, id);
+create index history_alert_rule on rowbell.history_alert (rule, at, id);
+create index history_alert_feed on rowbell.history_alert (feed, at, id);
+create index history_alert_key on rowbell.history_alert (key, at, id);
+comment on table rowbell.history_alert is 'The alerts that were routed, by day; rowbell.history shows them with what became of them';
+
+create table rowbell.history_try (
+  at timestamptz not null,
+  alert_id text not null,
+  -- null: routing
+  sink text,
+  -- delivered, failed, dead, replayed or discarded
+  outcome text not null,
+  -- which try it was; null where nothing was sent
+  attempt int,
+  -- of the answer of a receiver that gave one, and its beginning
+  status int,
+  answer text,
+  error text,
+  -- who replayed or discarded it
+  who text
+) partition by range (at);
+create index history_try_alert on rowbell.history_try (alert_id, at);
+comment on table rowbell.history_try is 'What became of alerts, by day: each try of each sink, dead letters, replays';
+
+-- The alerts of each transaction that routed some, until fold_history() folds them into history_alert. Only added to by routing, which so waits for nothing.
+-- The n-th elements belong together; what many alerts share is there once, and named by its place.
+create table rowbell.history_routed (
+  id bigint primary key generated always as identity,
+  at timestamptz not null default clock_timestamp(),
+  path text not null,
+  ids text[] not null,
+  keys text[] not null,
+  -- microseconds since 1970
+  times bigint[] not null,
+  documents text[] not null,
+  -- null: nothing was silenced
+  silences bigint[],
+  -- the place in the arrays below
+  kinds int[] not null,
+  rules text[] not null,
+  feeds text[] not null,
+  severities text[] not null,
+  statuses text[] not null,
+  reasons text[] not null,
+  -- names, separated by commas
+  sinks text[] not null
+);
+comment on table rowbell.history_routed is 'Alerts that were routed and are not in the history yet';
+
+-- The same for history_try: what was acknowledged in one transaction.
+create table rowbell.history_tried (
+  id bigint primary key generated always as identity,
+  at timestamptz not null default clock_timestamp(),
+  sink text,
+  alert_ids text[] not null,
+  -- the place in the arrays below
+  tries int[] not null,
+  -- how long before, in microseconds
+  ago bigint[] not null,
+  outcomes text[] not null,
+  attempts int[] not null,
+  statuses int[] not null,
+  answers text[] not null,
+  errors text[] not null,
+  who text
+);
+-- rows live for a second: to compress one takes longer than to write it
+alter table rowbell.history_routed
+  alter column ids set storage external, alter column keys set storage external, alter column times set storage external,
+  alter column documents set storage external, alter column silences set storage external, alter column kinds set storage external;
+alter table rowbell.history_tried
+  alter column alert_ids set storage external, alter column tries set storage external;
+comment on table rowbell.history_tried is 'Tries of sinks that are not in the history yet';
+
+create view rowbell.history as
+  select a.at as routed, a.id, a.path, a.rule, a.feed, a.key, a.severity, a.status, a.reason, a.time,
+    case when a.silence > 0 then 'silence ' || a.silence when a.silence = 0 then 'cooldown' when a.silence < 0 then 'acknowledged' end as silenced_by,
+    a.sinks, a.document, (
+      select json_agg(json_build_object('at', t.at, 'sink', t.sink, 'outcome', t.outcome, 'attempt', t.attempt, 'status', t.status, 'answer', t.answer,
+        'error', t.error, 'who', t.who) order by t.at)
+      from rowbell.history_try t
+      where t.alert_id = a.id) as tries
+  from rowbell.history_alert a;
+comment on view rowbell.history is 'The alerts of the last days, what kept them from being sent, and what became of them in each sink';
+
 comment on schema rowbell is 'Rowbell: alerts on their way from tables to people';
 
 -- Settings that triggers need; written by each process when it starts.

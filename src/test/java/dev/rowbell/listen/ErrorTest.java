@@ -75,7 +75,7 @@ class ErrorTest {
                                     doorbell,
                                     "rowbell.feedback",
                                     1,
-                                    batch -> {},
+                                    (path, batch) -> {},
                                     (path, batch) -> {},
                                     () -> {}));
             camel.addRoutes(new RouteBuilder() {

@@ -5,7 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.rowbell.health.Watchdog;
+import dev.rowbell.history.History;
 import dev.rowbell.testing.TestDatabase;
+import java.time.Clock;
 import java.util.List;
 import java.util.UUID;
 import javax.sql.DataSource;
@@ -23,8 +25,8 @@ class RefusalTest {
             database.url(),
             database.settings().get("rowbell.jdbc.user"),
             database.settings().get("rowbell.jdbc.password"));
-    private final OutboxComponent outbox =
-            new OutboxComponent(null, null, new Watchdog(), null, () -> dataSource, () -> true);
+    private final OutboxComponent outbox = new OutboxComponent(
+            null, null, new Watchdog(), null, new History(Clock.systemUTC()), () -> dataSource, () -> true);
 
     private void file(String... ids) {
         new TransactionTemplate(new DataSourceTransactionManager(dataSource))
@@ -78,10 +80,10 @@ class RefusalTest {
                         end $$
                         """,
                 "create trigger fail before delete on rowbell.delivery execute function public.fail()");
-        Acknowledgements acknowledgements = new Acknowledgements(outbox.deliveries());
+        Acknowledgements acknowledgements = new Acknowledgements("x", outbox.deliveries());
         acknowledgements.add(database.query("select id from rowbell.delivery").stream()
                 .map(UUID::fromString)
-                .map(id -> Outcome.delivered(new Delivery(id, List.of(), 0, null)))
+                .map(id -> Outcome.delivered(new Delivery(id, List.of(), 0, null), null))
                 .toList());
         assertThrows(DataAccessException.class, () -> acknowledgements.flush(true));
         assertEquals(2, acknowledgements.size());

@@ -93,6 +93,63 @@ table rowbell.firing_state (
   alert_id text not null,
   ended timestamp with time zone
 );
+table rowbell.history_alert (
+  at timestamp with time zone not null,
+  id text not null,
+  path text not null,
+  rule text,
+  feed text,
+  key text,
+  severity text,
+  status text,
+  reason text,
+  time timestamp with time zone not null,
+  silence bigint,
+  sinks text[] not null,
+  document text not null
+);
+table rowbell.history_routed (
+  id bigint not null identity,
+  at timestamp with time zone not null default clock_timestamp(),
+  path text not null,
+  ids text[] not null storage e,
+  keys text[] not null storage e,
+  times bigint[] not null storage e,
+  documents text[] not null storage e,
+  silences bigint[] storage e,
+  kinds integer[] not null storage e,
+  rules text[] not null,
+  feeds text[] not null,
+  severities text[] not null,
+  statuses text[] not null,
+  reasons text[] not null,
+  sinks text[] not null
+);
+table rowbell.history_tried (
+  id bigint not null identity,
+  at timestamp with time zone not null default clock_timestamp(),
+  sink text,
+  alert_ids text[] not null storage e,
+  tries integer[] not null storage e,
+  ago bigint[] not null,
+  outcomes text[] not null,
+  attempts integer[] not null,
+  statuses integer[] not null,
+  answers text[] not null,
+  errors text[] not null,
+  who text
+);
+table rowbell.history_try (
+  at timestamp with time zone not null,
+  alert_id text not null,
+  sink text,
+  outcome text not null,
+  attempt integer,
+  status integer,
+  answer text,
+  error text,
+  who text
+);
 unlogged table rowbell.listener (
   channels text not null,
   pid integer not null,
@@ -286,6 +343,29 @@ view rowbell.firing as
    FROM (rowbell.firing_state f
      LEFT JOIN rowbell.acknowledgement a ON (((a.fingerprint = f.fingerprint) AND (a.firing = f.id))))
   WHERE (f.times > 0);
+view rowbell.history as
+ SELECT at AS routed,
+    id,
+    path,
+    rule,
+    feed,
+    key,
+    severity,
+    status,
+    reason,
+    "time",
+        CASE
+            WHEN (silence > 0) THEN ('silence '::text || silence)
+            WHEN (silence = 0) THEN 'cooldown'::text
+            WHEN (silence < 0) THEN 'acknowledged'::text
+            ELSE NULL::text
+        END AS silenced_by,
+    sinks,
+    document,
+    ( SELECT json_agg(json_build_object('at', t.at, 'sink', t.sink, 'outcome', t.outcome, 'attempt', t.attempt, 'status', t.status, 'answer', t.answer, 'error', t.error, 'who', t.who) ORDER BY t.at) AS json_agg
+           FROM rowbell.history_try t
+          WHERE (t.alert_id = a.id)) AS tries
+   FROM rowbell.history_alert a;
 view rowbell.waiting as
  SELECT sink,
     sum(alerts) AS alerts,
@@ -302,6 +382,12 @@ CREATE INDEX cooldown_last ON rowbell.cooldown USING btree (last)
 CREATE INDEX dead_letter_died ON rowbell.dead_letter USING btree (died)
 CREATE INDEX delivery_due ON rowbell.delivery USING btree (sink, due)
 CREATE INDEX feedback_crt_time ON rowbell.feedback USING btree (crt_time)
+CREATE INDEX history_alert_at ON ONLY rowbell.history_alert USING btree (at, id)
+CREATE INDEX history_alert_feed ON ONLY rowbell.history_alert USING btree (feed, at, id)
+CREATE INDEX history_alert_id ON ONLY rowbell.history_alert USING btree (id)
+CREATE INDEX history_alert_key ON ONLY rowbell.history_alert USING btree (key, at, id)
+CREATE INDEX history_alert_rule ON ONLY rowbell.history_alert USING btree (rule, at, id)
+CREATE INDEX history_try_alert ON ONLY rowbell.history_try USING btree (alert_id, at)
 CREATE INDEX rule_change_rule ON rowbell.rule_change USING btree (rule, id)
 CREATE INDEX timer_began ON rowbell.timer USING btree (rule, began) WHERE (fired IS NULL)
 CREATE INDEX timer_ended ON rowbell.timer USING btree (rule) WHERE (ended <> 0)
@@ -327,6 +413,8 @@ CREATE UNIQUE INDEX feed_pkey ON rowbell.feed USING btree (id)
 CREATE UNIQUE INDEX feed_relation_key ON rowbell.feed USING btree (relation)
 CREATE UNIQUE INDEX firing_event_pkey ON rowbell.firing_event USING btree (id)
 CREATE UNIQUE INDEX firing_state_pkey ON rowbell.firing_state USING btree (fingerprint)
+CREATE UNIQUE INDEX history_routed_pkey ON rowbell.history_routed USING btree (id)
+CREATE UNIQUE INDEX history_tried_pkey ON rowbell.history_tried USING btree (id)
 CREATE UNIQUE INDEX listener_pkey ON rowbell.listener USING btree (channels)
 CREATE UNIQUE INDEX notification_pkey ON rowbell.notification USING btree (id)
 CREATE UNIQUE INDEX query_key_pkey ON rowbell.query_key USING btree (rule, key)
@@ -359,6 +447,8 @@ rowbell.feed: feed_pkey PRIMARY KEY (id)
 rowbell.feed: feed_relation_key UNIQUE (relation)
 rowbell.firing_event: firing_event_pkey PRIMARY KEY (id)
 rowbell.firing_state: firing_state_pkey PRIMARY KEY (fingerprint)
+rowbell.history_routed: history_routed_pkey PRIMARY KEY (id)
+rowbell.history_tried: history_tried_pkey PRIMARY KEY (id)
 rowbell.listener: listener_pkey PRIMARY KEY (channels)
 rowbell.notification: notification_pkey PRIMARY KEY (id)
 rowbell.query_key: query_key_pkey PRIMARY KEY (rule, key)
@@ -401,6 +491,7 @@ rowbell.acknowledge(text,text,text,text): execute to rowbell_consumer
 rowbell.acknowledgement: select to rowbell_consumer
 rowbell.alert(text,text,regclass,text,json,json,text,text,text): execute to -
 rowbell.alert_text(json,text): execute to rowbell_consumer
+rowbell.alert_timeline(text): execute to rowbell_admin
 rowbell.all_settings(): execute to rowbell_admin
 rowbell.apply_rules(text,json,text[],text): execute to rowbell_admin
 rowbell.audit: delete, select to rowbell_admin
@@ -422,6 +513,7 @@ rowbell.drops_of(text): execute to -
 rowbell.end_firing(text,text): execute to rowbell_admin
 rowbell.end_firing_of_gone_rules(): execute to rowbell_consumer
 rowbell.end_unseen(text,integer): execute to rowbell_consumer
+rowbell.erase_history(text,text): execute to rowbell_admin
 rowbell.explain(text,text): execute to rowbell_admin
 rowbell.explain_alert(text): execute to rowbell_admin
 rowbell.explain_rule(rowbell.rule,text): execute to rowbell_admin
@@ -437,6 +529,7 @@ rowbell.firing_event: insert, select to rowbell_consumer
 rowbell.firing_state: select to rowbell_consumer
 rowbell.flyway_schema_history: select to rowbell_consumer
 rowbell.fold_firing(integer): execute to rowbell_consumer
+rowbell.fold_history(integer): execute to rowbell_consumer
 rowbell.fold_timers(integer,integer): execute to rowbell_consumer
 rowbell.for_each(text,text): execute to rowbell_admin
 rowbell.forget_firing(interval,timestamp with time zone,integer): execute to rowbell_consumer
@@ -444,6 +537,13 @@ rowbell.forget_timers(integer): execute to rowbell_consumer
 rowbell.forget_windows(integer): execute to rowbell_consumer
 rowbell.grant_for(text,text): execute to rowbell_admin
 rowbell.group_columns(text[]): execute to rowbell_admin
+rowbell.history: select to rowbell_admin
+rowbell.history: select to rowbell_consumer
+rowbell.history_alert: select to rowbell_admin
+rowbell.history_alert: select to rowbell_consumer
+rowbell.history_try: select to rowbell_admin
+rowbell.history_try: select to rowbell_consumer
+rowbell.keep_history(interval): execute to rowbell_consumer
 rowbell.key_of(oid): execute to -
 rowbell.key_text(json,text[]): execute to rowbell_admin
 rowbell.key_written(text[],text): execute to rowbell_admin
@@ -453,6 +553,9 @@ rowbell.listening_session(rowbell.listener): execute to rowbell_consumer
 rowbell.members_of(json): execute to rowbell_admin
 rowbell.new_id(): execute to -
 rowbell.next_query(): execute to rowbell_consumer
+rowbell.note_dead_letters(text,text,text[],text): execute to -
+rowbell.note_routed(text,text[],text[],bigint[],text[],bigint[],integer[],text[],text[],text[],text[],text[],text[]): execute to rowbell_consumer
+rowbell.note_tried(text,text[],integer[],bigint[],text[],integer[],integer[],text[],text[]): execute to rowbell_consumer
 rowbell.notification: delete, insert, select, update to rowbell_consumer
 rowbell.pass_over_slow_row(integer,interval): execute to rowbell_consumer
 rowbell.passes_cooldown(text,text,text,text,timestamp with time zone,interval): execute to rowbell_consumer
@@ -489,6 +592,7 @@ rowbell.rule_state: select, update to rowbell_admin
 rowbell.rule_state: select, update to rowbell_consumer
 rowbell.run_timers(integer,integer): execute to rowbell_consumer
 rowbell.run_windows(integer,integer): execute to rowbell_consumer
+rowbell.send_again(bigint): execute to -
 rowbell.setting: insert, select, update to rowbell_consumer
 rowbell.silence: delete, insert, select, update to rowbell_admin
 rowbell.silence: select to rowbell_consumer
@@ -535,6 +639,11 @@ rowbell.feedback: Durable alerts, written by triggers, emptied by delete-returni
 rowbell.firing: What fires now: since when, when last, how often, how many of these alerts were silenced, and who takes care of it
 rowbell.firing_event: Durable alerts that were routed and are not in rowbell.firing yet
 rowbell.firing_state: What fires now and what has just ended, by fingerprint; rowbell.firing shows what fires
+rowbell.history: The alerts of the last days, what kept them from being sent, and what became of them in each sink
+rowbell.history_alert: The alerts that were routed, by day; rowbell.history shows them with what became of them
+rowbell.history_routed: Alerts that were routed and are not in the history yet
+rowbell.history_tried: Tries of sinks that are not in the history yet
+rowbell.history_try: What became of alerts, by day: each try of each sink, dead letters, replays
 rowbell.listener: Which session listens to channels to which one process alone is to listen
 rowbell.notification: Notifications that were received and not routed before a stop; the next start routes them
 rowbell.query_key: What rules with a query fire for now: the key and the row of the last result, and since when
@@ -623,6 +732,75 @@ exception when others then
   exception when others then
     return null;
   end;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.alert_timeline(id text)
+ RETURNS TABLE(at timestamp with time zone, level text, finding text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+#variable_conflict use_column
+declare
+  wanted constant text := left(alert_timeline.id, 200);
+  alert rowbell.history_alert;
+  alerts rowbell.history_alert[];
+begin
+  alerts := array(
+    select a
+    from (
+      select a.* from rowbell.history_alert a where a.id = wanted
+      union all
+      -- is not folded yet
+      select e.at, wanted, e.path, e.rules[k.kind], e.feeds[k.kind], e.keys[n.n], e.severities[k.kind], e.statuses[k.kind], e.reasons[k.kind],
+        timestamptz 'epoch' + e.times[n.n] * interval '1 us', e.silences[n.n], string_to_array(e.sinks[k.kind], ','), e.documents[n.n]
+      from rowbell.history_routed e
+      cross join lateral array_positions(e.ids, wanted) as p (places)
+      cross join lateral unnest(p.places) as n (n)
+      cross join lateral (select e.kinds[n.n]) as k (kind)
+      where wanted = any (e.ids)) a
+    order by a.at);
+  if cardinality(alerts) > 0 then
+    alert := alerts[1];
+    return query select alert.time, 'note', concat_ws(' ', coalesce(alert.feed, 'something'), alert.key,
+      case when alert.path = 'notify' then 'was notified' else coalesce(lower(rowbell.document_text(alert.document, 'operation')), 'written') end || ':',
+      coalesce('rule ' || alert.rule, 'no rule'), case when alert.status = 'resolved' then 'ended' else 'fired' end,
+      '(' || concat_ws(': ', alert.severity, alert.reason) || ')');
+    return query
+    select alert.time, 'note', format('the rule was then, since %s by %s: %s', date_trunc('second', c.at), c.who, coalesce(c.after ->> 'condition', c.after ->> 'query'))
+    from rowbell.rule_change c
+    where c.rule = alert.rule and c.at <= alert.time and coalesce(c.after ->> 'condition', c.after ->> 'query') is not null
+    order by c.id desc
+    limit 1;
+    foreach alert in array alerts loop
+      return query select alert.at, 'note', case
+        when alert.silence > 0 then format('it was not sent: silence %s kept it quiet%s', alert.silence,
+          (select format(' (%s, by %s)', s.why, s.who) from rowbell.silence s where s.id = alert.silence))
+        when alert.silence = 0 then 'it was not sent: the cooldown of its rule kept it quiet'
+        when alert.silence < 0 then 'it was not sent: what it is about was acknowledged'
+        when cardinality(alert.sinks) > 0 then 'it was routed to ' || array_to_string(alert.sinks, ', ')
+        else 'it was routed to no sink, see routes/alerts.camel.yaml' end;
+    end loop;
+  end if;
+  return query
+  select t.at, case when t.outcome = 'delivered' then 'ok' else 'note' end, concat(case t.outcome
+      when 'delivered' then format('%s has it', t.sink)
+      when 'failed' then format('%s failed', t.sink)
+      when 'dead' then format('it became a dead letter of %s', coalesce(t.sink, 'the routing'))
+      else format('its dead letter of %s was %s', coalesce(t.sink, 'the routing'), t.outcome) end,
+    ' at try ' || t.attempt, ' by ' || t.who, ', answer ' || t.status, ': ' || t.error, ': ' || t.answer)
+  from (
+    select t.* from rowbell.history_try t where t.alert_id = wanted
+    union all
+    select e.at - e.ago[k.try] * interval '1 us', wanted, e.sink, e.outcomes[k.try], e.attempts[k.try], e.statuses[k.try], e.answers[k.try],
+      e.errors[k.try], e.who
+    from rowbell.history_tried e
+    cross join lateral unnest(array_positions(e.alert_ids, wanted)) as n (n)
+    cross join lateral (select e.tries[n.n]) as k (try)
+    where wanted = any (e.alert_ids)) t
+  order by t.at;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.all_settings()
@@ -1402,8 +1580,12 @@ CREATE OR REPLACE FUNCTION rowbell.discard(sink text DEFAULT NULL::text, rule te
  LANGUAGE sql
 AS $function$
   with gone as (
-    delete from rowbell.dead_letter where id in (select d.id from rowbell.dead_letters($1, $2, $3) d) returning 1)
-  select count(*) from gone
+    delete from rowbell.dead_letter where id in (select d.id from rowbell.dead_letters($1, $2, $3) d) returning dead_letter.sink, dead_letter.alert_id),
+  by_sink as (
+    select g.sink, array_agg(g.alert_id) as alert_ids, count(*) as letters from gone g group by g.sink)
+  select coalesce(sum(b.letters), 0)::bigint
+  from by_sink b
+  cross join lateral rowbell.note_dead_letters('discarded', b.sink, b.alert_ids) noted
 $function$
 CREATE OR REPLACE FUNCTION rowbell.document_settings(relation oid)
  RETURNS text[]
@@ -1556,6 +1738,29 @@ begin
       for no key update of l skip locked));
   end loop;
   return last;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.erase_history(feed text, key text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+#variable_conflict use_column
+declare
+  erased bigint;
+begin
+  -- waits for those that fold
+  perform from rowbell.history_routed e order by e.id for update;
+  perform from rowbell.history_tried e order by e.id for update;
+  while rowbell.fold_history(1000) > 0 loop end loop;
+  with gone as (
+    delete from rowbell.history_alert a where a.feed = $1 and a.key = left($2, 200) returning a.id),
+  tries as (
+    delete from rowbell.history_try t where t.alert_id = any (array(select g.id from gone g)))
+  select count(*) into erased from gone;
+  return erased;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.evaluator_of(feed_id integer)
@@ -1727,6 +1932,8 @@ CREATE OR REPLACE FUNCTION rowbell.explain_alert(id text)
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "TimeZone" TO 'UTC'
 AS $function$
+  select t.level, format('%s  %s', to_char(t.at, 'YYYY-MM-DD HH24:MI:SS.MS'), t.finding) from rowbell.alert_timeline(explain_alert.id) t
+  union all
   select 'note', format('it waits to be routed since %s', date_trunc('second', f.crt_time))
   from rowbell.feedback f
   -- by far the faster of the two; most alerts are another
@@ -2067,6 +2274,47 @@ begin
     returning 1)
   select count(*) into folded from taken;
   return folded;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.fold_history(most integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET lock_timeout TO '2s'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+#variable_conflict use_column
+declare
+  routed int;
+  tried int;
+begin
+  perform rowbell.make_history_days();
+  with taken as (
+    delete from rowbell.history_routed e
+    where e.id = any (array(select q.id from rowbell.history_routed q order by q.id limit most for update skip locked))
+    returning e.*),
+  added as (
+    insert into rowbell.history_alert (at, id, path, rule, feed, key, severity, status, reason, time, silence, sinks, document)
+    select t.at, u.id, t.path, t.rules[u.kind], t.feeds[u.kind], u.key, t.severities[u.kind], t.statuses[u.kind], t.reasons[u.kind],
+      timestamptz 'epoch' + u.micros * interval '1 us', u.silence, string_to_array(t.sinks[u.kind], ','), u.document
+    from taken t
+    cross join lateral unnest(t.ids, t.keys, t.times, t.documents, t.silences, t.kinds) as u (id, key, micros, document, silence, kind))
+  select count(*) into routed from taken;
+  with taken as (
+    delete from rowbell.history_tried e
+    where e.id = any (array(select q.id from rowbell.history_tried q order by q.id limit most for update skip locked))
+    returning e.*),
+  added as (
+    insert into rowbell.history_try (at, alert_id, sink, outcome, attempt, status, answer, error, who)
+    -- within the day, which has its partition
+    select greatest(t.at - t.ago[u.try] * interval '1 us', date_trunc('day', t.at)), u.alert_id, t.sink, t.outcomes[u.try], t.attempts[u.try],
+      t.statuses[u.try], t.answers[u.try], t.errors[u.try], t.who
+    from taken t
+    cross join lateral unnest(t.alert_ids, t.tries) as u (alert_id, try))
+  select count(*) into tried from taken;
+  return greatest(routed, tried);
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.fold_timers(feed_id integer, most integer DEFAULT 5000)
@@ -2915,6 +3163,38 @@ begin
   end loop;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.keep_history(keep interval)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2s'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+  old regclass;
+  dropped int := 0;
+begin
+  if keep > interval '0' then
+    perform rowbell.make_history_days();
+  else
+    delete from rowbell.history_routed;
+    delete from rowbell.history_tried;
+  end if;
+  for old in
+    select c.oid::regclass
+    from pg_inherits i
+    join pg_class c on c.oid = i.inhrelid
+    where i.inhparent in ('rowbell.history_alert'::regclass, 'rowbell.history_try'::regclass)
+      and (keep <= interval '0' or to_date(right(c.relname, 8), 'YYYYMMDD') + 1 <= clock_timestamp() - keep)
+    order by c.relname
+  loop
+    execute format('drop table %s', old);
+    dropped := dropped + 1;
+  end loop;
+  return dropped;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.key_of(relation oid)
  RETURNS text[]
  LANGUAGE sql
@@ -3168,6 +3448,39 @@ begin
   end if;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.make_history_days()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '2s'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+declare
+  parent text;
+  day date;
+  partition text;
+begin
+  for parent, day in
+    select p, d
+    from (
+      select current_date + n as d from generate_series(0, 1) n
+      union select e.at::date from rowbell.history_routed e
+      union select e.at::date from rowbell.history_tried e) days
+    cross join unnest('{history_alert,history_try}'::text[]) p
+    where to_regclass(format('rowbell.%s_%s', p, to_char(d, 'YYYYMMDD'))) is null
+    order by p, d
+  loop
+    -- of two processes, one makes it
+    execute format('lock table rowbell.%s in share update exclusive mode', parent);
+    partition := format('rowbell.%s_%s', parent, to_char(day, 'YYYYMMDD'));
+    if to_regclass(partition) is null then
+      execute format('create table %s (like rowbell.%s including storage)', partition, parent);
+      execute format('alter table rowbell.%s attach partition %s for values from (%L) to (%L)', parent, partition, day, day + 1);
+    end if;
+  end loop;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.make_query_role()
  RETURNS void
  LANGUAGE plpgsql
@@ -3386,6 +3699,55 @@ begin
   -- not where an administrator changes the rule
   update rowbell.rule_state s set crowded = left_out is not null
   where s.id = any (array(select l.id from rowbell.rule_state l where l.id = state.id for no key update skip locked));
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.note_dead_letters(outcome text, sink text, alert_ids text[], error text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '100ms'
+AS $function$
+#variable_conflict use_variable
+begin
+  insert into rowbell.history_tried (sink, alert_ids, tries, ago, outcomes, attempts, statuses, answers, errors, who)
+  select sink, alert_ids, array_fill(1, array[cardinality(alert_ids)]), '{0}', array[outcome], '{null}', '{null}', '{null}', array[error],
+    case when error is null then session_user end
+  where cardinality(alert_ids) > 0
+    and has_table_privilege(session_user, 'rowbell.dead_letter', 'delete')
+    and exists (select from pg_inherits i where i.inhparent = 'rowbell.history_try'::regclass);
+exception when others then
+  raise warning 'the history lacks that dead letters were %: %', outcome, sqlerrm;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.note_routed(path text, ids text[], keys text[], times bigint[], documents text[], silences bigint[], kinds integer[], rules text[], feeds text[], severities text[], statuses text[], reasons text[], sinks text[])
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '100ms'
+AS $function$
+begin
+  insert into rowbell.history_routed (path, ids, keys, times, documents, silences, kinds, rules, feeds, severities, statuses, reasons, sinks)
+  values (path, ids, keys, times, documents, silences, kinds, rules, feeds, severities, statuses, reasons, sinks);
+  return null;
+exception when others then
+  return sqlerrm;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.note_tried(sink text, alert_ids text[], tries integer[], ago bigint[], outcomes text[], attempts integer[], statuses integer[], answers text[], errors text[])
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '100ms'
+AS $function$
+begin
+  insert into rowbell.history_tried (sink, alert_ids, tries, ago, outcomes, attempts, statuses, answers, errors)
+  values (sink, alert_ids, tries, ago, outcomes, attempts, statuses, answers, errors);
+  return null;
+exception when others then
+  return sqlerrm;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.on_row_sql(feed rowbell.feed, transitions rowbell.transition[], settings text[])
@@ -3889,6 +4251,7 @@ begin
     insert into rowbell.dead_letter (alert_id, alert, attempts, filed, last_error)
     values (alert_id, document, 0, coalesce(taken.crt_time, clock_timestamp()),
       'it has bytes that are no character of ' || getdatabaseencoding() || '; they are escaped here');
+    perform rowbell.note_dead_letters('dead', null, array[alert_id], 'it has bytes that are no character of ' || getdatabaseencoding());
     return next alert_id;
   end loop;
 end
@@ -4463,18 +4826,13 @@ CREATE OR REPLACE FUNCTION rowbell.replay(dead_letter bigint)
  LANGUAGE plpgsql
 AS $function$
 declare
-  dead rowbell.dead_letter;
+  letter record;
 begin
-  delete from rowbell.dead_letter d
-  where d.id = dead_letter
-  returning d.* into dead;
-  if not found then
+  select d.sink, d.alert_id into letter from rowbell.dead_letter d where d.id = dead_letter;
+  if not rowbell.send_again(dead_letter) then
     return false;
-  elsif dead.sink is null then
-    insert into rowbell.feedback (alert) values (dead.alert);
-  else
-    insert into rowbell.delivery (sink, documents) values (dead.sink, array[dead.alert::text]);
   end if;
+  perform rowbell.note_dead_letters('replayed', letter.sink, array[letter.alert_id]);
   return true;
 end
 $function$
@@ -4591,7 +4949,14 @@ CREATE OR REPLACE FUNCTION rowbell.retry(sink text DEFAULT NULL::text, rule text
  RETURNS bigint
  LANGUAGE sql
 AS $function$
-  select count(*) filter (where rowbell.replay(d.id)) from rowbell.dead_letters($1, $2, $3) d
+  with again as materialized (
+    -- not in a condition, which would be asked of other letters too
+    select d.sink, d.alert_id, rowbell.send_again(d.id) as sent from rowbell.dead_letters($1, $2, $3) d),
+  by_sink as (
+    select a.sink, array_agg(a.alert_id) as alert_ids, count(*) as letters from again a where a.sent group by a.sink)
+  select coalesce(sum(b.letters), 0)::bigint
+  from by_sink b
+  cross join lateral rowbell.note_dead_letters('replayed', b.sink, b.alert_ids) noted
 $function$
 CREATE OR REPLACE FUNCTION rowbell.ring()
  RETURNS trigger
@@ -5224,6 +5589,26 @@ begin
       perform rowbell.warn(format('a notification on %s was not sent: %s', channels[i], sqlerrm));
     end;
   end loop;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.send_again(dead_letter bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+declare
+  dead rowbell.dead_letter;
+begin
+  delete from rowbell.dead_letter d
+  where d.id = dead_letter
+  returning d.* into dead;
+  if not found then
+    return false;
+  elsif dead.sink is null then
+    insert into rowbell.feedback (alert) values (dead.alert);
+  else
+    insert into rowbell.delivery (sink, documents) values (dead.sink, array[dead.alert::text]);
+  end if;
+  return true;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.shown_name(relation oid)
