@@ -12,6 +12,7 @@ import dev.rowbell.health.Metrics;
 import dev.rowbell.health.QueueMonitor;
 import dev.rowbell.health.Watchdog;
 import dev.rowbell.history.History;
+import dev.rowbell.history.Redaction;
 import dev.rowbell.history.Routed;
 import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.listen.Listeners;
@@ -137,6 +138,7 @@ public final class Rowbell extends ServiceSupport {
 
     private void checkSettings() {
         settings.check();
+        historySettings();
         Webhook.keys(settings.password("rowbell.http.secret"));
         JsonLines.mode(settings.text("rowbell.file.permissions"));
         settings.misspelled(System.getenv()).forEach(LOG::warn);
@@ -151,7 +153,7 @@ public final class Rowbell extends ServiceSupport {
                 rules::broken,
                 watchdog.failures(),
                 () -> settings.duration("rowbell.health.max-age"));
-        history.start(opened.pool(), settings.durationOrZero("rowbell.history.keep"), housekeeping);
+        history.start(opened.pool(), historySettings(), housekeeping);
         rules.start(new RuleRepository(opened.pool()), housekeeping);
         queries = new QueryLoop(
                 new QueryRepository(opened.pool(), opened.lasting()), QueryRunner.of(opened, settings), watchdog);
@@ -280,6 +282,13 @@ public final class Rowbell extends ServiceSupport {
                     silences.refreshWhenIdle();
                     firing.refreshWhenIdle();
                 });
+    }
+
+    private History.Settings historySettings() {
+        return new History.Settings(
+                settings.durationOrZero("rowbell.history.keep"),
+                Redaction.of(settings.text("rowbell.history.redact")),
+                settings.flag("rowbell.history.answers"));
     }
 
     private void noteRouted(JdbcClient jdbc, String path, Batch batch) {

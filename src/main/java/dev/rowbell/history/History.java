@@ -47,8 +47,7 @@ public final class History {
 
     private final Clock clock;
     private StorableText storable;
-    /** How long the history goes back; zero: there is none. */
-    private volatile Duration keep = Duration.ZERO;
+    private volatile Settings settings = new Settings(Duration.ZERO, Redaction.of(""), true);
 
     private final AtomicInteger lately = new AtomicInteger();
     private volatile long foldedAt;
@@ -62,22 +61,30 @@ public final class History {
     /**
      * To be called when the database is open. Before, nothing is noted.
      *
-     * @param keep how long the history goes back; zero: there is none, and what there was is dropped
+     * @param settings where they keep nothing, what there was is dropped
      */
-    public void start(DataSource dataSource, Duration keep, Housekeeping housekeeping) {
+    public void start(DataSource dataSource, Settings settings, Housekeeping housekeeping) {
         JdbcClient jdbc = JdbcClient.create(dataSource);
         storable = new StorableText(dataSource);
         foldedAt = System.nanoTime();
-        this.keep = keep;
+        this.settings = settings;
         housekeeping.register("make and drop the days of the history", KEEP, () -> keepDays(jdbc));
-        if (!keep.isZero()) {
+        if (!settings.keep().isZero()) {
             housekeeping.register("bring the history up to date", FOLD, () -> fold(jdbc));
         }
     }
 
+    /**
+     * What is kept.
+     *
+     * @param keep how long the history goes back; zero: there is none
+     * @param answers whether it has what receivers answered, besides the status
+     */
+    public record Settings(Duration keep, Redaction redaction, boolean answers) {}
+
     /** Whether something is to be noted now. */
     public boolean isOn() {
-        return !keep.isZero() && System.nanoTime() - retryAt >= 0;
+        return !settings.keep().isZero() && System.nanoTime() - retryAt >= 0;
     }
 
     /** What many alerts share. */
@@ -90,10 +97,24 @@ public final class History {
      * @param path {@code durable} or {@code notify}
      * @throws DataAccessException where the transaction is to be rolled back
      */
-    public void noteRouted(JdbcClient jdbc, String path, List<Routed> routed) {
-        if (routed.isEmpty() || !isOn()) {
+    public void noteRouted(JdbcClient jdbc, String path, List<Routed> all) {
+        if (all.isEmpty() || !isOn()) {
             return;
         }
+        try {
+            insert(
+                    jdbc,
+                    path,
+                    all.stream()
+                            .map(one -> new Routed(settings.redaction().apply(one.alert()), one.silence(), one.sinks()))
+                            .toList());
+        } catch (IllegalArgumentException e) {
+            failed(Errors.inWords(e));
+        }
+        lately.addAndGet(all.size());
+    }
+
+    private void insert(JdbcClient jdbc, String path, List<Routed> routed) {
         int count = routed.size();
         long[] times = new long[count];
         int[] places = new int[count];
@@ -131,7 +152,6 @@ public final class History {
                 shared.stream()
                         .map(kind -> storable.of(String.join(",", kind.sinks())))
                         .toArray(String[]::new));
-        lately.addAndGet(count);
     }
 
     private String[] documents(List<Routed> routed) {
@@ -183,7 +203,7 @@ public final class History {
                                 tried.answer() == null ? null : tried.answer().status())
                         .toArray(Integer[]::new),
                 tries.stream()
-                        .map(tried -> tried.answer() == null
+                        .map(tried -> tried.answer() == null || !settings.answers()
                                 ? null
                                 : storedWhole(tried.answer().text()))
                         .toArray(String[]::new),
@@ -255,7 +275,7 @@ public final class History {
 
     private void keepDays(JdbcClient jdbc) {
         jdbc.sql("select rowbell.keep_history(?::interval)")
-                .param(keep.toString())
+                .param(settings.keep().toString())
                 .query(row -> {});
     }
 }

@@ -196,7 +196,6 @@ public final class Settings {
                         "rowbell.mail.timeout",
                         "rowbell.query.timeout")
                 .forEach(this::duration);
-        durationOrZero("rowbell.history.keep");
         Stream.of("rowbell.feedback.batch", "rowbell.health.port", "rowbell.http.batch", "rowbell.mail.port")
                 .forEach(key -> number(key, 1));
         number("rowbell.rehearsal", 0);

@@ -2,8 +2,10 @@ package dev.rowbell.history;
 
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.settings.SettingsException;
 import dev.rowbell.testing.BadServer;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
@@ -315,6 +317,40 @@ class HistoryTest {
         assertEquals(0, database.count("rowbell.history_routed"));
         assertEquals(0, database.count("rowbell.history_tried"));
         assertEquals(0, database.count("rowbell.history"));
+    }
+
+    @Test
+    @Tag("long")
+    void whatIsLeftOutIsNowhereInTheHistory() {
+        settings.put("rowbell.history.redact", "public.person.email, public.person.phone");
+        settings.put("rowbell.history.answers", "false");
+        web.answer(answer(400, "no ann@example.org"));
+        database.execute(
+                "create table public.person (email text primary key, phone text, c numeric)",
+                "create table public.other (id int primary key, email text, c numeric)",
+                "insert into rowbell.rule (name, feed, condition, fires, operations) values"
+                        + " ('a', 'public.person', 'NEW.c > 10', 'every', '{insert,update}'), ('b', 'public.other', 'NEW.c > 10', 'every', '{insert}')");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            database.execute(
+                    "insert into public.person values ('ann@example.org', '0123456', 11.50)",
+                    "update public.person set phone = '0123457'",
+                    "insert into public.other values (1, 'bob@example.org', 11)");
+            await().until(() -> database.count("rowbell.dead_letter") == 3);
+            awaitFolded();
+        }
+        assertEquals(0, database.count("rowbell.history h where h::text ~ 'ann@|01234'"));
+        assertEquals(
+                List.of("(redacted) {\"email\":\"(redacted)\",\"phone\":\"(redacted)\",\"c\":11.50}"),
+                database.query("select key || ' ' || (document::json -> 'old') from rowbell.history"
+                        + " where document::json ->> 'operation' = 'UPDATE'"));
+        assertEquals(1, database.count("rowbell.history where document like '%bob@example.org%' and key = 'id=1'"));
+        assertEquals(3, database.count("rowbell.history_try where status = 400 and answer is null"));
+    }
+
+    @Test
+    void aColumnIsNamedWithItsTable() {
+        assertThrows(SettingsException.class, () -> Redaction.of("email"));
+        assertThrows(SettingsException.class, () -> Redaction.of("public.person.email,"));
     }
 
     private List<String> days() {
