@@ -29,8 +29,8 @@ public final class Timers {
     private static final Duration EVENTS = Duration.ofMillis(250);
     /** The same while there is no such rule. */
     private static final Duration NO_RULES = Duration.ofSeconds(1);
-    /** No function of a rule runs while events are folded; a lock may have to be waited for. */
-    private static final Duration FOLD_LIMIT = Duration.ofSeconds(40);
+    /** While events are folded. How long that takes has no limit: no function of a rule runs, and after a stop there may be millions. */
+    private static final Duration LOCK_LIMIT = Duration.ofSeconds(40);
 
     private static final int MOST = 5000;
 
@@ -141,10 +141,16 @@ public final class Timers {
         try {
             transaction.executeWithoutResult(begun -> {
                 jdbc.sql("set transaction isolation level repeatable read").update();
-                limit(FOLD_LIMIT);
+                limit("lock_timeout", LOCK_LIMIT);
                 if (ask("select rowbell.begin_fold(?)", feed)) {
-                    while (ask("select rowbell.fold_timers(?, ?)", feed, most))
-                        ;
+                    Long last = 0L;
+                    while (last != null) {
+                        last = jdbc.sql("select rowbell.fold_timers(?, ?, ?)")
+                                .params(feed, most, last)
+                                .query(Long.class)
+                                .optional()
+                                .orElse(null);
+                    }
                 }
             });
         } catch (ConcurrencyFailureException | DuplicateKeyException e) {
@@ -191,14 +197,14 @@ public final class Timers {
 
     private boolean run(int rule, int rows, Duration limit) {
         return Boolean.TRUE.equals(transaction.execute(begun -> {
-            limit(limit);
+            limit("statement_timeout", limit);
             return ask("select rowbell.run_timers(?, ?)", rule, rows);
         }));
     }
 
-    private void limit(Duration limit) {
-        jdbc.sql("select set_config('statement_timeout', ?, true)")
-                .param(String.valueOf(limit.toMillis()))
+    private void limit(String setting, Duration limit) {
+        jdbc.sql("select set_config(?, ?, true)")
+                .params(setting, String.valueOf(limit.toMillis()))
                 .query(String.class)
                 .single();
     }

@@ -195,21 +195,33 @@ begin
 end
 $fn$;
 
+-- What the documents of alerts of a rule that a timer raises share: what follows the id, and the end.
+create or replace function rowbell.timer_alert_frame(rule rowbell.rule, feed text, status text, key text[], out opening text, out closing text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select format('"rule":%s,"reason":%s,"severity":"%s","status":"%s"%s,"operation":"TIMER"', to_json(rule.name), to_json(coalesce(rule.reason, rule.name)),
+      rule.severity, status, ',"table":' || to_json(feed)),
+    format(',"channel":%s,"key":%s}', to_json(rule.channel), to_json(key))
+$fn$;
+
 -- The document of an alert that a timer raises, and no write: of operation TIMER and without OLD. feed: as alerts show it, null for a rule without one. status:
 -- firing or resolved. subject: the row, the group or the row of the result, of which key has the columns that name it. more: other members of the document,
--- such as since, within, count and sum, or null. In plpgsql, which keeps its plan: 10,000 may be due at once.
+-- such as since, within, count and sum, or null. In plpgsql, which keeps its plan, whatever the caller does: 10,000 may be due at once.
 create or replace function rowbell.timer_alert(rule rowbell.rule, feed text, status text, subject json, key text[], more json default null) returns json
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = auto
 as $fn$
+declare
+  frame constant record := rowbell.timer_alert_frame(rule, feed, status, key);
 begin
   return rowbell.fit(
-    format('{"id":"%s","rule":%s,"reason":%s,"severity":"%s","status":"%s"%s,"operation":"TIMER","time":"%s"%s', rowbell.new_id(), to_json(rule.name),
-      to_json(coalesce(rule.reason, rule.name)), rule.severity, status, ',"table":' || to_json(feed),
+    format('{"id":"%s",%s,"time":"%s"%s', rowbell.new_id(), frame.opening,
       to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       (select string_agg(format(',%s:%s', to_json(m.name), m.value), '' order by m.n)
        from rowbell.members_of(more) with ordinality as m (name, value, n) where m.value <> 'null')),
-    null, subject, format(',"channel":%s,"key":%s}', to_json(rule.channel), to_json(key)), key, rowbell.max_alert_size());
+    null, subject, frame.closing, key, rowbell.max_alert_size());
 end
 $fn$;
 

@@ -306,9 +306,11 @@ exception when serialization_failure then
 end
 $fn$;
 
--- Folds so many events of a feed; returns whether there are more. To be called again in the transaction of begin_fold() until there are none.
+-- Folds so many events of a feed, behind one; returns the last of them, null where there are no more. To be called again in the transaction of begin_fold()
+-- until there are none. To look for the first one anew would read again all that this transaction has folded.
 -- Plans anew: a session that began while a table was empty would go on to read all of it for each row.
-create or replace function rowbell.fold_timers(feed_id int, most int default 5000) returns boolean
+drop function if exists rowbell.fold_timers(int, int);
+create or replace function rowbell.fold_timers(feed_id int, most int default 5000, after bigint default 0) returns bigint
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
@@ -316,6 +318,8 @@ set plan_cache_mode = force_custom_plan
 as $fn$
 declare
   part record;
+  last constant bigint := (
+    select max(n.id) from (select e.id from rowbell.timer_event e where e.feed = feed_id and e.id > after order by e.id limit most) n);
   rules constant int[] := array(
     select s.id
     from rowbell.feed f
@@ -326,7 +330,7 @@ begin
   for part in
     with taken as (
       delete from rowbell.timer_event e
-      where e.feed = feed_id and e.id = any (array(select n.id from rowbell.timer_event n where n.feed = feed_id order by n.id limit most))
+      where e.feed = feed_id and e.id > after and e.id <= last
       returning e),
     edges as (
       select e, (e).id, (e).kind = 'm' as moves,
@@ -349,26 +353,34 @@ begin
     where e.kind <> 'd' and octet_length(coalesce(e.moved_to, e.key)) > 2600
     limit 1;
   end loop;
-  if exists (select from rowbell.timer_event e where e.feed = feed_id) then
-    return true;
+  if exists (select from rowbell.timer_event e where e.feed = feed_id and e.id > last) then
+    return last;
   end if;
   delete from rowbell.timer t where t.rule = any (rules) and t.ended <> 0 and t.ended < 0 and t.fired is null;
   update rowbell.timer t set ended = -t.ended where t.rule = any (rules) and t.ended <> 0 and t.ended < 0;
   update rowbell.timer_feed t set folded = now() where t.feed = feed_id;
-  return false;
+  return null;
 end
 $fn$;
 
--- The documents of alerts of a rule with "for", into the feedback table. looked: the rows; of one that is gone the key is what is left.
+-- The documents of alerts of a rule with "for", into the feedback table, as timer_alert() makes them. looked: the rows; of one that is gone the key is what is
+-- left. Many may be due at once: what they share is worked out once, and no plan is made for each.
 create or replace function rowbell.raise_timers(feed rowbell.feed, rule rowbell.rule, status text, timers rowbell.timer[], looked rowbell.looked[]) returns void
 language sql
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = auto
 as $fn$
   insert into rowbell.feedback (alert)
-  select rowbell.timer_alert(raise_timers.rule, f.name, status, coalesce(l.document, t.key::json), f.key,
-    json_build_object('since', to_char(t.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')))
+  select rowbell.fit(
+    format('{"id":"%s",%s,"time":"%s","since":"%s"', rowbell.new_id(), f.opening,
+      to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), to_char(t.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')),
+    null, coalesce(l.document, t.key::json), f.closing, f.key, f.most)
   -- offset 0: asked once
-  from (select rowbell.shown_name(feed.relation) as name, rowbell.key_of(feed.relation) as key offset 0) f
+  from (
+    select k.key, s.opening, s.closing, rowbell.max_alert_size() as most
+    from rowbell.key_of(feed.relation) k (key)
+    cross join lateral rowbell.timer_alert_frame(raise_timers.rule, rowbell.shown_name(feed.relation), status, k.key) s
+    offset 0) f
   cross join unnest(timers) t
   -- one, where rows of two children share the key
   left join (select distinct on (l.key) l.key, l.document from unnest(looked) l order by l.key) l on l.key = t.key

@@ -70,7 +70,7 @@ begin
       rowbell.note_tried(text, text[], int[], bigint[], text[], int[], int[], text[], text[]), rowbell.fold_history(int), rowbell.keep_history(interval) to rowbell_consumer;
     grant select, update on rowbell.rule_state to rowbell_consumer;
     grant execute on function rowbell.refresh(int), rowbell.report_failures(), rowbell.timer_feeds(),
-      rowbell.begin_fold(int), rowbell.fold_timers(int, int), rowbell.run_timers(int, int), rowbell.pass_over_slow_row(int, interval),
+      rowbell.begin_fold(int), rowbell.fold_timers(int, int, bigint), rowbell.run_timers(int, int), rowbell.pass_over_slow_row(int, interval),
       rowbell.forget_timers(int), rowbell.window_feeds(), rowbell.run_windows(int, int),
       rowbell.forget_windows(int), rowbell.silent_triggers(), rowbell.claim_channels(text),
       rowbell.release_channels(text), rowbell.listening_session(rowbell.listener), rowbell.passes_cooldown(text, text, text, text, timestamptz, interval),
