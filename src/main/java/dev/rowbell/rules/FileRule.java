@@ -1,6 +1,7 @@
 package dev.rowbell.rules;
 
 import java.util.Map;
+import java.util.stream.Stream;
 
 /**
  * One rule as it stands in the file.
@@ -11,6 +12,14 @@ import java.util.Map;
  * @param lines where each of its keys stands, from 1
  */
 public record FileRule(String name, Map<String, Object> values, int line, Map<String, Integer> lines) {
+
+    /** Keys that stand in the file with a value that cannot be read. */
+    Stream<String> unreadable() {
+        return lines.keySet().stream()
+                .filter(key -> Key.of(key)
+                        .filter(known -> !values.containsKey(known.column()))
+                        .isPresent());
+    }
 
     /** As the rule names it; empty where it has none. */
     String feed() {

@@ -9,6 +9,7 @@ import java.sql.SQLException;
 import java.sql.Types;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -142,9 +143,13 @@ public final class RuleRepository {
                 .query((row, number) -> file.problem(rule, row.getString(1), row.getString(2), row.getString(3)))
                 .list()
                 .stream()
-                // a value that is missing or cannot be read has its problem
-                .filter(problem -> rule.values().containsKey(problem.field())
-                        || file.rules().contains(rule));
+                // a value that is missing or cannot be read has its problem, and others may only follow from that
+                .filter(problem -> file.rules().contains(rule)
+                        || rule.values().containsKey(problem.field())
+                                && rule.unreadable()
+                                        .noneMatch(key -> Arrays.asList(
+                                                        problem.text().split("\\W+"))
+                                                .contains(key)));
     }
 
     /**

@@ -65,6 +65,9 @@ public final class Cron {
         } catch (DateTimeException e) {
             throw new IllegalArgumentException("there is no time zone " + zone, e);
         }
+        if (next(Instant.EPOCH).isEmpty()) {
+            throw new IllegalArgumentException("no day is on that date");
+        }
     }
 
     private static BitSet values(String field, String text, int least, int most, List<String> names) {

@@ -220,6 +220,8 @@ begin
   where a.attrelid = relation and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v';
   for asked in
     select 'by' as field, g.expression, array[E'pg_catalog.to_json(%s\n) is not null'] as tries from rowbell.group_columns(rule."by") g
+    -- validate_groups() has told of others
+    where g.expression ~* '\m(new|old)\M'
     union all
     select 'sum', rule.sum, array[E'(%s\n)::pg_catalog.numeric is not null', E'(array[%s\n])[1]::pg_catalog.numeric is not null'] where rule.sum is not null
   loop
@@ -436,6 +438,9 @@ begin
     error := coalesce(rowbell.condition_error(format(E'(%s\n) is not null', rule.since), relation, true, false, feed_id => feed_id),
       rowbell.condition_error(format(E'array[%s\n] is not null', rule.since), relation, true, false, feed_id => feed_id),
       rowbell.condition_error(format(E'pg_catalog.date_trunc(''second'', %s\n, ''UTC'') is not null', rule.since), relation, true, false, feed_id => feed_id));
+    if error[1] like 'function pg_catalog.date_trunc(%' then
+      error := array[format('is no point in time, but %s', (regexp_match(error[1], '\(unknown, (.*), unknown\)'))[1]), ''];
+    end if;
     if error is not null then
       return query select 'since', error[1], coalesce(nullif(error[2], ''), 'name a column with a time, as NEW.placed_at');
       return;

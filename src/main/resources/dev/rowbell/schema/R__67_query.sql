@@ -73,7 +73,9 @@ exception when others or assert_failure or query_canceled then
     return array['key', 'the result has no column ' || quote_ident(col), '', state];
   end if;
   return array['query',
-    case when message like 'WITH clause containing a data-modifying statement%' then 'only reads: it has an insert, update or delete' else message end,
+    case when message like 'WITH clause containing a data-modifying statement%' then 'only reads: it has an insert, update or delete'
+      -- what follows is not the rule's
+      else regexp_replace(message, ' at or near "(/\*|''|\$).*$', '', 's') end,
     case
       when state = '42501' then coalesce(rowbell.grant_for(message, rowbell.evaluator_of(0)), format('grant it to %I', rowbell.evaluator_of(0)))
       when state in ('42883', '42P01', '42704', '3F000') then 'names outside of pg_catalog are written with their schema: public.movement'
@@ -92,7 +94,7 @@ declare
   error text[];
 begin
   return query
-  select f.name, 'goes with a feed, and the rule has a query', ''
+  select f.name, case f.name when 'feed' then 'feed and query: a rule has one of them' else 'goes with a feed, and the rule has a query' end, ''
   from (values ('feed', rule.feed is not null), ('condition', rule.condition is not null), ('columns', rule.columns <> '{}'), ('for', rule."for" is not null),
     ('count', rule.count is not null), ('sum', rule.sum is not null), ('over', rule.over is not null), ('within', rule.within is not null), ('by', rule."by" <> '{}'),
     ('max_groups', rule.max_groups <> 10000), ('absent', rule.absent is not null), ('groups', rule.groups is not null),
@@ -110,6 +112,8 @@ begin
     return query select 'key', 'has no key', 'name the columns of the result that tell its rows apart: [account]';
   elsif array_position(rule.key, null) is not null then
     return query select 'key', 'has a name that is NULL', '';
+  elsif cardinality(rule.key) > (select count(distinct k) from unnest(rule.key) k) then
+    return query select 'key', 'has a name twice', '';
   end if;
   if (rule.every is null) = (rule.cron is null) then
     return query select 'every', case when rule.cron is null then 'has neither every nor cron' else 'every and cron: one of them says when the query runs' end,

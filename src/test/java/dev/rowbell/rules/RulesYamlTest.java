@@ -211,6 +211,11 @@ class RulesYamlTest {
                   - name: b
                     feed: orders
                     condition: NEW.nothing > 5
+                  - name: counts
+                    feed: orders
+                    condition: NEW.amount > 5
+                    count: many
+                    within: 5m
                 """);
         RuleRepository rules = new RuleRepository(new DriverManagerDataSource(
                 settings.get("rowbell.jdbc.url"),
@@ -228,7 +233,9 @@ class RulesYamlTest {
                         "12 condition",
                         "13 cooldown",
                         "14 name",
-                        "16 condition"),
+                        "16 condition",
+                        // and not that within goes with count
+                        "20 count"),
                 read.problemsWith(rules.check("f", rules.storable(read))).stream()
                         .map(problem -> problem.line() + " " + problem.field())
                         .toList());

@@ -11,7 +11,6 @@ import java.time.temporal.ChronoUnit;
 import java.time.zone.ZoneOffsetTransition;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
@@ -165,8 +164,11 @@ class CronTest {
     }
 
     @Test
-    void aDayThatNeverComesHasNoNextTime() {
-        assertEquals(Optional.empty(), new Cron("0 0 30 2 *", "Europe/Berlin").next(Instant.EPOCH));
+    void aDayThatNeverComesIsRefused() {
+        assertEquals(
+                "no day is on that date",
+                assertThrows(IllegalArgumentException.class, () -> new Cron("0 0 30 2 *", "Europe/Berlin"))
+                        .getMessage());
     }
 
     @ParameterizedTest

@@ -389,7 +389,9 @@ class QueryRuleTest {
                 "every": null, "cron": "0 8 * * * *" | cron: give five fields
                 "every": null, "cron": "0 8 * * *", "zone": "Mars/Base" | zone: there is no time zone
                 "zone": "UTC" | zone: goes with cron
-                "feed": "public.movement" | feed: goes with a feed
+                "feed": "public.movement" | feed: feed and query
+                "query": "select 1 as account /* all" | query: unterminated /* comment
+                "key": ["account", "account"] | key: has a name twice
                 "condition": "true" | condition: goes with a feed
                 "operations": ["delete"] | operations: goes with a feed
                 "delivery": "notify" | delivery: notify is for

@@ -339,6 +339,16 @@ class TimerTest extends TimedDatabase {
     }
 
     @Test
+    void aMonthHas30Days() {
+        orders("statement");
+        database.execute(UNPAID.replace("30 min", "1 month"), "insert into orders values (1, 'placed')");
+        pass("29 days 23 hours");
+        assertEquals(List.of(), alerts());
+        pass("2 hours");
+        assertEquals(1, alerts().size());
+    }
+
+    @Test
     void aRuleThatIsPausedGoesOnWhereItWas() {
         orders("statement");
         database.execute(UNPAID, "insert into orders values (1, 'placed'), (2, 'placed')");
@@ -415,9 +425,9 @@ class TimerTest extends TimedDatabase {
                 "'NEW.n > 1', 'once', 'durable', '{insert}', '1 s', null, true              | operations: a rule with \"for\" has to see each write",
                 "'NEW.n > 1', 'once', 'durable', '{insert,update}', '0', null, true         | for: give a duration above 0",
                 "'NEW.n > 1', 'once', 'durable', '{insert,update}', '290000 years', null, true | for: give a duration above 0 and of at most 100 years",
-                "'NEW.n > 1', 'once', 'durable', '{insert,update}', '1 s', 'NEW.state', true| since: function pg_catalog.date_trunc(unknown, text, unknown) does not exist",
-                "'NEW.n > 1', 'once', 'durable', '{insert,update}', '1 s', 'NEW.wait', true | since: function pg_catalog.date_trunc(unknown, interval, unknown) does not exist",
-                "'NEW.n > 1', 'once', 'durable', '{insert,update}', '1 s', 'NEW.clock', true| since: function pg_catalog.date_trunc(unknown, time without time zone, unknown) does not exist",
+                "'NEW.n > 1', 'once', 'durable', '{insert,update}', '1 s', 'NEW.state', true| since: is no point in time, but text",
+                "'NEW.n > 1', 'once', 'durable', '{insert,update}', '1 s', 'NEW.wait', true | since: is no point in time, but interval",
+                "'NEW.n > 1', 'once', 'durable', '{insert,update}', '1 s', 'NEW.clock', true| since: is no point in time, but time without time zone",
                 "'NEW.n > 1', 'once', 'durable', '{insert,update}', '1 mon -29 days', null, true | for: give a duration without negative parts",
                 "'NEW.n > 1', 'once', 'durable', '{insert,update}', '-1 mon 31 days', null, true | for: give a duration without negative parts",
                 "'NEW.n > 1', 'once', 'durable', '{insert,update}', '1 s', 'NEW.gone', true | since: column new.gone does not exist",
