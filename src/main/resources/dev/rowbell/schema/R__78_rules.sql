@@ -53,6 +53,10 @@ begin
     raise exception 'rule "%": %: %', new.name, wrong.field, wrong.problem
       using errcode = 'RB001', hint = wrong.hint, schema = 'rowbell', table = 'rule', column = wrong.field;
   end loop;
+  -- Always as long, with months of 30 days: what is due a month after a time is not always what was a month ago.
+  if date_trunc('month', new."for") <> interval '0' then
+    new."for" := rowbell.length_of(new."for");
+  end if;
   if new.enabled and coalesce(new.query, new.groups) is not null then
     perform rowbell.make_query_role();
     perform rowbell.grant_query(coalesce(new.query, new.groups));
