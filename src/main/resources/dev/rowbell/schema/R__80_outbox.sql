@@ -191,6 +191,9 @@ begin
     deleted as (
       delete from rowbell.delivery d using lease l where d.id = l.delivery and d.locked_by = l.id returning 1)
   select (select count(*) from lease), (select count(*) from deleted) into held, gone;
+  if held = 0 then
+    raise invalid_parameter_value using message = 'no deliveries are named', hint = 'Pass the exchange property RowbellDelivery, which a route from outbox:NAME has.';
+  end if;
   if gone is distinct from held then
     raise object_not_in_prerequisite_state using
       message = 'the alerts are no longer this sink''s: they were acknowledged before, or their lease ended and another thread or process has them',

@@ -166,6 +166,12 @@ class ExactlyOnceTest {
         try (Connection connection = database.connectAs(role, "secret")) {
             assertThrows(SQLException.class, () -> write(connection, TAKEN, first.get()));
             assertThrows(SQLException.class, () -> write(connection, TAKEN, "no delivery"));
+            // the property has another name
+            for (String none : new String[] {null, ""}) {
+                String refused = assertThrows(SQLException.class, () -> write(connection, TAKEN, none))
+                        .getMessage();
+                assertTrue(refused.contains("no deliveries are named"), refused);
+            }
         }
     }
 }

@@ -530,7 +530,7 @@ rowbell.firing_state: select to rowbell_consumer
 rowbell.flyway_schema_history: select to rowbell_consumer
 rowbell.fold_firing(integer): execute to rowbell_consumer
 rowbell.fold_history(integer): execute to rowbell_consumer
-rowbell.fold_timers(integer,integer): execute to rowbell_consumer
+rowbell.fold_timers(integer,integer,bigint): execute to rowbell_consumer
 rowbell.for_each(text,text): execute to rowbell_admin
 rowbell.forget_firing(interval,timestamp with time zone,integer): execute to rowbell_consumer
 rowbell.forget_timers(integer): execute to rowbell_consumer
@@ -1522,6 +1522,9 @@ begin
     deleted as (
       delete from rowbell.delivery d using lease l where d.id = l.delivery and d.locked_by = l.id returning 1)
   select (select count(*) from lease), (select count(*) from deleted) into held, gone;
+  if held = 0 then
+    raise invalid_parameter_value using message = 'no deliveries are named', hint = 'Pass the exchange property RowbellDelivery, which a route from outbox:NAME has.';
+  end if;
   if gone is distinct from held then
     raise object_not_in_prerequisite_state using
       message = 'the alerts are no longer this sink''s: they were acknowledged before, or their lease ended and another thread or process has them',
@@ -2317,8 +2320,8 @@ begin
   return greatest(routed, tried);
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.fold_timers(feed_id integer, most integer DEFAULT 5000)
- RETURNS boolean
+CREATE OR REPLACE FUNCTION rowbell.fold_timers(feed_id integer, most integer DEFAULT 5000, after bigint DEFAULT 0)
+ RETURNS bigint
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2326,6 +2329,8 @@ CREATE OR REPLACE FUNCTION rowbell.fold_timers(feed_id integer, most integer DEF
 AS $function$
 declare
   part record;
+  last constant bigint := (
+    select max(n.id) from (select e.id from rowbell.timer_event e where e.feed = feed_id and e.id > after order by e.id limit most) n);
   rules constant int[] := array(
     select s.id
     from rowbell.feed f
@@ -2336,7 +2341,7 @@ begin
   for part in
     with taken as (
       delete from rowbell.timer_event e
-      where e.feed = feed_id and e.id = any (array(select n.id from rowbell.timer_event n where n.feed = feed_id order by n.id limit most))
+      where e.feed = feed_id and e.id > after and e.id <= last
       returning e),
     edges as (
       select e, (e).id, (e).kind = 'm' as moves,
@@ -2359,13 +2364,13 @@ begin
     where e.kind <> 'd' and octet_length(coalesce(e.moved_to, e.key)) > 2600
     limit 1;
   end loop;
-  if exists (select from rowbell.timer_event e where e.feed = feed_id) then
-    return true;
+  if exists (select from rowbell.timer_event e where e.feed = feed_id and e.id > last) then
+    return last;
   end if;
   delete from rowbell.timer t where t.rule = any (rules) and t.ended <> 0 and t.ended < 0 and t.fired is null;
   update rowbell.timer t set ended = -t.ended where t.rule = any (rules) and t.ended <> 0 and t.ended < 0;
   update rowbell.timer_feed t set folded = now() where t.feed = feed_id;
-  return false;
+  return null;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.fold_what_can_be(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, events rowbell.window_added[], judged timestamp with time zone)
@@ -4299,7 +4304,9 @@ exception when others or assert_failure or query_canceled then
     return array['key', 'the result has no column ' || quote_ident(col), '', state];
   end if;
   return array['query',
-    case when message like 'WITH clause containing a data-modifying statement%' then 'only reads: it has an insert, update or delete' else message end,
+    case when message like 'WITH clause containing a data-modifying statement%' then 'only reads: it has an insert, update or delete'
+      -- what follows is not the rule's
+      else regexp_replace(message, ' at or near "(/\*|''|\$).*$', '', 's') end,
     case
       when state = '42501' then coalesce(rowbell.grant_for(message, rowbell.evaluator_of(0)), format('grant it to %I', rowbell.evaluator_of(0)))
       when state in ('42883', '42P01', '42704', '3F000') then 'names outside of pg_catalog are written with their schema: public.movement'
@@ -4629,12 +4636,19 @@ CREATE OR REPLACE FUNCTION rowbell.raise_timers(feed rowbell.feed, rule rowbell.
  RETURNS void
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'auto'
 AS $function$
   insert into rowbell.feedback (alert)
-  select rowbell.timer_alert(raise_timers.rule, f.name, status, coalesce(l.document, t.key::json), f.key,
-    json_build_object('since', to_char(t.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')))
+  select rowbell.fit(
+    format('{"id":"%s",%s,"time":"%s","since":"%s"', rowbell.new_id(), f.opening,
+      to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), to_char(t.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')),
+    null, coalesce(l.document, t.key::json), f.closing, f.key, f.most)
   -- offset 0: asked once
-  from (select rowbell.shown_name(feed.relation) as name, rowbell.key_of(feed.relation) as key offset 0) f
+  from (
+    select k.key, s.opening, s.closing, rowbell.max_alert_size() as most
+    from rowbell.key_of(feed.relation) k (key)
+    cross join lateral rowbell.timer_alert_frame(raise_timers.rule, rowbell.shown_name(feed.relation), status, k.key) s
+    offset 0) f
   cross join unnest(timers) t
   -- one, where rows of two children share the key
   left join (select distinct on (l.key) l.key, l.document from unnest(looked) l order by l.key) l on l.key = t.key
@@ -5187,6 +5201,10 @@ begin
     raise exception 'rule "%": %: %', new.name, wrong.field, wrong.problem
       using errcode = 'RB001', hint = wrong.hint, schema = 'rowbell', table = 'rule', column = wrong.field;
   end loop;
+  -- Always as long, with months of 30 days: what is due a month after a time is not always what was a month ago.
+  if date_trunc('month', new."for") <> interval '0' then
+    new."for" := rowbell.length_of(new."for");
+  end if;
   if new.enabled and coalesce(new.query, new.groups) is not null then
     perform rowbell.make_query_role();
     perform rowbell.grant_query(coalesce(new.query, new.groups));
@@ -5779,16 +5797,28 @@ CREATE OR REPLACE FUNCTION rowbell.timer_alert(rule rowbell.rule, feed text, sta
  RETURNS json
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'auto'
 AS $function$
+declare
+  frame constant record := rowbell.timer_alert_frame(rule, feed, status, key);
 begin
   return rowbell.fit(
-    format('{"id":"%s","rule":%s,"reason":%s,"severity":"%s","status":"%s"%s,"operation":"TIMER","time":"%s"%s', rowbell.new_id(), to_json(rule.name),
-      to_json(coalesce(rule.reason, rule.name)), rule.severity, status, ',"table":' || to_json(feed),
+    format('{"id":"%s",%s,"time":"%s"%s', rowbell.new_id(), frame.opening,
       to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
       (select string_agg(format(',%s:%s', to_json(m.name), m.value), '' order by m.n)
        from rowbell.members_of(more) with ordinality as m (name, value, n) where m.value <> 'null')),
-    null, subject, format(',"channel":%s,"key":%s}', to_json(rule.channel), to_json(key)), key, rowbell.max_alert_size());
+    null, subject, frame.closing, key, rowbell.max_alert_size());
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.timer_alert_frame(rule rowbell.rule, feed text, status text, key text[], OUT opening text, OUT closing text)
+ RETURNS record
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select format('"rule":%s,"reason":%s,"severity":"%s","status":"%s"%s,"operation":"TIMER"', to_json(rule.name), to_json(coalesce(rule.reason, rule.name)),
+      rule.severity, status, ',"table":' || to_json(feed)),
+    format(',"channel":%s,"key":%s}', to_json(rule.channel), to_json(key))
 $function$
 CREATE OR REPLACE FUNCTION rowbell.timer_feeds()
  RETURNS TABLE(feed integer, rule integer, name text, due_in double precision)
@@ -6080,6 +6110,8 @@ begin
   where a.attrelid = relation and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v';
   for asked in
     select 'by' as field, g.expression, array[E'pg_catalog.to_json(%s\n) is not null'] as tries from rowbell.group_columns(rule."by") g
+    -- validate_groups() has told of others
+    where g.expression ~* '\m(new|old)\M'
     union all
     select 'sum', rule.sum, array[E'(%s\n)::pg_catalog.numeric is not null', E'(array[%s\n])[1]::pg_catalog.numeric is not null'] where rule.sum is not null
   loop
@@ -6138,7 +6170,7 @@ declare
   error text[];
 begin
   return query
-  select f.name, 'goes with a feed, and the rule has a query', ''
+  select f.name, case f.name when 'feed' then 'feed and query: a rule has one of them' else 'goes with a feed, and the rule has a query' end, ''
   from (values ('feed', rule.feed is not null), ('condition', rule.condition is not null), ('columns', rule.columns <> '{}'), ('for', rule."for" is not null),
     ('count', rule.count is not null), ('sum', rule.sum is not null), ('over', rule.over is not null), ('within', rule.within is not null), ('by', rule."by" <> '{}'),
     ('max_groups', rule.max_groups <> 10000), ('absent', rule.absent is not null), ('groups', rule.groups is not null),
@@ -6156,6 +6188,8 @@ begin
     return query select 'key', 'has no key', 'name the columns of the result that tell its rows apart: [account]';
   elsif array_position(rule.key, null) is not null then
     return query select 'key', 'has a name that is NULL', '';
+  elsif cardinality(rule.key) > (select count(distinct k) from unnest(rule.key) k) then
+    return query select 'key', 'has a name twice', '';
   end if;
   if (rule.every is null) = (rule.cron is null) then
     return query select 'every', case when rule.cron is null then 'has neither every nor cron' else 'every and cron: one of them says when the query runs' end,
@@ -6370,6 +6404,9 @@ begin
     error := coalesce(rowbell.condition_error(format(E'(%s\n) is not null', rule.since), relation, true, false, feed_id => feed_id),
       rowbell.condition_error(format(E'array[%s\n] is not null', rule.since), relation, true, false, feed_id => feed_id),
       rowbell.condition_error(format(E'pg_catalog.date_trunc(''second'', %s\n, ''UTC'') is not null', rule.since), relation, true, false, feed_id => feed_id));
+    if error[1] like 'function pg_catalog.date_trunc(%' then
+      error := array[format('is no point in time, but %s', (regexp_match(error[1], '\(unknown, (.*), unknown\)'))[1]), ''];
+    end if;
     if error is not null then
       return query select 'since', error[1], coalesce(nullif(error[2], ''), 'name a column with a time, as NEW.placed_at');
       return;
