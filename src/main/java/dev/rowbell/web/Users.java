@@ -30,7 +30,7 @@ public final class Users {
 
     /** @throws SettingsException where the setting cannot be read; it does not name the hash */
     public Users(Settings settings) {
-        String written = settings.password(KEY).strip();
+        String written = settings.password("rowbell.web.users").strip();
         for (String user : written.isEmpty() ? new String[0] : written.split("\\s*,\\s*")) {
             if (!user.matches(USER)) {
                 throw new SettingsException(

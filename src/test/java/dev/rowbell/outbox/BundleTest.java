@@ -87,7 +87,7 @@ class BundleTest {
         }
         Set<String> used = new TreeSet<>();
         Pattern key = Pattern.compile(
-                "(?:text|password|isSet|number|size|duration|flag)\\(\"(rowbell\\.[a-z.-]+)\"|\\{\\{(?:\\w+:)?(rowbell\\.[a-z.-]+)}}");
+                "(?:text|password|isSet|number|size|duration|durationOrZero|flag)\\(\"(rowbell\\.[a-z.-]+)\"|\\{\\{(?:\\w+:)?(rowbell\\.[a-z.-]+)}}");
         try (Stream<Path> files = Stream.concat(Files.walk(Path.of("src/main/java")), routes().stream())) {
             for (Path file : files.filter(Files::isRegularFile).toList()) {
                 Matcher found = key.matcher(Files.readString(file));
