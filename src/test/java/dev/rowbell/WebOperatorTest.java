@@ -1,5 +1,6 @@
 package dev.rowbell;
 
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -8,11 +9,20 @@ import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
 import dev.rowbell.testing.WebClient;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URLEncoder;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -26,7 +36,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Tag("long")
 class WebOperatorTest {
 
-    private static final Map<String, String> ACKNOWLEDGE = Map.of("which", "too-many&id%3D8", "note", "on it");
+    private static final Map<String, String> ACKNOWLEDGE = Map.of("which", "too-late&id%3D8", "note", "on it");
 
     private final TestDatabase database = TestDatabase.createWithSchema();
     private RunningRowbell rowbell;
@@ -34,9 +44,11 @@ class WebOperatorTest {
     private int port;
     private int usersPort;
     private String token;
+    private Path files;
 
     @BeforeAll
     void start(@TempDir Path dir) throws Exception {
+        files = dir;
         database.execute("create table public.orders (id int primary key, c2 int)", """
                 insert into rowbell.rule (name, feed, condition, "for") values
                   ('too-many', 'public.orders', 'new.c2 > 9999', null), ('stays', 'public.orders', 'new.c2 > 9999', '1 hour')""");
@@ -72,7 +84,7 @@ class WebOperatorTest {
                 "delete from rowbell.audit",
                 """
                 insert into rowbell.firing_state (fingerprint, rule, feed, key, severity, reason, times, since, last, silenced, alert_id)
-                select 'f' || i, 'too-many', 'public.orders', 'id=' || i, 'warning', null, 1, now(), now(), 0, 'x' from generate_series(7, 9) i""");
+                select 'f' || i, 'too-late', 'public.orders', 'id=' || i, 'warning', null, 1, now(), now(), 0, 'x' from generate_series(7, 9) i""");
     }
 
     private WebClient withToken() {
@@ -160,10 +172,10 @@ class WebOperatorTest {
         assertEquals("id=8 on it", acknowledged());
         assertTrue(operator.get("/firing").body().contains("1 acknowledged."));
         assertFalse(operator.get("/firing").body().contains("1 acknowledged."), "said once");
-        assertEquals("ada|127.0.0.1|acknowledge|too-many id=8, note on it|1 acknowledged.", audit());
+        assertEquals("ada|127.0.0.1|acknowledge|too-late id=8, note on it|1 acknowledged.", audit());
         assertEquals(
                 List.of("Rowbell web console: ada"), database.query("select application from rowbell.acknowledgement"));
-        assertTrue(operator.get("/audit").body().contains("too-many id=8, note on it"));
+        assertTrue(operator.get("/audit").body().contains("too-late id=8, note on it"));
     }
 
     @Test
@@ -269,7 +281,7 @@ class WebOperatorTest {
         assertEquals(404, operator.act("/nothing", Map.of()).statusCode());
         assertEquals(303, operator.act("/firing/acknowledge", Map.of()).statusCode());
         assertTrue(operator.get("/firing").body().contains("Nothing was done: select what it is about"));
-        for (String wrong : List.of("too-many", "%zz&x", "a&b&c")) {
+        for (String wrong : List.of("too-late", "%zz&x", "a&b&c")) {
             assertEquals(
                     303,
                     operator.act("/firing/acknowledge", Map.of("which", wrong)).statusCode());
@@ -320,5 +332,236 @@ class WebOperatorTest {
             assertEquals(303, browser.act("/firing/acknowledge", ACKNOWLEDGE).statusCode());
             assertEquals("id=8 on it", acknowledged());
         }
+    }
+
+    @Test
+    void manyAreAcknowledgedAndTakenBackAtOnce() {
+        WebClient operator = withToken();
+        String all = "which=too-late%26id%253D7&which=too-late%26id%253D9&which=none%26x&assignee=Ada&form="
+                + operator.formToken();
+        assertEquals(303, operator.send("/firing/acknowledge", all).statusCode());
+        assertEquals("id=7 ,id=9 ", acknowledged());
+        assertTrue(operator.get("/firing").body().contains("2 acknowledged."));
+        assertEquals(
+                List.of("Ada"),
+                database.query("select distinct assignee from rowbell.firing where acknowledged is not null"));
+        operator.act("/firing/unacknowledge", Map.of("which", "too-late&id%3D7"));
+        assertEquals("id=9 ", acknowledged());
+        assertEquals("""
+                token|127.0.0.1|acknowledge|too-late id=7, too-late id=9, none x, assignee Ada|2 acknowledged.
+                token|127.0.0.1|unacknowledge|too-late id=7|1 not acknowledged any more.""", audit());
+    }
+
+    @Test
+    void aSilenceIsLookedAtAddedAndEnded() {
+        WebClient operator = withToken();
+        assertTrue(operator.get("/firing")
+                .body()
+                .contains("/silences/new?for=1h&amp;rule=too-late&amp;feed=public.orders&amp;key=id%3D8"));
+        String look = operator.get("/silences/new?look=1&rule=too-*&feed=public.orders&key=&for=2h&why=import")
+                .body();
+        assertTrue(look.contains("<strong>3</strong>") && look.contains("too-late public.orders id=9"), look);
+        String none = operator.get("/silences/new?look=1&rule=stays&for=2h&why=import")
+                .body();
+        assertTrue(none.contains("<strong>0</strong>") && none.contains("Add this silence"), none);
+        assertTrue(operator.get("/silences/new?look=1&for=1h&why=x").body().contains("Every alert."));
+        for (String wrong : List.of("for=2&why=x", "for=9999d&why=x", "for=0s&why=x", "for=1h&why=", "why=x")) {
+            String page =
+                    operator.get("/silences/new?look=1&rule=stays&" + wrong).body();
+            assertTrue(page.contains("role=\"alert\"") && !page.contains("Add this silence"), page);
+        }
+        assertFalse(new WebClient(port)
+                .get("/silences/new?look=1&for=1h&why=x")
+                .body()
+                .contains("Add this silence"));
+        Map<String, String> silence = Map.of("rule", "too-*", "feed", "", "key", "id=7", "for", "2h", "why", "import");
+        assertEquals(303, operator.act("/silences/add", silence).statusCode());
+        String number = database.query("select id from rowbell.silence where why = 'import'")
+                .get(0);
+        assertEquals(List.of("too-*  id=7 token t"), database.query("""
+                        select concat_ws(' ', rule, coalesce(feed, ''), key, who, until - since between interval '1:59' and interval '2:01')
+                        from rowbell.silence where why = 'import'"""));
+        operator.act("/silences/add", WebClient.with(silence, "for", "soon"));
+        operator.act("/silences/add", WebClient.with(silence, "why", ""));
+        assertEquals(1, database.count("rowbell.silence"));
+        assertTrue(operator.get("/silences").body().contains("End now"));
+        assertEquals(
+                303, operator.act("/silences/end", Map.of("number", number)).statusCode());
+        assertEquals(List.of("t"), database.query("select until <= clock_timestamp() from rowbell.silence"));
+        operator.act("/silences/end", Map.of("number", number));
+        assertTrue(operator.get("/silences").body().contains("had ended before"));
+        operator.act("/silences/end", Map.of("number", "1 or 1"));
+        assertTrue(operator.get("/silences").body().contains("Nothing was done: number is no number"));
+        database.execute("delete from rowbell.silence");
+    }
+
+    private List<String> letters(String sink, String error, int count) {
+        return database.query("""
+                insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
+                select '%1$s', '%1$s-' || i, json_build_object('id', '%1$s-' || i, 'rule', 'r'), 3, now(), '%2$s' from generate_series(1, %3$d) i
+                returning id""".formatted(sink, error, count));
+    }
+
+    @Test
+    void deadLettersAreSentAgainOrDiscardedOneOrAllOfAGroup() {
+        WebClient operator = withToken();
+        List<String> numbers = letters("nowhere", "gone", 5);
+        letters("nowhere", "another", 1);
+        letters("elsewhere", "gone", 1);
+        assertEquals(
+                303,
+                operator.act("/dead-letters/retry", Map.of("number", numbers.get(0)))
+                        .statusCode());
+        assertEquals(1, database.count("rowbell.delivery where sink = 'nowhere'"));
+        operator.act("/dead-letters/discard", Map.of("number", numbers.get(1)));
+        operator.act("/dead-letters/discard", Map.of("number", numbers.get(1)));
+        assertTrue(operator.get("/").body().contains("no such dead letter any more"));
+        assertEquals(3, database.count("rowbell.dead_letter where sink = 'nowhere' and last_error = 'gone'"));
+
+        String groups = operator.get("/dead-letters").body();
+        Matcher retry = Pattern.compile("\"(/dead-letters/all\\?do=retry&amp;sink=nowhere&amp;error=\\w+)\">Retry all")
+                .matcher(groups);
+        String ask = "";
+        while (retry.find() && !ask.contains("<strong>3</strong>")) {
+            ask = operator.get(retry.group(1).replace("&amp;", "&")).body();
+        }
+        assertTrue(ask.contains("<strong>3</strong> dead letters of the sink <strong>nowhere</strong>"), groups + ask);
+        letters("nowhere", "gone", 1);
+        Map<String, String> form = new HashMap<>();
+        Pattern.compile("<input type=\"hidden\" name=\"(\\w+)\" value=\"([^\"]*)\">")
+                .matcher(ask)
+                .results()
+                .forEach(field -> form.put(field.group(1), field.group(2)));
+        assertEquals(303, operator.post("/dead-letters/retry-all", form).statusCode());
+        assertTrue(operator.get("/dead-letters").body().contains("3 are sent again."));
+        assertEquals(4, database.count("rowbell.delivery where sink = 'nowhere'"));
+        assertEquals(
+                1,
+                database.count("rowbell.dead_letter where sink = 'nowhere' and last_error = 'gone'"),
+                "the one that came later");
+        operator.post("/dead-letters/discard-all", WebClient.with(form, "newest", "999999999"));
+        assertEquals(0, database.count("rowbell.dead_letter where sink = 'nowhere' and last_error = 'gone'"));
+        assertEquals(2, database.count("rowbell.dead_letter"));
+        assertEquals(
+                404,
+                operator.get("/dead-letters/all?do=drop&sink=nowhere&error=x").statusCode());
+        assertTrue(operator.get("/dead-letters/all?do=discard&sink=nowhere&error=x")
+                .body()
+                .contains("None of these is left."));
+        database.execute("delete from rowbell.dead_letter", "delete from rowbell.delivery where sink = 'nowhere'");
+    }
+
+    @Test
+    void aTestAlertGoesToOneSink() {
+        WebClient operator = withToken();
+        assertTrue(operator.get("/sinks").body().contains("Send a test alert to file"));
+        assertFalse(operator.get("/sinks").body().contains("Send a test alert to mail"), "it is off");
+        assertEquals(303, operator.act("/sinks/test", Map.of("sink", "file")).statusCode());
+        String said = operator.get("/sinks").body();
+        Matcher id = Pattern.compile("A test alert waits for file: its id is ([\\w-]+)")
+                .matcher(said);
+        assertTrue(id.find(), said);
+        await().until(() -> written().contains(id.group(1)));
+        assertTrue(written().contains("\"rule\":\"rowbell-test\""), written());
+        for (String none : List.of("mail", "nowhere", "")) {
+            operator.act("/sinks/test", Map.of("sink", none));
+            assertTrue(operator.get("/sinks").body().contains("Nothing was done: no sink of this name is on here"));
+        }
+    }
+
+    /** In the files of alerts of all processes, since they share the sinks. */
+    private String written() {
+        StringBuilder lines = new StringBuilder();
+        try (Stream<Path> all = Files.walk(files)) {
+            for (Path file :
+                    all.filter(path -> path.toString().endsWith(".jsonl")).toList()) {
+                lines.append(Files.readString(file));
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return lines.toString();
+    }
+
+    @Test
+    void aRuleThatWaitsIsPausedAndResumed() {
+        WebClient operator = withToken();
+        assertTrue(operator.get("/rules/show?name=stays").body().contains(">Pause<"));
+        assertFalse(operator.get("/rules/show?name=too-many").body().contains(">Pause<"), "it waits for nothing");
+        HttpResponse<String> paused = operator.act("/rules/pause", Map.of("name", "stays"));
+        assertEquals(
+                "/rules/show?name=stays",
+                paused.headers().firstValue("Location").orElse(""));
+        assertEquals(1, database.count("rowbell.rule_state where rule = 'stays' and paused is not null"));
+        assertTrue(operator.get("/rules/show?name=stays").body().contains(">Resume<"));
+        operator.act("/rules/resume", Map.of("name", "stays"));
+        assertEquals(0, database.count("rowbell.rule_state where paused is not null"));
+        operator.act("/rules/pause", Map.of("name", "too-many"));
+        assertTrue(operator.get("/").body().contains("This rule waits for nothing."));
+    }
+
+    @Test
+    void withTheRightsOfAConsumerMostIsDoneAndTheRestSaysWhatToGrant(@TempDir Path dir) throws Exception {
+        String role = "operator_of_" + database.name();
+        database.execute("create role %s login password 'pw'".formatted(role), "grant rowbell_consumer to " + role);
+        Map<String, String> settings = WebClient.settings(database, dir);
+        settings.putAll(Map.of("rowbell.migrate", "false", "rowbell.jdbc.user", role, "rowbell.jdbc.password", "pw"));
+        try (RunningRowbell consumer = RunningRowbell.start(settings)) {
+            Rowbell.of(consumer.context()).serveWebConsole();
+            WebClient operator = new WebClient(Integer.parseInt(settings.get("rowbell.health.port")));
+            operator.get("/?token=" + tokenOf(consumer));
+            operator.act("/firing/acknowledge", ACKNOWLEDGE);
+            assertEquals("id=8 on it", acknowledged());
+            List<String> number = letters("nowhere", "gone", 1);
+            operator.act("/dead-letters/discard", Map.of("number", number.get(0)));
+            assertEquals(0, database.count("rowbell.dead_letter where sink = 'nowhere'"));
+            operator.act("/silences/add", Map.of("rule", "x", "for", "1h", "why", "x"));
+            String said = operator.get("/silences").body();
+            assertTrue(
+                    said.contains(
+                            "Nothing was done: permission denied for table silence: grant rowbell_admin to " + role),
+                    said);
+            operator.act("/rules/pause", Map.of("name", "stays"));
+            assertTrue(operator.get("/").body().contains("grant rowbell_admin to " + role));
+            assertTrue(
+                    audit().contains(
+                                    "|silence|rule x, feed any, key any, for 1h: x|Nothing was done: permission denied"),
+                    audit());
+            assertTrue(operator.get("/audit").body().contains("permission denied"));
+            // what is not in the audit is not done
+            database.execute("revoke insert on rowbell.audit from rowbell_consumer");
+            operator.act("/firing/unacknowledge", Map.of("which", "too-late&id%3D8"));
+            assertEquals("id=8 on it", acknowledged());
+            assertTrue(operator.get("/").body().contains("permission denied for table audit"));
+        } finally {
+            database.execute(
+                    "grant insert on rowbell.audit to rowbell_consumer", "drop owned by " + role, "drop role " + role);
+        }
+    }
+
+    @Test
+    void whatIsHostileStaysTextInWhatIsSaidAndInTheAudit() {
+        String hostile = "<script>alert(1)</script>\"'><img src=x>\u202Egnp.exe";
+        WebClient operator = withToken();
+        operator.act("/silences/add", Map.of("rule", hostile, "key", hostile, "for", "1h", "why", hostile));
+        operator.act("/firing/acknowledge", Map.of("which", "too-late&id%3D8", "note", hostile, "assignee", hostile));
+        String encoded = URLEncoder.encode(hostile, StandardCharsets.UTF_8);
+        for (String path : List.of(
+                "/audit",
+                "/silences",
+                "/firing",
+                "/silences/new?rule=" + encoded + "&why=" + encoded + "&for=" + encoded,
+                "/silences/new?look=1&for=1h&rule=" + encoded + "&why=" + encoded,
+                "/login?refusal=" + encoded,
+                "/dead-letters/all?do=retry&sink=" + encoded + "&error=" + encoded)) {
+            String page = operator.get(path).body();
+            assertFalse(page.matches("(?s).*<(script|img).*"), path + page);
+            assertFalse(page.contains("\u202E") || page.contains("\"'>"), path + page);
+        }
+        assertEquals(
+                403,
+                operator.post("/login", Map.of("user", hostile, "password", hostile))
+                        .statusCode());
+        database.execute("delete from rowbell.silence");
     }
 }

@@ -85,11 +85,20 @@ public final class WebClient {
         return post(path, form, Map.of("Origin", "http://127.0.0.1:" + port));
     }
 
+    /** The same with a form that is written already. */
+    public HttpResponse<String> send(String path, String form) {
+        return post(path, form, Map.of("Origin", "http://127.0.0.1:" + port));
+    }
+
     /** @param headers an empty one is left out */
     public HttpResponse<String> post(String path, Map<String, String> form, Map<String, String> headers) {
+        return post(path, encoded(form), headers);
+    }
+
+    private HttpResponse<String> post(String path, String form, Map<String, String> headers) {
         HttpRequest.Builder request = request(path)
                 .setHeader("Content-Type", "application/x-www-form-urlencoded")
-                .POST(BodyPublishers.ofString(encoded(form)));
+                .POST(BodyPublishers.ofString(form));
         headers.forEach((name, value) -> {
             if (!value.isEmpty()) {
                 request.setHeader(name, value);
