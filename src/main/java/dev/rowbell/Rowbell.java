@@ -33,6 +33,7 @@ import dev.rowbell.web.Access;
 import dev.rowbell.web.Actions;
 import dev.rowbell.web.Pages;
 import dev.rowbell.web.Rates;
+import dev.rowbell.web.Tail;
 import dev.rowbell.web.WebConsole;
 import java.time.Clock;
 import java.time.Duration;
@@ -89,6 +90,7 @@ public final class Rowbell extends ServiceSupport {
     final History history = new History(Clock.systemUTC());
     final Listeners listeners = new Listeners();
     final Metrics metrics;
+    private final Tail tail = new Tail();
     private final LazyDatabase database;
     private volatile Consumer<Database> preparation = opened -> {};
     private volatile AlertReader.Source source;
@@ -318,6 +320,7 @@ public final class Rowbell extends ServiceSupport {
             rules.hits().count(batch.alerts());
             metrics.routed(path, batch.alerts());
             metrics.silenced(batch.silenced());
+            tail.routed(batch.alerts());
             if (rehearsal != null && batch.alerts().size() >= MANY) {
                 // real ones warm up better, and need the CPU
                 rehearsal.stop();
@@ -346,7 +349,8 @@ public final class Rowbell extends ServiceSupport {
                         this::circuits,
                         Clock.systemDefaultZone()),
                 new Actions(context, database().pool(), alerts, Clock.systemUTC()),
-                webAccess());
+                webAccess(),
+                tail);
     }
 
     /** Where the web console is, with what it takes to operate; empty where there is none. */

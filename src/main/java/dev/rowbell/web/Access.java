@@ -108,6 +108,10 @@ public final class Access {
         return given == null ? Optional.empty() : sessions.find(given.getValue());
     }
 
+    boolean isGoingOn(Session session) {
+        return sessions.isGoingOn(session);
+    }
+
     void end(Session session) {
         sessions.end(session);
     }

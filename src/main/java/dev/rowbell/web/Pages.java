@@ -142,6 +142,7 @@ public final class Pages {
                 model.put("refusal", asked.getOrDefault("refusal", ""));
                 yield "login";
             }
+            case "/tail" -> "tail";
             case "/audit" -> audit(model, operator);
             case "/silences" -> {
                 model.read("silences", () -> silences.list(LINES));

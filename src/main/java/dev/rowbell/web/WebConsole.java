@@ -62,6 +62,10 @@ public final class WebConsole {
 
     private static final String TEXT = "text/plain";
 
+    /** Of the one page that has a script. */
+    private static final String WITH_SCRIPT =
+            "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
     private static final Map<String, String> HEADERS = Map.of(
             "Content-Security-Policy",
             "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -80,17 +84,20 @@ public final class WebConsole {
     private final Pages pages;
     private final Actions actions;
     private final Access access;
+    private final Tail tail;
     private final boolean open;
     private final Configuration templates = new Configuration(Configuration.VERSION_2_3_34);
     private final String style = resource("style.css");
+    private final String tailScript = resource("tail.js");
     private final ThreadPoolExecutor threads = threads("rowbell web", THREADS, WAITING);
     private final ThreadPoolExecutor logins = threads("rowbell web login", 1, LOGINS_WAITING);
     private final ThreadPoolExecutor operations = threads("rowbell web operator", 1, ACTIONS_WAITING);
 
-    private WebConsole(Pages pages, Actions actions, Access access, boolean open) {
+    private WebConsole(Pages pages, Actions actions, Access access, Tail tail, boolean open) {
         this.pages = pages;
         this.actions = actions;
         this.access = access;
+        this.tail = tail;
         this.open = open;
         templates.setClassForTemplateLoading(WebConsole.class, "");
         templates.setDefaultEncoding("UTF-8");
@@ -152,7 +159,8 @@ public final class WebConsole {
     }
 
     /** To be called when Camel's server of health has started. */
-    public static void serve(CamelContext context, Settings settings, Pages pages, Actions actions, Access access) {
+    public static void serve(
+            CamelContext context, Settings settings, Pages pages, Actions actions, Access access, Tail tail) {
         if (!isWanted(settings)) {
             return;
         }
@@ -171,7 +179,7 @@ public final class WebConsole {
                         VertxPlatformHttpRouter.getRouterNameFromPort(settings.number("rowbell.health.port", 1)))
                 .route()
                 .last()
-                .handler(new WebConsole(pages, actions, access, open)::answer);
+                .handler(new WebConsole(pages, actions, access, tail, open)::answer);
     }
 
     private void answer(RoutingContext request) {
@@ -210,11 +218,25 @@ public final class WebConsole {
         Optional<Session> session = access.session(request.request());
         if (path.equals("/style.css")) {
             end(response, 200, "text/css", style);
+        } else if (path.equals("/tail.js")) {
+            end(response, 200, "text/javascript", tailScript);
         } else if (asked.containsKey("token")) {
             withToken(request, asked.get("token"));
         } else if (session.isEmpty() && access.takesLogin() && !path.equals("/login")) {
             redirect(response, "/login");
+        } else if (path.equals("/tail/events") && request.request().method() == HttpMethod.GET) {
+            response.putHeader(HttpHeaders.CONTENT_TYPE, "text/event-stream; charset=utf-8");
+            if (!tail.send(
+                    request.vertx(),
+                    response,
+                    () -> !access.takesLogin()
+                            || session.filter(access::isGoingOn).isPresent())) {
+                end(response, 503, TEXT, "Too many browsers look already.\n");
+            }
         } else {
+            if (path.equals("/tail")) {
+                response.putHeader("Content-Security-Policy", WITH_SCRIPT);
+            }
             run(threads, response, () -> page(path, asked, session, response));
         }
     }
