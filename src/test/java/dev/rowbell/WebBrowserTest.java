@@ -1,0 +1,351 @@
+package dev.rowbell;
+
+import static com.microsoft.playwright.assertions.PlaywrightAssertions.assertThat;
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.microsoft.playwright.Browser;
+import com.microsoft.playwright.BrowserContext;
+import com.microsoft.playwright.Locator;
+import com.microsoft.playwright.Page;
+import com.microsoft.playwright.options.AriaRole;
+import com.microsoft.playwright.options.ColorScheme;
+import dev.rowbell.testing.Chromium;
+import dev.rowbell.testing.RunningRowbell;
+import dev.rowbell.testing.TestDatabase;
+import dev.rowbell.testing.WebClient;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The web console in a real browser, as an operator uses it. Each test leaves pictures in {@code target/pictures}. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@Tag("long")
+class WebBrowserTest {
+
+    private static final List<String> PAGES = List.of(
+            "/",
+            "/firing",
+            "/tail",
+            "/rules",
+            "/rules/show?name=stays",
+            "/explain?rule=too-many&key=2",
+            "/sinks",
+            "/dead-letters",
+            "/silences",
+            "/silences/new?look=1&for=1h&rule=too-*&why=import",
+            "/feeds",
+            "/audit");
+
+    private final TestDatabase database = TestDatabase.createWithSchema();
+    private Chromium chromium;
+    private RunningRowbell rowbell;
+    private String address;
+    private BrowserContext context;
+    private Page page;
+    private final List<String> complaints = new ArrayList<>();
+
+    @BeforeAll
+    void start(@TempDir Path dir) throws Exception {
+        chromium = new Chromium();
+        database.execute(
+                "create table public.orders (id int primary key, c2 int)",
+                "insert into public.orders values (2, 30001)",
+                """
+                insert into rowbell.rule (name, feed, condition, "for", severity, reason) values
+                  ('too-many', 'public.orders', 'new.c2 > 9999', null, 'critical', 'too many at once'),
+                  ('stays', 'public.orders', 'new.c2 > 9999', '1 hour', 'warning', null)""");
+        Map<String, String> settings = WebClient.settings(database, dir);
+        settings.put(
+                "rowbell.web.users",
+                "ada:operator:%s,bob:viewer:%s".formatted(WebClient.hash("Ada's"), WebClient.hash("Bob's")));
+        rowbell = RunningRowbell.start(settings);
+        Rowbell.of(rowbell.context()).serveWebConsole();
+        address = "http://127.0.0.1:" + settings.get("rowbell.health.port");
+    }
+
+    @AfterAll
+    void stop() {
+        if (rowbell != null) {
+            rowbell.close();
+        }
+        if (chromium != null) {
+            chromium.close();
+        }
+    }
+
+    @BeforeEach
+    void open() {
+        database.execute(
+                "delete from rowbell.acknowledgement",
+                "delete from rowbell.firing_event",
+                "delete from rowbell.firing_state",
+                "delete from rowbell.dead_letter",
+                "delete from rowbell.silence",
+                """
+                insert into rowbell.firing_state (fingerprint, rule, feed, key, severity, reason, times, since, last, silenced, alert_id)
+                select 'f' || i, 'too-late', 'public.orders', 'id=' || i, 'critical', 'too many at once', i, now() - i * interval '1 min', now(), 0, 'x'
+                from generate_series(7, 9) i""",
+                """
+                insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
+                select 'nowhere', 'alert-' || i, json_build_object('id', 'alert-' || i, 'rule', 'too-many', 'severity', 'critical', 'key', 'id=' || i,
+                    'table', 'public.orders', 'new', json_build_object('id', i, 'c2', 30001)), 10, now(), 'the receiver answered 410'
+                from generate_series(1, 3) i""");
+        with(new Browser.NewContextOptions().setViewportSize(1200, 900));
+    }
+
+    private void with(Browser.NewContextOptions options) {
+        close();
+        context = chromium.browser().newContext(options);
+        context.setDefaultTimeout(120_000);
+        context.setDefaultNavigationTimeout(120_000);
+        page = context.newPage();
+        complaints.clear();
+        page.onConsoleMessage(message -> {
+            if (message.type().equals("error")) {
+                complaints.add(message.text());
+            }
+        });
+        page.onPageError(complaints::add);
+    }
+
+    @AfterEach
+    void close() {
+        if (context != null) {
+            context.close();
+            context = null;
+        }
+    }
+
+    private void login(String user, String password) {
+        page.navigate(address + "/");
+        page.getByLabel("User").fill(user);
+        page.getByLabel("Password").fill(password);
+        page.getByRole(AriaRole.BUTTON, new Page.GetByRoleOptions().setName("Log in"))
+                .click();
+        page.waitForURL(address + "/");
+    }
+
+    private Locator button(String name) {
+        return page.getByRole(
+                AriaRole.BUTTON, new Page.GetByRoleOptions().setName(name).setExact(true));
+    }
+
+    private Locator link(String name) {
+        return page.getByRole(
+                AriaRole.LINK, new Page.GetByRoleOptions().setName(name).setExact(true));
+    }
+
+    private Locator said() {
+        return page.locator("main > p[role=status]");
+    }
+
+    private void picture(String name) {
+        page.screenshot(new Page.ScreenshotOptions()
+                .setPath(Path.of("target/pictures", name + ".png"))
+                .setFullPage(true));
+    }
+
+    @Test
+    void anOperatorLogsInAcknowledgesAndLogsOut() {
+        page.navigate(address + "/firing");
+        picture("login");
+        page.getByLabel("User").fill("ada");
+        page.getByLabel("Password").fill("wrong");
+        button("Log in").click();
+        assertThat(page.getByRole(AriaRole.ALERT)).hasText("The name or the password is wrong.");
+        login("ada", "Ada's");
+        assertThat(page.locator(".who")).containsText("ada");
+        link("Firing").click();
+        page.getByLabel("too-late id=7").check();
+        page.getByLabel("too-late id=9").check();
+        page.getByLabel("Note").fill("on <b>it</b>");
+        button("Acknowledge").click();
+        assertThat(said()).hasText("2 acknowledged.");
+        assertEquals(
+                List.of("id=7 ada on <b>it</b>", "id=9 ada on <b>it</b>"),
+                database.query(
+                        "select concat_ws(' ', key, assignee, note) from rowbell.firing where acknowledged is not null order by key"));
+        picture("firing");
+        page.getByLabel("too-late id=9").check();
+        button("Take back").click();
+        assertThat(said()).hasText("1 not acknowledged any more.");
+        button("Log out").click();
+        page.waitForURL(address + "/login");
+        page.navigate(address + "/firing");
+        assertTrue(page.url().endsWith("/login"), page.url());
+        assertEquals(
+                List.of(),
+                complaints.stream().filter(line -> !line.contains("403")).toList());
+    }
+
+    @Test
+    void deadLettersAreSentAgainOneAndAll() {
+        login("ada", "Ada's");
+        link("Dead letters").click();
+        page.locator("td.number a").click();
+        page.locator("td.number a").first().click();
+        picture("dead-letter");
+        button("Send again").click();
+        assertThat(said()).hasText("1 is sent again.");
+        link("Retry all").click();
+        picture("dead-letters-all");
+        button("Send 2 again").click();
+        assertThat(said()).hasText("2 are sent again.");
+        assertEquals(0, database.count("rowbell.dead_letter"));
+        assertEquals(List.of(), complaints);
+    }
+
+    @Test
+    void aSilenceIsAddedFromWhatFiresAndEnded() {
+        login("ada", "Ada's");
+        link("Firing").click();
+        link("Silence this").first().click();
+        assertThat(page.getByLabel("Rule")).hasValue("too-late");
+        page.getByLabel("Key").fill("");
+        page.getByLabel("Why").fill("import of the old shop");
+        button("Look what it covers").click();
+        assertThat(page.locator("main")).containsText("Of what fires now 3");
+        picture("silence-new");
+        button("Add this silence").click();
+        assertThat(said()).containsText("keeps alerts back");
+        picture("silences");
+        page.getByText("End now").click();
+        assertThat(said()).containsText("has ended");
+        assertEquals(List.of(), complaints);
+    }
+
+    @Test
+    void withTheKeyboardAloneOneLogsInAndAcknowledges() {
+        page.navigate(address + "/");
+        page.keyboard().type("ada");
+        page.keyboard().press("Tab");
+        page.keyboard().type("Ada's");
+        page.keyboard().press("Enter");
+        page.waitForURL(address + "/");
+        tabTo("Firing");
+        page.keyboard().press("Enter");
+        page.waitForURL(address + "/firing");
+        tabTo("too-late id=7");
+        page.keyboard().press("Space");
+        tabTo("Note");
+        page.keyboard().type("by keyboard");
+        tabTo("Acknowledge");
+        picture("keyboard");
+        page.keyboard().press("Enter");
+        assertThat(said()).hasText("1 acknowledged.");
+        assertEquals(
+                List.of("by keyboard"),
+                database.query("select note from rowbell.firing where acknowledged is not null"));
+    }
+
+    /** Until the thing of this name has the focus, which is to be seen. */
+    private void tabTo(String name) {
+        for (int i = 0; i < 100; i++) {
+            page.keyboard().press("Tab");
+            Object focused = page.evaluate("""
+                    () => { const e = document.activeElement;
+                      return (e.getAttribute('aria-label') ?? e.labels?.[0]?.textContent ?? e.textContent).trim() }""");
+            if (name.equals(focused)) {
+                assertEquals("solid", page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle"));
+                return;
+            }
+        }
+        throw new AssertionError("Tab does not come to " + name);
+    }
+
+    @Test
+    void aViewerSeesNoButtonThatOperates() {
+        login("bob", "Bob's");
+        for (String path : PAGES) {
+            page.navigate(address + path);
+            assertEquals(
+                    List.of("/logout"),
+                    page.locator("form[method=post]").all().stream()
+                            .map(form -> form.getAttribute("action"))
+                            .toList(),
+                    path);
+        }
+    }
+
+    @Test
+    void eachPageFitsOnAPhoneAndIsReadInTheDark() {
+        for (ColorScheme scheme : List.of(ColorScheme.LIGHT, ColorScheme.DARK)) {
+            for (int width : List.of(390, 1200)) {
+                with(new Browser.NewContextOptions().setViewportSize(width, 844).setColorScheme(scheme));
+                login("ada", "Ada's");
+                for (String path : PAGES) {
+                    page.navigate(address + path);
+                    picture("%s-%d-%s"
+                            .formatted(
+                                    path.replaceAll("\\W+", "-"),
+                                    width,
+                                    scheme.name().toLowerCase()));
+                    assertFalse(
+                            (boolean) page.evaluate("() => document.documentElement.scrollWidth > innerWidth"),
+                            path + " is wider than " + width);
+                    assertEquals(
+                            scheme == ColorScheme.DARK,
+                            page.evaluate(
+                                    "() => +getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0] < 100"));
+                    assertEquals(List.of(), page.evaluate("""
+                                    () => [...document.querySelectorAll('input:not([type=hidden]), select, button')]
+                                      .filter(e => !(e.ariaLabel || e.labels?.length || e.textContent.trim())).map(e => e.outerHTML)"""), path + ": a control has no name");
+                }
+                assertEquals(List.of(), complaints);
+            }
+        }
+    }
+
+    @Test
+    void theTailShowsAlertsWhenTheyAreRoutedAndCanBePaused() {
+        login("ada", "Ada's");
+        link("Live").click();
+        assertThat(page.locator("#state")).hasText("Live.");
+        alert("one", "<img src=x onerror=alert(1)>");
+        Locator rows = page.locator("#alerts tr");
+        assertThat(rows).hasCount(1);
+        assertThat(rows.first()).containsText("<img src=x onerror=alert(1)>");
+        button("Pause").click();
+        assertThat(page.locator("#state")).hasText("Paused.");
+        alert("two", "later");
+        assertThat(page.locator("#state")).hasText("Paused. 1 came meanwhile.");
+        assertThat(rows).hasCount(1);
+        button("Go on").click();
+        alert("three", "last");
+        assertThat(rows).hasCount(2);
+        assertThat(rows.first()).containsText("last");
+        picture("tail");
+        assertEquals(List.of(), complaints);
+    }
+
+    private void alert(String id, String reason) {
+        database.execute(
+                "insert into rowbell.feedback (alert) values (json_build_object('id', '%s', 'rule', 'r', 'severity', 'critical', 'reason', '%s'))"
+                        .formatted(id, reason));
+        await().until(() -> database.count("rowbell.feedback") == 0);
+    }
+
+    @Test
+    void withoutJavaScriptOneOperatesToo() {
+        with(new Browser.NewContextOptions().setJavaScriptEnabled(false));
+        login("ada", "Ada's");
+        link("Firing").click();
+        page.getByLabel("too-late id=8").check();
+        button("Acknowledge").click();
+        assertThat(said()).hasText("1 acknowledged.");
+        link("Live").click();
+        assertThat(page.locator("main")).containsText("needs JavaScript");
+    }
+}
