@@ -188,7 +188,7 @@ class WebConsoleTest {
 
     @Test
     void theRulesAreListedAndFoundByAPartOfTheirName() {
-        assertShows("/rules", "too-many", "strange", "stays", "public.orders", "for 01:00:00");
+        assertShows("/rules", "too-many", "strange", "stays", "public.orders", "for 1h");
         assertFalse(page("/rules?q=TOO").contains("strange"));
     }
 
