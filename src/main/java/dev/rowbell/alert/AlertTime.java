@@ -3,6 +3,7 @@ package dev.rowbell.alert;
 import java.time.DateTimeException;
 import java.time.Instant;
 import java.time.LocalDate;
+import java.time.temporal.ChronoUnit;
 
 /** The {@code time} of an alert. It may come from a stranger, so it may be anything. */
 public final class AlertTime {
@@ -28,6 +29,11 @@ public final class AlertTime {
         } catch (DateTimeException e) {
             return null;
         }
+    }
+
+    /** Microseconds since 1970. */
+    public static long micros(Instant time) {
+        return ChronoUnit.MICROS.between(Instant.EPOCH, time);
     }
 
     /** Null where the text is of another form. */

@@ -18,6 +18,8 @@ public final class StorableText {
 
     /** PostgreSQL indexes no value of more than 2704 bytes. */
     private static final int KEY_AT_MOST = 500;
+    /** In characters. */
+    private static final int LONGEST = 200;
 
     private final JdbcClient jdbc;
     /** Null until the database was asked. */
@@ -48,6 +50,12 @@ public final class StorableText {
             }
         }
         return storable.toString();
+    }
+
+    /** The same, cut to 200 characters, as long as the name of a rule may be: what alerts from elsewhere say may have any length. */
+    public String cut(String text) {
+        boolean fits = text.length() <= LONGEST || text.codePointCount(0, text.length()) <= LONGEST;
+        return of(fits ? text : text.substring(0, text.offsetByCodePoints(0, LONGEST)));
     }
 
     /** The same for a value of an index: a long one is cut, and different ones stay different. */

@@ -4,10 +4,10 @@ import dev.rowbell.alert.AlertTime;
 import dev.rowbell.database.StorableText;
 import dev.rowbell.error.Errors;
 import dev.rowbell.housekeeping.Housekeeping;
+import dev.rowbell.housekeeping.LateFold;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.IdentityHashMap;
@@ -15,7 +15,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
@@ -31,11 +30,6 @@ public final class Firing {
 
     private static final Logger LOG = LoggerFactory.getLogger(Firing.class);
 
-    private static final Duration FOLD = Duration.ofSeconds(1);
-    /** While so many alerts come in a second, the list may be {@link #LATE} behind: the sinks need the CPU. */
-    private static final int MANY = 5000;
-
-    private static final Duration LATE = Duration.ofMinutes(5);
     /** The same while anything is acknowledged: routing reads which of what is not folded yet ends that. */
     private static final Duration LATE_WHEN_ACKNOWLEDGED = Duration.ofSeconds(30);
     /** After a failure to note alerts. */
@@ -47,12 +41,7 @@ public final class Firing {
     private static final int LOOKED_AT_ONCE = 2000;
 
     private static final Duration FORGET = Duration.ofMinutes(1);
-    /** Transactions that one statement folds. */
-    private static final int FOLDED_AT_ONCE = 20;
-
     private static final int FORGOTTEN_AT_ONCE = 10_000;
-    /** In characters: as long as the name of a rule may be. What alerts from elsewhere say may have any length. */
-    private static final int LONGEST = 200;
 
     private final Clock clock;
     private JdbcClient jdbc;
@@ -64,8 +53,7 @@ public final class Firing {
     /** The last thing of which it was looked whether it has ended, in the order of fingerprints. */
     private String lookedAt = "";
 
-    private final AtomicInteger lately = new AtomicInteger();
-    private volatile long foldedAt;
+    private final LateFold fold = new LateFold();
     /** Until when nothing is noted: it failed. */
     private volatile long retryAt = System.nanoTime();
 
@@ -82,11 +70,10 @@ public final class Firing {
     public void start(DataSource dataSource, String table, Duration keep, Housekeeping housekeeping) {
         jdbc = JdbcClient.create(dataSource);
         storable = new StorableText(dataSource);
-        acknowledged = new Acknowledged(dataSource, this::stored);
+        acknowledged = new Acknowledged(dataSource, storable::cut);
         this.keep = keep;
-        foldedAt = System.nanoTime();
         if (!keep.isZero()) {
-            housekeeping.register("bring up to date what fires", FOLD, this::fold);
+            housekeeping.register("bring up to date what fires", LateFold.PAUSE, this::fold);
             housekeeping.register("end what rules fired for that are gone", GONE, this::endOfGoneRules);
             housekeeping.register("end what no alert ends", UNSEEN, this::endUnseen);
         }
@@ -144,11 +131,11 @@ public final class Firing {
         boolean[] isSilenced = new boolean[count];
         int[] places = new int[count];
         Map<Kind, Integer> kinds = new LinkedHashMap<>();
-        long now = micros(clock.instant());
+        long now = AlertTime.micros(clock.instant());
         for (int i = 0; i < count; i++) {
             Map<String, Object> alert = alerts.get(i);
             Instant time = AlertTime.parse(alert.get("time"));
-            times[i] = time == null ? now : micros(time);
+            times[i] = time == null ? now : AlertTime.micros(time);
             fires[i] = !"resolved".equals(alert.get("status"));
             isSilenced[i] = !silenced.isEmpty() && quiet.contains(alert);
             Kind kind = new Kind(alert.get("rule"), alert.get("table"), alert.get("severity"), alert.get("reason"));
@@ -171,43 +158,25 @@ public final class Firing {
                         texts(kinds.keySet(), Kind::severity),
                         texts(kinds.keySet(), Kind::reason))
                 .update();
-        lately.addAndGet(count);
+        fold.noted(count);
     }
 
     private <T> String[] texts(Collection<T> of, Function<T, Object> value) {
         String[] texts = new String[of.size()];
         int at = 0;
         for (T one : of) {
-            texts[at++] = value.apply(one) instanceof String text ? stored(text) : null;
+            texts[at++] = value.apply(one) instanceof String text ? storable.cut(text) : null;
         }
         return texts;
     }
 
-    private String stored(String text) {
-        boolean fits = text.length() <= LONGEST || text.codePointCount(0, text.length()) <= LONGEST;
-        return storable.of(fits ? text : text.substring(0, LONGEST));
-    }
-
-    private static long micros(Instant time) {
-        return ChronoUnit.MICROS.between(Instant.EPOCH, time);
-    }
-
     private void fold() {
-        Duration most = acknowledged.isEmpty() ? LATE : LATE_WHEN_ACKNOWLEDGED;
-        boolean late = System.nanoTime() - foldedAt > most.toNanos();
-        if (lately.getAndSet(0) < MANY || late) {
-            boolean more = true;
-            while (more && (late || lately.get() < MANY)) {
-                more = jdbc.sql("select rowbell.fold_firing(?)")
-                                .param(FOLDED_AT_ONCE)
-                                .query(Integer.class)
-                                .single()
-                        == FOLDED_AT_ONCE;
-            }
-            if (!more) {
-                foldedAt = System.nanoTime();
-            }
-        }
+        fold.run(
+                acknowledged.isEmpty() ? LateFold.LATE : LATE_WHEN_ACKNOWLEDGED,
+                most -> jdbc.sql("select rowbell.fold_firing(?)")
+                        .param(most)
+                        .query(Integer.class)
+                        .single());
     }
 
     private void endOfGoneRules() {

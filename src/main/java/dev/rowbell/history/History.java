@@ -5,16 +5,15 @@ import dev.rowbell.alert.AlertTime;
 import dev.rowbell.database.StorableText;
 import dev.rowbell.error.Errors;
 import dev.rowbell.housekeeping.Housekeeping;
+import dev.rowbell.housekeeping.LateFold;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
@@ -31,26 +30,16 @@ public final class History {
 
     private static final Logger LOG = LoggerFactory.getLogger(History.class);
 
-    private static final Duration FOLD = Duration.ofSeconds(1);
-    /** While so many alerts come in a second, the history may be {@link #LATE} behind: the sinks need the CPU. */
-    private static final int MANY = 5000;
-
-    private static final Duration LATE = Duration.ofMinutes(5);
     /** Between two looks at the days. */
     private static final Duration KEEP = Duration.ofMinutes(1);
     /** After a failure to note something. */
     private static final Duration RETRY = Duration.ofSeconds(10);
-    /** Transactions that one statement moves. */
-    private static final int FOLDED_AT_ONCE = 20;
-    /** In characters: as long as the name of a rule may be. What alerts from elsewhere say may have any length. */
-    private static final int LONGEST = 200;
 
     private final Clock clock;
     private StorableText storable;
     private volatile Settings settings = new Settings(Duration.ZERO, Redaction.of(""), true);
 
-    private final AtomicInteger lately = new AtomicInteger();
-    private volatile long foldedAt;
+    private final LateFold fold = new LateFold();
     /** Until when nothing is noted: it failed. */
     private volatile long retryAt = System.nanoTime();
 
@@ -66,11 +55,10 @@ public final class History {
     public void start(DataSource dataSource, Settings settings, Housekeeping housekeeping) {
         JdbcClient jdbc = JdbcClient.create(dataSource);
         storable = new StorableText(dataSource);
-        foldedAt = System.nanoTime();
         this.settings = settings;
         housekeeping.register("make and drop the days of the history", KEEP, () -> keepDays(jdbc));
         if (!settings.keep().isZero()) {
-            housekeeping.register("bring the history up to date", FOLD, () -> fold(jdbc));
+            housekeeping.register("bring the history up to date", LateFold.PAUSE, () -> fold(jdbc));
         }
     }
 
@@ -111,7 +99,7 @@ public final class History {
         } catch (IllegalArgumentException e) {
             failed(Errors.inWords(e));
         }
-        lately.addAndGet(all.size());
+        fold.noted(all.size());
     }
 
     private void insert(JdbcClient jdbc, String path, List<Routed> routed) {
@@ -119,11 +107,11 @@ public final class History {
         long[] times = new long[count];
         int[] places = new int[count];
         Map<Kind, Integer> kinds = new LinkedHashMap<>();
-        long now = micros(clock.instant());
+        long now = AlertTime.micros(clock.instant());
         for (int i = 0; i < count; i++) {
             Map<String, Object> alert = routed.get(i).alert();
             Instant time = AlertTime.parse(alert.get("time"));
-            times[i] = time == null ? now : micros(time);
+            times[i] = time == null ? now : AlertTime.micros(time);
             Kind kind = new Kind(
                     alert.get("rule"),
                     alert.get("table"),
@@ -208,7 +196,7 @@ public final class History {
                                 : storedWhole(tried.answer().text()))
                         .toArray(String[]::new),
                 tries.stream().map(tried -> storedWhole(tried.error())).toArray(String[]::new));
-        lately.addAndGet(ids.size());
+        fold.noted(ids.size());
     }
 
     /** Alerts must not wait for the history of them: after a failure it is left out for a while, also by the next try of this transaction. */
@@ -238,39 +226,22 @@ public final class History {
     private <T> String[] texts(List<T> of, Function<T, Object> value) {
         String[] texts = new String[of.size()];
         for (int i = 0; i < texts.length; i++) {
-            texts[i] = value.apply(of.get(i)) instanceof String text ? stored(text) : null;
+            texts[i] = value.apply(of.get(i)) instanceof String text ? storable.cut(text) : null;
         }
         return texts;
-    }
-
-    private String stored(String text) {
-        boolean fits = text.length() <= LONGEST || text.codePointCount(0, text.length()) <= LONGEST;
-        return storable.of(fits ? text : text.substring(0, text.offsetByCodePoints(0, LONGEST)));
     }
 
     private String storedWhole(String text) {
         return text == null ? null : storable.of(text);
     }
 
-    private static long micros(Instant time) {
-        return ChronoUnit.MICROS.between(Instant.EPOCH, time);
-    }
-
     private void fold(JdbcClient jdbc) {
-        boolean late = System.nanoTime() - foldedAt > LATE.toNanos();
-        if (lately.getAndSet(0) < MANY || late) {
-            boolean more = true;
-            while (more && (late || lately.get() < MANY)) {
-                more = jdbc.sql("select rowbell.fold_history(?)")
-                                .param(FOLDED_AT_ONCE)
-                                .query(Integer.class)
-                                .single()
-                        == FOLDED_AT_ONCE;
-            }
-            if (!more) {
-                foldedAt = System.nanoTime();
-            }
-        }
+        fold.run(
+                LateFold.LATE,
+                most -> jdbc.sql("select rowbell.fold_history(?)")
+                        .param(most)
+                        .query(Integer.class)
+                        .single());
     }
 
     private void keepDays(JdbcClient jdbc) {
