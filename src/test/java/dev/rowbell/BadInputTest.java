@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -109,6 +110,7 @@ class BadInputTest {
     }
 
     @Test
+    @Tag("long")
     void fiveMegabytesArriveWholeAndTheMailStaysReadable() throws Exception {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             database.execute(

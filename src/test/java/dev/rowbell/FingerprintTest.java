@@ -170,6 +170,7 @@ class FingerprintTest {
 
     /** Where both have no name of their own in rowbell.source; after a restore of a dump, too. */
     @Test
+    @Tag("long")
     void twoDatabasesNeverShareOneAndAReplayKeepsIt() {
         TestDatabase other = TestDatabase.createWithSchema();
         String[] feed = {

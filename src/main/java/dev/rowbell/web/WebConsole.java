@@ -331,14 +331,22 @@ public final class WebConsole {
             end(response, 403, TEXT, "Only an operator may do that.\n");
         } else {
             String from = Access.address(request.request());
-            run(operations, response, () -> {
-                Optional<String> next = actions.perform(path, form, session.get(), from);
-                if (next.isPresent()) {
-                    redirect(response, next.get());
-                } else {
-                    end(response, 404, TEXT, "There is no such action.\n");
-                }
-            });
+            run(operations, response, () -> perform(path, form, session.get(), from, response));
+        }
+    }
+
+    private void perform(String path, Form form, Session session, String from, HttpServerResponse response) {
+        try {
+            Optional<String> next = actions.perform(path, form, session, from);
+            if (next.isPresent()) {
+                redirect(response, next.get());
+            } else {
+                end(response, 404, TEXT, "There is no such action.\n");
+            }
+        } catch (RuntimeException e) {
+            LOG.warn("the action {} of the web console failed: {}", path, Errors.inWords(e));
+            LOG.debug("its failure", e);
+            end(response, 500, TEXT, "It failed: " + Errors.inWords(e) + "\n");
         }
     }
 

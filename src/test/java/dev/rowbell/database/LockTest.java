@@ -34,6 +34,7 @@ class LockTest {
             "select pg_advisory_lock(" + (77431708279161L + "\"rowbell\".\"flyway_schema_history\"".hashCode()) + ")";
 
     @Test
+    @Tag("long")
     void aStartWithNothingToMigrateWaitsForNoLockOfAStranger() throws SQLException {
         TestDatabase database = TestDatabase.createWithSchema();
         try (Connection stranger = stranger(database);

@@ -87,6 +87,7 @@ class FeedbackTest {
     }
 
     @Test
+    @Tag("long")
     void twoProcessesShareTenThousandAlertsNoneTwiceNoneLost() {
         try (RunningRowbell one = RunningRowbell.start(settings);
                 RunningRowbell two = RunningRowbell.start(settings)) {
@@ -250,6 +251,7 @@ class FeedbackTest {
     /** In another table all rows may have the same time, or none. */
     @ParameterizedTest
     @ValueSource(strings = {"rowbell.feedback", "public.queue"})
+    @Tag("long")
     void aBatchIsLimitedInBytesToo(String table) throws IOException {
         // deliveries of a sink that is nowhere stay as they were filed: one for each batch
         RunningRowbell.writeAlertsRoute(dir, """
@@ -356,6 +358,7 @@ class FeedbackTest {
     }
 
     @Test
+    @Tag("long")
     void killedConnectionsInTheMiddleLoseNothingAndRepeatNothingInRouting() throws IOException {
         // counts routings by the deliveries they file: the sink is off the table, so every one of them stays
         RunningRowbell.writeAlertsRoute(dir, """

@@ -76,6 +76,7 @@ class HealthPortTest {
     }
 
     @Test
+    @Tag("long")
     void aHostNameThatIsNotKnownIsRefusedAndEveryAddressIsKnown() throws IOException {
         for (String known : List.of(
                 "localhost",

@@ -133,6 +133,7 @@ class HealthTest {
     }
 
     @Test
+    @Tag("long")
     void aDisabledTriggerAndASuperuserAreSaidInTheLogAndInHealth() {
         database.execute(
                 "create table feed (id int, a int)",

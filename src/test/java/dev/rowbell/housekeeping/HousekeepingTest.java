@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 class HousekeepingTest {
@@ -34,6 +35,7 @@ class HousekeepingTest {
     }
 
     @Test
+    @Tag("long")
     void aTaskThatDoesNotEndHoldsUpNoOtherAndLosesNoCounts() {
         CountDownLatch never = new CountDownLatch(1);
         housekeeping.register("wait for a stranger", ONCE, () -> {

@@ -20,6 +20,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -145,6 +146,7 @@ class ForgedAlertTest {
     }
 
     @Test
+    @Tag("long")
     void noValueOfAnyTypeSizeOrDepthStopsAnything() {
         List<String> payloads = OddDocuments.all();
         try (RunningRowbell rowbell = RunningRowbell.start(settings);

@@ -115,6 +115,7 @@ class ListenTest {
 
     @Tag("scaled")
     @Test
+    @Tag("long")
     void theListenerComesBackEveryTimeAndHearsEverythingOnce() {
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             int kills = Integer.getInteger("rowbell.kills", 5);
@@ -150,6 +151,7 @@ class ListenTest {
     }
 
     @Test
+    @Tag("long")
     void ofTwoProcessesOneListensAndTheOtherTakesOver() {
         try (RunningRowbell one = RunningRowbell.start(settings)) {
             awaitListeners(2);

@@ -13,6 +13,7 @@ import dev.rowbell.testing.WebReceiver;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -42,6 +43,7 @@ class BadValueTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"WIN1252", "SQL_ASCII"})
+    @Tag("long")
     void aRowWithBytesThatAreNoTextIsADeadLetterAndTheOthersOfItsBatchGoOn(String encoding) {
         TestDatabase database = TestDatabase.createInEncoding(encoding);
         try (RunningRowbell rowbell = RunningRowbell.start(settings(database))) {
@@ -62,6 +64,7 @@ class BadValueTest {
     }
 
     @Test
+    @Tag("long")
     void aRefusalInLettersThatTheDatabaseDoesNotHaveIsStoredAndTheSinkGoesOn() throws Exception {
         TestDatabase database = TestDatabase.createInEncoding("WIN1252");
         Map<String, String> settings = settings(database);
@@ -87,6 +90,7 @@ class BadValueTest {
     }
 
     @Test
+    @Tag("long")
     void aNotificationWithBytesThatAreNoTextArrivesAndEndsNoListener() {
         TestDatabase database = TestDatabase.createInEncoding("WIN1252");
         // makes the schema
@@ -111,6 +115,7 @@ class BadValueTest {
     }
 
     @Test
+    @Tag("long")
     void aCooldownForARowWhoseKeyCannotBeIndexedHoldsUpNoOther() {
         TestDatabase database = TestDatabase.createInEncoding("WIN1252");
         // makes the schema

@@ -245,6 +245,7 @@ class OutboxTest {
     }
 
     @Test
+    @Tag("long")
     void aBatchOfAProcessThatDiedIsDeliveredByAnotherAndItsBadAlertHoldsUpNoOther() {
         settings.put("rowbell.feedback.poll", "50ms");
         settings.put("rowbell.outbox.max-attempts", "2");
@@ -536,6 +537,7 @@ class OutboxTest {
     }
 
     @Test
+    @Tag("long")
     void severalThreadsDeliverForOneSink() throws IOException {
         web.answerAfter(Duration.ofMillis(50));
         try (RunningRowbell rowbell = startWithFourThreadsForHttp()) {

@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -240,6 +241,7 @@ class ExplainTest {
     }
 
     @Test
+    @Tag("long")
     void theCommandPrintsItAndItsExitCodeSaysWhetherSomethingIsWrong() {
         assertEquals("""
                 ok     the rule is enabled

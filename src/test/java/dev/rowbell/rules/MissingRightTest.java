@@ -188,6 +188,7 @@ class MissingRightTest {
     }
 
     @Test
+    @Tag("long")
     void aRightThatTheOwnerMayHandOnIsHandedOnByTheNextRefresh() {
         String owner = installedByARole();
         database.execute(

@@ -71,7 +71,7 @@ class RulesYamlTest {
                         "held for 20s " + file(),
                         "late for 90m " + file(),
                         "many count 5 within 1500ms " + file(),
-                        "month for 1 mon 2 days SQL",
+                        "month for 32d SQL",
                         "polled once SQL"),
                 states().stream()
                         .map(rule -> String.join(" ", rule.name(), rule.fires(), rule.origin()))

@@ -17,6 +17,7 @@ import java.sql.Statement;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -321,6 +322,7 @@ class StrangersCodeTest {
     }
 
     @Test
+    @Tag("long")
     void withoutTheRightToMakeSchemasARoleIsStillGivenWhatItsConditionReads() throws SQLException {
         String owner = installedBy("createrole");
         database.execute(
@@ -404,6 +406,7 @@ class StrangersCodeTest {
     }
 
     @Test
+    @Tag("long")
     void anOwnerWhoMayMakeNoRolesIsToldAndRulesWork() throws SQLException {
         try (LogLines log = new LogLines("dev.rowbell.database.Schema")) {
             String owner = installedBy("nocreaterole");
@@ -426,6 +429,7 @@ class StrangersCodeTest {
     }
 
     @Test
+    @Tag("long")
     void aPartitionThatTheOwnerMayNotWatchIsSaidAndTheOthersAreWatched() throws SQLException {
         String owner = installedBy("createrole");
         database.execute(

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -103,6 +104,7 @@ class WriterTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"statement", "row"})
+    @Tag("long")
     void aValueOfAnyTypeFailsNoWriter(String each) {
         database.execute(
                 "create type public.pair as (a int, j json, t text[])",
@@ -305,6 +307,7 @@ class WriterTest {
     }
 
     @Test
+    @Tag("long")
     void aTableOfAnyShapeIsWritten() {
         String columns =
                 IntStream.range(0, 1590).mapToObj(i -> "c" + i + " int").collect(Collectors.joining(", "));

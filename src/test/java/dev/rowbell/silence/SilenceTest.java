@@ -173,6 +173,7 @@ class SilenceTest {
     }
 
     @Test
+    @Tag("long")
     void twoProcessesShareACooldown() {
         database.execute(
                 "create table public.feed (id int primary key, c2 int)",

@@ -32,6 +32,7 @@ import java.util.Objects;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -165,6 +166,7 @@ class SinkTest {
     }
 
     @Test
+    @Tag("long")
     void aMailServerThatWantsTlsAndALoginGetsBoth() throws Exception {
         String password = " p@ss%+&w)rd} ü€#{{x}}\\{{\\a ";
         try (StartTlsServer server = new StartTlsServer(keys, "rowbell", password)) {
