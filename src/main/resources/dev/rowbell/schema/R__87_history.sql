@@ -92,7 +92,8 @@ begin
     from pg_inherits i
     join pg_class c on c.oid = i.inhrelid
     where i.inhparent in ('rowbell.history_alert'::regclass, 'rowbell.history_try'::regclass)
-      and (keep <= interval '0' or to_date(right(c.relname, 8), 'YYYYMMDD') + 1 <= clock_timestamp() - keep)
+      -- as text: PostgreSQL may look at the names of other tables first, which are no days
+      and (keep <= interval '0' or right(c.relname, 8) collate "C" <= to_char(clock_timestamp() - keep - interval '1 day', 'YYYYMMDD'))
     order by c.relname
   loop
     execute format('drop table %s', old);

@@ -554,12 +554,14 @@ comment on table rowbell.history_tried is 'Tries of sinks that are not in the hi
 create view rowbell.history as
   select a.at as routed, a.id, a.path, a.rule, a.feed, a.key, a.severity, a.status, a.reason, a.time,
     case when a.silence > 0 then 'silence ' || a.silence when a.silence = 0 then 'cooldown' when a.silence < 0 then 'acknowledged' end as silenced_by,
-    a.sinks, a.document, (
-      select json_agg(json_build_object('at', t.at, 'sink', t.sink, 'outcome', t.outcome, 'attempt', t.attempt, 'status', t.status, 'answer', t.answer,
-        'error', t.error, 'who', t.who) order by t.at)
-      from rowbell.history_try t
-      where t.alert_id = a.id) as tries
-  from rowbell.history_alert a;
+    a.sinks, a.document, t.tries
+  from rowbell.history_alert a
+  -- no subselect: of a view of one table, PostgreSQL 15 and 16 write the names of columns in two ways, and a snapshot is of all versions
+  left join lateral (
+    select json_agg(json_build_object('at', t.at, 'sink', t.sink, 'outcome', t.outcome, 'attempt', t.attempt, 'status', t.status, 'answer', t.answer,
+      'error', t.error, 'who', t.who) order by t.at) as tries
+    from rowbell.history_try t
+    where t.alert_id = a.id) t on true;
 comment on view rowbell.history is 'The alerts of the last days, what kept them from being sent, and what became of them in each sink';
 
 comment on schema rowbell is 'Rowbell: alerts on their way from tables to people';

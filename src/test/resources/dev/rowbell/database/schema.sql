@@ -344,28 +344,29 @@ view rowbell.firing as
      LEFT JOIN rowbell.acknowledgement a ON (((a.fingerprint = f.fingerprint) AND (a.firing = f.id))))
   WHERE (f.times > 0);
 view rowbell.history as
- SELECT at AS routed,
-    id,
-    path,
-    rule,
-    feed,
-    key,
-    severity,
-    status,
-    reason,
-    "time",
+ SELECT a.at AS routed,
+    a.id,
+    a.path,
+    a.rule,
+    a.feed,
+    a.key,
+    a.severity,
+    a.status,
+    a.reason,
+    a."time",
         CASE
-            WHEN (silence > 0) THEN ('silence '::text || silence)
-            WHEN (silence = 0) THEN 'cooldown'::text
-            WHEN (silence < 0) THEN 'acknowledged'::text
+            WHEN (a.silence > 0) THEN ('silence '::text || a.silence)
+            WHEN (a.silence = 0) THEN 'cooldown'::text
+            WHEN (a.silence < 0) THEN 'acknowledged'::text
             ELSE NULL::text
         END AS silenced_by,
-    sinks,
-    document,
-    ( SELECT json_agg(json_build_object('at', t.at, 'sink', t.sink, 'outcome', t.outcome, 'attempt', t.attempt, 'status', t.status, 'answer', t.answer, 'error', t.error, 'who', t.who) ORDER BY t.at) AS json_agg
-           FROM rowbell.history_try t
-          WHERE (t.alert_id = a.id)) AS tries
-   FROM rowbell.history_alert a;
+    a.sinks,
+    a.document,
+    t.tries
+   FROM (rowbell.history_alert a
+     LEFT JOIN LATERAL ( SELECT json_agg(json_build_object('at', t_1.at, 'sink', t_1.sink, 'outcome', t_1.outcome, 'attempt', t_1.attempt, 'status', t_1.status, 'answer', t_1.answer, 'error', t_1.error, 'who', t_1.who) ORDER BY t_1.at) AS tries
+           FROM rowbell.history_try t_1
+          WHERE (t_1.alert_id = a.id)) t ON (true));
 view rowbell.waiting as
  SELECT sink,
     sum(alerts) AS alerts,
@@ -3191,7 +3192,8 @@ begin
     from pg_inherits i
     join pg_class c on c.oid = i.inhrelid
     where i.inhparent in ('rowbell.history_alert'::regclass, 'rowbell.history_try'::regclass)
-      and (keep <= interval '0' or to_date(right(c.relname, 8), 'YYYYMMDD') + 1 <= clock_timestamp() - keep)
+      -- as text: PostgreSQL may look at the names of other tables first, which are no days
+      and (keep <= interval '0' or right(c.relname, 8) collate "C" <= to_char(clock_timestamp() - keep - interval '1 day', 'YYYYMMDD'))
     order by c.relname
   loop
     execute format('drop table %s', old);
