@@ -79,8 +79,15 @@ class RulesYamlTest {
         assertEquals("query every 5s", states().get(5).feed());
     }
 
+    private RuleRepository repository() {
+        return new RuleRepository(new DriverManagerDataSource(
+                settings.get("rowbell.jdbc.url"),
+                settings.get("rowbell.jdbc.user"),
+                settings.get("rowbell.jdbc.password")));
+    }
+
     private List<RuleState> states() {
-        return new RuleRepository(new DriverManagerDataSource(database.url(), "postgres", "")).list();
+        return repository().list();
     }
 
     @AfterEach
@@ -217,10 +224,7 @@ class RulesYamlTest {
                     count: many
                     within: 5m
                 """);
-        RuleRepository rules = new RuleRepository(new DriverManagerDataSource(
-                settings.get("rowbell.jdbc.url"),
-                settings.get("rowbell.jdbc.user"),
-                settings.get("rowbell.jdbc.password")));
+        RuleRepository rules = repository();
         RulesFile read = new RulesReader("f", List.of()).read(Files.readString(file()));
         assertEquals(
                 List.of(
