@@ -143,10 +143,11 @@ class HistoryTest {
                         .get(1)
                         .matches("note it became a dead letter of http at try 1, answer 400: .*: what is that.*"),
                 explained.get(1));
-        assertEquals("note its dead letter of http was replayed by postgres", explained.get(2));
+        String user = database.query("select session_user").get(0);
+        assertEquals("note its dead letter of http was replayed by " + user, explained.get(2));
         assertEquals("ok http has it at try 1, answer 204", explained.get(3));
         assertEquals(
-                "note its dead letter of http was discarded by postgres",
+                "note its dead letter of http was discarded by " + user,
                 explained("a2").get(explained("a2").size() - 1));
         assertEquals(List.of(), explained("a3"));
     }
