@@ -43,8 +43,8 @@ exception when others then
 end
 $fn$;
 
--- Notes in the history that somebody replayed or discarded dead letters, or that SQL made one of an alert. Nothing where there is no history, and of callers
--- who may not do that. Never fails.
+-- Notes dead letters in the history: that the session's user replayed or discarded them, or, with an error, that SQL made them. Notes nothing where the
+-- history is off, and nothing for a user who may not delete dead letters. Never fails.
 create or replace function rowbell.note_dead_letters(outcome text, sink text, alert_ids text[], error text default null) returns void
 language plpgsql
 security definer

@@ -177,6 +177,31 @@ class UnseenEndTest {
     }
 
     @Test
+    void aKeyThatNoRowCanHaveKeepsNoOtherOnTheList() {
+        database.execute(
+                "create table public.orders (id int primary key, c int)",
+                "insert into rowbell.rule (name, feed, condition) values ('over', 'public.orders', 'NEW.c > 10')");
+        fires("over", "public.orders", "id=1");
+        fires("over", "public.orders", "id=abc");
+        fires("over", "public.orders", "id=99999999999");
+        fires("over", "public.orders", "id=2");
+        database.query("select rowbell.end_unseen('', 10)");
+        assertEquals(List.of("over id=99999999999", "over id=abc"), database.query(LIST));
+    }
+
+    /** Alerts write such a value without the blanks that PostgreSQL writes. */
+    @Test
+    void aGroupThatIsAnObjectStaysWhileItFires() {
+        database.execute(
+                "insert into rowbell.rule (name, query, key, every) values ('off', 'select jsonb ''{\"a\": 1}'' as account', '{account}', '1 h')",
+                "insert into rowbell.query_key (rule, key, subject) values ('off', '{\"account\":{\"a\": 1}}', '{\"account\":{\"a\": 1}}')",
+                "insert into rowbell.firing_state (fingerprint, rule, key, severity, since, last, times, silenced, alert_id)"
+                        + " values ('off', 'off', 'account=\"{\\\"a\\\":1}\"', 'info', clock_timestamp(), clock_timestamp(), 1, 0, 'x')");
+        end();
+        assertEquals(1, database.count("rowbell.firing"));
+    }
+
+    @Test
     void whatIsLookedAtIsNotForgottenWhileItLasts() {
         database.execute(
                 "create function public.c_of(c int) returns int language sql as 'select c'",
