@@ -1,6 +1,7 @@
 package dev.rowbell.bench;
 
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 
 /** What the history of alerts costs: the drain with it against the drain without, each with a process and a database of its own. */
 final class HistoryPart {
@@ -51,7 +52,7 @@ final class HistoryPart {
         while (db.number(
                         "select (select count(*) from rowbell.history_routed) + (select count(*) from rowbell.history_tried)")
                 > 0) {
-            Thread.sleep(50);
+            TimeUnit.MILLISECONDS.sleep(50);
         }
         return ALERTS / seconds;
     }

@@ -353,7 +353,7 @@ public final class Rowbell extends ServiceSupport {
                 tail);
     }
 
-    /** Where the web console is, with what it takes to operate; empty where there is none. */
+    /** The address of the web console, with the token of an operator where there is one; empty where no pages are served. */
     String webAddress() {
         return WebConsole.address(settings, webAccess());
     }

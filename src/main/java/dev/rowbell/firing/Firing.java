@@ -30,7 +30,7 @@ public final class Firing {
 
     private static final Logger LOG = LoggerFactory.getLogger(Firing.class);
 
-    /** The same while anything is acknowledged: routing reads which of what is not folded yet ends that. */
+    /** How late the list may be while a thing is acknowledged: routing reads all events that are not folded, to find its end. */
     private static final Duration LATE_WHEN_ACKNOWLEDGED = Duration.ofSeconds(30);
     /** After a failure to note alerts. */
     private static final Duration RETRY = Duration.ofSeconds(10);

@@ -25,6 +25,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.LongPredicate;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
@@ -48,6 +50,7 @@ public final class Actions {
     /** Long enough to send 200,000 dead letters again. */
     private static final Duration LIMIT = Duration.ofSeconds(60);
 
+    private static final String LETTERS = "/dead-letters";
     private static final Duration LONGEST_SILENCE = Duration.ofDays(366);
 
     private final CamelContext context;
@@ -80,9 +83,9 @@ public final class Actions {
     /**
      * An action that is about to be done.
      *
-     * @param name for the audit
-     * @param what it is about, likewise
-     * @param next the page to go to
+     * @param name of the action in the audit, as {@code retry}
+     * @param what the rules, sinks or letters that the action changes, in the audit too
+     * @param next the page that the browser shows afterwards
      */
     private record Action(String name, String what, String next, Work work) {}
 
@@ -195,59 +198,47 @@ public final class Actions {
                                 ? "Silence %d has ended.".formatted(number)
                                 : "Silence %d had ended before.".formatted(number));
             }
-            case "/dead-letters/retry" -> {
-                long number = number(form, "number");
-                yield new Action(
-                        "retry",
-                        "dead letter " + number,
-                        "/dead-letters",
-                        () -> letters.retry(number) ? "1 is sent again." : "There was no such dead letter any more.");
-            }
-            case "/dead-letters/discard" -> {
-                long number = number(form, "number");
-                yield new Action(
-                        "discard",
-                        "dead letter " + number,
-                        "/dead-letters",
-                        () -> letters.discard(number) ? "1 was deleted." : "There was no such dead letter any more.");
-            }
-            case "/dead-letters/retry-all" ->
-                new Action(
-                        "retry",
-                        group(form),
-                        "/dead-letters",
-                        () -> letters.retry(form.textOrNull("sink"), form.text("error"), number(form, "newest"))
-                                + " are sent again.");
-            case "/dead-letters/discard-all" ->
-                new Action(
-                        "discard",
-                        group(form),
-                        "/dead-letters",
-                        () -> letters.discard(form.textOrNull("sink"), form.text("error"), number(form, "newest"))
-                                + " were deleted.");
+            case "/dead-letters/retry" -> letter("retry", form, letters::retry, "1 is sent again.");
+            case "/dead-letters/discard" -> letter("discard", form, letters::discard, "1 was deleted.");
+            case "/dead-letters/retry-all" -> letters("retry", form, letters::retry, " are sent again.");
+            case "/dead-letters/discard-all" -> letters("discard", form, letters::discard, " were deleted.");
             case "/sinks/test" -> test(form.text("sink"), user);
-            case "/rules/pause" -> {
-                String rule = form.text("name");
-                yield new Action(
-                        "pause rule",
-                        "rule " + rule,
-                        ruleAddress(rule),
-                        () -> rules.pause(rule) ? "Its time stands still." : "This rule waits for nothing.");
-            }
-            case "/rules/resume" -> {
-                String rule = form.text("name");
-                yield new Action(
-                        "resume rule",
-                        "rule " + rule,
-                        ruleAddress(rule),
-                        () -> rules.resume(rule) ? "Its time goes on." : "This rule was not paused.");
-            }
+            case "/rules/pause" ->
+                rule("pause rule", form, rules::pause, "Its time stands still.", "This rule waits for nothing.");
+            case "/rules/resume" ->
+                rule("resume rule", form, rules::resume, "Its time goes on.", "This rule was not paused.");
             default -> null;
         };
     }
 
-    private static String ruleAddress(String rule) {
-        return "/rules/show?name=" + URLEncoder.encode(rule, StandardCharsets.UTF_8);
+    private static Action rule(String name, Form form, Predicate<String> work, String done, String notDone) {
+        String rule = form.text("name");
+        return new Action(
+                name,
+                "rule " + rule,
+                "/rules/show?name=" + URLEncoder.encode(rule, StandardCharsets.UTF_8),
+                () -> work.test(rule) ? done : notDone);
+    }
+
+    private static Action letter(String name, Form form, LongPredicate work, String done) {
+        long number = number(form, "number");
+        return new Action(
+                name,
+                "dead letter " + number,
+                LETTERS,
+                () -> work.test(number) ? done : "There was no such dead letter any more.");
+    }
+
+    /** Changes all dead letters of a group up to a number, and returns how many. */
+    private interface GroupWork {
+
+        long run(String sink, String error, long newest);
+    }
+
+    private static Action letters(String name, Form form, GroupWork work, String done) {
+        long newest = number(form, "newest");
+        return new Action(
+                name, group(form), LETTERS, () -> work.run(form.textOrNull("sink"), form.text("error"), newest) + done);
     }
 
     /** A thing that fires. */

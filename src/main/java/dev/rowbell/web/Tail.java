@@ -10,8 +10,9 @@ import java.util.Map;
 import java.util.function.BooleanSupplier;
 
 /**
- * The alerts that this process routes, for those who look at them live. Routing pays nothing while nobody looks, and else for a few lines in each
- * interval: what is beyond these is counted. A browser that reads too slowly gets the count of what it missed. Safe for many threads.
+ * Sends the alerts that this process routes to the browsers that show the page Live. Routing costs nothing while no browser shows it. While one does,
+ * routing makes some lines in each interval, and counts the other alerts. A browser that reads too slowly gets the number of alerts that it missed.
+ * Safe for many threads.
  */
 public final class Tail {
 

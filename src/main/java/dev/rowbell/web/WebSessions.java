@@ -82,7 +82,7 @@ final class WebSessions {
         }
     }
 
-    /** 256 bits that nobody can guess, for a cookie or an address. */
+    /** A secret of 256 random bits, for a cookie or an address. */
     static String random() {
         byte[] bytes = new byte[32];
         RANDOM.nextBytes(bytes);
