@@ -53,8 +53,8 @@ final class Acknowledgements {
     private void acknowledge(List<Outcome> due) {
         try {
             repository.acknowledge(sink, due);
-        } catch (DataAccessException e) {
-            if (!OutboxComponent.isRefusal(e)) {
+        } catch (RuntimeException | Error e) {
+            if (!(e instanceof DataAccessException failure) || !OutboxComponent.isRefusal(failure)) {
                 add(due);
                 throw e;
             } else if (due.size() > 1) {

@@ -36,7 +36,6 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.simple.JdbcClient;
-import org.springframework.transaction.TransactionException;
 import org.springframework.transaction.support.TransactionTemplate;
 
 /**
@@ -128,7 +127,7 @@ public final class Actions {
                 audit.add(user, from, action.name(), action.what(), done);
                 return done;
             });
-        } catch (DataAccessException | TransactionException e) {
+        } catch (DataAccessException e) {
             said = "Nothing was done: " + Errors.inWords(e);
             noteFailure(action, user, from, said);
         }

@@ -45,7 +45,6 @@ import org.apache.camel.health.HealthCheckHelper;
 import org.apache.camel.model.ModelCamelContext;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.simple.JdbcClient;
-import org.springframework.transaction.TransactionException;
 import org.springframework.transaction.support.TransactionTemplate;
 
 /**
@@ -183,7 +182,7 @@ public final class Pages {
                 return Optional.ofNullable(value);
             } catch (SettingsException e) {
                 problems.add(e.getMessage());
-            } catch (DataAccessException | TransactionException e) {
+            } catch (DataAccessException e) {
                 boolean canceled =
                         e.getRootCause() instanceof SQLException cause && CANCELED.equals(cause.getSQLState());
                 problems.add(
