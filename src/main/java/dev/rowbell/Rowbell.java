@@ -347,6 +347,7 @@ public final class Rowbell extends ServiceSupport {
                         rates,
                         () -> monitor,
                         this::circuits,
+                        !historySettings().keep().isZero(),
                         Clock.systemDefaultZone()),
                 new Actions(context, database().pool(), alerts, Clock.systemUTC()),
                 webAccess(),

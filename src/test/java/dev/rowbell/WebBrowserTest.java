@@ -37,6 +37,9 @@ class WebBrowserTest {
     private static final List<String> PAGES = List.of(
             "/",
             "/firing",
+            "/alerts",
+            "/alerts?rule=moved",
+            "/explain?id=moved-3",
             "/tail",
             "/rules",
             "/rules/show?name=stays",
@@ -93,6 +96,21 @@ class WebBrowserTest {
                 "delete from rowbell.firing_state",
                 "delete from rowbell.dead_letter",
                 "delete from rowbell.silence",
+                "delete from rowbell.history_alert",
+                "delete from rowbell.history_try",
+                "select rowbell.make_history_days()",
+                """
+                insert into rowbell.history_alert (at, id, path, rule, feed, key, severity, status, reason, time, silence, sinks, document)
+                select now() - i * interval '1 ms', 'moved-' || i, 'durable', 'moved', 'public.orders', 'id=' || i, 'warning', 'firing', 'moved at once', now(),
+                  case when i % 2 = 0 then 0 end, case when i % 2 = 1 then '{file,http}'::text[] else '{}'::text[] end,
+                  json_build_object('id', 'moved-' || i, 'rule', 'moved', 'severity', 'warning', 'reason', 'moved at once', 'table', 'public.orders', 'operation', 'UPDATE',
+                    'key', 'id=' || i, 'changed', json_build_array('c2'), 'old', json_build_object('id', i, 'c2', 1, 'note', 'as it was'),
+                    'new', json_build_object('id', i, 'c2', 30001, 'note', 'as it was'))
+                from generate_series(1, 9) i""",
+                """
+                insert into rowbell.history_try (at, alert_id, sink, outcome, attempt, status, answer, error)
+                values (now(), 'moved-3', 'file', 'delivered', 1, null, null, null), (now(), 'moved-3', 'http', 'failed', 1, 503, 'busy', 'the receiver answered 503'),
+                  (now(), 'moved-3', 'http', 'delivered', 2, 204, null, null)""",
                 """
                 insert into rowbell.firing_state (fingerprint, rule, feed, key, severity, reason, times, since, last, silenced, alert_id)
                 select 'f' || i, 'too-late', 'public.orders', 'id=' || i, 'critical', 'too many at once', i, now() - i * interval '1 min', now(), 0, 'x'
@@ -309,6 +327,20 @@ class WebBrowserTest {
     }
 
     @Test
+    void anAlertIsFoundInTheHistoryAndExplained() {
+        login("bob", "Bob's");
+        link("Alerts").click();
+        page.getByLabel("Rule").fill("moved");
+        page.getByLabel("What became of it").selectOption("failed");
+        page.getByLabel("Routed from").fill("2026-01-01T08:00");
+        button("Search").click();
+        link("Explain moved-3").click();
+        assertThat(page.locator(".findings")).containsText("http failed at try 1, answer 503");
+        assertThat(page.locator("tr.changed")).hasText("c2 changed130001");
+        assertEquals(List.of(), complaints);
+    }
+
+    @Test
     void theTailShowsAlertsWhenTheyAreRoutedAndCanBePaused() {
         login("ada", "Ada's");
         link("Live").click();
@@ -327,6 +359,11 @@ class WebBrowserTest {
         assertThat(rows).hasCount(2);
         assertThat(rows.first()).containsText("last");
         picture("tail");
+        link("Live").click();
+        alert("four", "explained");
+        rows.first().getByRole(AriaRole.LINK).click();
+        assertThat(page.locator("main")).containsText("four");
+        assertTrue(page.url().endsWith("/explain?id=four"), page.url());
         assertEquals(List.of(), complaints);
     }
 

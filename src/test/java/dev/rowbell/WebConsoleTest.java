@@ -46,6 +46,9 @@ class WebConsoleTest {
     private static final List<String> PAGES = List.of(
             "/",
             "/firing",
+            "/alerts",
+            "/alerts?rule=too-many&outcome=dead",
+            "/explain?id=kept-1",
             "/rules",
             "/rules/show?name=too-many",
             "/explain?rule=too-many",
@@ -180,6 +183,78 @@ class WebConsoleTest {
         assertShows("/firing?rule=none", "Nothing of this fires.");
     }
 
+    @Test
+    void theHistoryIsSearchedByPages() {
+        kept("'kept-' || i, 'often', 'public.orders', 'id=' || i", 450);
+        kept("'sent-' || i, 'sent', 'public.orders', 'id=1'", 1);
+        String path = "/alerts?rule=often";
+        for (int left : List.of(450, 250, 50)) {
+            String page = page(path);
+            assertTrue(page.contains("Explain kept-%d\"".formatted(left)), page);
+            assertFalse(page.contains("Explain kept-%d\"".formatted(left - 200)), page);
+            Matcher older = Pattern.compile("href=\"([^\"]+)\">Older<").matcher(page);
+            assertEquals(left > 200, older.find(), page);
+            path = left > 200 ? older.group(1).replace("&amp;", "&") : path;
+        }
+        assertShows(path, "/alerts?rule=often\">Newest<", "Explain kept-1\"");
+        Map.of(
+                        "id=kept-7", "kept-7",
+                        "rule=sent", "sent-1",
+                        "rule=often&key=id%3D9", "kept-9",
+                        "feed=public.orders&key=id%3D450", "kept-450")
+                .forEach((filter, id) -> {
+                    String page = page("/alerts?" + filter);
+                    assertEquals(2, page.split("aria-label=\"Explain ").length, page);
+                    assertTrue(page.contains("href=\"/explain?id=%s\"".formatted(id)), page);
+                });
+        assertShows("/alerts?rule=often&from=2026-01-01T00:00", "kept-450");
+        assertShows("/alerts?rule=often&to=2026-01-01", "No alert of this was routed.");
+        assertShows("/alerts?from=yesterday", "give times as 2026-11-23");
+        assertShows("/alerts?after=x", "there is no such page");
+    }
+
+    /** Alerts in the history, without what became of them. */
+    private void kept(String values, int alerts) {
+        database.execute("select rowbell.make_history_days()", """
+                insert into rowbell.history_alert (at, path, time, sinks, document, id, rule, feed, key)
+                select date_trunc('day', now(), 'UTC') + i * interval '1 ms', 'durable', now(), '{file}', '{}', %s from generate_series(1, %d) i""".formatted(values, alerts));
+    }
+
+    @Test
+    void anAlertIsExplainedWithItsRowOldAndNewSideBySide() {
+        database.execute("insert into rowbell.feedback (alert) values ('" + """
+                {"id": "old-and-new", "rule": "moved", "severity": "warning", "table": "public.orders", "key": "id=3", "changed": ["c2"],
+                 "old": {"id": 3, "c2": 40001}, "new": {"id": 3, "c2": 50001}}""" + "')");
+        await("the file has the alert")
+                .until(() -> page("/alerts?id=old-and-new").contains("file delivered"));
+        assertShows("/alerts?rule=moved", "/explain?id=old-and-new", "id=3", "warning");
+        assertShows(
+                "/explain?id=old-and-new",
+                "it was routed to file",
+                "file has it at try 1",
+                "<th>OLD</th><th>NEW</th>",
+                "c2 <span class=\"tag warning\">changed</span></td><td data-label=\"OLD\" class=\"long\">40001<",
+                "class=\"long\">50001<",
+                "public.orders · id=3");
+    }
+
+    @Test
+    void aHistoryThatIsSwitchedOffIsSaidToBe(@TempDir Path dir) throws IOException {
+        TestDatabase other = TestDatabase.createWithSchema();
+        Map<String, String> settings = settings(dir);
+        settings.putAll(other.settings());
+        settings.put("rowbell.history.keep", "0");
+        try (RunningRowbell off = RunningRowbell.start(settings)) {
+            Rowbell.of(off.context()).serveWebConsole();
+            int port = Integer.parseInt(settings.get("rowbell.health.port"));
+            for (String path : List.of("/alerts", "/alerts?rule=too-many", "/explain?id=alert-1")) {
+                String page = ask(port, "GET", path).body();
+                assertTrue(page.contains("switched off by <code>rowbell.history.keep=0</code>"), page);
+                assertFalse(page.contains("<th>routed"), page);
+            }
+        }
+    }
+
     private void fires(String values) {
         database.execute("""
                 insert into rowbell.firing_state (fingerprint, rule, feed, key, severity, reason, times, since, last, silenced, alert_id)
@@ -270,11 +345,23 @@ class WebConsoleTest {
                 "insert into rowbell.rule (name, feed, condition, reason) values ('%1$s', 'public.orders', 'new.note = ''%2$s''', '%1$s')"
                         .formatted(quoted, quoted.replace("'", "''")));
         fires("'%1$s', '%1$s', '%1$s', '%1$s', '%1$s', 1".formatted(quoted));
+        kept("left('%1$s', 200), '%1$s', '%1$s', '%1$s'".formatted(quoted), 1);
+        database.execute(
+                """
+                update rowbell.history_alert set severity = '%1$s', reason = '%1$s', sinks = array['%1$s'], document =
+                  json_build_object('rule', '%1$s', 'reason', '%1$s', 'severity', '%1$s', 'old', json_build_object('%1$s', '%1$s'),
+                    'new', json_build_object('%1$s', '%1$s'), 'changed', json_build_array('%1$s'))
+                where rule = '%1$s'""".formatted(quoted),
+                "insert into rowbell.history_try (at, alert_id, sink, outcome, answer, error) select at, id, rule, rule, rule, rule from rowbell.history_alert where rule = '%s'"
+                        .formatted(quoted));
         String encoded = URLEncoder.encode(HOSTILE, StandardCharsets.UTF_8);
         for (String path : List.of(
                 "/",
                 "/firing",
                 "/firing?text=" + encoded,
+                "/alerts",
+                "/alerts?id=%1$s&rule=%1$s&feed=%1$s&key=%1$s".formatted(encoded),
+                "/alerts?outcome=%1$s&from=%1$s&after=%1$s".formatted(encoded),
                 "/rules",
                 "/rules?q=" + encoded,
                 "/rules/show?name=" + encoded,
@@ -293,13 +380,26 @@ class WebConsoleTest {
         }
         assertShows("/rules/show?name=" + encoded, "Rule &lt;script&gt;alert(1)&lt;/script&gt;");
         assertTrue(page("/rules").contains("/rules/show?name=" + encoded));
+        assertTrue(page("/alerts?rule=" + encoded).contains("/explain?id=" + encoded));
+        assertShows("/explain?id=" + encoded, "OLD", "its dead letter of &lt;script&gt;");
     }
 
     @Test
     void aTextOfFiveMegabytesIsCut() {
         String number =
                 letter("long", "json_build_object('new', json_build_object('a', repeat('x', 5000000)))", "long");
-        for (String path : List.of("/dead-letters", "/dead-letters/show?number=" + number)) {
+        kept("'long', repeat('r', 200), repeat('f', 200), repeat('k', 200)", 1);
+        database.execute(
+                """
+                update rowbell.history_alert set reason = repeat('x', 5000000), document = json_build_object('new', json_build_object('a', repeat('x', 5000000)))
+                where id = 'long'""",
+                "insert into rowbell.history_try (at, alert_id, sink, outcome, answer) values (now(), 'long', 'http', 'failed', repeat('x', 5000000))");
+        for (String path : List.of(
+                "/dead-letters",
+                "/dead-letters/show?number=" + number,
+                "/alerts",
+                "/alerts?id=long",
+                "/explain?id=long")) {
             assertTrue(page(path).length() < 200_000, path);
         }
         assertShows("/dead-letters/show?number=" + number, "(the first 50,000 of 5,0");
@@ -446,7 +546,7 @@ class WebConsoleTest {
             for (String path : PAGES) {
                 HttpResponse<String> answer = ask(Integer.parseInt(settings.get("rowbell.health.port")), "GET", path);
                 assertEquals(200, answer.statusCode(), path + answer.body());
-                boolean explains = path.matches("/explain.*|/rules/show.*");
+                boolean explains = path.matches("/explain\\?rule.*|/rules/show.*");
                 assertEquals(
                         explains,
                         answer.body()

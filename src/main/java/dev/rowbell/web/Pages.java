@@ -2,6 +2,7 @@ package dev.rowbell.web;
 
 import dev.rowbell.alert.AlertJson;
 import dev.rowbell.alert.AlertText;
+import dev.rowbell.alert.AlertTime;
 import dev.rowbell.database.Checkup.Finding;
 import dev.rowbell.database.Transactions;
 import dev.rowbell.error.Errors;
@@ -9,6 +10,7 @@ import dev.rowbell.error.Printable;
 import dev.rowbell.firing.FiringRepository;
 import dev.rowbell.health.Queue;
 import dev.rowbell.health.QueueMonitor;
+import dev.rowbell.history.HistoryRepository;
 import dev.rowbell.outbox.DeadLetterRepository;
 import dev.rowbell.outbox.DeadLetterRepository.Letter;
 import dev.rowbell.outbox.SinkRepository;
@@ -23,8 +25,12 @@ import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.sql.SQLException;
 import java.time.Clock;
+import java.time.DateTimeException;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.LocalDateTime;
 import java.time.LocalTime;
+import java.time.OffsetDateTime;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -37,6 +43,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
@@ -81,11 +88,14 @@ public final class Pages {
     private final SinkRepository sinks;
     private final SilenceRepository silences;
     private final FiringRepository firing;
+    private final HistoryRepository history;
+    private final boolean hasHistory;
     private final AuditRepository audit;
 
     /**
      * @param monitor gives null while the database is closed
      * @param circuits the sinks of this process, each with the error that keeps its circuit open
+     * @param hasHistory false where none is kept
      */
     public Pages(
             CamelContext context,
@@ -94,6 +104,7 @@ public final class Pages {
             Rates rates,
             Supplier<QueueMonitor> monitor,
             Supplier<Map<String, Optional<String>>> circuits,
+            boolean hasHistory,
             Clock clock) {
         this.context = context;
         this.rules = rules;
@@ -109,6 +120,8 @@ public final class Pages {
         sinks = new SinkRepository(dataSource);
         silences = new SilenceRepository(dataSource);
         firing = new FiringRepository(dataSource);
+        history = new HistoryRepository(dataSource);
+        this.hasHistory = hasHistory;
         audit = new AuditRepository(dataSource);
     }
 
@@ -129,6 +142,7 @@ public final class Pages {
         String template = switch (path) {
             case "/" -> overview(model);
             case "/firing" -> firing(model, asked);
+            case "/alerts" -> alerts(model, asked);
             case "/rules" -> rules(model, asked.getOrDefault("q", ""));
             case "/rules/show" -> rule(model, asked.getOrDefault("name", ""));
             case "/explain" -> explain(model, asked);
@@ -323,6 +337,79 @@ public final class Pages {
                 + encoded(Objects.toString(entry.feed(), "")) + "&key=" + encoded(Objects.toString(entry.key(), "")));
     }
 
+    /** An alert of the history, in the list. */
+    public record Past(HistoryRepository.Entry entry, ShownText.Lines explain) {}
+
+    private String alerts(Model model, Map<String, String> asked) {
+        List<String> names = List.of("id", "rule", "feed", "key", "from", "to", "outcome");
+        names.forEach(name -> model.put(name, asked.getOrDefault(name, "").strip()));
+        String after = asked.getOrDefault("after", "");
+        model.put("filtered", names.stream().anyMatch(name -> !"".equals(model.get(name))));
+        model.put("first", after.isEmpty());
+        model.put("history", hasHistory);
+        String filter = names.stream()
+                .filter(name -> !"".equals(model.get(name)))
+                .map(name -> name + "=" + encoded((String) model.get(name)))
+                .collect(Collectors.joining("&"));
+        model.put("newest", new ShownText.Lines("/alerts?" + filter));
+        if (hasHistory) {
+            model.read("found", () -> found(model, after)).ifPresent(found -> {
+                model.put(
+                        "entries",
+                        found.entries().stream()
+                                .map(entry ->
+                                        new Past(entry, new ShownText.Lines("/explain?id=" + encoded(entry.id()))))
+                                .toList());
+                if (found.older() != null) {
+                    String place = AlertTime.micros(found.older().routed()) + ","
+                            + found.older().id();
+                    model.put("after", place);
+                    model.put("older", new ShownText.Lines("/alerts?" + filter + "&after=" + encoded(place)));
+                }
+            });
+        }
+        return "alerts";
+    }
+
+    private HistoryRepository.Found found(Model model, String after) {
+        HistoryRepository.Filter filter = new HistoryRepository.Filter(
+                (String) model.get("id"),
+                (String) model.get("rule"),
+                (String) model.get("feed"),
+                (String) model.get("key"),
+                time((String) model.get("from")),
+                time((String) model.get("to")),
+                (String) model.get("outcome"));
+        return history.search(filter, place(after), LINES);
+    }
+
+    /** Null where it is empty. Without an offset, it is in the time zone of this machine. */
+    private Instant time(String text) {
+        if (text.isEmpty()) {
+            return null;
+        }
+        String written = text.length() == "2026-11-23".length() ? text + "T00:00" : text.replace(' ', 'T');
+        try {
+            return written.matches(".*(Z|[+-]\\d\\d:\\d\\d)")
+                    ? OffsetDateTime.parse(written).toInstant()
+                    : LocalDateTime.parse(written).atZone(clock.getZone()).toInstant();
+        } catch (DateTimeException e) {
+            throw new SettingsException("give times as 2026-11-23, 2026-11-23T08:00 or 2026-11-23T08:00:00Z", e);
+        }
+    }
+
+    /** Null where it is empty. */
+    private static HistoryRepository.Place place(String after) {
+        if (after.isEmpty()) {
+            return null;
+        }
+        String[] parts = after.split(",", 2);
+        if (parts.length < 2 || !parts[0].matches("\\d{1,16}")) {
+            throw new SettingsException("there is no such page: begin with the newest alerts");
+        }
+        return new HistoryRepository.Place(Instant.EPOCH.plus(Long.parseLong(parts[0]), ChronoUnit.MICROS), parts[1]);
+    }
+
     /** @param operator whether the user is one: others see nothing of what operators did */
     private String audit(Model model, boolean operator) {
         if (operator) {
@@ -437,6 +524,7 @@ public final class Pages {
         model.put("key", key);
         model.put("id", id);
         model.put("href", href(rule));
+        model.put("history", hasHistory);
         if (!rule.isEmpty()) {
             model.read("findings", () -> ruleRepository.explainToAnyone(rule, key.isEmpty() ? null : key));
         } else if (!id.isEmpty()) {
@@ -444,6 +532,9 @@ public final class Pages {
                 List<Finding> findings = ruleRepository.explainAlert(id);
                 return findings.isEmpty() ? List.of(RuleRepository.NOWHERE) : findings;
             });
+            model.read("kept", () -> history.document(id))
+                    .flatMap(document -> document)
+                    .ifPresent(document -> showDocument(model, document));
         }
         return "explain";
     }
@@ -488,10 +579,15 @@ public final class Pages {
         }
         found.flatMap(letter -> letter).ifPresent(letter -> {
             model.put("letter", letter);
-            model.put("document", new ShownText.Lines(Printable.json(letter.alert())));
-            model.put("view", view(letter.alert()));
+            model.put("explain", new ShownText.Lines("/explain?id=" + encoded(letter.alertId())));
+            showDocument(model, letter.alert());
         });
         return "dead-letter";
+    }
+
+    private static void showDocument(Model model, String alert) {
+        model.put("document", new ShownText.Lines(Printable.json(alert)));
+        model.put("view", view(alert));
     }
 
     /** As a mail shows it; empty for a document that is too long for a table. */

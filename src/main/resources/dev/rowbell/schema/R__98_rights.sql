@@ -77,7 +77,7 @@ begin
       rowbell.readable(text, text), rowbell.alert_text(json, text), rowbell.put_unreadable_aside(regclass, int),
       rowbell.dead_letters(text, text, interval), rowbell.retry(text, text, interval), rowbell.discard(text, text, interval),
       rowbell.next_query(), rowbell.take_query(), rowbell.query_ran(jsonb, text[], timestamptz), rowbell.query_failed(jsonb, text, text, text, timestamptz),
-      rowbell.query_broken(text, text), rowbell.rule_history(text) to rowbell_consumer;
+      rowbell.query_broken(text, text), rowbell.rule_history(text), rowbell.explain_alert(text), rowbell.alert_timeline(text) to rowbell_consumer;
   end if;
 end
 $do$;

@@ -27,6 +27,11 @@ function row(alert) {
       tag.classList.add(alert.status === 'resolved' ? 'resolved' : /^[a-z]+$/.test(alert.severity) ? alert.severity : 'tag');
       tag.textContent = alert.status === 'resolved' ? 'resolved' : alert.severity;
       td.append(tag);
+    } else if (name === 'time' && alert.id) {
+      const link = document.createElement('a');
+      link.href = '/explain?id=' + encodeURIComponent(alert.id);
+      link.textContent = alert.time;
+      td.append(link);
     } else {
       td.textContent = alert[name];
     }

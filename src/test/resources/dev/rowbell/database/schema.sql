@@ -493,6 +493,7 @@ rowbell.acknowledgement: select to rowbell_consumer
 rowbell.alert(text,text,regclass,text,json,json,text,text,text): execute to -
 rowbell.alert_text(json,text): execute to rowbell_consumer
 rowbell.alert_timeline(text): execute to rowbell_admin
+rowbell.alert_timeline(text): execute to rowbell_consumer
 rowbell.all_settings(): execute to rowbell_admin
 rowbell.apply_rules(text,json,text[],text): execute to rowbell_admin
 rowbell.audit: delete, select to rowbell_admin
@@ -517,6 +518,7 @@ rowbell.end_unseen(text,integer): execute to rowbell_consumer
 rowbell.erase_history(text,text): execute to rowbell_admin
 rowbell.explain(text,text): execute to rowbell_admin
 rowbell.explain_alert(text): execute to rowbell_admin
+rowbell.explain_alert(text): execute to rowbell_consumer
 rowbell.explain_rule(rowbell.rule,text): execute to rowbell_admin
 rowbell.feed: select to rowbell_admin
 rowbell.feed: select to rowbell_consumer
