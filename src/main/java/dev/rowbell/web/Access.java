@@ -5,8 +5,10 @@ import dev.rowbell.web.Users.User;
 import dev.rowbell.web.WebSessions.Session;
 import io.vertx.core.http.Cookie;
 import io.vertx.core.http.HttpServerRequest;
+import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.Base64;
 import java.util.Optional;
 
 /** Who may open the pages, and who may operate. Safe for many threads. */
@@ -69,6 +71,35 @@ public final class Access {
         String site = request.getHeader("Sec-Fetch-Site");
         String own = origin.isEmpty() ? "http://" + request.authority() : origin;
         return own.equalsIgnoreCase(request.getHeader("Origin")) && (site == null || site.equals("same-origin"));
+    }
+
+    /** Whether no page of a browser has sent it: of what can change something, a browser says from where it comes. */
+    static boolean isFromNoPage(HttpServerRequest request) {
+        return request.getHeader("Origin") == null && request.getHeader("Sec-Fetch-Site") == null;
+    }
+
+    static Optional<String> authorization(HttpServerRequest request) {
+        return Optional.ofNullable(request.getHeader("Authorization"));
+    }
+
+    /** Who sends this header: the token, where there are no users, else a name and a password. */
+    Login authorize(String header, String address) {
+        String[] parts = header.strip().split(" +", 2);
+        String given = parts.length < 2 ? "" : parts[1];
+        if (!takesLogin()) {
+            return parts[0].equalsIgnoreCase("Bearer") && isToken(given)
+                    ? new Login(new User(TOKEN_USER, true, ""), "", Optional.empty())
+                    : new Login(null, "This is not the token.", Optional.empty());
+        }
+        try {
+            String[] login = new String(Base64.getDecoder().decode(given), StandardCharsets.UTF_8).split(":", 2);
+            if (parts[0].equalsIgnoreCase("Basic") && login.length == 2) {
+                return login(login[0], login[1], address);
+            }
+        } catch (IllegalArgumentException e) {
+            // no Base64: as another scheme
+        }
+        return new Login(null, "Send a name and a password.", Optional.empty());
     }
 
     /**

@@ -13,7 +13,6 @@ import dev.rowbell.outbox.SinkSwitches;
 import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.settings.SettingsException;
 import dev.rowbell.silence.SilenceRepository;
-import dev.rowbell.web.WebSessions.Session;
 import java.net.URLDecoder;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
@@ -25,6 +24,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.LongPredicate;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
@@ -51,6 +51,39 @@ public final class Actions {
 
     private static final String LETTERS = "/dead-letters";
     private static final Duration LONGEST_SILENCE = Duration.ofDays(366);
+
+    private static final Map<String, Maker> ACTIONS = Map.ofEntries(
+            Map.entry("/firing/acknowledge", (all, form, user) -> all.acknowledge(form)),
+            Map.entry("/firing/unacknowledge", (all, form, user) -> all.unacknowledge(form)),
+            Map.entry("/silences/add", (all, form, user) -> all.silence(form, user)),
+            Map.entry("/silences/end", (all, form, user) -> all.endSilence(form)),
+            Map.entry(
+                    "/dead-letters/retry",
+                    (all, form, user) -> letter("retry", form, all.letters::retry, "1 is sent again.")),
+            Map.entry(
+                    "/dead-letters/discard",
+                    (all, form, user) -> letter("discard", form, all.letters::discard, "1 was deleted.")),
+            Map.entry(
+                    "/dead-letters/retry-all",
+                    (all, form, user) -> letters("retry", form, all.letters::retry, " are sent again.")),
+            Map.entry(
+                    "/dead-letters/discard-all",
+                    (all, form, user) -> letters("discard", form, all.letters::discard, " were deleted.")),
+            Map.entry("/sinks/test", (all, form, user) -> all.test(form.text("sink"), user)),
+            Map.entry(
+                    "/rules/pause",
+                    (all, form, user) -> rule(
+                            "pause rule",
+                            form,
+                            all.rules::pause,
+                            "Its time stands still.",
+                            "This rule waits for nothing.")),
+            Map.entry(
+                    "/rules/resume",
+                    (all, form, user) -> rule(
+                            "resume rule", form, all.rules::resume, "Its time goes on.", "This rule was not paused.")));
+
+    static final Set<String> PATHS = ACTIONS.keySet();
 
     private final CamelContext context;
     private final AlertReader alerts;
@@ -88,6 +121,13 @@ public final class Actions {
      */
     private record Action(String name, String what, String next, Work work) {}
 
+    /** Makes an action of a form. */
+    private interface Maker {
+
+        /** @throws SettingsException where the form says what cannot be */
+        Action make(Actions all, Form form, String user);
+    }
+
     /** What is done, within a transaction. */
     private interface Work {
 
@@ -96,26 +136,35 @@ public final class Actions {
     }
 
     /**
-     * Does it, and tells the session how it went.
+     * How an action went.
      *
-     * @param from the address of the browser
-     * @return the page to go to; empty where there is no such action
+     * @param status of HTTP: 200, 400 where something cannot be, 503 where the database fails
+     * @param said what was done, in words, or why nothing was
+     * @param next the page that a browser shows afterwards
      */
-    Optional<String> perform(String path, Form form, Session session, String from) {
+    record Result(int status, String said, String next) {}
+
+    /**
+     * Does it.
+     *
+     * @param from the address of the user
+     * @return empty where there is no such action
+     */
+    Optional<Result> perform(String path, Form form, String user, String from) {
+        Maker maker = ACTIONS.get(path);
+        if (maker == null) {
+            return Optional.empty();
+        }
         try {
-            Action action = action(path, form, session.user());
-            if (action == null) {
-                return Optional.empty();
-            }
-            session.say(perform(action, session.user(), from));
-            return Optional.of(action.next());
+            return Optional.of(perform(maker.make(this, form, user), user, from));
         } catch (SettingsException e) {
-            session.say("Nothing was done: " + e.getMessage());
-            return Optional.of(path.substring(0, path.indexOf('/', 1)));
+            return Optional.of(
+                    new Result(400, "Nothing was done: " + e.getMessage(), path.substring(0, path.indexOf('/', 1))));
         }
     }
 
-    private String perform(Action action, String user, String from) {
+    private Result perform(Action action, String user, String from) {
+        int outcome = 200;
         String said;
         try {
             said = transaction.execute(status -> {
@@ -128,6 +177,7 @@ public final class Actions {
                 return done;
             });
         } catch (DataAccessException e) {
+            outcome = 503;
             said = "Nothing was done: " + Errors.inWords(e);
             noteFailure(action, user, from, said);
         }
@@ -138,7 +188,7 @@ public final class Actions {
                 action.name(),
                 Printable.line(action.what()),
                 Printable.line(said));
-        return said;
+        return new Result(outcome, said, action.next());
     }
 
     private void set(String setting, String value) {
@@ -156,58 +206,41 @@ public final class Actions {
         }
     }
 
-    private Action action(String path, Form form, String user) {
-        return switch (path) {
-            case "/firing/acknowledge" -> {
-                List<Thing> things = things(form);
-                yield new Action(
-                        "acknowledge",
-                        inWords(things)
-                                + said(", assignee ", form.textOrNull("assignee"))
-                                + said(", note ", form.textOrNull("note")),
-                        "/firing",
-                        () -> things.stream()
-                                        .mapToLong(thing -> firing.acknowledge(
-                                                thing.rule(),
-                                                thing.key(),
-                                                form.textOrNull("note"),
-                                                form.textOrNull("assignee")))
-                                        .sum()
-                                + " acknowledged.");
-            }
-            case "/firing/unacknowledge" -> {
-                List<Thing> things = things(form);
-                yield new Action(
-                        "unacknowledge",
-                        inWords(things),
-                        "/firing",
-                        () -> things.stream()
-                                        .mapToLong(thing -> firing.unacknowledge(thing.rule(), thing.key()))
-                                        .sum()
-                                + " not acknowledged any more.");
-            }
-            case "/silences/add" -> silence(form, user);
-            case "/silences/end" -> {
-                long number = number(form, "number");
-                yield new Action(
-                        "end silence",
-                        "silence " + number,
-                        "/silences",
-                        () -> silences.end(number)
-                                ? "Silence %d has ended.".formatted(number)
-                                : "Silence %d had ended before.".formatted(number));
-            }
-            case "/dead-letters/retry" -> letter("retry", form, letters::retry, "1 is sent again.");
-            case "/dead-letters/discard" -> letter("discard", form, letters::discard, "1 was deleted.");
-            case "/dead-letters/retry-all" -> letters("retry", form, letters::retry, " are sent again.");
-            case "/dead-letters/discard-all" -> letters("discard", form, letters::discard, " were deleted.");
-            case "/sinks/test" -> test(form.text("sink"), user);
-            case "/rules/pause" ->
-                rule("pause rule", form, rules::pause, "Its time stands still.", "This rule waits for nothing.");
-            case "/rules/resume" ->
-                rule("resume rule", form, rules::resume, "Its time goes on.", "This rule was not paused.");
-            default -> null;
-        };
+    private Action acknowledge(Form form) {
+        List<Thing> things = things(form);
+        String note = form.textOrNull("note");
+        String assignee = form.textOrNull("assignee");
+        return new Action(
+                "acknowledge",
+                inWords(things) + said(", assignee ", assignee) + said(", note ", note),
+                "/firing",
+                () -> things.stream()
+                                .mapToLong(thing -> firing.acknowledge(thing.rule(), thing.key(), note, assignee))
+                                .sum()
+                        + " acknowledged.");
+    }
+
+    private Action unacknowledge(Form form) {
+        List<Thing> things = things(form);
+        return new Action(
+                "unacknowledge",
+                inWords(things),
+                "/firing",
+                () -> things.stream()
+                                .mapToLong(thing -> firing.unacknowledge(thing.rule(), thing.key()))
+                                .sum()
+                        + " not acknowledged any more.");
+    }
+
+    private Action endSilence(Form form) {
+        long number = number(form, "number");
+        return new Action(
+                "end silence",
+                "silence " + number,
+                "/silences",
+                () -> silences.end(number)
+                        ? "Silence %d has ended.".formatted(number)
+                        : "Silence %d had ended before.".formatted(number));
     }
 
     private static Action rule(String name, Form form, Predicate<String> work, String done, String notDone) {
@@ -240,7 +273,11 @@ public final class Actions {
                 name, group(form), LETTERS, () -> work.run(form.textOrNull("sink"), form.text("error"), newest) + done);
     }
 
-    /** A thing that fires. */
+    /**
+     * A thing that fires.
+     *
+     * @param key null: all of the rule
+     */
     private record Thing(String rule, String key) {
 
         /** As a check box of the page has it. */
@@ -262,7 +299,10 @@ public final class Actions {
     }
 
     private static List<Thing> things(Form form) {
-        List<Thing> things = form.all("which").stream().map(Thing::of).toList();
+        String rule = form.text("rule");
+        List<Thing> things = rule.isEmpty()
+                ? form.all("which").stream().map(Thing::of).toList()
+                : List.of(new Thing(rule, form.textOrNull("key")));
         if (things.isEmpty()) {
             throw new SettingsException("select what it is about");
         }
@@ -270,7 +310,9 @@ public final class Actions {
     }
 
     private static String inWords(List<Thing> things) {
-        return things.stream().map(thing -> thing.rule() + " " + thing.key()).collect(Collectors.joining(", "));
+        return things.stream()
+                .map(thing -> thing.rule() + said(" ", thing.key()))
+                .collect(Collectors.joining(", "));
     }
 
     private static String said(String what, String value) {

@@ -125,20 +125,34 @@ public final class Pages {
         audit = new AuditRepository(dataSource);
     }
 
-    /** @param template without its ending */
-    record Page(String template, Map<String, Object> model) {}
+    /**
+     * @param template without its ending
+     * @param refused whether a part is missing since what was asked for cannot be
+     */
+    record Page(String template, Map<String, Object> model, boolean refused) {}
+
+    /** A line of a table, which has links. */
+    interface Linked {
+
+        Object shown();
+    }
 
     /**
      * @param asked the parameters of the address
      * @param session of the user; empty where there is none
      */
     Page page(String path, Map<String, String> asked, Optional<Session> session) {
+        Page page = content(path, asked, session.isPresent() && session.get().isOperator());
+        page.model().put("user", session.map(Session::user).orElse(""));
+        page.model().put("form", session.map(Session::formToken).orElse(""));
+        page.model().put("said", session.map(Session::takeSaid).orElse(""));
+        return page;
+    }
+
+    /** The same for no session. */
+    Page content(String path, Map<String, String> asked, boolean operator) {
         Model model = new Model();
-        boolean operator = session.isPresent() && session.get().isOperator();
         model.put("operator", operator);
-        model.put("user", session.map(Session::user).orElse(""));
-        model.put("form", session.map(Session::formToken).orElse(""));
-        model.put("said", session.map(Session::takeSaid).orElse(""));
         String template = switch (path) {
             case "/" -> overview(model);
             case "/firing" -> firing(model, asked);
@@ -173,7 +187,7 @@ public final class Pages {
         model.put("lines", LINES);
         model.put("problems", model.problems);
         model.put("time", LocalTime.now(clock).truncatedTo(ChronoUnit.SECONDS).toString());
-        return new Page(template, model);
+        return new Page(template, model, model.refused);
     }
 
     /** The values of a page, and why others are missing. */
@@ -182,6 +196,7 @@ public final class Pages {
         private static final long serialVersionUID = 1L;
 
         private final transient List<String> problems = new ArrayList<>();
+        private boolean refused;
 
         private <T> Optional<T> read(String name, Supplier<T> part) {
             try {
@@ -195,6 +210,7 @@ public final class Pages {
                 put(name, value);
                 return Optional.ofNullable(value);
             } catch (SettingsException e) {
+                refused = true;
                 problems.add(e.getMessage());
             } catch (DataAccessException e) {
                 boolean canceled =
@@ -308,7 +324,14 @@ public final class Pages {
             ShownText.Lines href,
             ShownText.Lines explain,
             ShownText.Lines which,
-            ShownText.Lines silence) {}
+            ShownText.Lines silence)
+            implements Linked {
+
+        @Override
+        public Object shown() {
+            return entry;
+        }
+    }
 
     private String firing(Model model, Map<String, String> asked) {
         List<String> names = List.of("rule", "feed", "severity", "text");
@@ -338,7 +361,13 @@ public final class Pages {
     }
 
     /** An alert of the history, in the list. */
-    public record Past(HistoryRepository.Entry entry, ShownText.Lines explain) {}
+    public record Past(HistoryRepository.Entry entry, ShownText.Lines explain) implements Linked {
+
+        @Override
+        public Object shown() {
+            return entry;
+        }
+    }
 
     private String alerts(Model model, Map<String, String> asked) {
         List<String> names = List.of("id", "rule", "feed", "key", "from", "to", "outcome");
@@ -456,7 +485,13 @@ public final class Pages {
     }
 
     /** A rule in the list. The address is made of the name as it is, which is cleaned where it is shown. */
-    public record Line(RuleState rule, ShownText.Lines href) {}
+    public record Line(RuleState rule, ShownText.Lines href) implements Linked {
+
+        @Override
+        public Object shown() {
+            return rule;
+        }
+    }
 
     private String rules(Model model, String part) {
         model.put("q", part);

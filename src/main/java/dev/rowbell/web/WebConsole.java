@@ -2,6 +2,7 @@ package dev.rowbell.web;
 
 import dev.rowbell.error.Errors;
 import dev.rowbell.settings.Settings;
+import dev.rowbell.web.Users.User;
 import dev.rowbell.web.WebSessions.Session;
 import freemarker.core.HTMLOutputFormat;
 import freemarker.core.TemplateClassResolver;
@@ -22,6 +23,7 @@ import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.ZoneId;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -30,6 +32,7 @@ import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.apache.camel.CamelContext;
 import org.apache.camel.component.platform.http.vertx.VertxPlatformHttpRouter;
 import org.slf4j.Logger;
@@ -61,6 +64,7 @@ public final class WebConsole {
     private static final long SLOWEST_FORM = Duration.ofSeconds(20).toMillis();
 
     private static final String TEXT = "text/plain";
+    private static final String JSON = "application/json";
 
     /** Of the one page that has a script. */
     private static final String WITH_SCRIPT =
@@ -82,6 +86,7 @@ public final class WebConsole {
             "no-store");
 
     private final Pages pages;
+    private final Api api;
     private final Actions actions;
     private final Access access;
     private final Tail tail;
@@ -89,12 +94,14 @@ public final class WebConsole {
     private final Configuration templates = new Configuration(Configuration.VERSION_2_3_34);
     private final String style = resource("style.css");
     private final String tailScript = resource("tail.js");
+    private final String description = resource("openapi.yaml");
     private final ThreadPoolExecutor threads = threads("rowbell web", THREADS, WAITING);
     private final ThreadPoolExecutor logins = threads("rowbell web login", 1, LOGINS_WAITING);
     private final ThreadPoolExecutor operations = threads("rowbell web operator", 1, ACTIONS_WAITING);
 
     private WebConsole(Pages pages, Actions actions, Access access, Tail tail, boolean open) {
         this.pages = pages;
+        api = new Api(pages, ZoneId.systemDefault());
         this.actions = actions;
         this.access = access;
         this.tail = tail;
@@ -220,6 +227,8 @@ public final class WebConsole {
             end(response, 200, "text/css", style);
         } else if (path.equals("/tail.js")) {
             end(response, 200, "text/javascript", tailScript);
+        } else if (path.startsWith(Api.PATH)) {
+            authorized(request, user -> read(path, asked, response));
         } else if (asked.containsKey("token")) {
             withToken(request, asked.get("token"));
         } else if (session.isEmpty() && access.takesLogin() && !path.equals("/login")) {
@@ -239,6 +248,60 @@ public final class WebConsole {
             }
             run(threads, response, () -> page(path, asked, session, response));
         }
+    }
+
+    /** Who asks for JSON may view as who asks for a page, and may also send a token or a password with each request. */
+    private void authorized(RoutingContext request, Consumer<Optional<User>> next) {
+        HttpServerResponse response = request.response();
+        Optional<String> authorization = Access.authorization(request.request());
+        Optional<Session> session = access.session(request.request());
+        if (authorization.isEmpty()) {
+            if (session.isEmpty() && access.takesLogin()) {
+                refuse(response, new Access.Login(null, "Log in, or send a name and a password.", Optional.empty()));
+            } else {
+                next.accept(session.map(Session::asUser));
+            }
+        } else {
+            String from = Access.address(request.request());
+            run(logins, response, () -> {
+                Access.Login login = access.authorize(authorization.get(), from);
+                if (login.user() == null) {
+                    LOG.warn("web console: a request from {} was refused: {}", from, login.refusal());
+                    refuse(response, login);
+                } else {
+                    next.accept(Optional.of(login.user()));
+                }
+            });
+        }
+    }
+
+    private static void refuse(HttpServerResponse response, Access.Login login) {
+        login.retryAfter().ifPresent(seconds -> response.putHeader("Retry-After", seconds));
+        // of no scheme for which a browser would ask its user, and then send the password from pages of other sites too
+        response.putHeader("WWW-Authenticate", "Bearer");
+        end(response, Api.problem(login.retryAfter().isPresent() ? 429 : 401, login.refusal()));
+    }
+
+    private void read(String path, Map<String, String> asked, HttpServerResponse response) {
+        if (path.equals(Api.DESCRIPTION)) {
+            end(response, 200, "application/yaml", description);
+            return;
+        }
+        run(threads, response, () -> {
+            Api.Answer answer;
+            try {
+                answer = api.read(path, asked);
+            } catch (RuntimeException e) {
+                LOG.warn("{} of the web console failed: {}", path, Errors.inWords(e));
+                LOG.debug("its failure", e);
+                answer = Api.problem(500, Errors.inWords(e));
+            }
+            end(response, answer);
+        });
+    }
+
+    private static void end(HttpServerResponse response, Api.Answer answer) {
+        end(response, answer.status(), JSON, answer.json() + "\n");
     }
 
     /** The answer has another address, so that the token does not stay in that of the browser. */
@@ -267,7 +330,9 @@ public final class WebConsole {
         HttpServerRequest in = request.request();
         HttpServerResponse response = request.response();
         String length = String.valueOf(in.getHeader(HttpHeaders.CONTENT_LENGTH));
-        if (!access.isOwnOrigin(in)) {
+        boolean authorized =
+                path.startsWith(Api.PATH) && Access.authorization(in).isPresent();
+        if (!access.isOwnOrigin(in) && !(authorized && Access.isFromNoPage(in))) {
             end(response, 403, TEXT, "This comes from a page of another site, or does not say from which.\n");
         } else if (!String.valueOf(in.getHeader(HttpHeaders.CONTENT_TYPE))
                 .startsWith(HttpHeaders.APPLICATION_X_WWW_FORM_URLENCODED.toString())) {
@@ -287,6 +352,8 @@ public final class WebConsole {
                 Form form = new Form(in.formAttributes());
                 if (path.equals("/login")) {
                     run(logins, response, () -> login(request, form));
+                } else if (authorized) {
+                    authorized(request, user -> operate(request, path, form, user.get(), Optional.empty()));
                 } else {
                     operate(request, path, form);
                 }
@@ -327,19 +394,35 @@ public final class WebConsole {
             LOG.info("web console: {} has logged out", session.get().user());
             response.putHeader(HttpHeaders.SET_COOKIE, access.noCookie());
             redirect(response, "/");
-        } else if (!session.get().isOperator()) {
-            end(response, 403, TEXT, "Only an operator may do that.\n");
         } else {
-            String from = Access.address(request.request());
-            run(operations, response, () -> perform(path, form, session.get(), from, response));
+            operate(request, path, form, session.get().asUser(), session);
         }
     }
 
-    private void perform(String path, Form form, Session session, String from, HttpServerResponse response) {
+    /** @param session is told how it went, if there is one */
+    private void operate(RoutingContext request, String path, Form form, User user, Optional<Session> session) {
+        HttpServerResponse response = request.response();
+        String from = Access.address(request.request());
+        if (user.operator()) {
+            run(operations, response, () -> perform(path, form, user, from, session, response));
+        } else if (path.startsWith(Api.PATH)) {
+            end(response, Api.problem(403, "Only an operator may do that."));
+        } else {
+            end(response, 403, TEXT, "Only an operator may do that.\n");
+        }
+    }
+
+    private void perform(
+            String path, Form form, User user, String from, Optional<Session> session, HttpServerResponse response) {
         try {
-            Optional<String> next = actions.perform(path, form, session, from);
-            if (next.isPresent()) {
-                redirect(response, next.get());
+            boolean json = path.startsWith(Api.PATH);
+            Optional<Actions.Result> result =
+                    actions.perform(json ? path.substring(Api.PATH.length() - 1) : path, form, user.name(), from);
+            if (json) {
+                end(response, Api.done(result));
+            } else if (result.isPresent()) {
+                session.ifPresent(told -> told.say(result.get().said()));
+                redirect(response, result.get().next());
             } else {
                 end(response, 404, TEXT, "There is no such action.\n");
             }

@@ -61,6 +61,10 @@ final class WebSessions {
             return operator;
         }
 
+        Users.User asUser() {
+            return new Users.User(user, operator, "");
+        }
+
         /** What each form of a page of this session sends, and a page of another site does not know. */
         String formToken() {
             return formToken;

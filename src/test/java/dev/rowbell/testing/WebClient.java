@@ -67,6 +67,12 @@ public final class WebClient {
         return send(request(path).GET());
     }
 
+    public HttpResponse<String> get(String path, Map<String, String> headers) {
+        HttpRequest.Builder request = request(path).GET();
+        headers.forEach(request::setHeader);
+        return send(request);
+    }
+
     /** What a form of this session sends. */
     public String formToken() {
         String page = get("/").body();

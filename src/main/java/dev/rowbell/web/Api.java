@@ -1,0 +1,166 @@
+package dev.rowbell.web;
+
+import dev.rowbell.alert.AlertJson;
+import dev.rowbell.rules.RuleRepository;
+import dev.rowbell.web.Pages.Page;
+import java.lang.reflect.RecordComponent;
+import java.net.URLDecoder;
+import java.nio.charset.StandardCharsets;
+import java.time.LocalDateTime;
+import java.time.ZoneId;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+
+/** What the pages show, as JSON: the same parts, read in the same way. {@code openapi.yaml} describes it. Safe for many threads. */
+public final class Api {
+
+    static final String PATH = "/api/";
+    static final String DESCRIPTION = PATH + "openapi.yaml";
+
+    private static final String ALERT = PATH + "alerts/";
+
+    /** By path, the page and the names that its values have here; a value that the page does not have is left out. */
+    private static final Map<String, Source> SOURCES = Map.of(
+            PATH + "firing", new Source("/firing", Map.of("entries", "firing")),
+            PATH + "alerts", new Source("/alerts", Map.of("entries", "alerts", "after", "after", "history", "history")),
+            ALERT + "{id}", new Source("/explain", Map.of("findings", "timeline", "kept", "document")),
+            PATH + "rules", new Source("/rules", Map.of("rules", "rules", "refused", "refused", "found", "found")),
+            PATH + "sinks", new Source("/sinks", Map.of("sinks", "sinks")),
+            PATH + "dead-letters", new Source("/dead-letters", Map.of("groups", "groups", "letters", "letters")),
+            PATH + "silences", new Source("/silences", Map.of("silences", "silences")),
+            PATH + "feeds", new Source("/feeds", Map.of("feeds", "feeds", "silent", "silentTriggers")));
+
+    /** Of records: without a time zone, which pages do not need. */
+    private static final Set<String> TIMES =
+            Set.of("routed", "since", "until", "last", "died", "lastHit", "failed", "nextDue");
+
+    private static final int LONG = 50_000;
+
+    private final Pages pages;
+    private final ZoneId zone;
+
+    Api(Pages pages, ZoneId zone) {
+        this.pages = pages;
+        this.zone = zone;
+    }
+
+    private record Source(String page, Map<String, String> values) {}
+
+    /** @param json on one line */
+    record Answer(int status, String json) {}
+
+    /** All that it knows, as {@code GET /api/firing}. */
+    public static Set<String> operations() {
+        Set<String> operations = new TreeSet<>(Set.of("GET " + DESCRIPTION));
+        SOURCES.keySet().forEach(path -> operations.add("GET " + path));
+        Actions.PATHS.forEach(path -> operations.add("POST /api" + path));
+        return operations;
+    }
+
+    static Answer problem(int status, String problem) {
+        return new Answer(status, AlertJson.write(Map.of("problems", List.of(problem))));
+    }
+
+    static Answer done(Optional<Actions.Result> result) {
+        if (result.isEmpty()) {
+            return problem(404, "there is no such action");
+        }
+        return result.get().status() == 200
+                ? new Answer(200, AlertJson.write(Map.of("done", result.get().said())))
+                : problem(result.get().status(), result.get().said());
+    }
+
+    /** @param asked the parameters of the address */
+    Answer read(String path, Map<String, String> asked) {
+        Map<String, String> parameters = new HashMap<>(asked);
+        boolean alert = path.startsWith(ALERT);
+        if (alert) {
+            parameters.keySet().removeAll(Set.of("rule", "key"));
+            parameters.put("id", decoded(path.substring(ALERT.length())));
+        }
+        Source source = SOURCES.get(alert ? ALERT + "{id}" : path);
+        if (source == null) {
+            return problem(404, "there is no such path");
+        }
+        Page page = pages.content(source.page(), parameters, false);
+        Object problems = page.model().get("problems");
+        if (problems instanceof List<?> some && !some.isEmpty()) {
+            return new Answer(page.refused() ? 400 : 503, AlertJson.write(Map.of("problems", shown(some))));
+        }
+        if (alert && List.of(RuleRepository.NOWHERE).equals(page.model().get("findings"))) {
+            return problem(404, RuleRepository.NOWHERE.sentence());
+        }
+        Map<String, Object> json = new LinkedHashMap<>();
+        source.values().forEach((name, as) -> {
+            if (page.model().containsKey(name)) {
+                json.put(as, shown(page.model().get(name)));
+            }
+        });
+        return new Answer(200, AlertJson.write(json));
+    }
+
+    private static String decoded(String segment) {
+        try {
+            // a plus sign is one, here
+            return URLDecoder.decode(segment.replace("+", "%2B"), StandardCharsets.UTF_8)
+                    .replace("\0", "");
+        } catch (IllegalArgumentException e) {
+            return segment;
+        }
+    }
+
+    private Object shown(Object value) {
+        if (value instanceof Pages.Linked linked) {
+            return shown(linked.shown());
+        } else if (value instanceof Record record) {
+            return shown(record);
+        } else if (value instanceof Optional<?> document) {
+            return document.map(text -> shown(parsed(text.toString()))).orElse(null);
+        } else if (value instanceof Map<?, ?> map) {
+            Map<String, Object> shown = new LinkedHashMap<>();
+            map.forEach((key, one) -> shown.put(key.toString(), shown(one)));
+            return shown;
+        } else if (value instanceof Collection<?> all) {
+            return all.stream().map(this::shown).toList();
+        }
+        return value instanceof CharSequence text ? ShownText.shown(text.toString(), LONG) : value;
+    }
+
+    private static Object parsed(String document) {
+        try {
+            return AlertJson.parse(document);
+        } catch (IllegalArgumentException e) {
+            return document;
+        }
+    }
+
+    private Map<String, Object> shown(Record record) {
+        Map<String, Object> shown = new LinkedHashMap<>();
+        for (RecordComponent component : record.getClass().getRecordComponents()) {
+            Object value;
+            try {
+                value = component.getAccessor().invoke(record);
+            } catch (ReflectiveOperationException e) {
+                throw new IllegalStateException(e);
+            }
+            boolean time = TIMES.contains(component.getName())
+                    && value instanceof String text
+                    && text.matches("\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d");
+            shown.put(component.getName(), time ? withOffset((String) value) : shown(value));
+        }
+        return shown;
+    }
+
+    private String withOffset(String local) {
+        return LocalDateTime.parse(local.replace(' ', 'T'))
+                .atZone(zone)
+                .toOffsetDateTime()
+                .toString();
+    }
+}
