@@ -73,9 +73,11 @@ class WebBrowserTest {
         settings.put(
                 "rowbell.web.users",
                 "ada:operator:%s,bob:viewer:%s".formatted(WebClient.hash("Ada's"), WebClient.hash("Bob's")));
+        // each link, form and script has it
+        settings.put("rowbell.web.base-path", "/rowbell");
         rowbell = RunningRowbell.start(settings);
         Rowbell.of(rowbell.context()).serveWebConsole();
-        address = "http://127.0.0.1:" + settings.get("rowbell.health.port");
+        address = "http://127.0.0.1:" + settings.get("rowbell.health.port") + "/rowbell";
     }
 
     @AfterAll
@@ -110,7 +112,7 @@ class WebBrowserTest {
                 """
                 insert into rowbell.history_try (at, alert_id, sink, outcome, attempt, status, answer, error)
                 values (now(), 'moved-3', 'file', 'delivered', 1, null, null, null), (now(), 'moved-3', 'http', 'failed', 1, 503, 'busy', 'the receiver answered 503'),
-                  (now(), 'moved-3', 'http', 'delivered', 2, 204, null, null)""",
+                  (now() + interval '1 ms', 'moved-3', 'http', 'delivered', 2, 204, null, null)""",
                 """
                 insert into rowbell.firing_state (fingerprint, rule, feed, key, severity, reason, times, since, last, silenced, alert_id)
                 select 'f' || i, 'too-late', 'public.orders', 'id=' || i, 'critical', 'too many at once', i, now() - i * interval '1 min', now(), 0, 'x'
@@ -289,7 +291,7 @@ class WebBrowserTest {
         for (String path : PAGES) {
             page.navigate(address + path);
             assertEquals(
-                    List.of("/logout"),
+                    List.of("/rowbell/logout"),
                     page.locator("form[method=post]").all().stream()
                             .map(form -> form.getAttribute("action"))
                             .toList(),

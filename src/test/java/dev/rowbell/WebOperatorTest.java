@@ -313,6 +313,43 @@ class WebOperatorTest {
     }
 
     @Test
+    void behindAProxyThePagesMayHaveAPathOfTheirOwn(@TempDir Path dir) throws Exception {
+        Map<String, String> settings = WebClient.settings(database, dir);
+        settings.put("rowbell.web.origin", "https://rowbell.example.org");
+        settings.put("rowbell.web.base-path", "/rowbell");
+        try (RunningRowbell behind = RunningRowbell.start(settings)) {
+            Rowbell.of(behind.context()).serveWebConsole();
+            assertTrue(Rowbell.of(behind.context()).webAddress().contains("/rowbell/?token="));
+            WebClient browser = new WebClient(Integer.parseInt(settings.get("rowbell.health.port")));
+            HttpResponse<String> answer = browser.get("/rowbell/?token=" + tokenOf(behind));
+            assertEquals("/rowbell/", answer.headers().firstValue("Location").orElse(""));
+            assertTrue(answer.headers()
+                    .firstValue("Set-Cookie")
+                    .orElse("")
+                    .matches("__Secure-rowbell-.*; Path=/rowbell; .*; Secure"));
+            // the proxy passes the path on, or leaves it out
+            for (String path : List.of("/rowbell", "/rowbell/", "/", "/rowbell/firing", "/firing", "/rowbell/alerts")) {
+                HttpResponse<String> page = browser.get(path);
+                assertEquals(200, page.statusCode(), path);
+                Matcher link = Pattern.compile("(?:href|action|src)=\"([^\"]*)").matcher(page.body());
+                while (link.find()) {
+                    assertTrue(link.group(1).startsWith("/rowbell/"), path + " " + link.group());
+                }
+            }
+            Map<String, String> right = WebClient.with(ACKNOWLEDGE, "form", browser.formToken());
+            HttpResponse<String> done =
+                    browser.post("/rowbell/firing/acknowledge", right, Map.of("Origin", "https://rowbell.example.org"));
+            assertEquals(303, done.statusCode(), done.body());
+            assertEquals(
+                    "/rowbell/firing", done.headers().firstValue("Location").orElse(""));
+            assertEquals("id=8 on it", acknowledged());
+            assertEquals(200, browser.get("/rowbell/api/rules").statusCode());
+            assertEquals(200, browser.get("/observe/health/live").statusCode());
+            assertEquals(404, browser.get("/rowbellx/firing").statusCode());
+        }
+    }
+
+    @Test
     void onAnotherAddressThanLoopbackUsersLogIn(@TempDir Path dir) throws Exception {
         Map<String, String> settings = WebClient.settings(database, dir);
         settings.put("rowbell.health.host", "0.0.0.0");

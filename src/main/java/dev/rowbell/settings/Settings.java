@@ -222,6 +222,10 @@ public final class Settings {
         require(
                 text("rowbell.web.origin").matches("(https?://[^/?#@\\s]+)?"),
                 "rowbell.web.origin: write it as https://rowbell.example.org, without a path");
+        require(
+                text("rowbell.web.base-path").matches("(?!/observe)(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*"),
+                "rowbell.web.base-path=%s: write it as /rowbell, without a slash at its end; /observe is taken"
+                        .formatted(text("rowbell.web.base-path")));
         // the URL may be a secret, so the message does not contain it
         require(
                 text("rowbell.http.url").matches("(https?://[^/?#@]+([/?#].*)?)?"),

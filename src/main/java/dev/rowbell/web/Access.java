@@ -23,6 +23,8 @@ public final class Access {
     private final Tries tries;
     /** Where browsers see the pages, as {@code https://rowbell.example.org}; empty: where they are. */
     private final String origin;
+    /** The path of the pages there, as {@code /rowbell}; mostly empty. */
+    private final String basePath;
     /** Browsers send a cookie to all ports of a host: two Rowbells on a machine must not end each other's sessions. */
     private final String cookie;
     /** Null until it is needed; there is none where there are users. */
@@ -35,7 +37,10 @@ public final class Access {
         sessions = new WebSessions(clock);
         tries = new Tries(clock);
         origin = settings.text("rowbell.web.origin");
-        cookie = (isBehindTls() ? "__Host-" : "") + "rowbell-" + settings.text("rowbell.health.port");
+        basePath = settings.text("rowbell.web.base-path");
+        // a browser takes __Host- with the path / alone
+        String prefix = basePath.isEmpty() ? "__Host-" : "__Secure-";
+        cookie = (isBehindTls() ? prefix : "") + "rowbell-" + settings.text("rowbell.health.port");
     }
 
     boolean takesLogin() {
@@ -60,6 +65,18 @@ public final class Access {
 
     boolean isBehindTls() {
         return origin.startsWith("https://");
+    }
+
+    String basePath() {
+        return basePath;
+    }
+
+    /** The path of a page for one of a request: a proxy may leave the base path there, or not. */
+    String withoutBase(String path) {
+        if (path.equals(basePath)) {
+            return "/";
+        }
+        return path.startsWith(basePath + "/") ? path.substring(basePath.length()) : path;
     }
 
     static String address(HttpServerRequest request) {
@@ -148,11 +165,16 @@ public final class Access {
     }
 
     String cookie(Session session) {
-        return "%s=%s; Path=/; HttpOnly; SameSite=Strict%s"
-                .formatted(cookie, session.id(), isBehindTls() ? "; Secure" : "");
+        return cookie(session.id(), "");
     }
 
     String noCookie() {
-        return "%s=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict%s".formatted(cookie, isBehindTls() ? "; Secure" : "");
+        return cookie("", "; Max-Age=0");
+    }
+
+    private String cookie(String value, String age) {
+        String path = basePath.isEmpty() ? "/" : basePath;
+        return "%s=%s; Path=%s%s; HttpOnly; SameSite=Strict%s"
+                .formatted(cookie, value, path, age, isBehindTls() ? "; Secure" : "");
     }
 }

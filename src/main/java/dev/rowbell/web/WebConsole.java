@@ -141,10 +141,11 @@ public final class WebConsole {
     public static String address(Settings settings, Access access) {
         String host = settings.text("rowbell.health.host");
         return isWanted(settings) && isOpen(settings, access)
-                ? "http://%s:%s/%s"
+                ? "http://%s:%s%s/%s"
                         .formatted(
                                 host.contains(":") ? "[" + host + "]" : host,
                                 settings.text("rowbell.health.port"),
+                                access.basePath(),
                                 access.tokenQuery())
                 : "";
     }
@@ -190,11 +191,11 @@ public final class WebConsole {
     }
 
     private void answer(RoutingContext request) {
-        String path = request.normalizedPath();
+        String path = access.withoutBase(request.normalizedPath());
         HttpServerResponse response = request.response();
         HEADERS.forEach(response::putHeader);
         HttpMethod method = request.request().method();
-        if (path.startsWith("/observe")) {
+        if (request.normalizedPath().startsWith("/observe")) {
             request.next();
         } else if (!open) {
             end(response, 404, TEXT, CLOSED + "\n");
@@ -467,6 +468,7 @@ public final class WebConsole {
         try {
             Pages.Page page = pages.page(path, asked, session);
             page.model().put("users", access.takesLogin());
+            page.model().put("base", access.basePath());
             found = page.template().equals("missing") ? 404 : status;
             StringWriter html = new StringWriter();
             templates.getTemplate(page.template() + ".ftlh").process(page.model(), html);
@@ -480,8 +482,9 @@ public final class WebConsole {
         end(response, found, "text/html", text);
     }
 
-    private static void redirect(HttpServerResponse response, String to) {
-        response.putHeader(HttpHeaders.LOCATION, to);
+    /** @param to without the base path */
+    private void redirect(HttpServerResponse response, String to) {
+        response.putHeader(HttpHeaders.LOCATION, access.basePath() + to);
         end(response, 303, TEXT, "");
     }
 

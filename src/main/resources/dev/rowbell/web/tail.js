@@ -1,6 +1,8 @@
 'use strict';
 // Shows alerts as they come. Everything is text: nothing of an alert becomes HTML.
 const MOST = 200;
+// behind a proxy the pages may have a path of their own
+const base = document.currentScript.src.replace(/tail\.js$/, '');
 const rows = document.getElementById('alerts');
 const state = document.getElementById('state');
 const button = document.getElementById('pause');
@@ -29,7 +31,7 @@ function row(alert) {
       td.append(tag);
     } else if (name === 'time' && alert.id) {
       const link = document.createElement('a');
-      link.href = '/explain?id=' + encodeURIComponent(alert.id);
+      link.href = base + 'explain?id=' + encodeURIComponent(alert.id);
       link.textContent = alert.time;
       td.append(link);
     } else {
@@ -52,7 +54,7 @@ document.getElementById('clear').addEventListener('click', () => {
   say();
 });
 
-const source = new EventSource('/tail/events');
+const source = new EventSource(base + 'tail/events');
 source.addEventListener('open', () => { connected = true; say(); });
 source.addEventListener('error', () => { connected = false; say(); });
 source.addEventListener('message', event => {

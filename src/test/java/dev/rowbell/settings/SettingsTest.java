@@ -238,6 +238,10 @@ class SettingsTest {
         "rowbell.rules.file, file:, the path of a file",
         "rowbell.http.url, localhost, https://host/path",
         "rowbell.http.url, https://bob:s3cret@localhost/, without a login",
+        "rowbell.web.base-path, rowbell, write it as /rowbell",
+        "rowbell.web.base-path, /rowbell/, without a slash at its end",
+        "rowbell.web.base-path, /observe/web, /observe is taken",
+        "rowbell.web.base-path, /../x, write it as /rowbell",
         "rowbell.mail.host, localhost, rowbell.mail.to"
     })
     void aValueThatCannotBeUsedIsRefusedWithItsKeyAndWhatToGive(String key, String value, String words)
