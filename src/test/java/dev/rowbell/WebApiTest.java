@@ -225,7 +225,7 @@ class WebApiTest {
 
     @Test
     void whatCannotBeIsSaid() {
-        for (String path : List.of("/api/none", "/api/alerts/none", "/api/dead-letters/1", "/api/")) {
+        for (String path : List.of("/api/none", "/api/alerts/none", "/api/alerts/", "/api/dead-letters/1", "/api/")) {
             assertTrue(json(client.get(path), 404).containsKey("problems"), path);
         }
         assertEquals(

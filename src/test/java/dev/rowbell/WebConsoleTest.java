@@ -510,6 +510,19 @@ class WebConsoleTest {
     }
 
     @Test
+    void theHistoryOfAnAlertIsThereWhereLookingForItInTheQueuesTakesTooLong() throws Exception {
+        kept("'busy-' || i, 'busy', 'public.orders', 'id=1'", 1);
+        try (Connection holder = database.connect();
+                Statement statement = holder.createStatement()) {
+            holder.setAutoCommit(false);
+            statement.execute("lock table rowbell.dead_letter in access exclusive mode");
+            String page = page("/explain?id=busy-1");
+            assertTrue(page.contains("is missing: it took longer than 2 s"), page);
+            assertTrue(page.contains("it was routed to file"), page);
+        }
+    }
+
+    @Test
     void manyPagesAtATimeAreRefusedAndKeepHealthWaitingForNothing() throws Exception {
         List<CompletableFuture<HttpResponse<String>>> answers = new ArrayList<>();
         try (Connection holder = database.connect();

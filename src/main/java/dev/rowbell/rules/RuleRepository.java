@@ -479,6 +479,15 @@ public final class RuleRepository {
                 .list();
     }
 
+    /** The same without where it waits, which takes the longer the more alerts wait. */
+    public List<Finding> alertTimeline(String id) {
+        return jdbc.sql(
+                        "select level, format('%s  %s', to_char(at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS'), finding) from rowbell.alert_timeline(?)")
+                .param(id)
+                .query((row, number) -> new Finding(row.getString(1), row.getString(2)))
+                .list();
+    }
+
     /**
      * Stops the time of the rows that a rule waits for, or of its windows.
      *

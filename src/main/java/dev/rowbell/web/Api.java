@@ -93,7 +93,8 @@ public final class Api {
         if (problems instanceof List<?> some && !some.isEmpty()) {
             return new Answer(page.refused() ? 400 : 503, AlertJson.write(Map.of("problems", shown(some))));
         }
-        if (alert && List.of(RuleRepository.NOWHERE).equals(page.model().get("findings"))) {
+        Object findings = page.model().get("findings");
+        if (alert && (findings == null || List.of(RuleRepository.NOWHERE).equals(findings))) {
             return problem(404, RuleRepository.NOWHERE.sentence());
         }
         Map<String, Object> json = new LinkedHashMap<>();

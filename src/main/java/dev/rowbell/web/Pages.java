@@ -563,10 +563,14 @@ public final class Pages {
         if (!rule.isEmpty()) {
             model.read("findings", () -> ruleRepository.explainToAnyone(rule, key.isEmpty() ? null : key));
         } else if (!id.isEmpty()) {
-            model.read("findings", () -> {
-                List<Finding> findings = ruleRepository.explainAlert(id);
-                return findings.isEmpty() ? List.of(RuleRepository.NOWHERE) : findings;
-            });
+            boolean explained = model.read("findings", () -> {
+                        List<Finding> findings = ruleRepository.explainAlert(id);
+                        return findings.isEmpty() ? List.of(RuleRepository.NOWHERE) : findings;
+                    })
+                    .isPresent();
+            if (!explained) {
+                model.read("findings", () -> ruleRepository.alertTimeline(id));
+            }
             model.read("kept", () -> history.document(id))
                     .flatMap(document -> document)
                     .ifPresent(document -> showDocument(model, document));
