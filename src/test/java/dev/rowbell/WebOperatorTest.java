@@ -350,6 +350,75 @@ class WebOperatorTest {
     }
 
     @Test
+    void aProxySaysWhomItHasLetIn(@TempDir Path dir) throws Exception {
+        Map<String, String> settings = WebClient.settings(database, dir);
+        settings.put("rowbell.web.users", "ada:operator:%1$s,bob:viewer:%1$s".formatted(WebClient.hash("unknown")));
+        settings.put("rowbell.web.user-header", "X-User");
+        settings.put("rowbell.web.proxies", "192.0.2.1, 127.0.0.1, ::1");
+        try (RunningRowbell behind = RunningRowbell.start(settings)) {
+            Rowbell.of(behind.context()).serveWebConsole();
+            int behindPort = Integer.parseInt(settings.get("rowbell.health.port"));
+            for (Map<String, String> header : List.of(
+                    Map.<String, String>of(),
+                    Map.of("X-User", "eve"),
+                    Map.of("X-User", ""),
+                    Map.of("X-Other", "ada"))) {
+                WebClient nobody = new WebClient(behindPort);
+                assertEquals(303, nobody.get("/firing", header).statusCode(), header.toString());
+                assertEquals(401, nobody.get("/api/firing", header).statusCode());
+            }
+            assertTrue(
+                    new WebClient(behindPort)
+                            .raw(
+                                    "GET /firing HTTP/1.1\r\nHost: localhost\r\nX-User: bob\r\nX-User: ada\r\nConnection: close\r\n\r\n")
+                            .startsWith("HTTP/1.1 303 "),
+                    "a client has sent one, too");
+            Map<String, String> ada = Map.of("X-User", "ada");
+            WebClient operator = new WebClient(behindPort);
+            String page = operator.get("/firing", ada).body();
+            assertTrue(page.contains("Acknowledge"), page);
+            String cookie = operator.cookie();
+            operator.get("/rules", ada);
+            assertEquals(cookie, operator.cookie(), "one session for all");
+            assertEquals(200, new WebClient(behindPort).get("/api/firing", ada).statusCode());
+            Map<String, String> right = WebClient.with(ACKNOWLEDGE, "form", operator.formToken());
+            Map<String, String> own = WebClient.with(ada, "Origin", "http://127.0.0.1:" + behindPort);
+            for (String path : List.of("/firing/acknowledge", "/api/firing/acknowledge")) {
+                assertEquals(
+                        403,
+                        new WebClient(behindPort).post(path, ACKNOWLEDGE, own).statusCode(),
+                        "no session");
+                assertEquals(403, operator.post(path, ACKNOWLEDGE, own).statusCode(), "no token");
+                assertEquals(
+                        403,
+                        operator.post(path, right, WebClient.with(own, "X-User", "bob"))
+                                .statusCode(),
+                        "the session of another");
+            }
+            assertEquals("", acknowledged());
+            assertEquals(303, operator.post("/firing/acknowledge", right, own).statusCode());
+            assertEquals("ada|127.0.0.1|acknowledge|too-late id=8, note on it|1 acknowledged.", audit());
+            String other = operator.get("/firing", Map.of("X-User", "bob")).body();
+            assertTrue(other.contains("bob (viewer)"), other);
+            assertFalse(other.contains("Acknowledge"), other);
+        }
+    }
+
+    @Test
+    void theHeaderOfAProxyCountsFromItsAddressAlone(@TempDir Path dir) throws Exception {
+        Map<String, String> settings = WebClient.settings(database, dir);
+        settings.put("rowbell.web.users", "ada:operator:" + WebClient.hash("unknown"));
+        settings.put("rowbell.web.user-header", "X-User");
+        settings.put("rowbell.web.proxies", "192.0.2.1");
+        try (RunningRowbell behind = RunningRowbell.start(settings)) {
+            Rowbell.of(behind.context()).serveWebConsole();
+            WebClient client = new WebClient(Integer.parseInt(settings.get("rowbell.health.port")));
+            assertEquals(303, client.get("/firing", Map.of("X-User", "ada")).statusCode());
+            assertEquals(401, client.get("/api/firing", Map.of("X-User", "ada")).statusCode());
+        }
+    }
+
+    @Test
     void onAnotherAddressThanLoopbackUsersLogIn(@TempDir Path dir) throws Exception {
         Map<String, String> settings = WebClient.settings(database, dir);
         settings.put("rowbell.health.host", "0.0.0.0");

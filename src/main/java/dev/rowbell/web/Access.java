@@ -19,6 +19,7 @@ public final class Access {
 
     private final Settings settings;
     private final Users users;
+    private final ProxyUsers proxyUsers;
     private final WebSessions sessions;
     private final Tries tries;
     /** Where browsers see the pages, as {@code https://rowbell.example.org}; empty: where they are. */
@@ -30,10 +31,11 @@ public final class Access {
     /** Null until it is needed; there is none where there are users. */
     private String token;
 
-    /** @throws dev.rowbell.settings.SettingsException where the users cannot be read */
+    /** @throws dev.rowbell.settings.SettingsException where the users or the proxies cannot be read */
     public Access(Settings settings, Clock clock) {
         this.settings = settings;
         users = new Users(settings);
+        proxyUsers = new ProxyUsers(settings, users);
         sessions = new WebSessions(clock);
         tries = new Tries(clock);
         origin = settings.text("rowbell.web.origin");
@@ -151,9 +153,19 @@ public final class Access {
         return sessions.begin(user, operator);
     }
 
+    /** Of the cookie; empty where there is none, or it is another's than the user whom a proxy has let in. */
     Optional<Session> session(HttpServerRequest request) {
         Cookie given = request.getCookie(cookie);
-        return given == null ? Optional.empty() : sessions.find(given.getValue());
+        Optional<Session> session = given == null ? Optional.empty() : sessions.find(given.getValue());
+        Optional<User> proxyUser = proxyUser(request);
+        return proxyUser.isEmpty()
+                ? session
+                : session.filter(known -> known.user().equals(proxyUser.get().name()));
+    }
+
+    /** Whom a proxy has let in. Pages of other sites can have a browser go through the proxy, so this user has a session as well. */
+    Optional<User> proxyUser(HttpServerRequest request) {
+        return proxyUsers.of(request);
     }
 
     boolean isGoingOn(Session session) {

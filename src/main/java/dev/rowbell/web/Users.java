@@ -52,6 +52,10 @@ public final class Users {
         return users.containsKey(name);
     }
 
+    Optional<User> named(String name) {
+        return Optional.ofNullable(users.get(name));
+    }
+
     /** Takes as long as the cost of the hash says. */
     Optional<User> find(String name, String password) {
         byte[] given = password.getBytes(StandardCharsets.UTF_8);

@@ -223,7 +223,6 @@ public final class WebConsole {
         request.queryParams()
                 .forEach(parameter -> asked.putIfAbsent(
                         parameter.getKey(), parameter.getValue().replace("\0", "")));
-        Optional<Session> session = access.session(request.request());
         if (path.equals("/style.css")) {
             end(response, 200, "text/css", style);
         } else if (path.equals("/tail.js")) {
@@ -232,7 +231,17 @@ public final class WebConsole {
             authorized(request, user -> read(path, asked, response));
         } else if (asked.containsKey("token")) {
             withToken(request, asked.get("token"));
-        } else if (session.isEmpty() && access.takesLogin() && !path.equals("/login")) {
+        } else {
+            get(request, path, asked);
+        }
+    }
+
+    private void get(RoutingContext request, String path, Map<String, String> asked) {
+        HttpServerResponse response = request.response();
+        Optional<Session> session = access.session(request.request())
+                .or(() ->
+                        access.proxyUser(request.request()).map(user -> begin(request, user.name(), user.operator())));
+        if (session.isEmpty() && access.takesLogin() && !path.equals("/login")) {
             redirect(response, "/login");
         } else if (path.equals("/tail/events") && request.request().method() == HttpMethod.GET) {
             response.putHeader(HttpHeaders.CONTENT_TYPE, "text/event-stream; charset=utf-8");
@@ -257,7 +266,9 @@ public final class WebConsole {
         Optional<String> authorization = Access.authorization(request.request());
         Optional<Session> session = access.session(request.request());
         if (authorization.isEmpty()) {
-            if (session.isEmpty() && access.takesLogin()) {
+            boolean known =
+                    session.isPresent() || access.proxyUser(request.request()).isPresent();
+            if (!known && access.takesLogin()) {
                 refuse(response, new Access.Login(null, "Log in, or send a name and a password.", Optional.empty()));
             } else {
                 next.accept(session.map(Session::asUser));
@@ -309,6 +320,7 @@ public final class WebConsole {
     private void withToken(RoutingContext request, String token) {
         if (access.isToken(token)) {
             begin(request, Access.TOKEN_USER, true);
+            redirect(request.response(), "/");
         } else {
             end(
                     request.response(),
@@ -318,12 +330,12 @@ public final class WebConsole {
         }
     }
 
-    private void begin(RoutingContext request, String user, boolean operator) {
+    private Session begin(RoutingContext request, String user, boolean operator) {
         access.session(request.request()).ifPresent(access::end);
         Session session = access.begin(user, operator);
         LOG.info("web console: {} has logged in from {}", user, Access.address(request.request()));
         request.response().putHeader(HttpHeaders.SET_COOKIE, access.cookie(session));
-        redirect(request.response(), "/");
+        return session;
     }
 
     /** The form is read first; a page of another site cannot send one. */
@@ -366,9 +378,10 @@ public final class WebConsole {
         Access.Login login = access.login(form.text("user"), form.password(), Access.address(request.request()));
         if (login.user() != null) {
             // the response belongs to the thread of the connection
-            request.vertx()
-                    .runOnContext(done ->
-                            begin(request, login.user().name(), login.user().operator()));
+            request.vertx().runOnContext(done -> {
+                begin(request, login.user().name(), login.user().operator());
+                redirect(request.response(), "/");
+            });
         } else {
             LOG.warn(
                     "web console: a login from {} was refused: {}", Access.address(request.request()), login.refusal());

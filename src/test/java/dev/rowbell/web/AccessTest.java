@@ -25,6 +25,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneId;
 import java.time.ZoneOffset;
+import java.util.List;
 import java.util.Map;
 import org.apache.camel.impl.DefaultCamelContext;
 import org.junit.jupiter.api.Tag;
@@ -74,6 +75,43 @@ class AccessTest {
     private String token() {
         return AccessToken.of(
                 settings(Map.of("rowbell.embedded.dir", dir.resolve("state").toString())));
+    }
+
+    @Test
+    void proxiesAreAddressesAndTheirUsersAreKnown() {
+        String users = "ada:operator:" + WebClient.hash("x");
+        for (Map<String, String> wrong : List.of(
+                Map.of("rowbell.web.proxies", "10.0.0.5"),
+                Map.of("rowbell.web.user-header", "X-User", "rowbell.web.users", users),
+                Map.of("rowbell.web.proxies", "10.0.0.5", "rowbell.web.users", users),
+                Map.of("rowbell.web.proxies", "10.0.0.5", "rowbell.web.user-header", "X-User"),
+                Map.of(
+                        "rowbell.web.proxies",
+                        "localhost",
+                        "rowbell.web.user-header",
+                        "X-User",
+                        "rowbell.web.users",
+                        users),
+                Map.of(
+                        "rowbell.web.proxies",
+                        "10.0.0.0/8",
+                        "rowbell.web.user-header",
+                        "X-User",
+                        "rowbell.web.users",
+                        users))) {
+            String problem = assertThrows(SettingsException.class, () -> new Access(settings(wrong), clock))
+                    .getMessage();
+            assertTrue(problem.startsWith("rowbell.web.proxies: "), problem);
+        }
+        new Access(
+                settings(Map.of(
+                        "rowbell.web.proxies",
+                        "10.0.0.5, ::1, fe80::1",
+                        "rowbell.web.user-header",
+                        "X-User",
+                        "rowbell.web.users",
+                        users)),
+                clock);
     }
 
     @Test
