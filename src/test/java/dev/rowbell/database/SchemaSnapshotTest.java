@@ -18,7 +18,8 @@ class SchemaSnapshotTest {
                 select format(E'%s %s (\\n%s\\n);', case c.relpersistence when 'u' then 'unlogged table' else 'table' end, c.oid::regclass,
                   (select string_agg(concat('  ', a.attname, ' ', format_type(a.atttypid, a.atttypmod), case when a.attnotnull then ' not null' end,
                       case when a.attidentity <> '' then ' identity' end, ' default ' || pg_get_expr(d.adbin, d.adrelid),
-                      case when a.attstorage <> t.typstorage then ' storage ' || a.attstorage::text end), E',\\n' order by a.attnum)
+                      -- compressed with LZ4 where the server has it
+                      case when a.attstorage <> t.typstorage or to_jsonb(a)->>'attcompression' = 'l' then ' storage e' end), E',\\n' order by a.attnum)
                     from pg_attribute a
                     join pg_type t on t.oid = a.atttypid
                     left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
