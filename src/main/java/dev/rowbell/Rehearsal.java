@@ -3,9 +3,13 @@ package dev.rowbell;
 import dev.rowbell.alert.AlertId;
 import dev.rowbell.alert.AlertReader;
 import dev.rowbell.feedback.Doorbell;
+import dev.rowbell.history.Routed;
+import dev.rowbell.history.RoutingNotes;
 import dev.rowbell.outbox.OutboxComponent;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
@@ -13,7 +17,7 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Runs the code that alerts go through after a start, since Java is slow in code that it has not run some hundred times: real polls, which find nothing,
- * and an alert of its own that is read, filed in a transaction that rolls back, and acknowledged. No route, no sink and no other session sees that alert,
+ * and an alert of its own that is read, filed, noted and acknowledged in a transaction that rolls back. No route, no sink and no other session sees that alert,
  * and it is counted nowhere. In a thread of its own, with pauses; a real alert meets a poll under way at most.
  */
 final class Rehearsal implements Runnable {
@@ -34,15 +38,23 @@ final class Rehearsal implements Runnable {
     private final Doorbell doorbell;
     private final AlertReader alerts;
     private final OutboxComponent outbox;
+    private final RoutingNotes notes;
     private final Clock clock;
     private final CountDownLatch stop = new CountDownLatch(1);
 
     /** @param rounds how many alerts are rehearsed */
-    Rehearsal(int rounds, Doorbell doorbell, AlertReader alerts, OutboxComponent outbox, Clock clock) {
+    Rehearsal(
+            int rounds,
+            Doorbell doorbell,
+            AlertReader alerts,
+            OutboxComponent outbox,
+            RoutingNotes notes,
+            Clock clock) {
         this.rounds = rounds;
         this.doorbell = doorbell;
         this.alerts = alerts;
         this.outbox = outbox;
+        this.notes = notes;
         this.clock = clock;
     }
 
@@ -63,7 +75,10 @@ final class Rehearsal implements Runnable {
             boolean stopped = stop.await(AFTER_START.toMillis(), TimeUnit.MILLISECONDS);
             for (int round = 0; round < rounds && !stopped; round++) {
                 doorbell.ring();
-                outbox.rehearse(alerts.fromTrigger(DOCUMENT.formatted(AlertId.next(clock), clock.instant())));
+                Map<String, Object> alert =
+                        alerts.fromTrigger(DOCUMENT.formatted(AlertId.next(clock), clock.instant()));
+                outbox.rehearse(
+                        alert, () -> notes.note("durable", List.of(new Routed(alert, null, List.of("rehearsal")))));
                 stopped = stop.await(PAUSE.toMillis(), TimeUnit.MILLISECONDS);
             }
         } catch (InterruptedException e) {

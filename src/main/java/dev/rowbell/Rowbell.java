@@ -14,6 +14,7 @@ import dev.rowbell.health.Watchdog;
 import dev.rowbell.history.History;
 import dev.rowbell.history.Redaction;
 import dev.rowbell.history.Routed;
+import dev.rowbell.history.RoutingNotes;
 import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.listen.Listeners;
 import dev.rowbell.outbox.DeadLetterRepository;
@@ -86,8 +87,8 @@ public final class Rowbell extends ServiceSupport {
     final Rules rules;
     final Housekeeping housekeeping = new Housekeeping(watchdog);
     final Silences silences = new Silences();
-    final Firing firing = new Firing(Clock.systemUTC());
-    final History history = new History(Clock.systemUTC());
+    final Firing firing = new Firing();
+    final History history = new History();
     final Listeners listeners = new Listeners();
     final Metrics metrics;
     private final Tail tail = new Tail();
@@ -100,6 +101,9 @@ public final class Rowbell extends ServiceSupport {
     private volatile QueueMonitor monitor;
     /** Null where there was none. */
     private volatile Rehearsal rehearsal;
+
+    /** Null where no route takes alerts. */
+    private volatile RoutingNotes notes;
     /** Null while the database is closed. */
     private volatile QueryLoop queries;
     /** Null until it is asked for. */
@@ -254,7 +258,7 @@ public final class Rowbell extends ServiceSupport {
 
     FeedbackTransaction feedbackTransaction() {
         DataSource dataSource = dataSource();
-        JdbcClient jdbc = JdbcClient.create(dataSource);
+        notes = new RoutingNotes(dataSource, history, firing, Clock.systemUTC());
         String table = settings.text("rowbell.feedback.table");
         silences.start(dataSource, housekeeping);
         firing.start(
@@ -267,12 +271,7 @@ public final class Rowbell extends ServiceSupport {
                 doorbell,
                 table,
                 settings.number("rowbell.feedback.batch", 1),
-                (path, batch) -> {
-                    if (path.equals("durable")) {
-                        firing.note(batch.alerts(), batch.silenced());
-                    }
-                    noteRouted(jdbc, path, batch);
-                },
+                this::note,
                 (path, batch) -> {
                     if (path.equals("durable")) {
                         polled();
@@ -293,8 +292,8 @@ public final class Rowbell extends ServiceSupport {
                 settings.flag("rowbell.history.answers"));
     }
 
-    private void noteRouted(JdbcClient jdbc, String path, Batch batch) {
-        if (history.isOn()) {
+    private void note(String path, Batch batch) {
+        if (notes.isOn()) {
             Map<Object, List<String>> sinks =
                     outbox().map(OutboxComponent::sinksOfTransaction).orElse(Map.of());
             List<Map<String, Object>> alerts = batch.alerts();
@@ -305,7 +304,7 @@ public final class Rowbell extends ServiceSupport {
                 List<String> own = sinks.get(alert);
                 routed.add(new Routed(alert, silences.get(i), own == null ? List.of() : own));
             }
-            history.noteRouted(jdbc, path, routed);
+            notes.note(path, routed);
         }
     }
 
@@ -420,9 +419,9 @@ public final class Rowbell extends ServiceSupport {
     /** Where the routes use the database. */
     private void rehearse() {
         int rounds = settings.number("rowbell.rehearsal", 0);
-        if (database.ifOpen() != null && rounds > 0) {
+        if (database.ifOpen() != null && notes != null && rounds > 0) {
             outbox().ifPresent(outbox -> {
-                rehearsal = new Rehearsal(rounds, doorbell, alerts, outbox, Clock.systemUTC());
+                rehearsal = new Rehearsal(rounds, doorbell, alerts, outbox, notes, Clock.systemUTC());
                 rehearsal.start();
             });
         }

@@ -1,8 +1,10 @@
 package dev.rowbell.database;
 
 import java.nio.charset.StandardCharsets;
+import java.util.Collection;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.Function;
 import javax.sql.DataSource;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.simple.JdbcClient;
@@ -56,6 +58,16 @@ public final class StorableText {
     public String cut(String text) {
         boolean fits = text.length() <= LONGEST || text.codePointCount(0, text.length()) <= LONGEST;
         return of(fits ? text : text.substring(0, text.offsetByCodePoints(0, LONGEST)));
+    }
+
+    /** The value of each, {@link #cut}; null where it is no text. */
+    public <T> String[] texts(Collection<T> of, Function<T, Object> value) {
+        String[] texts = new String[of.size()];
+        int at = 0;
+        for (T one : of) {
+            texts[at++] = value.apply(one) instanceof String text ? cut(text) : null;
+        }
+        return texts;
     }
 
     /** The same for a value of an index: a long one is cut, and different ones stay different. */

@@ -1,21 +1,11 @@
 package dev.rowbell.firing;
 
-import dev.rowbell.alert.AlertTime;
 import dev.rowbell.database.StorableText;
 import dev.rowbell.error.Errors;
 import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.housekeeping.LateFold;
-import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
-import java.util.Collection;
-import java.util.Collections;
-import java.util.IdentityHashMap;
-import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import java.util.function.Function;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -43,9 +33,7 @@ public final class Firing {
     private static final Duration FORGET = Duration.ofMinutes(1);
     private static final int FORGOTTEN_AT_ONCE = 10_000;
 
-    private final Clock clock;
     private JdbcClient jdbc;
-    private StorableText storable;
     private Acknowledged acknowledged;
     /** How long that stays in the list which has no end; zero: there is no list. */
     private Duration keep = Duration.ZERO;
@@ -57,10 +45,6 @@ public final class Firing {
     /** Until when nothing is noted: it failed. */
     private volatile long retryAt = System.nanoTime();
 
-    public Firing(Clock clock) {
-        this.clock = clock;
-    }
-
     /**
      * To be called before the other methods.
      *
@@ -69,8 +53,7 @@ public final class Firing {
      */
     public void start(DataSource dataSource, String table, Duration keep, Housekeeping housekeeping) {
         jdbc = JdbcClient.create(dataSource);
-        storable = new StorableText(dataSource);
-        acknowledged = new Acknowledged(dataSource, storable::cut);
+        acknowledged = new Acknowledged(dataSource, new StorableText(dataSource)::cut);
         this.keep = keep;
         if (!keep.isZero()) {
             housekeeping.register("bring up to date what fires", LateFold.PAUSE, this::fold);
@@ -95,79 +78,24 @@ public final class Firing {
         }
     }
 
-    /**
-     * Notes the durable alerts that a transaction routed, in this transaction.
-     *
-     * @param silenced those of them that are not delivered, the very same objects
-     * @throws DataAccessException where the database fails: the transaction is to be rolled back
-     */
-    public void note(List<Map<String, Object>> alerts, List<Map<String, Object>> silenced) {
-        if (keep.isZero() || alerts.isEmpty() || System.nanoTime() - retryAt < 0) {
-            return;
-        }
-        try {
-            insert(alerts, silenced);
-        } catch (DataAccessException e) {
-            if (!Errors.isDatabaseAway(e)) {
-                // alerts must not wait for the list of them
-                retryAt = System.nanoTime() + RETRY.toNanos();
-                LOG.warn(
-                        "what fires cannot be noted, rowbell.firing lacks the alerts of the next 10 s: {}",
-                        Errors.inWords(e));
-            }
-            throw e;
-        }
+    /** Whether durable alerts are to be noted now, as {@link dev.rowbell.history.RoutingNotes} does. */
+    public boolean isOn() {
+        return !keep.isZero() && System.nanoTime() - retryAt >= 0;
     }
 
-    /** What many alerts share. */
-    private record Kind(Object rule, Object feed, Object severity, Object reason) {}
-
-    private void insert(List<Map<String, Object>> alerts, List<Map<String, Object>> silenced) {
-        Set<Map<String, Object>> quiet = Collections.newSetFromMap(new IdentityHashMap<>());
-        quiet.addAll(silenced);
-        int count = alerts.size();
-        long[] times = new long[count];
-        boolean[] fires = new boolean[count];
-        boolean[] isSilenced = new boolean[count];
-        int[] places = new int[count];
-        Map<Kind, Integer> kinds = new LinkedHashMap<>();
-        long now = AlertTime.micros(clock.instant());
-        for (int i = 0; i < count; i++) {
-            Map<String, Object> alert = alerts.get(i);
-            Instant time = AlertTime.parse(alert.get("time"));
-            times[i] = time == null ? now : AlertTime.micros(time);
-            fires[i] = !"resolved".equals(alert.get("status"));
-            isSilenced[i] = !silenced.isEmpty() && quiet.contains(alert);
-            Kind kind = new Kind(alert.get("rule"), alert.get("table"), alert.get("severity"), alert.get("reason"));
-            places[i] = kinds.computeIfAbsent(kind, added -> kinds.size() + 1);
-        }
-        jdbc.sql("""
-                        insert into rowbell.firing_event (fingerprints, alert_ids, keys, times, fires, silenced, kinds, rules, feeds, severities, reasons)
-                        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                        """)
-                .params(
-                        texts(alerts, alert -> alert.get("fingerprint")),
-                        texts(alerts, alert -> alert.get("id")),
-                        texts(alerts, alert -> alert.get("key")),
-                        times,
-                        fires,
-                        isSilenced,
-                        places,
-                        texts(kinds.keySet(), Kind::rule),
-                        texts(kinds.keySet(), Kind::feed),
-                        texts(kinds.keySet(), Kind::severity),
-                        texts(kinds.keySet(), Kind::reason))
-                .update();
-        fold.noted(count);
+    /** So many alerts were noted. */
+    public void noted(int alerts) {
+        fold.noted(alerts);
     }
 
-    private <T> String[] texts(Collection<T> of, Function<T, Object> value) {
-        String[] texts = new String[of.size()];
-        int at = 0;
-        for (T one : of) {
-            texts[at++] = value.apply(one) instanceof String text ? storable.cut(text) : null;
+    /** Alerts could not be noted, which must not wait for the list of them: unless the database is away, it is left out for a while. */
+    public void failed(DataAccessException failure) {
+        if (!Errors.isDatabaseAway(failure)) {
+            retryAt = System.nanoTime() + RETRY.toNanos();
+            LOG.warn(
+                    "what fires cannot be noted, rowbell.firing lacks the alerts of the next 10 s: {}",
+                    Errors.inWords(failure));
         }
-        return texts;
     }
 
     private void fold() {

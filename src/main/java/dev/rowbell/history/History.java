@@ -1,20 +1,14 @@
 package dev.rowbell.history;
 
-import dev.rowbell.alert.AlertJson;
-import dev.rowbell.alert.AlertTime;
 import dev.rowbell.database.StorableText;
 import dev.rowbell.error.Errors;
 import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.housekeeping.LateFold;
-import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.LinkedHashMap;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Function;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -35,17 +29,12 @@ public final class History {
     /** After a failure to note something. */
     private static final Duration RETRY = Duration.ofSeconds(10);
 
-    private final Clock clock;
     private StorableText storable;
     private volatile Settings settings = new Settings(Duration.ZERO, Redaction.of(""), true);
 
     private final LateFold fold = new LateFold();
     /** Until when nothing is noted: it failed. */
     private volatile long retryAt = System.nanoTime();
-
-    public History(Clock clock) {
-        this.clock = clock;
-    }
 
     /**
      * To be called when the database is open. Before, nothing is noted.
@@ -75,99 +64,35 @@ public final class History {
         return !settings.keep().isZero() && System.nanoTime() - retryAt >= 0;
     }
 
-    /** What many alerts share. */
-    private record Kind(Object rule, Object feed, Object severity, Object status, Object reason, List<String> sinks) {}
-
-    /**
-     * Notes the alerts that a transaction routed, in this transaction.
-     *
-     * @param jdbc of the transaction
-     * @param path {@code durable} or {@code notify}
-     * @throws DataAccessException where the transaction is to be rolled back
-     */
-    public void noteRouted(JdbcClient jdbc, String path, List<Routed> all) {
-        if (all.isEmpty() || !isOn()) {
-            return;
+    /** The alerts as the history has them, the very same list where that makes no difference. */
+    List<Routed> redacted(List<Routed> routed) {
+        List<Routed> redacted = new ArrayList<>(routed.size());
+        boolean differ = false;
+        for (Routed one : routed) {
+            Map<String, Object> alert = settings.redaction().apply(one.alert());
+            boolean same = alert == one.alert();
+            redacted.add(same ? one : new Routed(alert, one.silence(), one.sinks()));
+            differ |= !same;
         }
-        try {
-            insert(
-                    jdbc,
-                    path,
-                    all.stream()
-                            .map(one -> new Routed(settings.redaction().apply(one.alert()), one.silence(), one.sinks()))
-                            .toList());
-        } catch (IllegalArgumentException e) {
-            failed(Errors.inWords(e));
-        }
-        fold.noted(all.size());
+        return differ ? redacted : routed;
     }
 
-    private void insert(JdbcClient jdbc, String path, List<Routed> routed) {
-        int count = routed.size();
-        long[] times = new long[count];
-        int[] places = new int[count];
-        Map<Kind, Integer> kinds = new LinkedHashMap<>();
-        long now = AlertTime.micros(clock.instant());
-        for (int i = 0; i < count; i++) {
-            Map<String, Object> alert = routed.get(i).alert();
-            Instant time = AlertTime.parse(alert.get("time"));
-            times[i] = time == null ? now : AlertTime.micros(time);
-            Kind kind = new Kind(
-                    alert.get("rule"),
-                    alert.get("table"),
-                    alert.get("severity"),
-                    alert.get("status"),
-                    alert.get("reason"),
-                    routed.get(i).sinks());
-            places[i] = kinds.computeIfAbsent(kind, added -> kinds.size() + 1);
-        }
-        List<Kind> shared = List.copyOf(kinds.keySet());
-        note(
-                jdbc,
-                "select rowbell.note_routed(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                path,
-                texts(routed, one -> one.alert().get("id")),
-                texts(routed, one -> one.alert().get("key")),
-                times,
-                documents(routed),
-                silences(routed),
-                places,
-                texts(shared, Kind::rule),
-                texts(shared, Kind::feed),
-                texts(shared, Kind::severity),
-                texts(shared, Kind::status),
-                texts(shared, Kind::reason),
-                shared.stream()
-                        .map(kind -> storable.of(String.join(",", kind.sinks())))
-                        .toArray(String[]::new));
-    }
-
-    private String[] documents(List<Routed> routed) {
-        String[] documents = new String[routed.size()];
-        for (int i = 0; i < documents.length; i++) {
-            documents[i] = storable.of(AlertJson.asTaken(routed.get(i).alert()));
-        }
-        return documents;
-    }
-
-    /** Null where there is none, as mostly. */
-    private static Long[] silences(List<Routed> routed) {
-        return routed.stream().allMatch(one -> one.silence() == null)
-                ? null
-                : routed.stream().map(Routed::silence).toArray(Long[]::new);
-    }
-
-    /**
-     * Notes what became of alerts, in the transaction that stores that.
-     *
-     * @param jdbc of the transaction
-     * @param sink null for the routing
-     * @throws DataAccessException where the transaction is to be rolled back
-     */
+    /** Notes what became of alerts, in the transaction of the thread; else as the other does. */
     public void noteTried(JdbcClient jdbc, String sink, List<Tried> tries) {
-        if (tries.isEmpty() || !isOn()) {
-            return;
+        if (!tries.isEmpty() && isOn()) {
+            noteTried(jdbc, "select true", List.of(), sink, tries);
         }
+    }
+
+    /**
+     * Notes what became of alerts, in one statement with another that stores that.
+     *
+     * @param other its SQL, which may change data
+     * @param values of its parameters
+     * @param sink null for the routing
+     * @throws DataAccessException where both are undone
+     */
+    public void noteTried(JdbcClient jdbc, String other, List<Object> values, String sink, List<Tried> tries) {
         List<String> ids = new ArrayList<>();
         List<Integer> places = new ArrayList<>();
         for (int i = 0; i < tries.size(); i++) {
@@ -177,14 +102,14 @@ public final class History {
             }
         }
         long now = System.nanoTime();
-        note(
-                jdbc,
-                "select rowbell.note_tried(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        List<Object> all = new ArrayList<>(values);
+        Collections.addAll(
+                all,
                 sink,
-                texts(ids, id -> id),
+                storable.texts(ids, id -> id),
                 places.toArray(Integer[]::new),
                 tries.stream().mapToLong(tried -> (now - tried.at()) / 1000).toArray(),
-                texts(tries, Tried::outcome),
+                storable.texts(tries, Tried::outcome),
                 tries.stream().map(Tried::attempt).toArray(Integer[]::new),
                 tries.stream()
                         .map(tried ->
@@ -196,39 +121,34 @@ public final class History {
                                 : storedWhole(tried.answer().text()))
                         .toArray(String[]::new),
                 tries.stream().map(tried -> storedWhole(tried.error())).toArray(String[]::new));
-        fold.noted(ids.size());
-    }
-
-    /** Alerts must not wait for the history of them: after a failure it is left out for a while, also by the next try of this transaction. */
-    private void note(JdbcClient jdbc, String sql, Object... values) {
         try {
-            String failure = jdbc.sql(sql)
-                    .params(Arrays.asList(values))
+            jdbc.sql("with other as (%s) select rowbell.note_tried(?, ?, ?, ?, ?, ?, ?, ?, ?)".formatted(other))
+                    .params(all)
                     .query(String.class)
                     .optional()
-                    .orElse(null);
-            if (failure != null) {
-                failed(failure);
-            }
+                    .ifPresent(this::failed);
         } catch (DataAccessException e) {
-            if (!Errors.isDatabaseAway(e)) {
-                failed(Errors.inWords(e));
-            }
+            failed(e);
             throw e;
         }
+        noted(ids.size());
     }
 
-    private void failed(String why) {
+    void noted(int alerts) {
+        fold.noted(alerts);
+    }
+
+    /** It could not be noted, unless the database is away. */
+    void failed(DataAccessException failure) {
+        if (!Errors.isDatabaseAway(failure)) {
+            failed(Errors.inWords(failure));
+        }
+    }
+
+    /** Alerts must not wait for the history of them: after a failure it is left out for a while, also by the next try of the transaction. */
+    void failed(String why) {
         retryAt = System.nanoTime() + RETRY.toNanos();
         LOG.warn("what became of alerts cannot be noted, rowbell.history lacks those of the next 10 s: {}", why);
-    }
-
-    private <T> String[] texts(List<T> of, Function<T, Object> value) {
-        String[] texts = new String[of.size()];
-        for (int i = 0; i < texts.length; i++) {
-            texts[i] = value.apply(of.get(i)) instanceof String text ? storable.cut(text) : null;
-        }
-        return texts;
     }
 
     private String storedWhole(String text) {

@@ -190,23 +190,29 @@ final class DeliveryRepository {
                         """).update();
     }
 
-    /** Stores what became of deliveries of the sink, and notes it in the history. Both or neither, but for a history that fails. */
+    /**
+     * Stores what became of deliveries of the sink, and notes it in the history; all or nothing, but for a history that fails. To repeat it changes
+     * nothing in the outbox. A delivery that failed is left alone where its lease has ended.
+     */
     void acknowledge(String sink, List<Outcome> outcomes) {
-        if (history.isOn()) {
-            try {
+        boolean noted = history.isOn();
+        try {
+            if (outcomes.stream().allMatch(Outcome::isDelivered)) {
+                // one statement is a transaction
+                delete(sink, outcomes, noted);
+            } else {
                 transaction.executeWithoutResult(status -> {
-                    acknowledge(outcomes);
-                    history.noteTried(
-                            jdbc, sink, outcomes.stream().map(Outcome::tried).toList());
+                    retry(outcomes.stream().filter(Outcome::isRetried).toList());
+                    giveUp(outcomes.stream().filter(Outcome::isDead).toList());
+                    delete(sink, outcomes, noted);
                 });
-                return;
-            } catch (DataAccessException e) {
-                if (history.isOn()) {
-                    throw e;
-                }
             }
+        } catch (DataAccessException e) {
+            if (!noted || history.isOn()) {
+                throw e;
+            }
+            acknowledge(sink, outcomes);
         }
-        acknowledge(outcomes);
     }
 
     /** Notes alerts in the history that could not be filed. */
@@ -219,24 +225,21 @@ final class DeliveryRepository {
                         own.stream().map(NewDeadLetter::tried).toList()));
     }
 
-    /**
-     * Stores what became of deliveries. Each statement commits by itself, and to repeat it changes nothing. A delivery that failed is left alone where
-     * its lease has ended.
-     */
-    void acknowledge(List<Outcome> outcomes) {
-        delete(outcomes.stream()
-                .filter(Outcome::isDelivered)
-                .map(Outcome::delivery)
-                .toList());
-        retry(outcomes.stream().filter(Outcome::isRetried).toList());
-        giveUp(outcomes.stream().filter(Outcome::isDead).toList());
-    }
-
-    private void delete(List<Delivery> delivered) {
-        if (!delivered.isEmpty()) {
-            jdbc.sql("delete from rowbell.delivery where id = any(:ids::uuid[])")
-                    .param("ids", texts(delivered, Delivery::id))
-                    .update();
+    /** Deletes those that are delivered, and notes what became of all. */
+    private void delete(String sink, List<Outcome> outcomes, boolean noted) {
+        String delete = "delete from rowbell.delivery where id = any(?::uuid[])";
+        Object ids = texts(
+                outcomes.stream().filter(Outcome::isDelivered).toList(),
+                outcome -> outcome.delivery().id());
+        if (noted) {
+            history.noteTried(
+                    jdbc,
+                    delete,
+                    List.of(ids),
+                    sink,
+                    outcomes.stream().map(Outcome::tried).toList());
+        } else {
+            jdbc.sql(delete).param(ids).update();
         }
     }
 

@@ -179,18 +179,23 @@ public class OutboxComponent extends DefaultComponent {
         tables().savepoint().executeWithoutResult(status -> work.run());
     }
 
-    /** Takes the steps of a delivery that leave nothing behind: the alert is filed in a transaction that rolls back, read, and acknowledged. */
-    public void rehearse(Map<String, Object> alert) {
+    /**
+     * Takes the steps of a delivery that leave nothing behind: the alert is read, filed and acknowledged in a transaction that rolls back.
+     *
+     * @param more to be done in this transaction
+     */
+    public void rehearse(Map<String, Object> alert, Runnable more) {
         String document = AlertJson.write(alert);
+        AlertJson.parseLazily(document).get("new");
+        Delivery delivery = new Delivery(UUID.randomUUID(), List.of(document), 0, Lease.start(KEEP));
         tables().transaction().executeWithoutResult(status -> {
             OutboxTransaction transaction = OutboxTransaction.current(this);
             transaction.add(REHEARSAL, (String) alert.get("id"), document, alert);
+            more.run();
             transaction.beforeCommit(false);
+            deliveries().acknowledge(REHEARSAL, List.of(Outcome.delivered(delivery, null)));
             status.setRollbackOnly();
         });
-        AlertJson.parseLazily(document).get("new");
-        Delivery delivery = new Delivery(UUID.randomUUID(), List.of(document), 0, Lease.start(KEEP));
-        deliveries().acknowledge(List.of(Outcome.delivered(delivery, null)));
     }
 
     /** Whether PostgreSQL refuses the data, so that another try is of no use. */

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import dev.rowbell.health.Watchdog;
 import dev.rowbell.history.History;
 import dev.rowbell.testing.TestDatabase;
-import java.time.Clock;
 import java.util.List;
 import java.util.UUID;
 import javax.sql.DataSource;
@@ -25,8 +24,8 @@ class RefusalTest {
             database.url(),
             database.settings().get("rowbell.jdbc.user"),
             database.settings().get("rowbell.jdbc.password"));
-    private final OutboxComponent outbox = new OutboxComponent(
-            null, null, new Watchdog(), null, new History(Clock.systemUTC()), () -> dataSource, () -> true);
+    private final OutboxComponent outbox =
+            new OutboxComponent(null, null, new Watchdog(), null, new History(), () -> dataSource, () -> true);
 
     private void file(String... ids) {
         new TransactionTemplate(new DataSourceTransactionManager(dataSource))
