@@ -25,6 +25,7 @@ public final class Program implements AutoCloseable {
         // starts sooner, and a test is over before the better compiler pays
         List<String> command = new ArrayList<>(List.of(
                 "-XX:TieredStopAtLevel=1",
+                "-XX:+UseSerialGC",
                 "-jar",
                 Path.of("target/rowbell.jar").toAbsolutePath().toString()));
         command.addAll(List.of(arguments));
