@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 import org.apache.camel.CamelContext;
 import org.apache.camel.impl.DefaultCamelContext;
 import org.awaitility.Awaitility;
@@ -32,6 +33,13 @@ public final class TestDatabase {
 
     private static final AtomicInteger COUNT = new AtomicInteger();
 
+    /**
+     * Nobody needs the data after a crash of this server: what tests durability has an {@link OwnPostgres}. With the
+     * default, a worker of autovacuum would start ten times a second for the hundreds of databases.
+     */
+    private static final Map<String, String> SERVER =
+            Map.of("fsync", "off", "full_page_writes", "off", "autovacuum_naptime", "10min");
+
     private final String name = "test_" + COUNT.incrementAndGet();
 
     private record Server(String host, int port, String user, String password, PostgreSQLContainer container) {
@@ -42,8 +50,13 @@ public final class TestDatabase {
             String image =
                     System.getProperty("rowbell.test.image", System.getenv().getOrDefault("ROWBELL_TEST_IMAGE", ""));
             if (!image.isBlank()) {
-                PostgreSQLContainer container =
-                        new PostgreSQLContainer(DockerImageName.parse(image).asCompatibleSubstituteFor("postgres"));
+                PostgreSQLContainer container = new PostgreSQLContainer(
+                                DockerImageName.parse(image).asCompatibleSubstituteFor("postgres"))
+                        .withCommand(Stream.concat(
+                                        Stream.of("postgres"),
+                                        SERVER.entrySet().stream()
+                                                .flatMap(e -> Stream.of("-c", e.getKey() + "=" + e.getValue())))
+                                .toArray(String[]::new));
                 container.start();
                 Runtime.getRuntime().addShutdownHook(new Thread(container::stop));
                 return new Server(
@@ -54,9 +67,10 @@ public final class TestDatabase {
                         container);
             }
             try {
-                EmbeddedPostgres embedded = EmbeddedPostgres.builder()
-                        .setServerConfig("unix_socket_directories", "''")
-                        .start();
+                EmbeddedPostgres.Builder builder =
+                        EmbeddedPostgres.builder().setServerConfig("unix_socket_directories", "''");
+                SERVER.forEach(builder::setServerConfig);
+                EmbeddedPostgres embedded = builder.start();
                 return new Server("localhost", embedded.getPort(), "postgres", "postgres", null);
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
