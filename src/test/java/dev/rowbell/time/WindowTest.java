@@ -230,12 +230,12 @@ class WindowTest {
         work();
         assertEquals(
                 List.of(
-                        "deleted 2 {\"shop\":\"a\"} [{\"id\":3},{\"id\":2}]",
+                        "deleted 2 {\"shop\":\"a\"} [{\"id\":2},{\"id\":3}]",
                         "lowered 2 {\"shop\":\"a\",\"before\":\"paid\"} [{\"id\":1},{\"id\":2}]",
                         "plain  {\"id\":1,\"state\":\"paid\",\"shop\":\"a\",\"amount\":4} ",
                         "plain  {\"id\":2,\"state\":\"paid\",\"shop\":\"a\",\"amount\":4} "),
                 database.query(
-                        "select concat(alert ->> 'rule', ' ', alert ->> 'count', ' ', alert ->> 'new', ' ', alert ->> 'keys') from rowbell.feedback order by 1"));
+                        "select concat(alert ->> 'rule', ' ', alert ->> 'count', ' ', alert ->> 'new', ' ', (select '[' || string_agg(k::text, ',' order by k::text) || ']' from json_array_elements(alert -> 'keys') k)) from rowbell.feedback order by 1"));
     }
 
     @ParameterizedTest
