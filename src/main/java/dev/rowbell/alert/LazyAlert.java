@@ -27,7 +27,7 @@ final class LazyAlert extends AbstractMap<String, Object> {
 
     /**
      * @param text the whole document on one line
-     * @param known some of its values, none of which can be changed; null where nothing is known yet
+     * @param known some of its values, none of which can be changed, and null for a key that it does not have; null where nothing is known yet
      */
     LazyAlert(String text, Map<String, Object> known) {
         this.text = text;
@@ -87,23 +87,25 @@ final class LazyAlert extends AbstractMap<String, Object> {
 
     /** As {@link #get}, for a caller that does not change the value. */
     Object peek(Object key) {
-        Object value = known().get(key);
-        return value == null ? parsed().get(key) : value;
+        Map<String, Object> known = known();
+        return known.containsKey(key) ? known.get(key) : parsed().get(key);
     }
 
     @Override
     public boolean containsKey(Object key) {
-        return known().containsKey(key) || parsed().containsKey(key);
+        Map<String, Object> known = known();
+        return known.containsKey(key) ? known.get(key) != null : parsed().containsKey(key);
     }
 
     @Override
     public Object get(Object key) {
-        Object value = known().get(key);
-        if (value == null) {
-            value = parsed().get(key);
-            if (value instanceof Map || value instanceof List) {
-                shared = true;
-            }
+        Map<String, Object> known = known();
+        if (known.containsKey(key)) {
+            return known.get(key);
+        }
+        Object value = parsed().get(key);
+        if (value instanceof Map || value instanceof List) {
+            shared = true;
         }
         return value;
     }

@@ -157,8 +157,8 @@ final class TriggerDocument {
         String rowKey = row == null
                 ? null
                 : AlertIdentity.key(names, name -> textOf(row, name), AlertKeys.TIMER.equals(values.get("operation")));
+        values.put("key", rowKey);
         if (rowKey != null) {
-            values.put("key", rowKey);
             completed.append(",\"key\":");
             quote(rowKey);
         }

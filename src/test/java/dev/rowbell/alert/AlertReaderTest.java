@@ -180,8 +180,9 @@ class AlertReaderTest {
                     "feedback",
                     "{\"crt_time\":\"2026-11-23T09:00:00.5+01:00\",\"alert\":" + document.replaceFirst("\\{", "{\n")
                             + "}"));
-            for (String key : List.of("id", "rule", "severity", "status", "source", "operation", "changed")) {
+            for (String key : List.of("id", "rule", "severity", "status", "source", "operation", "changed", "key")) {
                 assertEquals(apart.get(key), row.get(key), key);
+                assertEquals(apart.containsKey(key), row.containsKey(key), key);
             }
             String text = AlertJson.write(row);
             assertEquals(apart.toString(), AlertJson.parse(text).toString());
