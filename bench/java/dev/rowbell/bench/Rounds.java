@@ -20,11 +20,11 @@ final class Rounds {
 
     private final Map<String, Callable<Double>> measures = new LinkedHashMap<>();
     private final Map<String, Double> first = new HashMap<>();
-    private int thrownAway = 1;
+    private int thrownAway = SHORT ? 0 : 1;
     private int turns = COUNT;
 
     Rounds throwAway(int turns) {
-        thrownAway = SHORT ? 1 : turns;
+        thrownAway = SHORT ? 0 : turns;
         return this;
     }
 
