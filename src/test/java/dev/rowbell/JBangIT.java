@@ -36,6 +36,7 @@ class JBangIT {
     Path dir;
 
     @Test
+    @Tag("long")
     void camelJBangRunsTheBundle() throws IOException, InterruptedException {
         TestDatabase database = TestDatabase.create();
         List<String> command = command("run");
@@ -100,6 +101,7 @@ class JBangIT {
     private List<String> command(String... arguments) throws IOException {
         Files.copy(Path.of("application.properties"), dir.resolve("application.properties"));
         List<String> command = new ArrayList<>(List.of(
+                "-XX:TieredStopAtLevel=1",
                 "-Dmaven.repo.local=" + Maven.installed(),
                 "-cp",
                 Maven.camelJBang(dir),

@@ -18,18 +18,10 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.sql.Connection;
-import java.sql.DriverManager;
-import java.sql.ResultSet;
-import java.sql.SQLException;
-import java.sql.Statement;
-import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Tag;
@@ -39,56 +31,8 @@ import org.junit.jupiter.api.io.TempDir;
 /** {@code java -jar target/rowbell.jar} as people run it. */
 class MainIT {
 
-    /** Seconds: less than Camel would wait for a route that does not stop, which is 45. */
-    private static final int STOP = 20;
-
     @TempDir
     Path dir;
-
-    private static String await(Program program, String pattern) {
-        Pattern expected = Pattern.compile(pattern);
-        Awaitility.await(pattern)
-                .atMost(Duration.ofSeconds(120))
-                .failFast("ended", () -> !program.isAlive())
-                .until(() -> expected.matcher(program.output()).find());
-        Matcher found = expected.matcher(program.output());
-        assertTrue(found.find());
-        return found.groupCount() == 0 ? found.group() : found.group(1);
-    }
-
-    /** A command that ends, having said nothing but this. */
-    private static void ends(int exit, Program command, String output) {
-        try (command) {
-            assertEquals(exit, command.awaitExit(), command.output());
-            assertTrue(Pattern.compile(output).matcher(command.output()).lookingAt(), command.output());
-        }
-    }
-
-    private static void execute(String url, String sql) throws SQLException {
-        try (Connection connection = DriverManager.getConnection(url);
-                Statement statement = connection.createStatement()) {
-            statement.execute(sql);
-        }
-    }
-
-    private static long rowsOfFeed(String url) throws SQLException {
-        try (Connection connection = DriverManager.getConnection(url);
-                Statement statement = connection.createStatement();
-                ResultSet row = statement.executeQuery("select count(*) from public.feed")) {
-            row.next();
-            return row.getLong(1);
-        }
-    }
-
-    /** The embedded PostgreSQL's process; dead once it is a zombie nobody collects. */
-    private boolean postgresRuns() {
-        return ProcessHandle.allProcesses()
-                .anyMatch(process -> process.info()
-                                .commandLine()
-                                .orElse("")
-                                .contains(dir.resolve(".rowbell").toString())
-                        && process.info().command().orElse("").endsWith("postgres"));
-    }
 
     @Test
     @Tag("long")
@@ -103,19 +47,19 @@ class MainIT {
         Map<String, String> settings = new HashMap<>(TestDatabase.create().settings());
         settings.put("java.home", System.getProperty("java.home"));
         try (Program rowbell = Program.start(dir, settings, List.of(script.toString()))) {
-            await(rowbell, "Rowbell is watching");
+            rowbell.awaitOutput("Rowbell is watching");
             rowbell.terminate();
             rowbell.awaitExit();
             assertFalse(rowbell.output().contains("[cds"), rowbell.output());
         }
         settings.put("java.opts", "-Xlog:class+load");
         try (Program rowbell = Program.start(dir, settings, List.of(script.toString()))) {
-            await(rowbell, "dev\\.rowbell\\.Main source: shared objects file");
-            await(rowbell, "org\\.apache\\.camel\\.\\S+ source: shared objects file");
-            await(rowbell, "Rowbell is watching");
+            rowbell.awaitOutput("dev\\.rowbell\\.Main source: shared objects file");
+            rowbell.awaitOutput("org\\.apache\\.camel\\.\\S+ source: shared objects file");
+            rowbell.awaitOutput("Rowbell is watching");
         }
         settings.remove("java.opts");
-        ends(0, Program.start(dir, settings, List.of(script.toString(), "rules", "list")), "no rules");
+        Program.ends(0, Program.start(dir, settings, List.of(script.toString(), "rules", "list")), "no rules");
     }
 
     @Test
@@ -126,8 +70,8 @@ class MainIT {
                 select json_build_object('id', 'a-' || i, 'rule', 'r') from generate_series(1, 500) i
                 """);
         try (Program rowbell = Program.rowbell(dir, database.settings())) {
-            await(rowbell, "warning r");
-            await(rowbell, "Rowbell is watching");
+            rowbell.awaitOutput("warning r");
+            rowbell.awaitOutput("Rowbell is watching");
             List<String> lines = rowbell.output().lines().toList();
             int banner = IntStream.range(0, lines.size())
                     .filter(i -> lines.get(i).startsWith("Rowbell is watching"))
@@ -140,85 +84,6 @@ class MainIT {
                             .filter(line -> line.contains("warning r"))
                             .toList());
         }
-    }
-
-    @Test
-    void aNewcomerSeesAlertsAndTheNextStartGoesOnWithTheSameData() throws Exception {
-        String url;
-        long rows;
-        int alerts;
-        ends(
-                2,
-                Program.rowbell(dir, Map.of(), "rules", "list"),
-                "rowbell: .*there is no database in rowbell.embedded.dir=");
-        try (Program rowbell = Program.rowbell(dir, Map.of())) {
-            url = await(rowbell, "connect +(jdbc:postgresql://\\S+)");
-            await(rowbell, "Rowbell is watching PostgreSQL 18\\.\\d+, embedded");
-            await(rowbell, "rules +3 from classpath:dev/rowbell/rules\\.yaml");
-            await(rowbell, "file +on: alerts");
-            await(rowbell, "http +off: set rowbell\\.http\\.url");
-            await(rowbell, "mail +off: set rowbell\\.mail\\.host");
-            await(
-                    rowbell,
-                    "warning c2-overflow \\(c2 overflow\\) public\\.feed id=\\d+: c1 \\S+ → \\d+, c2 \\S+ → \\d+\\d{4}");
-            await(rowbell, "critical c4-negative \\(c4 below zero\\) public\\.feed id=\\d+: .*c4 (\\S+ → )?-\\d+");
-            Awaitility.await()
-                    .until(() -> AlertFiles.read(dir.resolve("alerts")).size() >= 2);
-            assertTrue(postgresRuns());
-            // as if 20 seconds had passed
-            Awaitility.await().until(() -> {
-                execute(url, "update rowbell.timer set began = began - interval '20 s'");
-                return rowbell.output()
-                        .contains("warning order-not-shipped (order not shipped within 20 s) public.shipment id=");
-            });
-            try (Connection connection = DriverManager.getConnection(url);
-                    Statement statement = connection.createStatement();
-                    ResultSet row = statement.executeQuery(
-                            "select current_setting('fsync') || current_setting('synchronous_commit')")) {
-                row.next();
-                assertEquals("onon", row.getString(1));
-                // for rules test below, and out of the demo's way, which soon writes over what it has raised an alert
-                // for
-                statement.execute("insert into public.feed (id, c2) values (1000000, 20000)");
-            }
-            try (Program second = Program.rowbell(dir, Map.of())) {
-                assertEquals(2, second.awaitExit());
-                assertTrue(second.output().contains("rowbell.embedded.dir"), second.output());
-            }
-            // in the database of the Rowbell that runs
-            ends(
-                    0,
-                    Program.rowbell(dir, Map.of(), "rules", "list"),
-                    "rule +feed .*\nc2-overflow +public\\.feed .*\nc4-negative +public\\.feed .*\norder-not-shipped +public\\.shipment .*\n");
-            rows = rowsOfFeed(url);
-            rowbell.terminate();
-            rowbell.exitWithin(STOP);
-            alerts = AlertFiles.read(dir.resolve("alerts")).size();
-            assertFalse(postgresRuns());
-            assertFalse(rowbell.output().contains("Exception"), rowbell.output());
-        }
-        // in one that is started for it
-        ends(
-                0,
-                Program.rowbell(dir, Map.of(), "rules", "test", "c2-overflow", "--limit", "1"),
-                "\\{\"id\":\\d+,.*}\n1 row shown, .*\n");
-        assertFalse(postgresRuns());
-        try (Program rowbell = Program.rowbell(dir, Map.of("rowbell.demo", "false"))) {
-            await(rowbell, "rowbell\\.rules\\.file=rules\\.yaml: there is no such file");
-            assertEquals(url, await(rowbell, "connect +(jdbc:postgresql://\\S+)"));
-            assertTrue(rowsOfFeed(url) >= rows);
-            assertTrue(AlertFiles.read(dir.resolve("alerts")).size() >= alerts);
-            // killed, it leaves its PostgreSQL behind, which the next start puts away
-            rowbell.kill();
-            rowbell.awaitExit();
-        }
-        try (Program rowbell = Program.rowbell(dir, Map.of("rowbell.demo", "false"))) {
-            await(rowbell, "Rowbell is watching");
-            assertTrue(rowsOfFeed(url) >= rows);
-            rowbell.terminate();
-            rowbell.exitWithin(STOP);
-        }
-        assertFalse(postgresRuns());
     }
 
     @Test
@@ -260,15 +125,15 @@ class MainIT {
                 "-Dlogback.configurationFile=own.xml",
                 "-jar",
                 Path.of("target/rowbell.jar").toAbsolutePath().toString())) {
-            await(rowbell, "connect +" + database.url());
-            await(rowbell, "file +on: elsewhere");
+            rowbell.awaitOutput("connect +" + database.url());
+            rowbell.awaitOutput("file +on: elsewhere");
             assertFalse(rowbell.output().contains("http "), rowbell.output());
             database.execute("insert into rowbell.feedback (alert) values ('{\"rule\": \"r\"}')");
             Awaitility.await()
                     .until(() -> AlertFiles.values(dir.resolve("elsewhere"), "source")
                             .equals(List.of("from-the-environment")));
-            await(rowbell, "(?m)^my own warning r$");
-            await(rowbell, "health +http://127.0.0.1:" + port + "/observe/health");
+            rowbell.awaitOutput("(?m)^my own warning r$");
+            rowbell.awaitOutput("health +http://127.0.0.1:" + port + "/observe/health");
             HttpClient client = HttpClient.newHttpClient();
             for (String path : List.of("observe/health/ready", "observe/metrics", "", "rules")) {
                 URI uri = URI.create("http://127.0.0.1:" + port + "/" + path);
@@ -292,17 +157,15 @@ class MainIT {
         Map<String, String> settings = with(database, "rowbell.jdbc.user", user);
         settings.put("rowbell.jdbc.password", "busy");
         try (Program rowbell = Program.rowbell(dir, settings)) {
-            await(
-                    rowbell,
-                    "rowbell.jdbc.url: cannot connect to .*: FATAL: too many connections .*;"
-                            + " trying again for 1m \\(rowbell.jdbc.wait\\)");
+            rowbell.awaitOutput("rowbell.jdbc.url: cannot connect to .*: FATAL: too many connections .*;"
+                    + " trying again for 1m \\(rowbell.jdbc.wait\\)");
             database.execute("alter role %s connection limit 1".formatted(user));
             Awaitility.await()
                     .until(() -> database.query("select count(*) from pg_stat_activity where usename = '" + user + "'")
                             .equals(List.of("1")));
             assertTrue(rowbell.isAlive());
             database.execute("alter role %s connection limit -1".formatted(user));
-            await(rowbell, "Rowbell is watching");
+            rowbell.awaitOutput("Rowbell is watching");
         }
     }
 
@@ -347,7 +210,7 @@ class MainIT {
         Map<String, String> settings = with(TestDatabase.create(), "rowbell.health.enabled", "true");
         settings.put("rowbell.health.port", String.valueOf(port));
         try (Program rowbell = Program.rowbell(dir, settings)) {
-            await(rowbell, "Rowbell is watching");
+            rowbell.awaitOutput("Rowbell is watching");
             HttpClient client = HttpClient.newHttpClient();
             assertEquals(
                     "good morning",
@@ -457,8 +320,8 @@ class MainIT {
         settings.put("rowbell.feedback.batch", "50");
         try (Program one = Program.rowbell(dir, settings);
                 Program two = Program.rowbell(dir, settings)) {
-            await(one, "Rowbell is watching");
-            await(two, "Rowbell is watching");
+            one.awaitOutput("Rowbell is watching");
+            two.awaitOutput("Rowbell is watching");
             for (int batch = 0; batch < 20; batch++) {
                 database.execute(
                         "insert into rowbell.feedback (alert) select json_build_object('id', 'a' || i, 'rule', repeat('订', 300)) from generate_series(%d, %d) i"
@@ -482,14 +345,14 @@ class MainIT {
     void rulesAreCheckedListedAndTestedFromTheCommandLine() throws IOException {
         TestDatabase database = TestDatabase.create();
         Map<String, String> settings = with(database, "rowbell.rules.file", "rules.yaml");
-        ends(2, Program.rowbell(dir, settings, "rules", "lost"), "(?s)Unmatched argument.*'lost'.*");
+        Program.ends(2, Program.rowbell(dir, settings, "rules", "lost"), "(?s)Unmatched argument.*'lost'.*");
         Files.writeString(dir.resolve("rules.yaml"), """
                 rules:
                   - name: full
                     feed: orders
                     condition: NEW.amount > 10
                 """);
-        ends(
+        Program.ends(
                 2,
                 Program.rowbell(dir, settings, "rules", "check"),
                 "rowbell: the schema rowbell lacks V1__tables.sql, .*: start Rowbell once");
@@ -497,14 +360,14 @@ class MainIT {
                 "create table orders (id int primary key, amount int)",
                 "insert into orders select i, i from generate_series(1, 12) i");
         try (Program rowbell = Program.rowbell(dir, settings)) {
-            await(rowbell, "rules +1 from rules\\.yaml\n");
+            rowbell.awaitOutput("rules +1 from rules\\.yaml\n");
         }
-        ends(0, Program.rowbell(dir, settings, "rules", "check"), "1 rule, all right\n$");
-        ends(
+        Program.ends(0, Program.rowbell(dir, settings, "rules", "check"), "1 rule, all right\n$");
+        Program.ends(
                 0,
                 Program.rowbell(dir, settings, "rules", "test", "full"),
                 "\\{\"id\":11,\"amount\":11}\n\\{\"id\":12,\"amount\":12}\n2 rows\n$");
-        ends(
+        Program.ends(
                 2,
                 Program.rowbell(dir, settings, "rules", "test", "ful"),
                 "rowbell: there is no rule \"ful\"; did you mean full\\?\n$");
@@ -519,7 +382,7 @@ class MainIT {
 
                     condition: NEW.amont = 0
                 """);
-        ends(
+        Program.ends(
                 1,
                 Program.rowbell(dir, settings, "rules", "check", "other.yaml"),
                 "other\\.yaml:4: rule \"empty\": condition: column new\\.amont does not exist .*\n"

@@ -73,8 +73,15 @@ public final class Maven {
                 }
             }
         }
-        Files.copy(Path.of("target/rowbell.jar"), version.resolve(name + ".jar"), StandardCopyOption.REPLACE_EXISTING);
-        Files.copy(Path.of("pom.xml"), version.resolve(name + ".pom"), StandardCopyOption.REPLACE_EXISTING);
+        replace(version.resolve(name + ".jar"), Path.of("target/rowbell.jar"));
+        replace(version.resolve(name + ".pom"), Path.of("pom.xml"));
         return repository;
+    }
+
+    /** At once, since another test may read it. */
+    private static void replace(Path file, Path by) throws IOException {
+        Path copy = Files.createTempFile(file.getParent(), "copy", null);
+        Files.copy(by, copy, StandardCopyOption.REPLACE_EXISTING);
+        Files.move(copy, file, StandardCopyOption.ATOMIC_MOVE);
     }
 }

@@ -1,13 +1,20 @@
 package dev.rowbell.testing;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.awaitility.Awaitility;
 
 /** A program in a process of its own, its output in a file. */
 public final class Program implements AutoCloseable {
@@ -61,6 +68,26 @@ public final class Program implements AutoCloseable {
             return Files.readString(output);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Returns what the first group of the pattern matches, all of it where it has none, once the output has it. */
+    public String awaitOutput(String pattern) {
+        Pattern expected = Pattern.compile(pattern);
+        Awaitility.await(pattern)
+                .atMost(Duration.ofSeconds(120))
+                .failFast("ended", () -> !isAlive())
+                .until(() -> expected.matcher(output()).find());
+        Matcher found = expected.matcher(output());
+        assertTrue(found.find());
+        return found.groupCount() == 0 ? found.group() : found.group(1);
+    }
+
+    /** A command that ends, having said nothing but this. */
+    public static void ends(int exit, Program command, String output) {
+        try (command) {
+            assertEquals(exit, command.awaitExit(), command.output());
+            assertTrue(Pattern.compile(output).matcher(command.output()).lookingAt(), command.output());
         }
     }
 
