@@ -12,6 +12,7 @@ import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.http.HttpServerResponse;
 import io.vertx.core.impl.VertxInternal;
 import io.vertx.core.impl.VertxWrapper;
 import java.lang.reflect.InvocationTargetException;
@@ -38,16 +39,20 @@ import org.apache.camel.util.InetAddressUtil;
 /**
  * Guards the port of health and metrics; Camel's server has no settings for that. A request is for an address or for a known host name: a page in a
  * browser may give its own name the address of this machine (DNS rebinding), and an address cannot be given. A connection has a limited time to send
- * a request, and the connections are limited. The answer about health is its own. Safe for many threads.
+ * a request, the connections are limited, and one that does not read its answers gets no more of them. The answer about health is its own. Safe for
+ * many threads.
  */
 public final class GuardedVertx extends VertxWrapper {
+
+    /** A percent sign without its two digits. */
+    private static final Pattern UNREADABLE = Pattern.compile("%(?!\\p{XDigit}{2})");
 
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final int BAD_REQUEST = 400;
     private static final int MISDIRECTED = 421;
     /** That wait for a request. */
     private static final int CONNECTIONS = 100;
-    /** From the connect, or from the end of a response, to the end of a request's headers. */
+    /** From the connect, or from the end of a response, until that is read and the headers of the next request have come. */
     private static final Duration REQUEST = Duration.ofSeconds(20);
 
     private final CamelContext context;
@@ -68,6 +73,7 @@ public final class GuardedVertx extends VertxWrapper {
                             InetAddressUtil.getLocalHostNameSafe())
                     .flatMap(list -> Stream.of(list.split(",")))
                     .map(name -> name.strip().toLowerCase(Locale.ROOT))
+                    .filter(name -> !name.isEmpty())
                     .collect(Collectors.toSet());
             context.getRegistry()
                     .bind(
@@ -132,23 +138,37 @@ public final class GuardedVertx extends VertxWrapper {
 
     private void requested(HttpServerRequest request, Handler<HttpServerRequest> handler) {
         if (request.localAddress().port() == port) {
+            HttpServerResponse response = request.response();
+            if (response.writeQueueFull()) {
+                // answers wait in memory until they are read: a client may ask for thousands without reading one
+                request.pause();
+                response.drainHandler(read -> {
+                    response.drainHandler(null);
+                    // not within the call of the request before, or many of them would be nested
+                    runOnContext(next -> {
+                        request.resume();
+                        requested(request, handler);
+                    });
+                });
+                return;
+            }
             cancel(request.connection());
-            request.response().bodyEndHandler(end -> awaitRequest(request.connection()));
+            response.bodyEndHandler(end -> awaitRequest(request.connection()));
+            // of what cannot be read the router would log a stack trace
             if (request.authority() == null) {
-                // the router would log a stack trace
-                request.response().setStatusCode(BAD_REQUEST).end("no host that can be read\n");
+                response.setStatusCode(BAD_REQUEST).end("no host that can be read\n");
+                return;
+            } else if (!isReadable(request.path())) {
+                response.setStatusCode(BAD_REQUEST).end("no path that can be read\n");
                 return;
             } else if (!isKnown(request.authority().host())) {
-                request.response()
-                        .setStatusCode(MISDIRECTED)
-                        .end("unknown host name: add it to rowbell.health.names\n");
+                response.setStatusCode(MISDIRECTED).end("unknown host name: add it to rowbell.health.names\n");
                 return;
             }
             if (request.path().matches(Pattern.quote(healthPath) + "(/live|/ready)?/?")
                     && request.method() == HttpMethod.GET) {
                 executeBlocking(() -> answerHealth(request), false)
-                        .onFailure(
-                                failure -> request.response().setStatusCode(503).end());
+                        .onFailure(failure -> response.setStatusCode(503).end());
                 return;
             }
             // Camel's route has one type; its handler gives what was asked for
@@ -200,6 +220,11 @@ public final class GuardedVertx extends VertxWrapper {
             check.put("data", data);
         }
         return check;
+    }
+
+    /** Whether the router can read it. */
+    private static boolean isReadable(String path) {
+        return path != null && path.startsWith("/") && !UNREADABLE.matcher(path).find();
     }
 
     private boolean isKnown(String name) {

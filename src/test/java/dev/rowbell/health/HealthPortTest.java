@@ -2,8 +2,10 @@ package dev.rowbell.health;
 
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
 import java.io.IOException;
@@ -127,6 +129,52 @@ class HealthPortTest {
             });
             assertEquals(-1, silent.getInputStream().read());
             used.getInputStream().readAllBytes();
+        }
+    }
+
+    /** Such answers would fill the memory of the process. */
+    @Test
+    @Tag("long")
+    void whoDoesNotReadTheAnswersGetsNoMoreOfThemAndOthersDo() throws IOException {
+        byte[] request = ("GET /observe/health?data=true HTTP/1.1\r\nHost: localhost\r\nX: %s\r\n\r\n"
+                        .formatted("x".repeat(7000)))
+                .getBytes(StandardCharsets.US_ASCII);
+        try (Socket deaf = connect()) {
+            assertThrows(IOException.class, () -> {
+                for (int i = 0; i < 10_000; i++) {
+                    deaf.getOutputStream().write(request);
+                }
+            });
+        }
+        try (Socket reads = connect()) {
+            for (int i = 0; i < 100; i++) {
+                reads.getOutputStream()
+                        .write("GET /observe/health?data=true HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                                .getBytes(StandardCharsets.US_ASCII));
+            }
+            reads.getOutputStream()
+                    .write("GET /observe/health?data=true HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                            .getBytes(StandardCharsets.US_ASCII));
+            String all = new String(reads.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            assertEquals(101, all.split("HTTP/1.1 ", -1).length - 1);
+        }
+        assertEquals("HTTP/1.1 200 OK", askFor("localhost"));
+    }
+
+    @Test
+    void aPathThatCannotBeReadIsRefusedInOneLineAndNotLogged() throws IOException {
+        try (LogLines log = new LogLines("io.vertx.ext.web.RoutingContext")) {
+            for (String path : List.of("/%zz", "/%", "/a%2", "/observe/%-1", "*", "/%GG?x=%zz")) {
+                try (Socket socket = connect()) {
+                    socket.getOutputStream()
+                            .write("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                                    .formatted(path)
+                                    .getBytes(StandardCharsets.US_ASCII));
+                    String answer = new String(socket.getInputStream().readAllBytes(), StandardCharsets.US_ASCII);
+                    assertTrue(answer.startsWith("HTTP/1.1 400 "), path + ": " + answer);
+                }
+            }
+            assertEquals(List.of(), log.lines());
         }
     }
 
