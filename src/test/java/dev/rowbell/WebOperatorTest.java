@@ -242,9 +242,22 @@ class WebOperatorTest {
         assertEquals("", acknowledged());
     }
 
+    /** Browsers send those that a page at another port of this host has set. */
+    @Test
+    void aCookieOfTheSameNameFromElsewhereEndsNoSession() {
+        WebClient operator = withToken();
+        String name = operator.cookie().replaceFirst("=.*", "");
+        for (String cookies : List.of(name + "=x; " + operator.cookie(), operator.cookie() + "; " + name + "=x")) {
+            String page =
+                    operator.raw("GET /firing HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nCookie: %s\r\nConnection: close\r\n\r\n"
+                            .formatted(port, cookies));
+            assertTrue(page.contains("Acknowledge"), page);
+        }
+    }
+
     @Test
     void whoTriesPasswordsIsSlowedDownAndTheLogSaysIt() {
-        try (LogLines log = new LogLines("dev.rowbell.web.WebConsole")) {
+        try (LogLines log = new LogLines("dev.rowbell.web.Access")) {
             WebClient thief = new WebClient(usersPort);
             List<Integer> answers = new ArrayList<>();
             for (int i = 0; i < 60 && !answers.contains(429); i++) {
@@ -259,6 +272,12 @@ class WebOperatorTest {
                     log.lines().stream().anyMatch(line -> line.contains("a login from 127.0.0.1 was refused")),
                     log.lines().toString());
             assertFalse(log.lines().toString().contains("tried"), "who mistypes a name may have typed a password");
+            int lines = log.lines().size();
+            assertEquals(
+                    429,
+                    thief.post("/login", Map.of("user", "tried", "password", "x"))
+                            .statusCode());
+            assertEquals(lines, log.lines().size(), "nobody fills the log");
         }
         assertTrue(login("bob", "Bob's").get("/").body().contains("bob (viewer)"), "others log in");
     }
@@ -471,7 +490,8 @@ class WebOperatorTest {
                 .body();
         assertTrue(none.contains("<strong>0</strong>") && none.contains("Add this silence"), none);
         assertTrue(operator.get("/silences/new?look=1&for=1h&why=x").body().contains("Every alert."));
-        for (String wrong : List.of("for=2&why=x", "for=9999d&why=x", "for=0s&why=x", "for=1h&why=", "why=x")) {
+        for (String wrong :
+                List.of("for=2&why=x", "for=1s1d&why=x", "for=9999d&why=x", "for=0s&why=x", "for=1h&why=", "why=x")) {
             String page =
                     operator.get("/silences/new?look=1&rule=stays&" + wrong).body();
             assertTrue(page.contains("role=\"alert\"") && !page.contains("Add this silence"), page);
@@ -488,6 +508,10 @@ class WebOperatorTest {
                         select concat_ws(' ', rule, coalesce(feed, ''), key, who, until - since between interval '1:59' and interval '2:01')
                         from rowbell.silence where why = 'import'"""));
         operator.act("/silences/add", WebClient.with(silence, "for", "soon"));
+        assertEquals(
+                303,
+                operator.act("/silences/add", WebClient.with(silence, "for", "1s1d"))
+                        .statusCode());
         operator.act("/silences/add", WebClient.with(silence, "why", ""));
         assertEquals(1, database.count("rowbell.silence"));
         assertTrue(operator.get("/silences").body().contains("End now"));

@@ -3,19 +3,28 @@ package dev.rowbell.web;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.web.Users.User;
 import dev.rowbell.web.WebSessions.Session;
-import io.vertx.core.http.Cookie;
+import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServerRequest;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Base64;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Who may open the pages, and who may operate. Safe for many threads. */
 public final class Access {
 
+    private static final Logger LOG = LoggerFactory.getLogger(Access.class);
+
     /** Who has come with the token. */
     static final String TOKEN_USER = "token";
+
+    /** Of a user. */
+    private static final int LONGEST_NAME = 100;
 
     private final Settings settings;
     private final Users users;
@@ -130,10 +139,15 @@ public final class Access {
      */
     record Login(User user, String refusal, Optional<String> retryAfter) {}
 
+    /** Of IPv6, who has an address mostly has 2^64 of them. */
+    private static String network(String address) {
+        return address.replaceFirst("^((?:\\p{XDigit}+:){4}).*", "$1");
+    }
+
     /** Takes a while, so that passwords cannot be tried quickly. */
     Login login(String name, String password, String address) {
-        // names that are not known are one, so that what is kept stays small
-        String who = (users.isKnown(name) ? name : "") + " " + address;
+        // of a name that is not known too: otherwise the waits would tell which names are
+        String who = (name.length() <= LONGEST_NAME ? name : "") + " " + network(address);
         Duration wait = tries.wait(who);
         if (wait.compareTo(Duration.ZERO) > 0) {
             String seconds = String.valueOf(wait.toSeconds() + 1);
@@ -146,6 +160,8 @@ public final class Access {
             return new Login(user.get(), "", Optional.empty());
         }
         tries.failed(who);
+        // of refusals this one alone: it takes a while, of others there may be thousands in a second
+        LOG.warn("web console: a login from {} was refused", address);
         return new Login(null, "The name or the password is wrong.", Optional.empty());
     }
 
@@ -155,12 +171,16 @@ public final class Access {
 
     /** Of the cookie; empty where there is none, or it is another's than the user whom a proxy has let in. */
     Optional<Session> session(HttpServerRequest request) {
-        Cookie given = request.getCookie(cookie);
-        Optional<Session> session = given == null ? Optional.empty() : sessions.find(given.getValue());
         Optional<User> proxyUser = proxyUser(request);
-        return proxyUser.isEmpty()
-                ? session
-                : session.filter(known -> known.user().equals(proxyUser.get().name()));
+        // a page at another port may have set a cookie of the same name
+        return Stream.of(Objects.toString(request.getHeader(HttpHeaders.COOKIE), "")
+                        .split(";"))
+                .map(String::strip)
+                .filter(given -> given.startsWith(cookie + "="))
+                .flatMap(given -> sessions.find(given.substring(cookie.length() + 1)).stream())
+                .filter(known -> proxyUser.isEmpty()
+                        || known.user().equals(proxyUser.get().name()))
+                .findFirst();
     }
 
     /** Whom a proxy has let in. Pages of other sites can have a browser go through the proxy, so this user has a session as well. */

@@ -3,6 +3,9 @@ package dev.rowbell.web;
 import dev.rowbell.error.Errors;
 import dev.rowbell.settings.Settings;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.ByteChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -36,9 +39,14 @@ final class AccessToken {
             }
             Files.deleteIfExists(file);
             String token = WebSessions.random();
-            // never through a link, and with these rights from the first moment
-            Files.createFile(file, attributes(posix, "rw-------"));
-            Files.writeString(file, token + "\n", StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
+            // never through a link, with these rights from the first moment, and never into another file that has come
+            // in its place
+            try (ByteChannel created = Files.newByteChannel(
+                    file,
+                    Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
+                    attributes(posix, "rw-------"))) {
+                created.write(ByteBuffer.wrap((token + "\n").getBytes(StandardCharsets.US_ASCII)));
+            }
             return token;
         } catch (IOException e) {
             LOG.info(

@@ -342,9 +342,13 @@ public final class Actions {
     /** @throws SettingsException where it is no duration, or longer than a year */
     static Duration length(String text) {
         if (text.matches("([0-9]{1,9}(s|m|h|d))+")) {
-            Duration length = TimeUtils.toDuration(text);
-            if (!length.isZero() && length.compareTo(LONGEST_SILENCE) <= 0) {
-                return length;
+            try {
+                Duration length = TimeUtils.toDuration(text);
+                if (!length.isZero() && length.compareTo(LONGEST_SILENCE) <= 0) {
+                    return length;
+                }
+            } catch (IllegalArgumentException | ArithmeticException e) {
+                // reported below
             }
         }
         throw new SettingsException("give how long as 30m, 12h or 7d, a year at most");

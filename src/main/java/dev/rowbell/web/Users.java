@@ -19,14 +19,19 @@ public final class Users {
     /** bcrypt reads no more. */
     private static final int LONGEST = 72;
 
-    /** Of a password that is not known, so that a try takes as long for a name that is not known. */
-    private static final byte[] NOBODY =
-            "$2a$12$GhzEd3wDQHD1x8rOp6VLPehRVRWiQPGSjceV7LfkLfYHjK6fUnmRG".getBytes(StandardCharsets.US_ASCII);
+    /** Of a password that is not known, so that a try takes as long for a name that is not known; without the cost. */
+    private static final String NOBODY = "$2a$%02d$GhzEd3wDQHD1x8rOp6VLPehRVRWiQPGSjceV7LfkLfYHjK6fUnmRG";
 
     private final Map<String, User> users = new HashMap<>();
+    private final String nobody;
 
     /** @param hash by bcrypt */
-    record User(String name, boolean operator, String hash) {}
+    record User(String name, boolean operator, String hash) {
+
+        private int cost() {
+            return Integer.parseInt(hash.substring(4, 6));
+        }
+    }
 
     /** @throws SettingsException where the setting cannot be read; it does not name the hash */
     public Users(Settings settings) {
@@ -42,26 +47,25 @@ public final class Users {
                 throw new SettingsException("%s: there are two users %s".formatted(KEY, parts[0]));
             }
         }
+        int cost = users.values().stream().mapToInt(User::cost).max().orElse(COST);
+        nobody = NOBODY.formatted(cost);
     }
 
     boolean isEmpty() {
         return users.isEmpty();
     }
 
-    boolean isKnown(String name) {
-        return users.containsKey(name);
-    }
-
     Optional<User> named(String name) {
         return Optional.ofNullable(users.get(name));
     }
 
-    /** Takes as long as the cost of the hash says. */
+    /** Takes as long as the cost of the hash says, whatever is wrong. */
     Optional<User> find(String name, String password) {
         byte[] given = password.getBytes(StandardCharsets.UTF_8);
         User user = users.get(name);
-        byte[] hash = user == null ? NOBODY : user.hash().getBytes(StandardCharsets.US_ASCII);
-        boolean right = !isOfNoUse(given) && BCrypt.verifyer().verify(given, hash).verified;
+        byte[] hash = (user == null ? nobody : user.hash()).getBytes(StandardCharsets.US_ASCII);
+        boolean ofUse = !isOfNoUse(given);
+        boolean right = BCrypt.verifyer().verify(ofUse ? given : new byte[] {'x'}, hash).verified && ofUse;
         return right ? Optional.ofNullable(user) : Optional.empty();
     }
 

@@ -278,7 +278,6 @@ public final class WebConsole {
             run(logins, response, () -> {
                 Access.Login login = access.authorize(authorization.get(), from);
                 if (login.user() == null) {
-                    LOG.warn("web console: a request from {} was refused: {}", from, login.refusal());
                     refuse(response, login);
                 } else {
                     next.accept(Optional.of(login.user()));
@@ -383,8 +382,6 @@ public final class WebConsole {
                 redirect(request.response(), "/");
             });
         } else {
-            LOG.warn(
-                    "web console: a login from {} was refused: {}", Access.address(request.request()), login.refusal());
             login.retryAfter().ifPresent(seconds -> request.response().putHeader("Retry-After", seconds));
             Map<String, String> shown = Map.of("refusal", login.refusal());
             page(

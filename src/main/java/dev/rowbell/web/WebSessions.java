@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Base64;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -18,8 +19,8 @@ final class WebSessions {
     static final Duration IDLE = Duration.ofHours(1);
 
     static final Duration LONGEST = Duration.ofHours(12);
-    /** Of these the one that began first ends. */
-    private static final int MOST = 1000;
+    /** Of a user: then the one that began first ends, so that nobody ends those of others. */
+    private static final int MOST = 100;
 
     private static final SecureRandom RANDOM = new SecureRandom();
 
@@ -100,8 +101,10 @@ final class WebSessions {
 
     synchronized Session begin(String user, boolean operator) {
         removeEnded();
-        if (sessions.size() >= MOST) {
-            sessions.remove(sessions.keySet().iterator().next());
+        List<Session> own =
+                sessions.values().stream().filter(one -> one.user.equals(user)).toList();
+        if (own.size() >= MOST) {
+            end(own.get(0));
         }
         Session session = new Session(user, operator, clock.instant());
         sessions.put(session.id, session);

@@ -238,10 +238,12 @@ class AccessTest {
         assertTrue(sessions.find(one.id()).isEmpty());
         assertTrue(sessions.find(other.id()).isPresent());
         assertFalse(other.isFormToken(one.formToken()));
+        Session first = sessions.begin("bob", false);
         for (int i = 0; i < 1500; i++) {
             sessions.begin("bob", false);
         }
-        assertTrue(sessions.find(other.id()).isEmpty(), "they are bounded");
+        assertTrue(sessions.find(first.id()).isEmpty(), "they are bounded");
+        assertTrue(sessions.find(other.id()).isPresent(), "by user");
     }
 
     @Test
@@ -268,11 +270,45 @@ class AccessTest {
         }
     }
 
+    private Access withAda() {
+        return new Access(settings(Map.of("rowbell.web.users", "ada:operator:" + WebClient.hash("right"))), clock);
+    }
+
+    /** Otherwise someone finds out who the users are. */
+    @Test
+    void aNameThatIsNotKnownWaitsAsOneThatIs() {
+        Access access = withAda();
+        for (String name : new String[] {"ada", "eve"}) {
+            for (int i = 0; i < 5; i++) {
+                assertTrue(access.login(name, i == 0 ? "" : "wrong", "192.0.2.1")
+                        .retryAfter()
+                        .isEmpty());
+            }
+            assertEquals(
+                    "2", access.login(name, "wrong", "192.0.2.1").retryAfter().orElse(""));
+        }
+    }
+
+    @Test
+    void theAddressesOfANetworkOfIpv6AreOne() {
+        Access access = withAda();
+        for (int i = 0; i < 5; i++) {
+            assertTrue(access.login("ada", "wrong", "2001:db8:1:2:0:0:0:" + i)
+                    .retryAfter()
+                    .isEmpty());
+        }
+        assertTrue(access.login("ada", "wrong", "2001:db8:1:2:a:b:c:d%eth0")
+                .retryAfter()
+                .isPresent());
+        assertTrue(access.login("ada", "wrong", "2001:db8:1:3:0:0:0:1")
+                .retryAfter()
+                .isEmpty());
+    }
+
     @Test
     @Tag("long")
     void whoTriesPasswordsWaitsAndOthersDoNot() {
-        Access access =
-                new Access(settings(Map.of("rowbell.web.users", "ada:operator:" + WebClient.hash("right"))), clock);
+        Access access = withAda();
         for (int i = 0; i < 5; i++) {
             assertTrue(access.login("ada", "wrong", "192.0.2.1").retryAfter().isEmpty());
             assertTrue(
@@ -281,7 +317,7 @@ class AccessTest {
         Access.Login slowed = access.login("ada", "right", "192.0.2.1");
         assertEquals("2", slowed.retryAfter().orElse(""));
         assertEquals(null, slowed.user(), "even the right one");
-        assertTrue(access.login("another", "x", "192.0.2.1").retryAfter().isPresent(), "unknown names are one");
+        assertTrue(access.login("another", "x", "192.0.2.1").retryAfter().isEmpty());
         assertEquals("ada", access.login("ada", "right", "192.0.2.2").user().name());
         clock.move(Duration.ofSeconds(2));
         assertEquals("ada", access.login("ada", "right", "192.0.2.1").user().name());
