@@ -1,0 +1,50 @@
+package dev.rowbell.silence;
+
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import org.junit.jupiter.api.Test;
+
+/** Which alerts a silence covers. */
+class SilencePatternTest {
+
+    @Test
+    void aStarStandsForAnything() {
+        for (String[] fits : new String[][] {
+            {"*", ""},
+            {"*", "a\nb"},
+            {"a*", "a"},
+            {"*a", "ba"},
+            {"a*b*c", "abc"},
+            {"a*b*c", "axbbxc"},
+            {"**", "x"},
+            {"a", "a"},
+            {"*ab*", "aab"}
+        }) {
+            assertTrue(Silence.of(1, null, null, fits[0]).covers("r", "f", fits[1]), fits[0] + " " + fits[1]);
+        }
+        for (String[] not : new String[][] {
+            {"", "a"},
+            {"a", "ab"},
+            {"a*", "ba"},
+            {"ab*ba", "aba"},
+            {"a*b*a", "ba"},
+            {"*b*", "a"},
+            {"a.", "ab"},
+            {"*ab*b", "ab"}
+        }) {
+            assertFalse(Silence.of(1, null, null, not[0]).covers("r", "f", not[1]), not[0] + " " + not[1]);
+        }
+    }
+
+    /** Anyone can notify: a key of some kB must not hold up routing. */
+    @Test
+    void aLongKeyIsComparedWithManyStarsAtOnce() {
+        Silence silence = Silence.of(1, null, null, "*a*a*a*a*a*b");
+        String key = "a".repeat(1_000_000);
+        assertFalse(assertTimeoutPreemptively(Duration.ofMinutes(1), () -> silence.covers("r", "f", key)));
+        assertTrue(assertTimeoutPreemptively(Duration.ofMinutes(1), () -> silence.covers("r", "f", key + "b")));
+    }
+}
