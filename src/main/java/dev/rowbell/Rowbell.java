@@ -302,7 +302,7 @@ public final class Rowbell extends ServiceSupport {
             for (int i = 0; i < alerts.size(); i++) {
                 Map<String, Object> alert = alerts.get(i);
                 List<String> own = sinks.get(alert);
-                routed.add(new Routed(alert, silences.get(i), own == null ? List.of() : own));
+                routed.add(new Routed(AlertJson.taken(alert), silences.get(i), own == null ? List.of() : own));
             }
             notes.note(path, routed);
         }

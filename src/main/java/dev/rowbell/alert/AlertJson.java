@@ -186,6 +186,11 @@ public final class AlertJson {
         }
     }
 
+    /** The alert as it was taken, whatever a route made of it: a key that a route removed, or gave another value, is as it was. */
+    public static Map<String, Object> taken(Map<String, Object> alert) {
+        return alert instanceof LazyAlert lazy ? lazy.taken() : alert;
+    }
+
     /** The document of an alert as it was taken, whatever a route made of it: for the history. */
     public static String asTaken(Map<String, Object> alert) {
         if (alert instanceof LazyAlert lazy) {

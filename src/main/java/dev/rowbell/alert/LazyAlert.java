@@ -39,6 +39,11 @@ final class LazyAlert extends AbstractMap<String, Object> {
         return text;
     }
 
+    /** The alert as it came, also where a value of it was changed since. */
+    LazyAlert taken() {
+        return shared ? new LazyAlert(text, null) : this;
+    }
+
     /** The document as it came; null where a value of it was changed since. */
     synchronized String unchangedText() {
         if (!shared) {

@@ -24,6 +24,8 @@ public final class History {
 
     private static final Logger LOG = LoggerFactory.getLogger(History.class);
 
+    /** Between two looks at the columns that are left out. */
+    private static final Duration COLUMNS = Duration.ofMinutes(10);
     /** Between two looks at the days. */
     private static final Duration KEEP = Duration.ofMinutes(1);
     /** After a failure to note something. */
@@ -31,6 +33,9 @@ public final class History {
 
     private StorableText storable;
     private volatile Settings settings = new Settings(Duration.ZERO, Redaction.of(""), true);
+
+    /** Of those that are left out, the ones that were missing last. */
+    private List<String> unknownColumns = List.of();
 
     private final LateFold fold = new LateFold();
     /** Until when nothing is noted: it failed. */
@@ -47,6 +52,9 @@ public final class History {
         this.settings = settings;
         housekeeping.register("make and drop the days of the history", KEEP, () -> keepDays(jdbc));
         if (!settings.keep().isZero()) {
+            if (!settings.redaction().names().isEmpty()) {
+                housekeeping.register("look for the columns that the history leaves out", COLUMNS, () -> look(jdbc));
+            }
             housekeeping.register("bring the history up to date", LateFold.PAUSE, () -> fold(jdbc));
         }
     }
@@ -162,6 +170,28 @@ public final class History {
                         .param(most)
                         .query(Integer.class)
                         .single());
+    }
+
+    /** A column of another name is kept: one that is written wrongly, or was renamed. */
+    private void look(JdbcClient jdbc) {
+        List<String> missing = jdbc.sql("""
+                        select u.name
+                        from unnest(?::text[]) as u (name)
+                        where not exists (
+                          select from pg_attribute a
+                          join pg_class t on t.oid = a.attrelid
+                          join pg_namespace s on s.oid = t.relnamespace
+                          where a.attnum > 0 and not a.attisdropped and s.nspname || '.' || t.relname || '.' || a.attname = u.name)
+                        """)
+                .param(settings.redaction().names().toArray(String[]::new))
+                .query(String.class)
+                .list();
+        if (!missing.isEmpty() && !missing.equals(unknownColumns)) {
+            LOG.warn(
+                    "rowbell.history.redact: no table here has {}, so it leaves nothing out; names are as alerts show them, without quotes",
+                    String.join(", ", missing));
+        }
+        unknownColumns = missing;
     }
 
     private void keepDays(JdbcClient jdbc) {

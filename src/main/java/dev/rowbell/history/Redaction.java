@@ -15,6 +15,9 @@ public final class Redaction {
     /** Of what is in their place. */
     static final String MARK = "(redacted)";
 
+    /** Its reason and payload have the error of a rule, which may have any value of the row. */
+    private static final String FAILURE = "rowbell-rule-failed";
+
     /** By table, as alerts name it. */
     private final Map<String, Set<String>> columns;
 
@@ -42,6 +45,14 @@ public final class Redaction {
         return new Redaction(columns);
     }
 
+    /** The columns, as the setting names them. */
+    List<String> names() {
+        return columns.entrySet().stream()
+                .flatMap(table -> table.getValue().stream().map(column -> table.getKey() + "." + column))
+                .sorted()
+                .toList();
+    }
+
     /** The alert; where it has a value that the history is not to have, a copy without. */
     Map<String, Object> apply(Map<String, Object> alert) {
         Set<String> left =
@@ -50,7 +61,15 @@ public final class Redaction {
             return alert;
         }
         Map<String, Object> copy = new LinkedHashMap<>();
-        AlertJson.parse(AlertJson.asTaken(alert)).forEach((key, value) -> copy.put(key, without(value, left)));
+        Map<String, Object> document = AlertJson.parse(AlertJson.asTaken(alert));
+        document.forEach((key, value) -> copy.put(key, without(value, left)));
+        Set<String> values = new HashSet<>();
+        addValues(document.get("old"), left, values);
+        addValues(document.get("new"), left, values);
+        for (String key : List.of("reason", "payload")) {
+            copy.computeIfPresent(
+                    key, (name, value) -> FAILURE.equals(document.get("rule")) || has(value, values) ? MARK : value);
+        }
         if (copy.get("key") instanceof String key
                 && left.stream().anyMatch(column -> ("," + key).contains("," + column + "="))) {
             copy.put("key", MARK);
@@ -58,6 +77,29 @@ public final class Redaction {
             copy.put("fingerprint", MARK);
         }
         return copy;
+    }
+
+    /** Adds the texts and numbers of the columns of a row. */
+    private static void addValues(Object row, Set<String> columns, Set<String> values) {
+        if (row instanceof Map<?, ?> known) {
+            columns.forEach(column -> addTexts(known.get(column), values));
+        }
+    }
+
+    private static void addTexts(Object value, Set<String> texts) {
+        if (value instanceof Map<?, ?> map) {
+            map.values().forEach(of -> addTexts(of, texts));
+        } else if (value instanceof List<?> list) {
+            list.forEach(element -> addTexts(element, texts));
+        } else if (value != null && !value.toString().isEmpty()) {
+            texts.add(value.toString());
+        }
+    }
+
+    private static boolean has(Object value, Set<String> texts) {
+        Set<String> all = new HashSet<>();
+        addTexts(value, all);
+        return all.stream().anyMatch(text -> texts.stream().anyMatch(text::contains));
     }
 
     /** Without the columns at any depth: of a rule that counts, keys of rows are texts in a list. */

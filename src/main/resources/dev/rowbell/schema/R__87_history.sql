@@ -55,7 +55,9 @@ begin
       union select e.at::date from rowbell.history_routed e
       union select e.at::date from rowbell.history_tried e) days
     cross join unnest('{history_alert,history_try}'::text[]) p
-    where to_regclass(format('rowbell.%s_%s', p, to_char(d, 'YYYYMMDD'))) is null
+    where not exists (
+      select from pg_inherits i
+      where i.inhparent = to_regclass('rowbell.' || p) and i.inhrelid = to_regclass(format('rowbell.%s_%s', p, to_char(d, 'YYYYMMDD'))))
     order by p, d
   loop
     -- of two processes, one makes it
@@ -63,6 +65,9 @@ begin
     partition := format('rowbell.%s_%s', parent, to_char(day, 'YYYYMMDD'));
     if to_regclass(partition) is null then
       execute format('create table %s (like rowbell.%s including storage)', partition, parent);
+    end if;
+    -- also where it was detached, or what is noted of that day would never be folded
+    if not exists (select from pg_inherits i where i.inhrelid = to_regclass(partition)) then
       execute format('alter table rowbell.%s attach partition %s for values from (%L) to (%L)', parent, partition, day, day + 1);
     end if;
   end loop;
@@ -156,12 +161,17 @@ set plan_cache_mode = force_custom_plan
 as $fn$
 #variable_conflict use_column
 declare
+  -- what comes meanwhile is not waited for: it may never end
+  last_routed constant bigint := (select max(e.id) from rowbell.history_routed e);
+  last_tried constant bigint := (select max(e.id) from rowbell.history_tried e);
   erased bigint;
 begin
   -- waits for those that fold
   perform from rowbell.history_routed e order by e.id for update;
   perform from rowbell.history_tried e order by e.id for update;
-  while rowbell.fold_history(1000) > 0 loop end loop;
+  while exists (select from rowbell.history_routed e where e.id <= last_routed) or exists (select from rowbell.history_tried e where e.id <= last_tried) loop
+    perform rowbell.fold_history(1000);
+  end loop;
   with gone as (
     delete from rowbell.history_alert a where a.feed = $1 and a.key = left($2, 200) returning a.id),
   tries as (

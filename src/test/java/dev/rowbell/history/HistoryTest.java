@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.settings.SettingsException;
 import dev.rowbell.testing.BadServer;
+import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
 import java.io.IOException;
@@ -348,6 +349,73 @@ class HistoryTest {
         assertEquals(3, database.count("rowbell.history_try where status = 400 and answer is null"));
     }
 
+    /** Of what is wrong with a row, a text may say its values. */
+    @Test
+    @Tag("long")
+    void whatIsLeftOutIsInNoTextOfTheAlertEither() {
+        settings.put(
+                "rowbell.history.redact",
+                "public.person.email,public.person.contact,public.Odd.E Mail,public.Person.email");
+        database.execute(
+                "create table public.person (id int primary key, email text, contact jsonb, c text)",
+                "create table public.\"Odd\" (\"E Mail\" text primary key)",
+                "insert into rowbell.rule (name, feed, condition, fires) values ('fails', 'public.person', 'NEW.email::int > 1', 'every'),"
+                        + " ('odd', 'public.\"Odd\"', 'true', 'every')");
+        try (LogLines log = new LogLines(History.class.getName());
+                RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            await().until(() -> log.lines().toString().contains("no table here has public.Person.email, so"));
+            database.execute(
+                    "insert into public.person values (1, 'ann@example.org', null, 'c')",
+                    "insert into public.\"Odd\" values ('bob@example.org')",
+                    """
+                    insert into rowbell.feedback (alert) values ('{"rule": "own", "table": "public.person", "key": "id=2",
+                      "reason": "cyd@example.org called", "new": {"id": 2, "email": "cyd@example.org", "contact": {"tel": ["0123456"]}},
+                      "payload": {"said": "call 0123456", "other": 1}}')""");
+            await().until(() -> database.count("rowbell.history") == 3);
+            awaitFolded();
+        }
+        assertEquals(
+                List.of(),
+                database.query("select h::text from rowbell.history h where h::text ~ 'ann@|bob@|cyd@|0123456'"));
+        assertEquals(
+                List.of("odd (redacted)", "own id=2", "rowbell-rule-failed rule=fails"),
+                database.query("select rule || ' ' || key from rowbell.history order by 1"));
+    }
+
+    /** What a route makes of an alert is for its sinks: values that no alert has would keep the list and the history from being brought up to date. */
+    @Test
+    @Tag("long")
+    void aRouteThatChangesAnAlertChangesNothingOfWhatIsKept() throws IOException {
+        settings.put("rowbell.history.redact", "public.feed.email");
+        RunningRowbell.writeAlertsRoute(dir, """
+                - script:
+                    expression:
+                      simple:
+                        expression: "${body.put('table', 'public.other')} ${body.put('time', '+300000-01-01T00:00:00Z')} ${body.remove('key')}"
+                - script:
+                    expression:
+                      simple:
+                        expression: "${body.remove('fingerprint')} ${body.remove('id')}"
+                - to:
+                    uri: outbox:file
+                """);
+        try (RunningRowbell rowbell = RunningRowbell.start(
+                settings,
+                "file:routes/sources.camel.yaml,file:routes/file.camel.yaml,file:" + dir + "/alerts.camel.yaml")) {
+            raise("a1");
+            await().until(() -> database.count("rowbell.history") == 1 && database.count("rowbell.firing") == 1);
+            awaitFolded();
+        }
+        assertEquals(
+                List.of("a1 public.feed id=1 t t"),
+                database.query(
+                        "select concat_ws(' ', id, feed, key, time between now() - interval '1 h' and now(), document !~ 'a@b')"
+                                + " from rowbell.history"));
+        assertEquals(
+                List.of("a1 public.feed id=1"),
+                database.query("select concat_ws(' ', alert_id, feed, key) from rowbell.firing"));
+    }
+
     @Test
     void aColumnIsNamedWithItsTable() {
         assertThrows(SettingsException.class, () -> Redaction.of("email"));
@@ -385,6 +453,11 @@ class HistoryTest {
                         "select rowbell.keep_history(clock_timestamp() - '2026-11-03 00:00:01+00'::timestamptz)"));
         assertEquals(List.of("old"), database.query("select id from rowbell.history"));
         assertEquals(3, days().size());
+        database.execute(
+                "alter table rowbell.history_alert detach partition rowbell.history_alert_20261103",
+                noted("late", "2026-11-03 23:40:00+00"));
+        assertEquals(List.of("1"), database.query("select rowbell.fold_history(10)"));
+        assertEquals(List.of("late", "old"), database.query("select id from rowbell.history order by routed desc"));
         assertEquals(List.of("2"), database.query("select rowbell.keep_history('7 d')"));
         assertEquals(2, days().size());
         assertEquals(List.of("4"), database.query("select rowbell.keep_history('0')"));
@@ -403,5 +476,21 @@ class HistoryTest {
         assertEquals(List.of("b1"), database.query("select id from rowbell.history_alert"));
         assertEquals(List.of("b1"), database.query("select alert_id from rowbell.history_try"));
         assertEquals(List.of("0"), database.query("select rowbell.erase_history('public.feed', 'id=1')"));
+    }
+
+    @Test
+    void whoErasesDoesNotWaitForAlertsThatComeMeanwhile() {
+        database.query("select rowbell.keep_history('7 d')");
+        database.execute(
+                noted("a1", "2026-11-29 12:00:00+00"),
+                """
+                create function public.comes() returns trigger language plpgsql as $$ begin
+                  insert into rowbell.history_routed (path, ids, keys, times, documents, kinds, rules, feeds, severities, statuses, reasons, sinks)
+                  values ('durable', '{b}', '{id=2}', '{0}', '{"{}"}', '{1}', '{r}', '{public.feed}', '{info}', '{firing}', '{why}', '{file}');
+                  return null;
+                end $$""",
+                "create trigger comes after insert on rowbell.history_alert for each statement execute function public.comes()");
+        database.execute("set statement_timeout = '1min'", "select rowbell.erase_history('public.feed', 'id=1')");
+        assertEquals(0, database.count("rowbell.history_alert where id = 'a1'"));
     }
 }
