@@ -20,6 +20,9 @@ public final class HistoryRepository {
     /** Alerts that a search looks at, so that what is rare takes no longer than what is frequent. */
     static final int LOOKED_AT = 1000;
 
+    private static final Instant FIRST = Instant.EPOCH;
+    private static final Instant LAST = Instant.parse("9999-01-01T00:00:00Z");
+
     /** What may have become of an alert, each with the condition for {@code h}. */
     private static final Map<String, String> OUTCOMES = Map.of(
             "sent",
@@ -92,22 +95,22 @@ public final class HistoryRepository {
         exact(exact, values, "key", filter.key());
         exact(exact, values, "rule", filter.rule());
         exact(exact, values, "feed", filter.feed());
-        List<String> among = new ArrayList<>();
-        time(among, values, "h.routed >= :from", "from", filter.from());
-        time(among, values, "h.routed < :to", "to", filter.to());
-        if (after != null) {
-            // the first alone lets PostgreSQL leave out days
-            time(among, values, "h.routed <= :routed", "routed", after.routed());
-            among.add("(h.routed, h.id) < (:routed, :after)");
-            values.put("after", after.id());
-        }
+        Place before = after == null ? new Place(filter.to() == null ? LAST : filter.to(), "") : after;
+        values.put("from", (filter.from() == null ? FIRST : filter.from()).atOffset(ZoneOffset.UTC));
+        values.put("before", before.routed().atOffset(ZoneOffset.UTC));
+        values.put("before_id", before.id());
         // the narrowest goes by its index; the others, and what became of the alert, are looked at in so many
-        if (!exact.isEmpty()) {
-            among.add(exact.remove(0));
-        }
+        String column = exact.isEmpty() ? "" : "h.%s, ".formatted(exact.get(0));
+        List<String> others = new ArrayList<>(
+                exact.stream().map(one -> "h.%1$s = :%1$s".formatted(one)).toList());
         if (OUTCOMES.containsKey(filter.outcome())) {
-            exact.add(OUTCOMES.get(filter.outcome()));
+            others.add(OUTCOMES.get(filter.outcome()));
         }
+        // the ends of one index: for an equal value PostgreSQL might take that of the times, and read all alerts of a
+        // day where the value is rare
+        String bounds = "(%1$sh.routed) >= (%2$s:from) and (%1$sh.routed, h.id) < (%2$s:before, :before_id)"
+                .formatted(column, column.replace("h.", ":"));
+        String order = column.replace(",", " desc,") + "h.routed desc, h.id desc";
         List<Row> rows = jdbc.sql("""
                         select x.routed as at, to_char(x.routed, 'YYYY-MM-DD HH24:MI:SS') as routed, x.id, x.rule, x.feed, x.key, x.severity, x.status,
                           x.reason, x.silenced_by, (
@@ -123,16 +126,15 @@ public final class HistoryRepository {
                           from (
                             select h.routed, h.id, h.rule, h.feed, h.key, h.severity, h.status, h.reason, h.silenced_by, h.sinks
                             from rowbell.history h
-                            %s
-                            order by h.routed desc, h.id desc
-                            limit :looked) h
-                          %s
-                          order by h.routed desc, h.id desc
+                            where h.routed >= :from and h.routed <= :before and %1$s
+                            order by %2$s
+                            limit %3$d) h
+                          %4$s
+                          order by %2$s
                           limit :most) x
                         order by x.routed desc, x.id desc
-                        """.formatted(where(among), where(exact)))
+                        """.formatted(bounds, order, LOOKED_AT, where(others)))
                 .params(values)
-                .param("looked", LOOKED_AT)
                 .param("most", most + 1)
                 .query((row, number) -> new Row(
                         new Place(row.getObject("at", OffsetDateTime.class).toInstant(), row.getString("id")),
@@ -149,37 +151,32 @@ public final class HistoryRepository {
                                 row.getString("outcomes"))))
                 .list();
         List<Entry> entries = rows.stream().limit(most).map(Row::entry).toList();
-        return new Found(entries, rows.size() > most ? rows.get(most - 1).place() : lastLookedAt(where(among), values));
+        return new Found(entries, rows.size() > most ? rows.get(most - 1).place() : last(bounds, order, values));
     }
 
     private record Row(Place place, Entry entry) {}
 
-    /** Null where no more are behind it. */
-    private Place lastLookedAt(String among, Map<String, Object> values) {
-        return jdbc.sql(
-                        "select h.routed, h.id from rowbell.history h %s order by h.routed desc, h.id desc offset :n limit 1"
-                                .formatted(among))
+    /** Of the alerts that are looked at; null where no more are behind it. */
+    private Place last(String bounds, String order, Map<String, Object> values) {
+        return jdbc.sql("""
+                        select h.routed, h.id
+                        from rowbell.history h
+                        where h.routed >= :from and h.routed <= :before and %s
+                        order by %s
+                        offset %d limit 1
+                        """.formatted(bounds, order, LOOKED_AT - 1))
                 .params(values)
-                .param("n", LOOKED_AT - 1)
                 .query((row, number) ->
                         new Place(row.getObject(1, OffsetDateTime.class).toInstant(), row.getString(2)))
                 .optional()
                 .orElse(null);
     }
 
-    private void exact(List<String> conditions, Map<String, Object> values, String column, String value) {
+    private void exact(List<String> columns, Map<String, Object> values, String column, String value) {
         if (!value.isEmpty()) {
-            conditions.add("h.%1$s = :%1$s".formatted(column));
+            columns.add(column);
             // as the history has it
             values.put(column, storable.cut(value));
-        }
-    }
-
-    private static void time(
-            List<String> conditions, Map<String, Object> values, String condition, String name, Instant time) {
-        if (time != null) {
-            conditions.add(condition);
-            values.put(name, time.atOffset(ZoneOffset.UTC));
         }
     }
 
@@ -189,9 +186,13 @@ public final class HistoryRepository {
 
     /** The document of the alert with this id, as it was routed last; empty where the history does not have it. */
     public Optional<String> document(String id) {
-        return jdbc.sql("select h.document from rowbell.history h where h.id = ? order by h.routed desc limit 1")
+        // a limit would let PostgreSQL hope to find it soon by its time
+        return jdbc
+                .sql("select h.document from rowbell.history h where h.id = ? order by h.routed desc")
                 .param(storable.cut(id))
                 .query(String.class)
-                .optional();
+                .list()
+                .stream()
+                .findFirst();
     }
 }
