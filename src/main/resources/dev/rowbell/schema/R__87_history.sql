@@ -98,7 +98,7 @@ begin
     join pg_class c on c.oid = i.inhrelid
     where i.inhparent in ('rowbell.history_alert'::regclass, 'rowbell.history_try'::regclass)
       -- as text: PostgreSQL may look at the names of other tables first, which are no days
-      and (keep <= interval '0' or right(c.relname, 8) collate "C" <= to_char(clock_timestamp() - keep - interval '1 day', 'YYYYMMDD'))
+      and (keep <= interval '0' or right(c.relname, 8) collate "C" <= to_char(clock_timestamp() - least(keep, interval '1000 years') - interval '1 day', 'YYYYMMDD'))
     order by c.relname
   loop
     execute format('drop table %s', old);

@@ -458,6 +458,9 @@ class HistoryTest {
                 noted("late", "2026-11-03 23:40:00+00"));
         assertEquals(List.of("1"), database.query("select rowbell.fold_history(10)"));
         assertEquals(List.of("late", "old"), database.query("select id from rowbell.history order by routed desc"));
+        for (String ever : List.of("48000000 h", "240000000 h")) {
+            assertEquals(List.of("0"), database.query("select rowbell.keep_history('" + ever + "')"), ever);
+        }
         assertEquals(List.of("2"), database.query("select rowbell.keep_history('7 d')"));
         assertEquals(2, days().size());
         assertEquals(List.of("4"), database.query("select rowbell.keep_history('0')"));
