@@ -158,8 +158,9 @@ public final class HistoryRepository {
 
     /** Of the alerts that are looked at; null where no more are behind it. */
     private Place last(String bounds, String order, Map<String, Object> values) {
+        // without the path, PostgreSQL might read all of the index of the times, which has both others
         return jdbc.sql("""
-                        select h.routed, h.id
+                        select h.routed, h.id, h.path
                         from rowbell.history h
                         where h.routed >= :from and h.routed <= :before and %s
                         order by %s
