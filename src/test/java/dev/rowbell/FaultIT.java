@@ -996,7 +996,8 @@ class FaultIT {
     private Path smallDisk() throws IOException, InterruptedException {
         Path disk = Files.createDirectory(dir.resolve("disk"));
         Assumptions.assumeTrue(
-                run("mount", "-t", "tmpfs", "-o", "size=150m,mode=700", "tmpfs", disk.toString()),
+                // of which a busy machine leaves enough for the alerts that wait, when it is emptied again
+                run("mount", "-t", "tmpfs", "-o", "size=400m,mode=700", "tmpfs", disk.toString()),
                 "only root can mount a small disk");
         return disk;
     }

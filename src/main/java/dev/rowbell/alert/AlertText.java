@@ -17,13 +17,15 @@ public final class AlertText {
     private static final int VALUE_ON_A_LINE = 60;
     private static final int VALUE_IN_A_MAIL = 4000;
     static final int SUBJECT = 200;
+    /** An alert from elsewhere may have a rule of a megabyte. */
+    private static final int LINE = 4000;
     /** A dot-atom of RFC 5322, short enough for a line of a mail. */
     private static final Pattern ID = Pattern.compile("(?=.{1,200}$)[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*");
 
-    /** {@code warning c2-overflow (c2 overflow) public.feed id=2: c2 8000 → 30001}. */
+    /** {@code warning c2-overflow (c2 overflow) public.feed id=2: c2 8000 → 30001}, at most 4,000 characters. */
     public String line(@Body Map<String, Object> alert) {
         String what = what(alert);
-        return clean(what.isEmpty() ? head(alert) : head(alert) + ": " + what, Integer.MAX_VALUE);
+        return Printable.line(what.isEmpty() ? head(alert) : head(alert) + ": " + what, LINE);
     }
 
     /** {@code [warning] c2-overflow: public.feed id=2}, without line ends, at most 200 characters. */
@@ -31,7 +33,7 @@ public final class AlertText {
         StringJoiner where = new StringJoiner(" ");
         add(where, AlertReader.place(alert));
         add(where, key(alert));
-        return clean("[%s] %s: %s".formatted(mark(alert), title(alert), where), SUBJECT);
+        return Printable.line("[%s] %s: %s".formatted(mark(alert), title(alert), where), SUBJECT);
     }
 
     /** One column as a mail shows it. Public for the template. */
@@ -102,10 +104,12 @@ public final class AlertText {
     /** The key of the alert, cut to be shown; where it has none, the column id of its row, else the first; empty where there is no row. */
     public static String key(Map<String, Object> alert) {
         if (alert.get("key") instanceof String key) {
-            return clean(key, VALUE_ON_A_LINE);
+            return Printable.line(key, VALUE_ON_A_LINE);
         }
         String column = keyColumn(alert);
-        return column == null ? "" : clean(column, VALUE_ON_A_LINE) + "=" + brief(value(alert, side(alert), column));
+        return column == null
+                ? ""
+                : Printable.line(column, VALUE_ON_A_LINE) + "=" + brief(value(alert, side(alert), column));
     }
 
     private static String keyColumn(Map<String, Object> alert) {
@@ -124,13 +128,13 @@ public final class AlertText {
         add(where, AlertReader.place(alert));
         add(where, key(alert));
         String what = what(alert);
-        return clean(what.isEmpty() ? where.toString() : where + ": " + what, Integer.MAX_VALUE);
+        return Printable.line(what.isEmpty() ? where.toString() : where + ": " + what, LINE);
     }
 
     /** {@code c2 overflow: public.feed id=2: c2 8000 → 30001}. */
     static String reasonAndWhere(Map<String, Object> alert) {
         Object reason = alert.get("reason");
-        return reason == null ? where(alert) : clean(reason.toString(), SUBJECT) + ": " + where(alert);
+        return reason == null ? where(alert) : Printable.line(reason.toString(), SUBJECT) + ": " + where(alert);
     }
 
     private static String head(Map<String, Object> alert) {
@@ -246,14 +250,6 @@ public final class AlertText {
     }
 
     private static String brief(Object value) {
-        return clean(show(value), VALUE_ON_A_LINE);
-    }
-
-    /** One line of at most {@code length} characters: a value can forge neither a log line nor a mail header. */
-    static String clean(String text, int length) {
-        String line = Printable.line(text);
-        return line.codePointCount(0, line.length()) <= length
-                ? line
-                : line.substring(0, line.offsetByCodePoints(0, length - 1)) + "…";
+        return Printable.line(show(value), VALUE_ON_A_LINE);
     }
 }

@@ -53,7 +53,7 @@ public final class Digest {
                 .map(kind -> "%s (%s)"
                         .formatted(kind.getKey().title(), number(kind.getValue().size())))
                 .collect(Collectors.joining(", "));
-        return AlertText.clean(
+        return Printable.line(
                 "[%s] %s: %s%s"
                         .formatted(mark(kinds), title(alerts), rules, kinds.size() > RULES_IN_SUBJECT ? ", …" : ""),
                 AlertText.SUBJECT);
@@ -175,7 +175,7 @@ public final class Digest {
             int rest = alerts.size() - shown;
             groups.add(new Group(
                     kind.getKey().mark(),
-                    AlertText.clean(common ? titles.get(0) : kind.getKey().title(), AlertText.SUBJECT),
+                    Printable.line(common ? titles.get(0) : kind.getKey().title(), AlertText.SUBJECT),
                     number(alerts.size()),
                     lines,
                     rest == 0 ? "" : "and %s more".formatted(number(rest))));

@@ -16,7 +16,15 @@ public final class Printable {
         return clean(text, c -> false);
     }
 
-    /** The same for a text of several lines, whose line feeds and tabs stay. */
+    /** The same, cut to so many characters. */
+    public static String line(String text, int length) {
+        String line = line(text);
+        return line.codePointCount(0, line.length()) <= length
+                ? line
+                : line.substring(0, line.offsetByCodePoints(0, length - 1)) + "…";
+    }
+
+    /** As {@link #line(String)}, for a text of several lines, whose line feeds and tabs stay. */
     public static String text(String text) {
         return clean(text.replace("\r\n", "\n"), c -> c == '\n' || c == '\t');
     }

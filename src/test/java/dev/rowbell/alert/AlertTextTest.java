@@ -122,6 +122,8 @@ class AlertTextTest {
         String subject = text.subject(alert("{\"rule\": \"%s\"}".formatted("🚨".repeat(500))));
         assertEquals(200, subject.codePointCount(0, subject.length()));
         assertTrue(subject.endsWith("🚨…"), subject);
+        String line = text.line(alert("{\"rule\": \"%s\"}".formatted("🚨".repeat(5000))));
+        assertEquals(4000, line.codePointCount(0, line.length()));
     }
 
     @Test
