@@ -210,11 +210,16 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         }
     }
 
-    /** @throws IllegalStateException where not all that was taken has been routed; the caller then rolls back */
+    /** @throws IllegalStateException where not all that was taken has been routed, unless the context stops; the caller then rolls back */
     @Override
     public void commit(org.apache.camel.Consumer consumer, Endpoint endpoint, int polledMessages) {
         Poll poll = poll();
         if (poll.batch.count() != polledMessages) {
+            if (endpoint.getCamelContext().isStopping()) {
+                // it refuses alerts before it stops this consumer, whose failures are logged until then
+                rollback();
+                return;
+            }
             throw new IllegalStateException("of %d alerts %d were routed, all of them stay in the feedback table"
                     .formatted(polledMessages, poll.batch.count()));
         }

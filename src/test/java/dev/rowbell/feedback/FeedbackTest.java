@@ -26,6 +26,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import org.apache.camel.Consumer;
+import org.apache.camel.spi.CamelEvent;
+import org.apache.camel.support.SimpleEventNotifierSupport;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -84,6 +86,42 @@ class FeedbackTest {
             await().until(() -> received("id").size() == 2);
             assertEquals(new HashSet<>(List.of("durable", "notified")), new HashSet<>(received("id")));
         }
+    }
+
+    /** It is not routed, nor a dead letter. */
+    @Test
+    void anAlertThatComesWhileTheContextStopsIsNoFaultAndStays() throws Exception {
+        Path tried = dir.resolve("tried");
+        RunningRowbell.writeAlertsRoute(dir, """
+                - setBody:
+                    constant: tried
+                - to: file:%s?fileName=tried&fileExist=Append&appendChars=\\n
+                - throwException:
+                    exceptionType: java.lang.IllegalArgumentException
+                    message: "no"
+                """.formatted(dir));
+        try (LogLines log = new LogLines("dev.rowbell.feedback.PollErrors")) {
+            try (RunningRowbell rowbell = RunningRowbell.start(settings, ROUTES.formatted(dir))) {
+                database.awaitListener("channel_1");
+                rowbell.context().getManagementStrategy().addEventNotifier(new SimpleEventNotifierSupport() {
+                    @Override
+                    public boolean isEnabled(CamelEvent event) {
+                        return event instanceof CamelEvent.CamelContextStoppingEvent;
+                    }
+
+                    @Override
+                    public void notify(CamelEvent event) {
+                        raise(1, 1);
+                        // when it is tried again, the first try has ended
+                        await().until(() ->
+                                Files.exists(tried) && Files.readAllLines(tried).size() > 1);
+                    }
+                });
+            }
+            assertEquals(List.of(), log.lines());
+        }
+        assertEquals(1, database.count("rowbell.feedback"));
+        assertEquals(0, database.count("rowbell.dead_letter"));
     }
 
     @Test

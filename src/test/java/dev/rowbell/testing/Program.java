@@ -124,11 +124,14 @@ public final class Program implements AutoCloseable {
 
     @Override
     public void close() {
+        // Maven may end before what it has started
+        List<ProcessHandle> children = process.descendants().toList();
         process.destroy();
         try {
             if (!process.waitFor(20, TimeUnit.SECONDS)) {
                 process.destroyForcibly();
             }
+            children.forEach(ProcessHandle::destroy);
             Files.deleteIfExists(output);
         } catch (InterruptedException | IOException e) {
             throw new IllegalStateException(e);
