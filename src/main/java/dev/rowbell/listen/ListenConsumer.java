@@ -54,6 +54,9 @@ final class ListenConsumer extends DefaultConsumer {
     private static final String STORED = "notifications of before a stop";
 
     private static final Duration START = Duration.ofSeconds(2);
+    /** For what is left to store when Camel's patience is at its end. */
+    private static final Duration LAST = Duration.ofSeconds(2);
+
     private static final Duration STANDBY = Duration.ofMillis(500);
 
     /** Asks by a notification to this listener itself, unless the server's queue is nearly full, where sending would fail. */
@@ -120,12 +123,25 @@ final class ListenConsumer extends DefaultConsumer {
     protected void doStop() throws Exception {
         stop.countDown();
         if (thread != null) {
-            long patience = TimeUnit.SECONDS.toMillis(
-                    endpoint.getCamelContext().getShutdownStrategy().getTimeout());
-            endpoint.getCamelContext().getExecutorServiceManager().shutdownGraceful(thread, patience);
+            thread.shutdown();
+            if (!hasEnded(Duration.ofSeconds(
+                    endpoint.getCamelContext().getShutdownStrategy().getTimeout()))) {
+                // it stores what it has received
+                thread.shutdownNow();
+                hasEnded(LAST);
+            }
         }
         listeners().stopped(channels);
         super.doStop();
+    }
+
+    private boolean hasEnded(Duration patience) {
+        try {
+            return thread.awaitTermination(patience.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (InterruptedException e) {
+            // Camel's own patience is at its end; what follows is short and must be done all the same
+            return false;
+        }
     }
 
     private boolean isRunning() {
