@@ -13,6 +13,7 @@ import javax.sql.DataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessException;
+import org.springframework.jdbc.CannotGetJdbcConnectionException;
 import org.springframework.jdbc.core.simple.JdbcClient;
 
 /**
@@ -146,9 +147,9 @@ public final class History {
         fold.noted(alerts);
     }
 
-    /** It could not be noted, unless the database is away. */
+    /** It could not be noted, unless the database is away or there is no connection, as during a stop. */
     void failed(DataAccessException failure) {
-        if (!Errors.isDatabaseAway(failure)) {
+        if (!Errors.isDatabaseAway(failure) && !(failure instanceof CannotGetJdbcConnectionException)) {
             failed(Errors.inWords(failure));
         }
     }
