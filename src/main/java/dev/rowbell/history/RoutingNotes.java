@@ -20,6 +20,24 @@ import org.springframework.jdbc.core.simple.JdbcClient;
  */
 public final class RoutingNotes {
 
+    private static final String NOTED = """
+            with noted as (
+              select ?::text as path, ?::text[] as fingerprints, ?::text[] as ids, ?::text[] as keys, ?::bigint[] as times, ?::boolean[] as fires,
+                ?::boolean[] as silenced, ?::text[] as documents, ?::bigint[] as silences, ?::int[] as kinds, ?::text[] as rules, ?::text[] as feeds,
+                ?::text[] as severities, ?::text[] as statuses, ?::text[] as reasons, ?::text[] as sinks)
+            """;
+    private static final String LISTED = """
+            , listed as (
+              insert into rowbell.firing_event (fingerprints, alert_ids, keys, times, fires, silenced, kinds, rules, feeds, severities, reasons)
+              select fingerprints, ids, keys, times, fires, silenced, kinds, rules, feeds, severities, reasons
+              from noted)
+            """;
+    private static final String RECORDED = """
+            select rowbell.note_routed(path, ids, keys, times, documents, silences, kinds, rules, feeds, severities, statuses, reasons, sinks)
+            from noted
+            """;
+    private static final String NOTHING = "select null where false";
+
     private final History history;
     private final Firing firing;
     private final Clock clock;
@@ -123,20 +141,9 @@ public final class RoutingNotes {
             places[i] = kinds.computeIfAbsent(kind, added -> kinds.size() + 1);
         }
         List<Kind> shared = List.copyOf(kinds.keySet());
-        jdbc.sql("""
-                        with noted as (
-                          select ?::text[] as fingerprints, ?::text[] as ids, ?::text[] as keys, ?::bigint[] as times, ?::boolean[] as fires,
-                            ?::boolean[] as silenced, ?::text[] as documents, ?::bigint[] as silences, ?::int[] as kinds, ?::text[] as rules, ?::text[] as feeds,
-                            ?::text[] as severities, ?::text[] as statuses, ?::text[] as reasons, ?::text[] as sinks),
-                        listed as (
-                          insert into rowbell.firing_event (fingerprints, alert_ids, keys, times, fires, silenced, kinds, rules, feeds, severities, reasons)
-                          select fingerprints, ids, keys, times, fires, silenced, kinds, rules, feeds, severities, reasons
-                          from noted
-                          where fingerprints is not null)
-                        select rowbell.note_routed(?, ids, keys, times, documents, silences, kinds, rules, feeds, severities, statuses, reasons, sinks)
-                        from noted
-                        where documents is not null
-                        """)
+        // what is not wanted is not named: it may be what is at fault
+        jdbc.sql(NOTED + (listed ? LISTED : "") + (recorded ? RECORDED : NOTHING))
+                .param(path)
                 .param(listed ? storable.texts(routed, one -> one.alert().get("fingerprint")) : null)
                 .param(storable.texts(routed, one -> one.alert().get("id")))
                 .param(storable.texts(routed, one -> one.alert().get("key")))
@@ -154,7 +161,6 @@ public final class RoutingNotes {
                 .param(shared.stream()
                         .map(kind -> storable.of(String.join(",", kind.sinks())))
                         .toArray(String[]::new))
-                .param(path)
                 .query(String.class)
                 .optional()
                 .ifPresent(history::failed);

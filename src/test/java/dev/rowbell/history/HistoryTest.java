@@ -279,6 +279,37 @@ class HistoryTest {
         }
     }
 
+    /** One statement notes both. */
+    @Test
+    @Tag("long")
+    void theListOfWhatFiresAndTheHistoryGoOnWithoutEachOther() {
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise("a1");
+            awaitFolded();
+            database.execute("alter table rowbell.firing_event rename to gone");
+            raise("a2");
+            await().until(() -> database.count("rowbell.history_alert where id = 'a2'") == 1);
+            database.execute("alter table rowbell.gone rename to firing_event");
+            awaitListed();
+            database.execute("alter function rowbell.note_routed rename to gone");
+            awaitListed();
+            assertEquals(0, database.count("rowbell.dead_letter"));
+        }
+    }
+
+    /** The pause after a failure is over some time. */
+    private void awaitListed() {
+        long before = number("select sum(times) from rowbell.firing");
+        await().until(() -> {
+            raise("more");
+            return database.isDelivered() && number("select sum(times) from rowbell.firing") > before;
+        });
+    }
+
+    private long number(String sql) {
+        return Long.parseLong(database.query(sql).get(0));
+    }
+
     @Test
     @Tag("long")
     void twoProcessesKeepOneHistory() {
