@@ -41,7 +41,7 @@ final class LazyAlert extends AbstractMap<String, Object> {
 
     /** The alert as it came, also where a value of it was changed since. */
     LazyAlert taken() {
-        return shared ? new LazyAlert(text, null) : this;
+        return shared ? new LazyAlert(text, known) : this;
     }
 
     /** The document as it came; null where a value of it was changed since. */
