@@ -42,7 +42,7 @@ class NewcomerIT {
         }
     }
 
-    /** The embedded PostgreSQL's process; dead once it is a zombie nobody collects. */
+    /** Whether the embedded PostgreSQL runs. A zombie, whose parent has not read its exit status, has ended. */
     private boolean postgresRuns() {
         return ProcessHandle.allProcesses()
                 .anyMatch(process -> process.info()
@@ -86,8 +86,7 @@ class NewcomerIT {
                             "select current_setting('fsync') || current_setting('synchronous_commit')")) {
                 row.next();
                 assertEquals("onon", row.getString(1));
-                // for rules test below, and out of the demo's way, which soon writes over what it has raised an alert
-                // for
+                // the command "rules test" below needs a row that meets the rule, and the demo writes over its own rows
                 statement.execute("insert into public.feed (id, c2) values (1000000, 20000)");
             }
             try (Program second = Program.rowbell(dir, Map.of())) {

@@ -31,7 +31,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.snakeyaml.engine.v2.api.Load;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 
-/** The web console as JSON, over HTTP: its description says what it is, and it is for those alone who may see the pages. */
+/** The JSON interface of the web console, over HTTP: openapi.yaml describes all of it, and it asks for the same rights as the pages. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Tag("long")
 class WebApiTest {
@@ -87,13 +87,7 @@ class WebApiTest {
 
     @BeforeEach
     void fires() {
-        database.execute(
-                "delete from rowbell.acknowledgement",
-                "delete from rowbell.firing_state",
-                "delete from rowbell.audit",
-                """
-                insert into rowbell.firing_state (fingerprint, rule, feed, key, severity, reason, times, since, last, silenced, alert_id)
-                select 'f' || i, 'too-late', 'public.orders', 'id=' || i, 'warning', null, 1, '2026-11-23 08:00Z', now(), 0, 'x' from generate_series(7, 9) i""");
+        WebOperatorTest.fires(database);
     }
 
     private Map<String, String> bearer() {

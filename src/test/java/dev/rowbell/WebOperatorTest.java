@@ -78,13 +78,18 @@ class WebOperatorTest {
 
     @BeforeEach
     void fires() {
+        fires(database);
+    }
+
+    /** Has three things fire, and nothing be acknowledged. */
+    static void fires(TestDatabase database) {
         database.execute(
                 "delete from rowbell.acknowledgement",
                 "delete from rowbell.firing_state",
                 "delete from rowbell.audit",
                 """
                 insert into rowbell.firing_state (fingerprint, rule, feed, key, severity, reason, times, since, last, silenced, alert_id)
-                select 'f' || i, 'too-late', 'public.orders', 'id=' || i, 'warning', null, 1, now(), now(), 0, 'x' from generate_series(7, 9) i""");
+                select 'f' || i, 'too-late', 'public.orders', 'id=' || i, 'warning', null, 1, '2026-11-23 08:00Z', now(), 0, 'x' from generate_series(7, 9) i""");
     }
 
     private WebClient withToken() {

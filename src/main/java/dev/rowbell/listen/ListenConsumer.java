@@ -54,7 +54,7 @@ final class ListenConsumer extends DefaultConsumer {
     private static final String STORED = "notifications of before a stop";
 
     private static final Duration START = Duration.ofSeconds(2);
-    /** For what is left to store when Camel's patience is at its end. */
+    /** How long the listener may take to store notifications after Camel's timeout for the stop. */
     private static final Duration LAST = Duration.ofSeconds(2);
 
     private static final Duration STANDBY = Duration.ofMillis(500);
@@ -126,7 +126,7 @@ final class ListenConsumer extends DefaultConsumer {
             thread.shutdown();
             if (!hasEnded(Duration.ofSeconds(
                     endpoint.getCamelContext().getShutdownStrategy().getTimeout()))) {
-                // it stores what it has received
+                // the interrupted listener stores the notifications that it has received
                 thread.shutdownNow();
                 hasEnded(LAST);
             }

@@ -19,7 +19,7 @@ final class WebSessions {
     static final Duration IDLE = Duration.ofHours(1);
 
     static final Duration LONGEST = Duration.ofHours(12);
-    /** Of a user: then the one that began first ends, so that nobody ends those of others. */
+    /** Sessions of one user. One more ends the oldest of this user, and no session of another user. */
     private static final int MOST = 100;
 
     private static final SecureRandom RANDOM = new SecureRandom();

@@ -124,7 +124,7 @@ public final class Program implements AutoCloseable {
 
     @Override
     public void close() {
-        // Maven may end before what it has started
+        // Maven may end before the program that it has started
         List<ProcessHandle> children = process.descendants().toList();
         process.destroy();
         try {
