@@ -362,6 +362,8 @@ class WebBrowserTest {
         assertThat(rows.first()).containsText("last");
         picture("tail");
         link("Live").click();
+        assertThat(rows).hasCount(0);
+        assertThat(page.locator("#state")).hasText("Live.");
         alert("four", "explained");
         rows.first().getByRole(AriaRole.LINK).click();
         assertThat(page.locator("main")).containsText("four");
