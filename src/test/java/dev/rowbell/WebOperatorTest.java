@@ -636,6 +636,45 @@ class WebOperatorTest {
     }
 
     @Test
+    void aRuleIsDisabledWithANoteUntilItIsEnabledAgain() {
+        String page = "/rules/show?name=too-many";
+        WebClient viewer = login("bob", "Bob's");
+        assertFalse(viewer.get(page).body().contains(">Disable<"));
+        Map<String, String> form = Map.of("name", "too-many", "note", "import <b>now</b>");
+        assertEquals(403, viewer.act("/rules/disable", form).statusCode());
+        WebClient operator = login("ada", "Ada's");
+        assertTrue(operator.get(page).body().contains(">Disable<"));
+        HttpResponse<String> disabled = operator.act("/rules/disable", form);
+        assertEquals(page, disabled.headers().firstValue("Location").orElse(""));
+        String shown = operator.get(page).body();
+        assertTrue(shown.contains("It is disabled until somebody enables it again."), shown);
+        assertTrue(shown.contains("the rule is disabled by ada since 20"), shown);
+        assertTrue(shown.contains(" (import &lt;b&gt;now&lt;/b&gt;)"), shown);
+        assertTrue(shown.contains("note: none -&gt; import &lt;b&gt;now"), shown);
+        assertFalse(shown.contains(">Disable<"));
+        assertTrue(operator.get("/rules").body().contains("by ada since 20"));
+        assertTrue(operator.get("/").body().contains("1 disabled"));
+        assertTrue(operator.get("/api/rules?q=too-many").body().contains("\"disabledBy\":\"ada\""));
+        assertEquals(
+                403, viewer.act("/rules/enable", Map.of("name", "too-many")).statusCode());
+        operator.act("/rules/disable", form);
+        operator.act("/rules/enable", form);
+        assertTrue(operator.get("/").body().contains("It is enabled."));
+        operator.act("/rules/enable", form);
+        operator.act("/rules/enable", Map.of("name", "none"));
+        assertEquals("""
+                ada|127.0.0.1|disable rule|rule too-many, note import <b>now</b>|It is disabled until somebody enables it again.
+                ada|127.0.0.1|disable rule|rule too-many, note import <b>now</b>|It was disabled already.
+                ada|127.0.0.1|enable rule|rule too-many|It is enabled.
+                ada|127.0.0.1|enable rule|rule too-many|It was enabled already.
+                ada|127.0.0.1|enable rule|rule none|Nothing was done: there is no rule "none\"""", audit());
+        assertEquals(
+                List.of("Rowbell web console: ada"),
+                database.query(
+                        "select distinct application from rowbell.rule_history('too-many') where change like 'enabled%'"));
+    }
+
+    @Test
     void withTheRightsOfAConsumerMostIsDoneAndTheRestSaysWhatToGrant(@TempDir Path dir) throws Exception {
         String role = "operator_of_" + database.name();
         database.execute("create role %s login password 'pw'".formatted(role), "grant rowbell_consumer to " + role);

@@ -21,7 +21,9 @@ import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
 
 /** The commands about rules, each a method. */
-@Command(name = "rules", description = "Show the rules, their problems and the rows that they would find.")
+@Command(
+        name = "rules",
+        description = "Show the rules, their problems and the rows that they would find; disable and enable them.")
 final class RulesCommands {
 
     @ParentCommand
@@ -86,10 +88,34 @@ final class RulesCommands {
                 rule.fires(),
                 rule.delivery(),
                 rule.origin(),
-                rule.enabled() ? state : "off",
+                rule.enabled() ? state : ("off " + rule.disabled()).strip(),
                 String.valueOf(rule.hits()),
                 rule.lastHit() == null ? "" : rule.lastHit(),
                 rule.broken() != null ? rule.broken() : failure);
+    }
+
+    @Command(
+            description = "Disable a rule until it is enabled again, whatever rules.yaml says.",
+            footer = "Exit code 0: done, 1: it is disabled already, 2: there is no such rule.")
+    int disable(
+            @Parameters(paramLabel = "NAME", description = "The name of the rule.") String name,
+            @Option(names = "--note", paramLabel = "TEXT", description = "Why.") String note) {
+        try (CommandContext context = program.open()) {
+            boolean done = new RuleRepository(context.dataSource()).disable(name, note, null);
+            out().println(done ? "disabled until it is enabled again" : "it is disabled already");
+            return done ? 0 : Commands.WRONG;
+        }
+    }
+
+    @Command(
+            description = "Enable a rule again.",
+            footer = "Exit code 0: done, 1: it is enabled already, 2: its file disables it, or there is no such rule.")
+    int enable(@Parameters(paramLabel = "NAME", description = "The name of the rule.") String name) {
+        try (CommandContext context = program.open()) {
+            boolean done = new RuleRepository(context.dataSource()).enable(name);
+            out().println(done ? "enabled" : "it is enabled already");
+            return done ? 0 : Commands.WRONG;
+        }
     }
 
     @Command(description = "Show who changed which rule when, from what to what, the last change first.")

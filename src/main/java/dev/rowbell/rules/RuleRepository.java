@@ -221,13 +221,14 @@ public final class RuleRepository {
                 .list();
     }
 
-    /** How many enabled rules there are of one origin, and of all others. */
-    record Enabled(long ofOrigin, long others) {}
+    /** How many enabled rules there are of one origin, and of all others; and how many somebody disabled. */
+    record Enabled(long ofOrigin, long others, long disabled) {}
 
     Enabled enabled(String origin) {
         return jdbc.sql("""
                         select count(*) filter (where origin = :origin) as of_origin,
-                          count(*) filter (where origin is distinct from :origin) as others
+                          count(*) filter (where origin is distinct from :origin) as others,
+                          (select count(*) from rowbell.rule_override) as disabled
                         from rowbell.rule
                         where enabled
                         """).param("origin", origin).query(Enabled.class).single();
@@ -256,12 +257,14 @@ public final class RuleRepository {
                             when r.count is not null then format('count %%s within %%s', r.count, d.within)
                             when r.sum is not null then format('sum over %%s within %%s', r.over, d.within) else r.fires end as fires, r.delivery,
                           coalesce(r.origin, 'SQL') as origin, r.enabled,
+                          v.who as disabled_by, to_char(v.since, 'YYYY-MM-DD HH24:MI:SS') as disabled_since, v.note as disabled_note,
                           rowbell.readable(s.broken) as broken, coalesce(s.hits, 0) as hits,
                           to_char(s.last_hit, 'YYYY-MM-DD HH24:MI:SS') as last_hit,
                           to_char(s.failed, 'YYYY-MM-DD HH24:MI:SS') as failed,
                           rowbell.readable(s.failure) as failure
                         from rowbell.rule r
                         left join rowbell.rule_state s on s.rule = r.name
+                        left join rowbell.rule_override v on v.rule = r.name
                         cross join lateral (select %s as every, %s as "for", %s as absent, %s as within) d
                         order by r.name
                         """.formatted(
@@ -313,12 +316,18 @@ public final class RuleRepository {
      * @throws SettingsException where there is no such rule, or the feed has no such key
      */
     public List<Finding> explain(String rule, String key) {
+        return orRefused(() ->
+                readOnly.execute(transaction -> jdbc.sql("select level, finding from rowbell.explain(?, ?)")
+                        .param(rule)
+                        .param(2, key, Types.VARCHAR)
+                        .query((row, number) -> new Finding(row.getString(1), row.getString(2)))
+                        .list()));
+    }
+
+    /** @throws SettingsException where the database refuses what a person can mend */
+    private static <T> T orRefused(Supplier<T> work) {
         try {
-            return readOnly.execute(transaction -> jdbc.sql("select level, finding from rowbell.explain(?, ?)")
-                    .param(rule)
-                    .param(2, key, Types.VARCHAR)
-                    .query((row, number) -> new Finding(row.getString(1), row.getString(2)))
-                    .list());
+            return work.get();
         } catch (DataAccessException e) {
             if (e.getMostSpecificCause() instanceof PSQLException refused && REFUSED.equals(refused.getSQLState())) {
                 ServerErrorMessage message = refused.getServerErrorMessage();
@@ -510,6 +519,34 @@ public final class RuleRepository {
                 .param(rule)
                 .query(Boolean.class)
                 .single();
+    }
+
+    /**
+     * Disables a rule until somebody enables it again, whatever its file says.
+     *
+     * @param note may be null
+     * @param who the name that is shown; null: the user of the database
+     * @return false where it is disabled already
+     * @throws SettingsException where there is no such rule
+     */
+    public boolean disable(String rule, String note, String who) {
+        return orRefused(() -> jdbc.sql("select rowbell.disable(?, ?, ?)")
+                .params(rule, note, who)
+                .query(Boolean.class)
+                .single());
+    }
+
+    /**
+     * Enables it again.
+     *
+     * @return false where it is enabled already
+     * @throws SettingsException where it cannot be enabled
+     */
+    public boolean enable(String rule) {
+        return orRefused(() -> jdbc.sql("select rowbell.enable(?)")
+                .param(rule)
+                .query(Boolean.class)
+                .single());
     }
 
     public boolean isPaused(String rule) {

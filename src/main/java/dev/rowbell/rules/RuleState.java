@@ -6,6 +6,7 @@ package dev.rowbell.rules;
  * @param feed where it has none, when its query runs
  * @param fires how, with its times as a rule has them: {@code for 20s}
  * @param origin the file, or {@code SQL}
+ * @param disabledBy who disabled it until it is enabled again; null where nobody did, as {@code disabledSince}; {@code disabledNote} where nothing was noted
  * @param broken why it is left out of the triggers now; null if it is not
  * @param lastHit in the time zone of this machine, as {@code 2026-11-23 08:00:00}; null if it never fired; {@code failed} likewise
  * @param failure null if it never failed
@@ -18,8 +19,20 @@ public record RuleState(
         String delivery,
         String origin,
         boolean enabled,
+        String disabledBy,
+        String disabledSince,
+        String disabledNote,
         String broken,
         long hits,
         String lastHit,
         String failed,
-        String failure) {}
+        String failure) {
+
+    /** Who disabled it, since when and why; empty where nobody did. */
+    public String disabled() {
+        return disabledBy == null
+                ? ""
+                : "by %s since %s%s"
+                        .formatted(disabledBy, disabledSince, disabledNote == null ? "" : ": " + disabledNote);
+    }
+}

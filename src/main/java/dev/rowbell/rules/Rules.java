@@ -249,6 +249,9 @@ public final class Rules {
             if (enabled.others() > 0) {
                 parts.add("%d %s".formatted(enabled.others(), file().isEmpty() ? "made by SQL" : "from elsewhere"));
             }
+            if (enabled.disabled() > 0) {
+                parts.add("%d disabled: rules list says by whom".formatted(enabled.disabled()));
+            }
             // a rule with two problems is one wrong rule
             long wrong = problems.stream()
                     .map(problem -> problem.rule() == null ? problem.line() : problem.rule())

@@ -70,6 +70,11 @@ public final class Actions {
                     "/dead-letters/discard-all",
                     (all, form, user) -> letters("discard", form, all.letters::discard, " were deleted.")),
             Map.entry("/sinks/test", (all, form, user) -> all.test(form.text("sink"), user)),
+            Map.entry("/rules/disable", (all, form, user) -> all.disable(form, user)),
+            Map.entry(
+                    "/rules/enable",
+                    (all, form, user) ->
+                            rule("enable rule", form, all.rules::enable, "It is enabled.", "It was enabled already.")),
             Map.entry(
                     "/rules/pause",
                     (all, form, user) -> rule(
@@ -176,9 +181,9 @@ public final class Actions {
                 audit.add(user, from, action.name(), action.what(), done);
                 return done;
             });
-        } catch (DataAccessException e) {
-            outcome = 503;
-            said = "Nothing was done: " + Errors.inWords(e);
+        } catch (SettingsException | DataAccessException e) {
+            outcome = e instanceof SettingsException ? 400 : 503;
+            said = "Nothing was done: " + (e instanceof SettingsException ? e.getMessage() : Errors.inWords(e));
             noteFailure(action, user, from, said);
         }
         LOG.info(
@@ -243,13 +248,25 @@ public final class Actions {
                         : "Silence %d had ended before.".formatted(number));
     }
 
+    private Action disable(Form form, String user) {
+        String rule = form.text("name");
+        String note = form.textOrNull("note");
+        return new Action(
+                "disable rule",
+                "rule " + rule + said(", note ", note),
+                pageOf(rule),
+                () -> rules.disable(rule, note, user)
+                        ? "It is disabled until somebody enables it again."
+                        : "It was disabled already.");
+    }
+
+    private static String pageOf(String rule) {
+        return "/rules/show?name=" + URLEncoder.encode(rule, StandardCharsets.UTF_8);
+    }
+
     private static Action rule(String name, Form form, Predicate<String> work, String done, String notDone) {
         String rule = form.text("name");
-        return new Action(
-                name,
-                "rule " + rule,
-                "/rules/show?name=" + URLEncoder.encode(rule, StandardCharsets.UTF_8),
-                () -> work.test(rule) ? done : notDone);
+        return new Action(name, "rule " + rule, pageOf(rule), () -> work.test(rule) ? done : notDone);
     }
 
     private static Action letter(String name, Form form, LongPredicate work, String done) {

@@ -38,7 +38,7 @@ public final class Api {
 
     /** Of records: without a time zone, which pages do not need. */
     private static final Set<String> TIMES =
-            Set.of("routed", "since", "until", "last", "died", "lastHit", "failed", "nextDue");
+            Set.of("routed", "since", "until", "last", "died", "lastHit", "failed", "nextDue", "disabledSince");
 
     private static final int LONG = 50_000;
 

@@ -252,10 +252,13 @@ public final class Pages {
         model.put("timer", count(queues, "timer"));
         model.put("armed", count(queues, "armed"));
         model.put("dead", count(queues, "dead_letter"));
-        model.read("rules", ruleRepository::list)
-                .ifPresent(all -> model.put(
-                        "broken",
-                        all.stream().filter(rule -> rule.broken() != null).count()));
+        model.read("rules", ruleRepository::list).ifPresent(all -> {
+            model.put(
+                    "broken", all.stream().filter(rule -> rule.broken() != null).count());
+            model.put(
+                    "disabled",
+                    all.stream().filter(rule -> rule.disabledBy() != null).count());
+        });
         sinks(model);
         return "overview";
     }
@@ -539,6 +542,10 @@ public final class Pages {
             model.put("written", lines);
         });
         model.read("findings", () -> ruleRepository.explainToAnyone(name, null));
+        model.put(
+                "enabled",
+                written.map(columns -> "true".equals(columns.get("enabled"))).orElse(false));
+        model.put("exists", written.isPresent());
         model.put(
                 "waits",
                 written.isPresent() && Stream.of("for", "within", "absent").anyMatch(written.get()::containsKey));

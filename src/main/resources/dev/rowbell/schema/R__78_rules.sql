@@ -99,7 +99,9 @@ as $fn$
     case when o.name is not null then (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(jsonb_strip_nulls(to_jsonb(o)))
       where n.name is null or value is distinct from to_jsonb(n) -> key) end,
     case when n.name is not null then (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(jsonb_strip_nulls(to_jsonb(n)))
-      where o.name is null or value is distinct from to_jsonb(o) -> key) end
+      where o.name is null or value is distinct from to_jsonb(o) -> key)
+      || case when o.enabled and not n.enabled then coalesce(
+        (select jsonb_strip_nulls(jsonb_build_object('note', v.note)) from rowbell.rule_override v where v.rule = n.name), '{}') else '{}' end end
   from unnest(news) n
   full join unnest(olds) o on o.name = n.name
   where n is distinct from o
@@ -153,6 +155,8 @@ begin
       select from unnest(news) n left join unnest(olds) o on o.name = n.name where (to_jsonb(o) - 'feed') is distinct from (to_jsonb(n) - 'feed')) then
     return null;
   end if;
+  -- also where it was enabled by SQL
+  delete from rowbell.rule_override v using unnest(news) n where v.rule = n.name and n.enabled;
   insert into rowbell.rule_state as s (rule)
   select n.name from unnest(news) n
   on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null,
@@ -192,12 +196,66 @@ as $fn$
     and l.mode not in ('AccessShareLock')
 $fn$;
 
--- Adds rules, or changes those that differ.
+-- Disables a rule until somebody enables it again, whatever its file says meanwhile. who: the name that is shown. False where it is disabled already.
+create or replace function rowbell.disable(rule text, note text default null, who text default null) returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  disabled rowbell.rule;
+begin
+  select r.* into disabled from rowbell.rule r where r.name = disable.rule for no key update;
+  if disabled.name is null then
+    raise exception 'there is no rule "%"', disable.rule using errcode = 'RB001', column = 'name';
+  elsif not disabled.enabled then
+    return false;
+  end if;
+  insert into rowbell.rule_override (rule, who, note) values (disable.rule, coalesce(nullif(disable.who, ''), session_user), nullif(disable.note, ''));
+  update rowbell.rule r set enabled = false where r.name = disable.rule;
+  return true;
+end
+$fn$;
+
+-- Enables it again. False where it is enabled already. What the file disables is enabled there.
+create or replace function rowbell.enable(rule text) returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  enabled rowbell.rule;
+begin
+  select r.* into enabled from rowbell.rule r where r.name = enable.rule for no key update;
+  if enabled.name is null then
+    raise exception 'there is no rule "%"', enable.rule using errcode = 'RB001', column = 'name';
+  elsif enabled.enabled then
+    return false;
+  elsif enabled.origin is not null and not exists (select from rowbell.rule_override v where v.rule = enable.rule and v.enabled) then
+    raise exception 'rule "%": enabled: it is disabled in %, or since its table was dropped', enable.rule, enabled.origin
+      using errcode = 'RB001', hint = 'Enable it in the file.', column = 'enabled';
+  end if;
+  update rowbell.rule r set enabled = true where r.name = enable.rule;
+  return true;
+end
+$fn$;
+
+-- A rule of a file as it counts: disabled where somebody disabled it.
+create or replace function rowbell.with_override(rule rowbell.rule) returns rowbell.rule
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select case when exists (select from rowbell.rule_override v where v.rule = ($1).name) then jsonb_populate_record($1, '{"enabled": false}') else $1 end
+$fn$;
+
+-- Adds rules, or changes those that differ. With the rules locked, so that nobody disables one meanwhile.
 create or replace function rowbell.put_rules(rules rowbell.rule[]) returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
-  insert into rowbell.rule as r select (g).* from unnest(rules) g
+  select from rowbell.rule r where r.name = any (array(select g.name from unnest(rules) g)) order by r.name for no key update;
+  update rowbell.rule_override v set enabled = g.enabled from unnest(rules) g where v.rule = g.name and v.enabled <> g.enabled;
+  insert into rowbell.rule as r select w.* from unnest(rules) g cross join lateral rowbell.with_override(g) w
   on conflict (name) do update set
     feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
     columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
@@ -256,7 +314,7 @@ begin
       if given.feed = any (locked) then
         raise lock_not_available;
       end if;
-      for wrong in select * from rowbell.validate_rule(given) loop
+      for wrong in select * from rowbell.validate_rule(rowbell.with_override(given)) loop
         fault := wrong.field;
         return query select given.name, wrong.field, wrong.problem, wrong.hint;
       end loop;

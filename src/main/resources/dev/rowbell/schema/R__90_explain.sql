@@ -61,7 +61,10 @@ begin
   select s.* into state from rowbell.rule_state s where s.rule = explained.name;
   select f.* into watched from rowbell.feed f where f.name = explained.feed;
   if not explained.enabled then
-    return query select 'wrong', 'the rule is disabled';
+    return query select 'wrong', 'the rule is disabled' || coalesce((
+      select format(' by %s since %s%s: select rowbell.enable(%L)', v.who, date_trunc('second', v.since), ' (' || v.note || ')', v.rule)
+      from rowbell.rule_override v
+      where v.rule = explained.name), '');
   elsif state.broken is not null then
     return query select 'wrong', 'the rule is left out until it is changed: ' || state.broken;
   elsif state.paused is not null then

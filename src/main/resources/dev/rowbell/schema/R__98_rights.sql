@@ -39,13 +39,14 @@ begin
     grant execute on function rowbell.check_rule(json), rowbell.validate_rule(rowbell.rule, int), rowbell.rule_of(json),
       rowbell.apply_rules(text, json, text[], text), rowbell.refresh(int), rowbell.test_rule(text, int), rowbell.find_feed(text),
       rowbell.feeds_named(text), rowbell.rows_by_name(text, oid), rowbell.tables_of(oid), rowbell.tree_of(oid), rowbell.sql_name(oid),
-      rowbell.for_each(text, text), rowbell.readable(text, text), rowbell.pause(text), rowbell.resume(text), rowbell.key_text(json, text[]),
+      rowbell.for_each(text, text), rowbell.readable(text, text), rowbell.pause(text), rowbell.resume(text), rowbell.disable(text, text, text),
+      rowbell.enable(text), rowbell.key_text(json, text[]),
       rowbell.members_of(json), rowbell.all_settings(), rowbell.explain(text, text), rowbell.explain_alert(text), rowbell.alert_timeline(text),
       rowbell.explain_rule(rowbell.rule, text), rowbell.key_written(text[], text), rowbell.times(bigint), rowbell.group_columns(text[]), rowbell.denied(text, text), rowbell.grant_for(text, text),
       rowbell.plain_condition(text, oid, boolean), rowbell.document_settings(oid) to rowbell_admin;
     grant execute on function rowbell.silent_at(rowbell.rule, rowbell.rule_state, timestamptz), rowbell.length_of(interval) to rowbell_admin;
-    grant select on rowbell.query_run, rowbell.query_key, rowbell.rule_change, rowbell.firing, rowbell.history, rowbell.history_alert,
-      rowbell.history_try to rowbell_admin;
+    grant select on rowbell.query_run, rowbell.query_key, rowbell.rule_change, rowbell.rule_override, rowbell.firing, rowbell.history,
+      rowbell.history_alert, rowbell.history_try to rowbell_admin;
     grant select, delete on rowbell.audit to rowbell_admin;
     grant execute on function rowbell.erase_history(text, text), rowbell.rule_history(text), rowbell.end_firing(text, text), rowbell.acknowledge(text, text, text, text),
       rowbell.unacknowledge(text, text) to rowbell_admin;
@@ -58,7 +59,7 @@ begin
       rowbell.sink, rowbell.listener to rowbell_consumer;
     grant select, insert, update on rowbell.doorbell_lease, rowbell.setting to rowbell_consumer;
     grant select on rowbell.waiting, rowbell.timer, rowbell.timer_event, rowbell.window_event, rowbell.window_group to rowbell_consumer;
-    grant select on rowbell.rule, rowbell.rule_change, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
+    grant select on rowbell.rule, rowbell.rule_change, rowbell.rule_override, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
     grant update (silenced) on rowbell.silence to rowbell_consumer;
     grant insert on rowbell.firing_event to rowbell_consumer;
     grant select, insert on rowbell.audit to rowbell_consumer;

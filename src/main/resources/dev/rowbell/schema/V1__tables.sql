@@ -162,6 +162,17 @@ create table rowbell.rule_change (
 create index rule_change_rule on rowbell.rule_change (rule, id);
 comment on table rowbell.rule_change is 'Who changed rules when, from what to what; kept for a year';
 
+-- The rules that somebody disabled until somebody enables them again, whatever their file says. Gone with the rule.
+create table rowbell.rule_override (
+  rule text primary key references rowbell.rule on update cascade on delete cascade,
+  since timestamptz not null default clock_timestamp(),
+  who text not null default session_user,
+  note text,
+  -- what the file says meanwhile, which counts again afterwards
+  enabled boolean not null default true
+);
+comment on table rowbell.rule_override is 'Who disabled which rules, since when and why; a rule of a file stays disabled, whatever the file says';
+
 -- When the query of each rule is to run again. Whoever runs it has its row locked meanwhile, for as long as the query takes: so neither this table nor
 -- query_key refers to the rule, or a change of it would wait.
 create table rowbell.query_run (

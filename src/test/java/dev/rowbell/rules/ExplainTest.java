@@ -263,6 +263,24 @@ class ExplainTest {
     }
 
     @Test
+    void aRuleThatSomebodyDisabledSaysWhoSinceWhenAndWhy() {
+        assertEquals(
+                "disabled until it is enabled again\n", command(0, "rules", "disable", "high", "--note", "import"));
+        assertEquals("it is disabled already\n", command(1, "rules", "disable", "high"));
+        says(
+                "'high'",
+                "wrong the rule is disabled by postgres since 20.* \\(import\\): select rowbell.enable\\('high'\\)");
+        String list = command(0, "rules", "list");
+        assertTrue(list.matches("(?s).* off by postgres since 20.*: import .*"), list);
+        assertEquals("rowbell: there is no rule \"hig\"\n", command(2, "rules", "disable", "hig"));
+        assertEquals("enabled\n", command(0, "rules", "enable", "high"));
+        assertEquals("it is enabled already\n", command(1, "rules", "enable", "high"));
+        assertEquals(
+                List.of("enabled: false -> true", "enabled: true -> false, note: none -> import", "made: NEW.v > 5"),
+                database.query("select change from rowbell.rule_history('high')"));
+    }
+
+    @Test
     void theHistorySaysWhoChangedWhichRuleFromWhatToWhat() {
         database.execute(
                 "set application_name = 'shop'; update rowbell.rule set condition = 'NEW.v > 7', severity = 'critical'",

@@ -21,12 +21,20 @@ class RuleDumpTest {
                 "create table orders_1 partition of orders for values with (modulus 2, remainder 1)",
                 "drop table padding",
                 "insert into rowbell.rule (name, feed, condition) values ('it''s', 'public.orders', 'NEW.c2 > 9')",
-                "insert into orders values (1, 10)");
+                "insert into orders values (1, 10)",
+                "insert into rowbell.rule (name, feed, condition) values ('off', 'public.orders', 'NEW.c2 > 9')",
+                "select rowbell.disable('off', 'import', 'ada')");
         TestDatabase restored = database.dumpedAndRestored();
         assertEquals(1, restored.count("rowbell.feedback"));
         restored.execute("delete from rowbell.feedback", "insert into orders values (2, 10)");
         assertEquals(List.of("it's"), restored.query("select alert->>'rule' from rowbell.feedback"));
         assertEquals(List.of(), restored.query("select event from rowbell.refresh()"));
+        assertEquals(List.of("off ada import"), restored.query("""
+                        select concat_ws(' ', r.name, v.who, v.note)
+                        from rowbell.rule r
+                        join rowbell.rule_override v on v.rule = r.name
+                        where not r.enabled
+                        """));
         assertEquals(List.of("t"), restored.query("""
                         select bool_and(p.proowner = rowbell.role_of(f.id)::regrole)
                         from rowbell.feed f
@@ -36,7 +44,7 @@ class RuleDumpTest {
         restored.execute(
                 "delete from rowbell.feedback",
                 "insert into orders values (3, 10)",
-                "update rowbell.rule set condition = 'NEW.c2 > 99'",
+                "update rowbell.rule set condition = 'NEW.c2 > 99' where enabled",
                 "insert into orders values (4, 98), (5, 100)");
         assertEquals(
                 restored.query("select tableoid::regclass from orders where id in (3, 5) order by id").stream()

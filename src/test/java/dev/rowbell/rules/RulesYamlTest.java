@@ -3,9 +3,11 @@ package dev.rowbell.rules;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.Rowbell;
+import dev.rowbell.settings.SettingsException;
 import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
@@ -145,6 +147,45 @@ class RulesYamlTest {
         settings.put("rowbell.rules.file", "");
         apply();
         assertEquals(3, rules().size());
+    }
+
+    @Test
+    @Tag("long")
+    void aRuleThatWasDisabledStaysSoWhateverTheFileSays() {
+        write(rule("one", "NEW.amount > 1"), rule("two", "NEW.amount > 2"));
+        apply();
+        database.execute("select rowbell.disable('one', 'import', 'ada')");
+        write(rule("one", "NEW.amount > 11"), rule("two", "NEW.amount > 2"));
+        try (RunningRowbell rowbell = start()) {
+            assertEquals(
+                    "1 from %s, 1 disabled: rules list says by whom".formatted(file()),
+                    Rowbell.of(rowbell.context()).rules().summary());
+        }
+        assertEquals(List.of("one: NEW.amount > 11", "two: NEW.amount > 2"), rules());
+        assertEquals(List.of("two"), database.query("select name from rowbell.rule where enabled"));
+        assertTrue(states().get(0).disabled().matches("by ada since 20.*: import"), states().toString());
+        write(rule("one", "NEW.amount > 11\n    enabled: false"), rule("two", "NEW.amount > 2"));
+        apply();
+        String refused = assertThrows(
+                        SettingsException.class, () -> repository().enable("one"))
+                .getMessage();
+        assertEquals(
+                "rule \"one\": enabled: it is disabled in %s, or since its table was dropped. Enable it in the file."
+                        .formatted(file()),
+                refused);
+        write(rule("one", "NEW.amount > 11"), rule("two", "NEW.amount > 2"));
+        apply();
+        assertFalse(states().get(0).enabled(), "nobody has enabled it");
+        assertTrue(repository().enable("one"));
+        apply();
+        assertTrue(states().get(0).enabled());
+        database.execute("select rowbell.disable('one')");
+        write(rule("two", "NEW.amount > 2"));
+        apply();
+        write(rule("one", "NEW.amount > 1"), rule("two", "NEW.amount > 2"));
+        apply();
+        assertTrue(states().get(0).enabled(), "it is another rule");
+        assertEquals(List.of(), logged());
     }
 
     @Test
@@ -333,6 +374,10 @@ class RulesYamlTest {
             write(rule("two", "NEW.amount > 2"));
             await().until(() -> rules().equals(List.of("two: NEW.amount > 2")));
             await().until(() -> Rowbell.of(rowbell.context()).rules().problems().isEmpty());
+            database.execute("select rowbell.disable('two')");
+            write(rule("two", "NEW.amount > 22"), rule("three", "NEW.amount > 3"));
+            await().until(() -> rules().equals(List.of("three: NEW.amount > 3", "two: NEW.amount > 22")));
+            assertEquals(List.of("three"), database.query("select name from rowbell.rule where enabled"));
         }
     }
 

@@ -226,6 +226,13 @@ table rowbell.rule_failure (
   failure text not null,
   alert json not null
 );
+table rowbell.rule_override (
+  rule text not null,
+  since timestamp with time zone not null default clock_timestamp(),
+  who text not null default SESSION_USER,
+  note text,
+  enabled boolean not null default true
+);
 table rowbell.rule_state (
   rule text not null,
   id integer not null identity,
@@ -422,6 +429,7 @@ CREATE UNIQUE INDEX query_key_pkey ON rowbell.query_key USING btree (rule, key)
 CREATE UNIQUE INDEX query_run_pkey ON rowbell.query_run USING btree (rule)
 CREATE UNIQUE INDEX row_feed_pkey ON rowbell.row_feed USING btree (feed)
 CREATE UNIQUE INDEX rule_change_pkey ON rowbell.rule_change USING btree (id)
+CREATE UNIQUE INDEX rule_override_pkey ON rowbell.rule_override USING btree (rule)
 CREATE UNIQUE INDEX rule_pkey ON rowbell.rule USING btree (name)
 CREATE UNIQUE INDEX rule_state_id_key ON rowbell.rule_state USING btree (id)
 CREATE UNIQUE INDEX rule_state_pkey ON rowbell.rule_state USING btree (rule)
@@ -460,6 +468,8 @@ rowbell.rule: rule_cooldown CHECK ((cooldown >= '00:00:00'::interval))
 rowbell.rule: rule_for CHECK ((("for" > '00:00:00'::interval) AND ("for" <= '100 years'::interval)))
 rowbell.rule: rule_pkey PRIMARY KEY (name)
 rowbell.rule_change: rule_change_pkey PRIMARY KEY (id)
+rowbell.rule_override: rule_override_pkey PRIMARY KEY (rule)
+rowbell.rule_override: rule_override_rule_fkey FOREIGN KEY (rule) REFERENCES rowbell.rule(name) ON UPDATE CASCADE ON DELETE CASCADE
 rowbell.rule_state: rule_state_id_key UNIQUE (id)
 rowbell.rule_state: rule_state_pkey PRIMARY KEY (rule)
 rowbell.rule_state: rule_state_rule_fkey FOREIGN KEY (rule) REFERENCES rowbell.rule(name) ON UPDATE CASCADE ON DELETE CASCADE
@@ -508,10 +518,12 @@ rowbell.dead_letters(text,text,interval): execute to rowbell_consumer
 rowbell.delivered(text): execute to -
 rowbell.delivery: delete, insert, select, update to rowbell_consumer
 rowbell.denied(text,text): execute to rowbell_admin
+rowbell.disable(text,text,text): execute to rowbell_admin
 rowbell.discard(text,text,interval): execute to rowbell_consumer
 rowbell.document_settings(oid): execute to rowbell_admin
 rowbell.doorbell_lease: insert, select, update to rowbell_consumer
 rowbell.drops_of(text): execute to -
+rowbell.enable(text): execute to rowbell_admin
 rowbell.end_firing(text,text): execute to rowbell_admin
 rowbell.end_firing_of_gone_rules(): execute to rowbell_consumer
 rowbell.end_unseen(text,integer): execute to rowbell_consumer
@@ -591,6 +603,8 @@ rowbell.rule_change: select to rowbell_consumer
 rowbell.rule_history(text): execute to rowbell_admin
 rowbell.rule_history(text): execute to rowbell_consumer
 rowbell.rule_of(json): execute to rowbell_admin
+rowbell.rule_override: select to rowbell_admin
+rowbell.rule_override: select to rowbell_consumer
 rowbell.rule_state: select, update to rowbell_admin
 rowbell.rule_state: select, update to rowbell_consumer
 rowbell.run_timers(integer,integer): execute to rowbell_consumer
@@ -657,6 +671,7 @@ rowbell.rule.origin: The file that owns the rule, which is to be changed there; 
 rowbell.rule: The rules: what is wrong with a row. A change takes effect in its own transaction
 rowbell.rule_change: Who changed rules when, from what to what; kept for a year
 rowbell.rule_failure: Failures of rules that were not reported yet
+rowbell.rule_override: Who disabled which rules, since when and why; a rule of a file stays disabled, whatever the file says
 rowbell.rule_state: What became of each rule: hits, last failure, why it is left out
 rowbell.setting: Settings of the process that started last, as far as triggers need them
 rowbell.silence.silenced: How many alerts it kept from being delivered
@@ -958,7 +973,7 @@ begin
       if given.feed = any (locked) then
         raise lock_not_available;
       end if;
-      for wrong in select * from rowbell.validate_rule(given) loop
+      for wrong in select * from rowbell.validate_rule(rowbell.with_override(given)) loop
         fault := wrong.field;
         return query select given.name, wrong.field, wrong.problem, wrong.hint;
       end loop;
@@ -1581,6 +1596,26 @@ begin
   end loop;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.disable(rule text, note text DEFAULT NULL::text, who text DEFAULT NULL::text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  disabled rowbell.rule;
+begin
+  select r.* into disabled from rowbell.rule r where r.name = disable.rule for no key update;
+  if disabled.name is null then
+    raise exception 'there is no rule "%"', disable.rule using errcode = 'RB001', column = 'name';
+  elsif not disabled.enabled then
+    return false;
+  end if;
+  insert into rowbell.rule_override (rule, who, note) values (disable.rule, coalesce(nullif(disable.who, ''), session_user), nullif(disable.note, ''));
+  update rowbell.rule r set enabled = false where r.name = disable.rule;
+  return true;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.discard(sink text DEFAULT NULL::text, rule text DEFAULT NULL::text, older_than interval DEFAULT NULL::interval)
  RETURNS bigint
  LANGUAGE sql
@@ -1644,6 +1679,28 @@ begin
     from rowbell.feed f
     cross join rowbell.triggers_of(f.id) t
     where f.relation = feed_relation);
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.enable(rule text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  enabled rowbell.rule;
+begin
+  select r.* into enabled from rowbell.rule r where r.name = enable.rule for no key update;
+  if enabled.name is null then
+    raise exception 'there is no rule "%"', enable.rule using errcode = 'RB001', column = 'name';
+  elsif enabled.enabled then
+    return false;
+  elsif enabled.origin is not null and not exists (select from rowbell.rule_override v where v.rule = enable.rule and v.enabled) then
+    raise exception 'rule "%": enabled: it is disabled in %, or since its table was dropped', enable.rule, enabled.origin
+      using errcode = 'RB001', hint = 'Enable it in the file.', column = 'enabled';
+  end if;
+  update rowbell.rule r set enabled = true where r.name = enable.rule;
+  return true;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.end_firing(rule text, key text DEFAULT NULL::text)
@@ -1978,7 +2035,10 @@ begin
   select s.* into state from rowbell.rule_state s where s.rule = explained.name;
   select f.* into watched from rowbell.feed f where f.name = explained.feed;
   if not explained.enabled then
-    return query select 'wrong', 'the rule is disabled';
+    return query select 'wrong', 'the rule is disabled' || coalesce((
+      select format(' by %s since %s%s: select rowbell.enable(%L)', v.who, date_trunc('second', v.since), ' (' || v.note || ')', v.rule)
+      from rowbell.rule_override v
+      where v.rule = explained.name), '');
   elsif state.broken is not null then
     return query select 'wrong', 'the rule is left out until it is changed: ' || state.broken;
   elsif state.paused is not null then
@@ -4234,7 +4294,9 @@ CREATE OR REPLACE FUNCTION rowbell.put_rules(rules rowbell.rule[])
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  insert into rowbell.rule as r select (g).* from unnest(rules) g
+  select from rowbell.rule r where r.name = any (array(select g.name from unnest(rules) g)) order by r.name for no key update;
+  update rowbell.rule_override v set enabled = g.enabled from unnest(rules) g where v.rule = g.name and v.enabled <> g.enabled;
+  insert into rowbell.rule as r select w.* from unnest(rules) g cross join lateral rowbell.with_override(g) w
   on conflict (name) do update set
     feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
     columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
@@ -4732,7 +4794,9 @@ AS $function$
     case when o.name is not null then (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(jsonb_strip_nulls(to_jsonb(o)))
       where n.name is null or value is distinct from to_jsonb(n) -> key) end,
     case when n.name is not null then (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(jsonb_strip_nulls(to_jsonb(n)))
-      where o.name is null or value is distinct from to_jsonb(o) -> key) end
+      where o.name is null or value is distinct from to_jsonb(o) -> key)
+      || case when o.enabled and not n.enabled then coalesce(
+        (select jsonb_strip_nulls(jsonb_build_object('note', v.note)) from rowbell.rule_override v where v.rule = n.name), '{}') else '{}' end end
   from unnest(news) n
   full join unnest(olds) o on o.name = n.name
   where n is distinct from o
@@ -5146,6 +5210,8 @@ begin
       select from unnest(news) n left join unnest(olds) o on o.name = n.name where (to_jsonb(o) - 'feed') is distinct from (to_jsonb(n) - 'feed')) then
     return null;
   end if;
+  -- also where it was enabled by SQL
+  delete from rowbell.rule_override v using unnest(news) n where v.rule = n.name and n.enabled;
   insert into rowbell.rule_state as s (rule)
   select n.name from unnest(news) n
   on conflict (rule) do update set broken = null, failure = null, failed = null, reported = null,
@@ -6549,6 +6615,14 @@ AS $function$
       select from unnest(olds) o
       where (o.name = n.name or o.name not in (select r.name from unnest(news) r)) and o.enabled and o.absent is not null and n.absent is not null
         and (o.feed, o.by) is not distinct from (n.feed, n.by))
+$function$
+CREATE OR REPLACE FUNCTION rowbell.with_override(rule rowbell.rule)
+ RETURNS rowbell.rule
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case when exists (select from rowbell.rule_override v where v.rule = ($1).name) then jsonb_populate_record($1, '{"enabled": false}') else $1 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell_alert.failure(rule text, error text, state text, key json)
  RETURNS jsonb
