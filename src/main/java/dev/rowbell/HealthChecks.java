@@ -4,6 +4,7 @@ import dev.rowbell.health.QueueMonitor;
 import dev.rowbell.health.ReadyCheck;
 import dev.rowbell.health.Watchdog;
 import dev.rowbell.listen.Listeners;
+import dev.rowbell.outbox.SinkRepository.Pause;
 import dev.rowbell.rules.Problem;
 import dev.rowbell.rules.Rules;
 import java.time.Duration;
@@ -20,13 +21,15 @@ import org.apache.camel.health.HealthCheckRegistry;
  *
  * @param monitor gives null while the database is closed
  * @param circuits the sinks of this process, each with the error that keeps its circuit open
+ * @param pauses by sink, those that are paused: their alerts wait since a person wants it
  */
 record HealthChecks(
         Watchdog watchdog,
         Rules rules,
         Listeners listeners,
         Supplier<QueueMonitor> monitor,
-        Supplier<Map<String, Optional<String>>> circuits) {
+        Supplier<Map<String, Optional<String>>> circuits,
+        Supplier<Map<String, Pause>> pauses) {
 
     /** A listener that is gone for less than this is connecting again. */
     private static final Duration GONE = Duration.ofSeconds(30);
@@ -49,10 +52,15 @@ record HealthChecks(
                 rules::dangers));
         checks.register(new ReadyCheck(
                 "rowbell-queues",
-                () -> Stream.concat(watchdog.stuck().stream(), whileOpen(QueueMonitor::late).stream())
+                () -> Stream.concat(
+                                watchdog.stuck().stream(),
+                                whileOpen(open -> open.late(pauses.get().keySet())).stream())
                         .toList()));
         checks.register(new ReadyCheck("rowbell-listener", () -> listeners.goneLongerThan(GONE)));
-        checks.register(new ReadyCheck("rowbell-sinks", this::openCircuits));
+        checks.register(new ReadyCheck(
+                "rowbell-sinks",
+                this::openCircuits,
+                () -> pauses.get().values().stream().map(Pause::inWords).toList()));
     }
 
     private List<String> whileOpen(Function<QueueMonitor, List<String>> reasons) {
@@ -62,7 +70,7 @@ record HealthChecks(
 
     private List<String> openCircuits() {
         return circuits.get().entrySet().stream()
-                .filter(sink -> sink.getValue().isPresent())
+                .filter(sink -> sink.getValue().isPresent() && !pauses.get().containsKey(sink.getKey()))
                 .map(sink -> "sink %s fails, and its queue waits: %s"
                         .formatted(sink.getKey(), sink.getValue().get()))
                 .toList();

@@ -19,6 +19,7 @@ import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.listen.Listeners;
 import dev.rowbell.outbox.DeadLetterRepository;
 import dev.rowbell.outbox.OutboxComponent;
+import dev.rowbell.outbox.SinkRepository.Pause;
 import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.rules.Rules;
 import dev.rowbell.settings.Settings;
@@ -168,7 +169,7 @@ public final class Rowbell extends ServiceSupport {
         // not before: an application that has the jar and none of its routes has its own checks alone
         HealthCheckRegistry checks = HealthCheckRegistry.get(context);
         if (checks != null) {
-            new HealthChecks(watchdog, rules, listeners, () -> monitor, this::circuits).register(checks);
+            new HealthChecks(watchdog, rules, listeners, () -> monitor, this::circuits, this::pauses).register(checks);
         }
     }
 
@@ -238,7 +239,9 @@ public final class Rowbell extends ServiceSupport {
         housekeeping.register("look for rules with a query", INTERVAL, queries::look);
         housekeeping.register("tell the triggers how long an alert may be", INTERVAL, () -> tellMaxSize(opened));
         housekeeping.register(
-                "measure the queues", INTERVAL, () -> metrics.seen(queues.snapshot(), circuits(), listeners.state()));
+                "measure the queues",
+                INTERVAL,
+                () -> metrics.seen(queues.snapshot(), circuits(), pauses().keySet(), listeners.state()));
     }
 
     /** Once: of two processes with different values the one that started last has its way, and the triggers do not change every 10 s. */
@@ -373,6 +376,11 @@ public final class Rowbell extends ServiceSupport {
     /** By sink of this process, the error that keeps its circuit open. */
     private Map<String, Optional<String>> circuits() {
         return outbox().map(OutboxComponent::circuits).orElse(Map.of());
+    }
+
+    /** By sink, those that are paused. */
+    private Map<String, Pause> pauses() {
+        return outbox().map(OutboxComponent::pauses).orElse(Map.of());
     }
 
     /** Empty while no route has used it. */

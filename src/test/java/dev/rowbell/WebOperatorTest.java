@@ -604,6 +604,40 @@ class WebOperatorTest {
         }
     }
 
+    @Test
+    void anOperatorPausesASinkAndAViewerDoesNot() {
+        Map<String, String> file = Map.of("sink", "file", "note", "the disk is full");
+        WebClient viewer = login("bob", "Bob's");
+        for (String action : List.of("/sinks/pause", "/sinks/resume")) {
+            assertEquals(403, viewer.act(action, file).statusCode());
+        }
+        assertFalse(viewer.get("/sinks").body().contains(">Pause<"));
+        assertEquals(0, database.count("rowbell.paused_sink"));
+        WebClient operator = login("ada", "Ada's");
+        assertTrue(operator.get("/sinks").body().contains("Pause file"));
+        assertEquals(303, operator.act("/sinks/pause", file).statusCode());
+        String page = operator.get("/sinks").body();
+        assertTrue(page.contains("file is paused: its alerts wait."), page);
+        assertTrue(
+                page.matches(
+                        "(?s).*paused</span> since 20\\S+ \\S+ by [^<]*, Rowbell web console: ada: the disk is full.*"),
+                page);
+        assertTrue(page.contains("Resume file") && !page.contains("Pause file"), page);
+        assertTrue(viewer.get("/").body().contains("sink file is paused since"));
+        operator.act("/sinks/pause", file);
+        assertTrue(operator.get("/sinks").body().contains("file was paused before."));
+        operator.act("/sinks/pause", Map.of("sink", "fiel"));
+        assertTrue(operator.get("/sinks").body().contains("Nothing was done: there is no sink &quot;fiel&quot;"));
+        operator.act("/sinks/resume", Map.of("sink", "file"));
+        assertTrue(operator.get("/sinks").body().contains("file goes on."));
+        assertEquals(0, database.count("rowbell.paused_sink"));
+        assertEquals(
+                "ada|127.0.0.1|pause sink|sink file, note the disk is full|file is paused: its alerts wait.\n"
+                        + "ada|127.0.0.1|pause sink|sink file, note the disk is full|file was paused before.\n"
+                        + "ada|127.0.0.1|resume sink|sink file|file goes on.",
+                audit());
+    }
+
     /** In the files of alerts of all processes, since they share the sinks. */
     private String written() {
         StringBuilder lines = new StringBuilder();

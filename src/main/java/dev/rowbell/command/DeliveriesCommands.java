@@ -18,8 +18,10 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
 
-/** The commands about dead letters, each a method. */
-@Command(name = "deliveries", description = "Show the deliveries that were given up, send them again or delete them.")
+/** The commands about dead letters and sinks, each a method. */
+@Command(
+        name = "deliveries",
+        description = "Show the deliveries that were given up, send them again or delete them; pause a sink.")
 final class DeliveriesCommands {
 
     @ParentCommand
@@ -28,7 +30,7 @@ final class DeliveriesCommands {
     @Spec
     private CommandSpec spec;
 
-    @Command(description = "Show the deliveries that were given up, oldest first.")
+    @Command(description = "Show the deliveries that were given up, oldest first, and the sinks that are paused.")
     int list(
             @Mixin DeadLetterFilter filter,
             @Option(
@@ -43,6 +45,7 @@ final class DeliveriesCommands {
                     List.of("number", "sink", "rule", "alert", "attempts", "given up", "last error"),
                     letters.stream().map(DeliveriesCommands::row).toList());
             spec.commandLine().getOut().println(letters.isEmpty() ? "no dead letters" : table);
+            paused(new SinkRepository(context.dataSource()));
             return 0;
         }
     }
@@ -164,6 +167,40 @@ final class DeliveriesCommands {
             spec.commandLine().getOut().println(count + " " + done);
             return count < selection.numbers.size() ? Commands.WRONG : 0;
         }
+    }
+
+    @Command(
+            description = "Keep all processes from delivering to a sink until it is resumed: its alerts wait.",
+            footer = "Exit code 0: it is paused, 1: it was paused before, 2: there is no such sink.")
+    int pause(
+            @Parameters(paramLabel = "NAME", description = "The name of the sink, as http of outbox:http.") String sink,
+            @Option(names = "--note", paramLabel = "TEXT", description = "Why.") String note) {
+        try (CommandContext context = program.open()) {
+            boolean paused = new SinkRepository(context.dataSource()).pause(sink, note);
+            spec.commandLine()
+                    .getOut()
+                    .println(Printable.line(sink) + (paused ? " is paused: its alerts wait" : " was paused before"));
+            return paused ? 0 : Commands.WRONG;
+        }
+    }
+
+    @Command(
+            description = "Have a sink that is paused go on.",
+            footer = "Exit code 0: it goes on, 1: it was not paused.")
+    int resume(@Parameters(paramLabel = "NAME", description = "The name of the sink.") String sink) {
+        try (CommandContext context = program.open()) {
+            SinkRepository sinks = new SinkRepository(context.dataSource());
+            boolean resumed = sinks.resume(sink);
+            spec.commandLine().getOut().println(Printable.line(sink) + (resumed ? " goes on" : " was not paused"));
+            if (!resumed) {
+                paused(sinks);
+            }
+            return resumed ? 0 : Commands.WRONG;
+        }
+    }
+
+    private void paused(SinkRepository sinks) {
+        sinks.pauses().forEach(pause -> spec.commandLine().getOut().println(Printable.line(pause.inWords())));
     }
 
     private int missing(long number) {

@@ -46,6 +46,7 @@ public final class Metrics {
     private MultiGauge rows;
     private MultiGauge oldest;
     private MultiGauge circuits;
+    private MultiGauge paused;
     private MultiGauge listening;
 
     public Metrics(CamelContext context, Clock clock) {
@@ -122,10 +123,15 @@ public final class Metrics {
     }
 
     /**
-     * @param open by sink, the error that keeps its circuit open, where it is
+     * @param open by sink of this process, the error that keeps its circuit open, where it is
+     * @param pausedSinks of this process or not
      * @param heard by channels, whether this process listens to them or stands by
      */
-    public synchronized void seen(Snapshot snapshot, Map<String, Optional<String>> open, Map<String, Boolean> heard) {
+    public synchronized void seen(
+            Snapshot snapshot,
+            Map<String, Optional<String>> open,
+            Set<String> pausedSinks,
+            Map<String, Boolean> heard) {
         MeterRegistry meters = meters();
         if (registry == null) {
             // Camel has not made it yet
@@ -136,6 +142,7 @@ public final class Metrics {
             rows = gauge("rowbell.queue.rows", "Alerts that wait, counted up to " + QueueRepository.COUNTED, null);
             oldest = gauge("rowbell.queue.oldest", "How long the oldest of them has waited", "seconds");
             circuits = gauge("rowbell.circuit.open", "1 while the circuit of a sink is open", null);
+            paused = gauge("rowbell.sink.paused", "1 while a sink is paused", null);
             listening = gauge("rowbell.listening", "1 while this process listens or stands by", null);
             Gauge.builder("rowbell.database.up", () -> last.isUp() ? 1 : 0)
                     .description("1 while the database answers")
@@ -159,6 +166,7 @@ public final class Metrics {
                 "sink",
                 Map.Entry::getKey,
                 sink -> sink.getValue().isPresent() ? 1 : 0);
+        set(paused, open.keySet(), "sink", sink -> sink, sink -> pausedSinks.contains(sink) ? 1 : 0);
         set(listening, heard.entrySet(), "channels", Map.Entry::getKey, channels -> channels.getValue() ? 1 : 0);
     }
 

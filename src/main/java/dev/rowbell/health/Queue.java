@@ -11,6 +11,21 @@ import java.time.Duration;
  */
 public record Queue(String name, long rows, Duration oldest) {
 
+    private static final String OUTBOX = "outbox:";
+
+    public static String nameOf(String sink) {
+        return OUTBOX + sink;
+    }
+
+    public boolean isOfSink() {
+        return name.startsWith(OUTBOX);
+    }
+
+    /** Of a queue of a sink, which. */
+    public String sink() {
+        return name.substring(OUTBOX.length());
+    }
+
     /** Whether there may be more than {@code rows}. */
     public boolean isCountedInPart() {
         return rows >= QueueRepository.COUNTED;

@@ -6,6 +6,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -137,12 +138,17 @@ public final class QueueMonitor {
         warned = usage > FULL;
     }
 
-    /** The queues in which an alert has waited for longer than it may, for a person. A dead letter waits for a person, and may. */
-    public List<String> late() {
+    /**
+     * The queues in which an alert has waited for longer than it may, for a person. A dead letter waits for a person, and may.
+     *
+     * @param paused the sinks whose alerts may wait too
+     */
+    public List<String> late(Set<String> paused) {
         Duration most = maxAge.get();
         return snapshot().queues().stream()
-                .filter(queue ->
-                        !queue.name().equals("dead_letter") && queue.oldest().compareTo(most) > 0)
+                .filter(queue -> !queue.name().equals("dead_letter")
+                        && !(queue.isOfSink() && paused.contains(queue.sink()))
+                        && queue.oldest().compareTo(most) > 0)
                 .map(queue -> "%s: the oldest of %d has been waiting for %d s"
                         .formatted(queue.name(), queue.rows(), queue.oldest().toSeconds()))
                 .toList();

@@ -47,7 +47,7 @@ public final class ReadyCheck extends AbstractHealthCheck {
         if (words.isEmpty()) {
             result.up();
             if (!notes.get().isEmpty()) {
-                result.message(String.join("; ", notes.get()));
+                result.message(Printable.line(String.join("; ", notes.get())));
             }
         } else {
             result.down().message(Printable.line(String.join("; ", words)));

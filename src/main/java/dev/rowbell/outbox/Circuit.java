@@ -6,8 +6,8 @@ import java.util.Optional;
 
 /**
  * Whether a sink is worth a try. After some failures in a row it is open: one delivery is tried once a backoff, and the rest of the queue is
- * left alone, until one succeeds. Where none is left to try, it is half open: the next one is tried at once, and opens it again if it fails. While it is
- * one delivery alone that has failed, that may be the fault of the delivery: any other is tried at once. Safe for many threads.
+ * left alone, until one succeeds. Where none is left to try, and after a pause, it is half open: the next one is tried at once, and opens it again if
+ * it fails. While it is one delivery alone that has failed, that may be the fault of the delivery: any other is tried at once. Safe for many threads.
  */
 final class Circuit {
 
@@ -45,8 +45,8 @@ final class Circuit {
         return isOpen() ? Duration.ofNanos(Math.max(0, nextProbe - nanoTime)) : Duration.ZERO;
     }
 
-    /** No delivery waits: whether the sink is there is not known. */
-    synchronized void nothingWaits() {
+    /** Whether the sink is there is not known, since no delivery waits or it was paused: the next one is tried at once. */
+    synchronized void halfOpen() {
         failuresInARow = Math.min(failuresInARow, opensAfter - 1);
     }
 

@@ -63,8 +63,8 @@ final class DeliveryRepository {
     }
 
     /**
-     * Leases due deliveries, the longest due first, with up to so many alerts together. Each has no more alerts than a batch of the sink, and a batch
-     * whose lease had ended is split: one of its alerts may have ended the process that had it.
+     * Leases due deliveries, the longest due first, with up to so many alerts together; none of a sink that is paused. Each has no more alerts than a
+     * batch of the sink, and a batch whose lease had ended is split: one of its alerts may have ended the process that had it.
      *
      * @param cursor remembers how far the queue of the sink is taken
      */
@@ -76,6 +76,7 @@ final class DeliveryRepository {
                           select id, ctid, due, alerts, locked_by
                           from rowbell.delivery
                           where sink = :sink
+                            and not exists (select from rowbell.paused_sink p where p.sink = :sink)
                             and due >= coalesce(:since, now() - interval '2 s')
                             and due <= clock_timestamp()
                             -- a lease that ends later than any can: the clock was set back

@@ -4,10 +4,12 @@ import dev.rowbell.alert.AlertJson;
 import dev.rowbell.alert.AlertReader;
 import dev.rowbell.alert.OriginalAlert;
 import dev.rowbell.database.Transactions;
+import dev.rowbell.error.Printable;
 import dev.rowbell.health.Metrics;
 import dev.rowbell.health.Watchdog;
 import dev.rowbell.history.History;
 import dev.rowbell.housekeeping.Housekeeping;
+import dev.rowbell.outbox.SinkRepository.Pause;
 import dev.rowbell.settings.Settings;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -46,6 +48,8 @@ public class OutboxComponent extends DefaultComponent {
     private static final String REHEARSAL = "rehearsal";
 
     private static final Duration KEEP = Duration.ofSeconds(10);
+    /** How soon a process notices that a sink was paused or goes on. */
+    static final Duration LOOK = Duration.ofSeconds(1);
     /** A batch that was refused comes again within this time. */
     private static final Duration CAREFUL = Duration.ofSeconds(30);
 
@@ -90,6 +94,8 @@ public class OutboxComponent extends DefaultComponent {
     private final BooleanSupplier connected;
     private Tables tables;
     private SinkSwitches switches;
+    /** By sink, those that are paused, as it was seen last; null until it is known. */
+    private volatile Map<String, Pause> pauses;
     /** Since when transactions file each alert by itself, by System.nanoTime; null where they do not. */
     private volatile Long carefulSince;
 
@@ -306,12 +312,14 @@ public class OutboxComponent extends DefaultComponent {
     @Override
     protected void doStart() throws Exception {
         super.doStart();
+        housekeeping.register("look which sinks are paused", LOOK, this::lookForPauses);
         housekeeping.register("announce the sinks of this process", KEEP, this::announce);
         housekeeping.register("repair due times after the clock was set back", KEEP, this::repairClockSkew);
     }
 
     @Override
     protected void doStop() throws Exception {
+        pauses = null;
         if (tables != null && connected.getAsBoolean()) {
             try {
                 tables.sinks().announce(process, List.of());
@@ -325,6 +333,42 @@ public class OutboxComponent extends DefaultComponent {
     /** Tells the other processes which sinks this one delivers for. */
     private void announce() {
         tables().sinks().announce(process, consumers.keySet());
+    }
+
+    private void lookForPauses() {
+        Map<String, Pause> before = pauses == null ? Map.of() : pauses;
+        boolean first = pauses == null;
+        Map<String, Pause> now = new TreeMap<>();
+        tables().sinks().pauses().forEach(pause -> now.put(pause.sink(), pause));
+        pauses = now;
+        now.forEach((sink, pause) -> {
+            if (!before.containsKey(sink)) {
+                LOG.warn(
+                        "{}. \"deliveries resume {}\" has it go on",
+                        Printable.line(pause.inWords()),
+                        Printable.line(sink));
+            }
+        });
+        before.keySet().stream()
+                .filter(sink -> !now.containsKey(sink))
+                .forEach(sink -> LOG.info("sink {} is not paused any more", Printable.line(sink)));
+        consumers.forEach((sink, consumer) -> {
+            if (!now.containsKey(sink) && (first || before.containsKey(sink))) {
+                consumer.goOn();
+            }
+        });
+    }
+
+    /** Whether nothing may be delivered to the sink, or that is not known yet. */
+    boolean isPaused(String sink) {
+        Map<String, Pause> known = pauses;
+        return known == null || known.containsKey(sink);
+    }
+
+    /** By sink, those that are paused, of this process or not; empty while that is not known. */
+    public Map<String, Pause> pauses() {
+        Map<String, Pause> known = pauses;
+        return known == null ? Map.of() : known;
     }
 
     /** Makes due the deliveries that the database's clock, when it was set back, left due long after any retry would be. */

@@ -75,6 +75,18 @@ final class OutboxConsumer extends DefaultConsumer {
         wakeup.call();
     }
 
+    boolean isPaused() {
+        return getEndpoint().getComponent().isPaused(getEndpoint().getSink());
+    }
+
+    /** The sink was paused: what waits for it is in the table, and whether its receiver is there is not known. */
+    void goOn() {
+        queue.caughtUp(false);
+        circuit.halfOpen();
+        fetcher.rewind();
+        wakeup.call();
+    }
+
     /** How many alerts a row may have. */
     int batch() {
         return getEndpoint().getBatch();
@@ -86,7 +98,7 @@ final class OutboxConsumer extends DefaultConsumer {
 
     /** Whether so many alerts may be filed as leased, to be offered as soon as they are committed. A digest is collected in the table. */
     boolean reserve(int alerts) {
-        return getEndpoint().getEvery() == 0 && !circuit.isOpen() && queue.reserve(alerts);
+        return getEndpoint().getEvery() == 0 && !isPaused() && !circuit.isOpen() && queue.reserve(alerts);
     }
 
     void cancel(int alerts) {
@@ -146,13 +158,13 @@ final class OutboxConsumer extends DefaultConsumer {
     }
 
     /** How long the route is given nothing, because a batch is being collected for it. */
-    Duration pause() {
+    Duration untilNextBatch() {
         return Duration.ofNanos(Math.max(0, notBefore - System.nanoTime()));
     }
 
     /** Whether the workers may do nothing for a while after this. */
     boolean isResting() {
-        return circuit.isOpen() || getEndpoint().getEvery() > 0;
+        return circuit.isOpen() || getEndpoint().getEvery() > 0 || isPaused();
     }
 
     /**

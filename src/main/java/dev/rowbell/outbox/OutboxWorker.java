@@ -98,8 +98,11 @@ final class OutboxWorker implements Runnable {
     private void step() {
         long calls = consumer.wakeup.calls();
         consumer.acknowledgements.flush(consumer.queue.isEmpty() || consumer.isResting());
-        if (!consumer.pause().isZero()) {
-            sleep(consumer.pause());
+        if (consumer.isPaused()) {
+            consumer.release(consumer.queue.takeAll());
+            consumer.wakeup.sleep(calls, OutboxComponent.LOOK);
+        } else if (!consumer.untilNextBatch().isZero()) {
+            sleep(consumer.untilNextBatch());
         } else if (circuit.isOpen()) {
             consumer.release(consumer.queue.takeAll());
             probe();
@@ -117,7 +120,7 @@ final class OutboxWorker implements Runnable {
     /** Tries one delivery while the circuit is open, if it is time and no other thread does. */
     private void probe() {
         if (consumer.repository.isEmpty(sink)) {
-            circuit.nothingWaits();
+            circuit.halfOpen();
             return;
         }
         Duration away = circuit.away(System.nanoTime());
@@ -139,13 +142,13 @@ final class OutboxWorker implements Runnable {
 
     /**
      * Tries each delivery once. Where a batch fails though the sink is there, one of its alerts may be at fault: it is split and tried in halves, so
-     * that the others go on. What is left when the consumer stops, or when the circuit opens, is released.
+     * that the others go on. What is left when the consumer stops, the sink is paused or the circuit opens, is released.
      */
     private void deliver(List<Delivery> batch) {
         Deque<List<Delivery>> untried = new ArrayDeque<>(List.of(batch));
         boolean probe = circuit.isOpen();
         try {
-            while (!untried.isEmpty() && consumer.isRunning() && (probe || !circuit.isOpen())) {
+            while (!untried.isEmpty() && consumer.isRunning() && !consumer.isPaused() && (probe || !circuit.isOpen())) {
                 if (untried.stream()
                         .flatMap(List::stream)
                         .anyMatch(d -> d.lease().isHalfOver())) {

@@ -1,24 +1,29 @@
 package dev.rowbell.outbox;
 
 import dev.rowbell.database.Transactions;
+import dev.rowbell.settings.SettingsException;
+import java.sql.Types;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
 import java.util.UUID;
 import javax.sql.DataSource;
+import org.postgresql.util.PSQLException;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.transaction.TransactionDefinition;
 import org.springframework.transaction.support.TransactionTemplate;
 
 /**
- * The table {@code rowbell.sink}: which process delivers for which sinks. Its methods throw a {@link DataAccessException} where the database fails.
- * Safe for many threads.
+ * The tables {@code rowbell.sink}, which process delivers for which sinks, and {@code rowbell.paused_sink}. Its methods throw a
+ * {@link DataAccessException} where the database fails. Safe for many threads.
  */
 public final class SinkRepository {
 
     /** A process that has announced nothing for so long was killed. */
     private static final Duration FORGOTTEN = Duration.ofMinutes(1);
+    /** By which {@code rowbell.pause_sink} refuses a name. */
+    private static final String UNKNOWN = "22023";
 
     private final JdbcClient jdbc;
     private final TransactionTemplate outsideOfTransaction;
@@ -68,6 +73,62 @@ public final class SinkRepository {
         jdbc.sql("insert into rowbell.delivery (sink, documents) values (?, array[?])")
                 .params(sink, document)
                 .update();
+    }
+
+    /**
+     * That nothing is delivered to a sink.
+     *
+     * @param since in the time zone of this machine, as {@code 2026-11-23 08:00:00}
+     * @param by the role, and what its session says of itself
+     * @param note null where there is none
+     */
+    public record Pause(String sink, String since, String by, String note) {
+
+        public String inWords() {
+            return "sink %s is paused since %s by %s%s: its alerts wait"
+                    .formatted(sink, since, by, note == null ? "" : " (" + note + ")");
+        }
+    }
+
+    /** The sinks that are paused, by name. */
+    public List<Pause> pauses() {
+        return jdbc.sql("""
+                        select p.sink, to_char(p.since, 'YYYY-MM-DD HH24:MI:SS') as since, concat_ws(', ', p.who, nullif(p.application, '')) as by, p.note
+                        from rowbell.paused_sink p
+                        order by p.sink
+                        """).query(Pause.class).list();
+    }
+
+    /**
+     * Keeps all processes from delivering to the sink.
+     *
+     * @param note why; null for nothing
+     * @return false where it was paused before
+     * @throws SettingsException where no process has the sink and nothing waits for it
+     */
+    public boolean pause(String sink, String note) {
+        try {
+            return jdbc.sql("select rowbell.pause_sink(?, ?)")
+                    .param(sink)
+                    .param(2, note, Types.VARCHAR)
+                    .query(Boolean.class)
+                    .single();
+        } catch (DataAccessException e) {
+            if (e.getRootCause() instanceof PSQLException unknown
+                    && UNKNOWN.equals(unknown.getSQLState())
+                    && unknown.getServerErrorMessage() != null) {
+                throw new SettingsException(unknown.getServerErrorMessage().getMessage(), e);
+            }
+            throw e;
+        }
+    }
+
+    /** @return false where the sink was not paused */
+    public boolean resume(String sink) {
+        return jdbc.sql("select rowbell.resume_sink(?)")
+                .param(sink)
+                .query(Boolean.class)
+                .single();
     }
 
     /**

@@ -50,6 +50,7 @@ public final class Actions {
     private static final Duration LIMIT = Duration.ofSeconds(60);
 
     private static final String LETTERS = "/dead-letters";
+    private static final String SINKS = "/sinks";
     private static final Duration LONGEST_SILENCE = Duration.ofDays(366);
 
     private static final Map<String, Maker> ACTIONS = Map.ofEntries(
@@ -69,6 +70,8 @@ public final class Actions {
             Map.entry(
                     "/dead-letters/discard-all",
                     (all, form, user) -> letters("discard", form, all.letters::discard, " were deleted.")),
+            Map.entry("/sinks/pause", (all, form, user) -> all.pause(form)),
+            Map.entry("/sinks/resume", (all, form, user) -> all.resume(form)),
             Map.entry("/sinks/test", (all, form, user) -> all.test(form.text("sink"), user)),
             Map.entry("/rules/disable", (all, form, user) -> all.disable(form, user)),
             Map.entry(
@@ -387,6 +390,27 @@ public final class Actions {
         return Long.parseLong(number);
     }
 
+    private Action pause(Form form) {
+        String sink = form.text("sink");
+        String note = form.textOrNull("note");
+        return new Action(
+                "pause sink",
+                "sink " + sink + said(", note ", note),
+                SINKS,
+                () -> sinks.pause(sink, note)
+                        ? "%s is paused: its alerts wait.".formatted(sink)
+                        : "%s was paused before.".formatted(sink));
+    }
+
+    private Action resume(Form form) {
+        String sink = form.text("sink");
+        return new Action(
+                "resume sink",
+                "sink " + sink,
+                SINKS,
+                () -> sinks.resume(sink) ? "%s goes on.".formatted(sink) : "%s was not paused.".formatted(sink));
+    }
+
     private Action test(String sink, String user) {
         boolean known = ((ModelCamelContext) context)
                 .getRouteDefinitions().stream()
@@ -406,7 +430,7 @@ public final class Actions {
                 "time",
                 OffsetDateTime.now(clock).withOffsetSameInstant(ZoneOffset.UTC).toString());
         alert.put("new", Map.of("sink", sink, "sent_by", user));
-        return new Action("test sink", "sink " + sink, "/sinks", () -> {
+        return new Action("test sink", "sink " + sink, SINKS, () -> {
             sinks.file(sink, AlertJson.write(alerts.fromBody(alert, null)));
             return "A test alert waits for %s: its id is %s.".formatted(sink, id);
         });

@@ -160,7 +160,10 @@ public final class Pages {
             case "/rules" -> rules(model, asked.getOrDefault("q", ""));
             case "/rules/show" -> rule(model, asked.getOrDefault("name", ""));
             case "/explain" -> explain(model, asked);
-            case "/sinks" -> sinks(model);
+            case "/sinks" -> {
+                sinks(model);
+                yield "sinks";
+            }
             case "/dead-letters" -> letters(model, asked);
             case "/dead-letters/show" -> letter(model, asked.getOrDefault("number", ""));
             case "/dead-letters/all" -> group(model, asked);
@@ -238,7 +241,6 @@ public final class Pages {
                                         .or(() -> check.getError().map(Errors::inWords))
                                         .orElse("is down")))
                         .toList());
-        model.put("notes", rules.dangers());
         model.put("hour", rates.hour());
         model.read("severities", () -> firing.severities(FIRING))
                 .ifPresent(severities -> model.put(
@@ -259,7 +261,11 @@ public final class Pages {
                     "disabled",
                     all.stream().filter(rule -> rule.disabledBy() != null).count());
         });
-        sinks(model);
+        Map<String, SinkRepository.Pause> pauses = sinks(model);
+        model.put(
+                "notes",
+                Stream.concat(rules.dangers().stream(), pauses.values().stream().map(SinkRepository.Pause::inWords))
+                        .toList());
         return "overview";
     }
 
@@ -292,15 +298,24 @@ public final class Pages {
      *
      * @param state {@code on}, {@code off} or {@code elsewhere}
      * @param circuit why it is open; null where it is closed, or another process's
+     * @param paused null where it is not
      */
-    public record Sink(String name, String state, Count waiting, String circuit, SinkRepository.State stored) {}
+    public record Sink(
+            String name,
+            String state,
+            Count waiting,
+            String circuit,
+            SinkRepository.Pause paused,
+            SinkRepository.State stored) {}
 
-    private String sinks(Model model) {
+    /** Returns those that are paused, by name. */
+    private Map<String, SinkRepository.Pause> sinks(Model model) {
         List<Queue> queues = queues();
         Map<String, String> states = new TreeMap<>();
-        queues.stream()
-                .filter(queue -> queue.name().startsWith("outbox:"))
-                .forEach(queue -> states.put(queue.name().substring("outbox:".length()), "elsewhere"));
+        queues.stream().filter(Queue::isOfSink).forEach(queue -> states.put(queue.sink(), "elsewhere"));
+        Map<String, SinkRepository.Pause> pauses = new TreeMap<>();
+        model.read("pauses", sinks::pauses).ifPresent(all -> all.forEach(pause -> pauses.put(pause.sink(), pause)));
+        pauses.keySet().forEach(sink -> states.put(sink, "elsewhere"));
         ((ModelCamelContext) context).getRouteDefinitions().forEach(route -> {
             String sink = SinkSwitches.sinkOf(context, route);
             if (sink != null) {
@@ -314,12 +329,13 @@ public final class Pages {
                         .map(stored -> new Sink(
                                 stored.name(),
                                 states.get(stored.name()),
-                                count(queues, "outbox:" + stored.name()),
+                                count(queues, Queue.nameOf(stored.name())),
                                 open.getOrDefault(stored.name(), Optional.empty())
                                         .orElse(null),
+                                pauses.get(stored.name()),
                                 stored))
                         .toList());
-        return "sinks";
+        return pauses;
     }
 
     /** A thing that fires, in the list. */

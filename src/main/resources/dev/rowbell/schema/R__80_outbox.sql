@@ -176,6 +176,52 @@ as $fn$
   cross join lateral rowbell.note_dead_letters('discarded', b.sink, b.alert_ids) noted
 $fn$;
 
+-- Keeps all processes from delivering to a sink until resume_sink(): its deliveries wait, and no try is made or counted. A process that has alerts for it
+-- in memory or under way notices it within some seconds. False where it was paused before. A name that no process has and for which nothing waits is an error.
+create or replace function rowbell.pause_sink(sink text, note text default null) returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+#variable_conflict use_variable
+declare
+  known text[];
+begin
+  with recursive waiting as (
+    -- by the index: a queue may be long
+    (select min(d.sink) as name from rowbell.delivery d)
+    union all
+    select (select min(d.sink) from rowbell.delivery d where d.sink > w.name) from waiting w where w.name is not null)
+  select array_agg(k.name order by k.name) into known
+  from (
+    select s.name from rowbell.sink s
+    union
+    select p.sink from rowbell.paused_sink p
+    union
+    select w.name from waiting w) k
+  where k.name is not null;
+  if pause_sink.sink = any (known) is not true then
+    raise invalid_parameter_value using message = format('there is no sink "%s": %s', pause_sink.sink,
+      coalesce('those that a process has, or for which alerts wait, are ' || array_to_string(known, ', '), 'no process has a sink now, and nothing waits for one'));
+  end if;
+  insert into rowbell.paused_sink (sink, note) values (pause_sink.sink, nullif(pause_sink.note, ''))
+  on conflict on constraint paused_sink_pkey do nothing;
+  return found;
+end
+$fn$;
+
+-- Has a sink that is paused go on. False where it was not paused.
+create or replace function rowbell.resume_sink(sink text) returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  delete from rowbell.paused_sink p where p.sink = resume_sink.sink;
+  return found;
+end
+$fn$;
+
 -- Acknowledges within the transaction of the caller the deliveries that a sink has in hand, so that its own writes and the end of the deliveries are
 -- one. The value is that of the exchange property RowbellDelivery: deliveries and their leases, which only that sink knows. So any role may call it.
 create or replace function rowbell.delivered(delivery text) returns void

@@ -45,6 +45,16 @@ exception when data_exception or program_limit_exceeded then
 end
 $fn$;
 
+-- Since when a sink is paused, by whom and why, in words. Null where it is not.
+create or replace function rowbell.pause_of(sink text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select format('paused since %s by %s%s', date_trunc('second', p.since), concat_ws(', ', p.who, nullif(p.application, '')), ': ' || p.note)
+  from rowbell.paused_sink p
+  where p.sink = pause_of.sink
+$fn$;
+
 -- What Rowbell's own tables say of a rule, and of one row where subject is its key as alerts show it ("id=2"; null: of the rule alone).
 create or replace function rowbell.explain_rule(explained rowbell.rule, subject text) returns table (level text, finding text)
 language plpgsql stable
@@ -119,10 +129,10 @@ begin
   where rowbell.alert_text(f.alert, 'rule') = explained.name
   having count(*) > 0;
   return query
-  select case when d.last_error is null and d.delivered then 'note' else 'wrong' end,
-    format('alerts of it that wait for the sink %s: %s, the next is due at %s%s%s', d.sink, count(*), date_trunc('second', min(d.due)),
+  select case when d.last_error is null and d.delivered and rowbell.pause_of(d.sink) is null then 'note' else 'wrong' end,
+    format('alerts of it that wait for the sink %s: %s, the next is due at %s%s%s%s', d.sink, count(*), date_trunc('second', min(d.due)),
       ', tried ' || rowbell.times(max(d.attempts)) || ': ' || d.last_error,
-      case when not d.delivered then '; no running process has this sink' end)
+      case when not d.delivered then '; no running process has this sink' end, '; the sink is ' || rowbell.pause_of(d.sink))
   from (
     select w.sink, w.due, w.attempts, w.last_error, unnest(w.documents) as document,
       exists (select from rowbell.sink s where s.name = w.sink and s.seen > clock_timestamp() - interval '1 minute') as delivered
@@ -132,6 +142,11 @@ begin
   where rowbell.document_text(d.document, 'rule') = explained.name and (subject is null or rowbell.document_text(d.document, 'key') = subject)
   group by d.sink, d.last_error, d.delivered
   order by d.sink;
+  -- which sinks routing would choose is not known here
+  return query
+  select 'note', format('the sink %s is %s', p.sink, rowbell.pause_of(p.sink))
+  from rowbell.paused_sink p
+  order by p.sink;
   return query
   select 'wrong', format('dead letters of %s: %s, the last at %s: %s', coalesce('the sink ' || d.sink, 'the routing'), count(*), date_trunc('second', max(d.died)),
     (array_agg(d.last_error order by d.died desc))[1])
@@ -342,9 +357,10 @@ as $fn$
   -- by far the faster of the two; most alerts are another
   where strpos(f.alert::text, explain_alert.id) > 0 and rowbell.alert_text(f.alert, 'id') = explain_alert.id
   union all
-  select case when d.last_error is null then 'note' else 'wrong' end, format('it waits for the sink %s since %s, due at %s%s',
-    d.sink, date_trunc('second', d.filed), date_trunc('second', d.due), ', tried ' || rowbell.times(d.attempts) || ': ' || d.last_error)
+  select case when d.last_error is null and p.paused is null then 'note' else 'wrong' end, format('it waits for the sink %s since %s, due at %s%s%s',
+    d.sink, date_trunc('second', d.filed), date_trunc('second', d.due), ', tried ' || rowbell.times(d.attempts) || ': ' || d.last_error, '; the sink is ' || p.paused)
   from rowbell.delivery d
+  cross join lateral (select rowbell.pause_of(d.sink) as paused) p
   where exists (
     select from unnest(d.documents) document
     where strpos(document, explain_alert.id) > 0 and rowbell.document_text(document, 'id') = explain_alert.id)

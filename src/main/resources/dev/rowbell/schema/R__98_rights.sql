@@ -46,10 +46,10 @@ begin
       rowbell.plain_condition(text, oid, boolean), rowbell.document_settings(oid) to rowbell_admin;
     grant execute on function rowbell.silent_at(rowbell.rule, rowbell.rule_state, timestamptz), rowbell.length_of(interval) to rowbell_admin;
     grant select on rowbell.query_run, rowbell.query_key, rowbell.rule_change, rowbell.rule_override, rowbell.firing, rowbell.history,
-      rowbell.history_alert, rowbell.history_try to rowbell_admin;
+      rowbell.history_alert, rowbell.history_try, rowbell.paused_sink to rowbell_admin;
     grant select, delete on rowbell.audit to rowbell_admin;
     grant execute on function rowbell.erase_history(text, text), rowbell.rule_history(text), rowbell.end_firing(text, text), rowbell.acknowledge(text, text, text, text),
-      rowbell.unacknowledge(text, text) to rowbell_admin;
+      rowbell.unacknowledge(text, text), rowbell.pause_sink(text, text), rowbell.resume_sink(text) to rowbell_admin;
   end if;
 
   -- no right to write rules
@@ -59,12 +59,13 @@ begin
       rowbell.sink, rowbell.listener to rowbell_consumer;
     grant select, insert, update on rowbell.doorbell_lease, rowbell.setting to rowbell_consumer;
     grant select on rowbell.waiting, rowbell.timer, rowbell.timer_event, rowbell.window_event, rowbell.window_group to rowbell_consumer;
-    grant select on rowbell.rule, rowbell.rule_change, rowbell.rule_override, rowbell.feed, rowbell.silence, rowbell.flyway_schema_history to rowbell_consumer;
+    grant select on rowbell.rule, rowbell.rule_change, rowbell.rule_override, rowbell.feed, rowbell.silence, rowbell.paused_sink, rowbell.flyway_schema_history to rowbell_consumer;
     grant update (silenced) on rowbell.silence to rowbell_consumer;
     grant insert on rowbell.firing_event to rowbell_consumer;
     grant select, insert on rowbell.audit to rowbell_consumer;
     grant select on rowbell.firing, rowbell.firing_state, rowbell.firing_event, rowbell.acknowledgement to rowbell_consumer;
-    grant execute on function rowbell.acknowledge(text, text, text, text), rowbell.unacknowledge(text, text) to rowbell_consumer;
+    grant execute on function rowbell.acknowledge(text, text, text, text), rowbell.unacknowledge(text, text), rowbell.pause_sink(text, text),
+      rowbell.resume_sink(text) to rowbell_consumer;
     grant execute on function rowbell.fires_anew(rowbell.rule), rowbell.fold_firing(int), rowbell.end_firing_of_gone_rules(), rowbell.end_unseen(text, int), rowbell.forget_firing(interval, timestamptz, int) to rowbell_consumer;
     grant select on rowbell.history, rowbell.history_alert, rowbell.history_try to rowbell_consumer;
     grant execute on function rowbell.note_routed(text, text[], text[], bigint[], text[], bigint[], int[], text[], text[], text[], text[], text[], text[]),

@@ -80,6 +80,16 @@ create table rowbell.sink (
 );
 comment on table rowbell.sink is 'Which process delivers for which sinks, and when it said so last';
 
+-- The sinks to which no process delivers until they are resumed, see rowbell.pause_sink(). Their deliveries wait.
+create table rowbell.paused_sink (
+  sink text primary key,
+  since timestamptz not null default clock_timestamp(),
+  who text not null default session_user,
+  application text not null default current_setting('application_name'),
+  note text
+);
+comment on table rowbell.paused_sink is 'The sinks to which nothing is delivered until rowbell.resume_sink(sink): since when, by whom and why';
+
 -- Whether writers of a feedback table ring the doorbell: while a process listens, and not while its polls follow each other anyway. Both are renewed
 -- every few seconds by the process. Unlogged: after a crash they are written again.
 create unlogged table rowbell.doorbell_lease (

@@ -79,13 +79,13 @@ class CircuitTest {
     @Test
     void whereNothingWaitsItIsHalfOpenAndOneFailureOpensItAgain() {
         fail(20);
-        circuit.nothingWaits();
+        circuit.halfOpen();
         assertEquals(Optional.empty(), circuit.openedBy());
         assertEquals(Duration.ZERO, circuit.away(now));
         fail(1);
         assertTrue(circuit.isOpen());
         assertTrue(circuit.succeeded());
-        circuit.nothingWaits();
+        circuit.halfOpen();
         fail(2);
         assertFalse(circuit.isOpen());
     }

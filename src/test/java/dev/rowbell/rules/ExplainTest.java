@@ -88,6 +88,20 @@ class ExplainTest {
     }
 
     @Test
+    void aSinkThatIsPausedIsSaid() {
+        database.execute(
+                "select rowbell.pause_sink('mail', 'deploy')",
+                "insert into rowbell.delivery (sink, documents) values ('mail', array['{\"id\":\"a\",\"rule\":\"high\"}'])");
+        says(
+                "'high'",
+                "wrong alerts of it that wait for the sink mail: 1, the next is due at 20.*; the sink is paused since 20.* by .*: deploy");
+        says("'high'", "note the sink mail is paused since 20.* by .*: deploy");
+        assertTrue(database.query("select level || ' ' || finding from rowbell.explain_alert('a')")
+                .get(0)
+                .matches("wrong it waits for the sink mail since 20.*; the sink is paused since 20.* by .*: deploy"));
+    }
+
+    @Test
     void aProcessThatDoesNotRunIsSaid() {
         database.execute("update rowbell.sink set seen = '2026-01-02 03:04:05 UTC'");
         says("'high'", "wrong no process of Rowbell is running since 2026-01-02 03:04:05\\+00");

@@ -163,6 +163,13 @@ table rowbell.notification (
   payload text not null,
   arrived timestamp with time zone not null
 );
+table rowbell.paused_sink (
+  sink text not null,
+  since timestamp with time zone not null default clock_timestamp(),
+  who text not null default SESSION_USER,
+  application text not null default current_setting('application_name'::text),
+  note text
+);
 table rowbell.query_key (
   rule text not null,
   key text not null,
@@ -425,6 +432,7 @@ CREATE UNIQUE INDEX history_routed_pkey ON rowbell.history_routed USING btree (i
 CREATE UNIQUE INDEX history_tried_pkey ON rowbell.history_tried USING btree (id)
 CREATE UNIQUE INDEX listener_pkey ON rowbell.listener USING btree (channels)
 CREATE UNIQUE INDEX notification_pkey ON rowbell.notification USING btree (id)
+CREATE UNIQUE INDEX paused_sink_pkey ON rowbell.paused_sink USING btree (sink)
 CREATE UNIQUE INDEX query_key_pkey ON rowbell.query_key USING btree (rule, key)
 CREATE UNIQUE INDEX query_run_pkey ON rowbell.query_run USING btree (rule)
 CREATE UNIQUE INDEX row_feed_pkey ON rowbell.row_feed USING btree (feed)
@@ -460,6 +468,7 @@ rowbell.history_routed: history_routed_pkey PRIMARY KEY (id)
 rowbell.history_tried: history_tried_pkey PRIMARY KEY (id)
 rowbell.listener: listener_pkey PRIMARY KEY (channels)
 rowbell.notification: notification_pkey PRIMARY KEY (id)
+rowbell.paused_sink: paused_sink_pkey PRIMARY KEY (sink)
 rowbell.query_key: query_key_pkey PRIMARY KEY (rule, key)
 rowbell.query_run: query_run_pkey PRIMARY KEY (rule)
 rowbell.row_feed: row_feed_feed_fkey FOREIGN KEY (feed) REFERENCES rowbell.feed(id) ON DELETE CASCADE
@@ -575,6 +584,10 @@ rowbell.notification: delete, insert, select, update to rowbell_consumer
 rowbell.pass_over_slow_row(integer,interval): execute to rowbell_consumer
 rowbell.passes_cooldown(text,text,text,text,timestamp with time zone,interval): execute to rowbell_consumer
 rowbell.pause(text): execute to rowbell_admin
+rowbell.pause_sink(text,text): execute to rowbell_admin
+rowbell.pause_sink(text,text): execute to rowbell_consumer
+rowbell.paused_sink: select to rowbell_admin
+rowbell.paused_sink: select to rowbell_consumer
 rowbell.plain_condition(text,oid,boolean): execute to rowbell_admin
 rowbell.put_unreadable_aside(regclass,integer): execute to rowbell_consumer
 rowbell.query_broken(text,text): execute to rowbell_consumer
@@ -592,6 +605,8 @@ rowbell.release_channels(text): execute to rowbell_consumer
 rowbell.replay(bigint): execute to -
 rowbell.report_failures(): execute to rowbell_consumer
 rowbell.resume(text): execute to rowbell_admin
+rowbell.resume_sink(text): execute to rowbell_admin
+rowbell.resume_sink(text): execute to rowbell_consumer
 rowbell.retry(text,text,interval): execute to rowbell_consumer
 rowbell.ring(): execute to -
 rowbell.row_feed: select to rowbell_admin
@@ -663,6 +678,7 @@ rowbell.history_tried: Tries of sinks that are not in the history yet
 rowbell.history_try: What became of alerts, by day: each try of each sink, dead letters, replays
 rowbell.listener: Which session listens to channels to which one process alone is to listen
 rowbell.notification: Notifications that were received and not routed before a stop; the next start routes them
+rowbell.paused_sink: The sinks to which nothing is delivered until rowbell.resume_sink(sink): since when, by whom and why
 rowbell.query_key: What rules with a query fire for now: the key and the row of the last result, and since when
 rowbell.query_run: When the query of each rule is to run again; locked by the process that runs it
 rowbell.row_feed: The feeds that are judged by triggers for each row, chosen by rowbell.for_each(); all others by triggers for each statement
@@ -2007,9 +2023,10 @@ AS $function$
   -- by far the faster of the two; most alerts are another
   where strpos(f.alert::text, explain_alert.id) > 0 and rowbell.alert_text(f.alert, 'id') = explain_alert.id
   union all
-  select case when d.last_error is null then 'note' else 'wrong' end, format('it waits for the sink %s since %s, due at %s%s',
-    d.sink, date_trunc('second', d.filed), date_trunc('second', d.due), ', tried ' || rowbell.times(d.attempts) || ': ' || d.last_error)
+  select case when d.last_error is null and p.paused is null then 'note' else 'wrong' end, format('it waits for the sink %s since %s, due at %s%s%s',
+    d.sink, date_trunc('second', d.filed), date_trunc('second', d.due), ', tried ' || rowbell.times(d.attempts) || ': ' || d.last_error, '; the sink is ' || p.paused)
   from rowbell.delivery d
+  cross join lateral (select rowbell.pause_of(d.sink) as paused) p
   where exists (
     select from unnest(d.documents) document
     where strpos(document, explain_alert.id) > 0 and rowbell.document_text(document, 'id') = explain_alert.id)
@@ -2093,10 +2110,10 @@ begin
   where rowbell.alert_text(f.alert, 'rule') = explained.name
   having count(*) > 0;
   return query
-  select case when d.last_error is null and d.delivered then 'note' else 'wrong' end,
-    format('alerts of it that wait for the sink %s: %s, the next is due at %s%s%s', d.sink, count(*), date_trunc('second', min(d.due)),
+  select case when d.last_error is null and d.delivered and rowbell.pause_of(d.sink) is null then 'note' else 'wrong' end,
+    format('alerts of it that wait for the sink %s: %s, the next is due at %s%s%s%s', d.sink, count(*), date_trunc('second', min(d.due)),
       ', tried ' || rowbell.times(max(d.attempts)) || ': ' || d.last_error,
-      case when not d.delivered then '; no running process has this sink' end)
+      case when not d.delivered then '; no running process has this sink' end, '; the sink is ' || rowbell.pause_of(d.sink))
   from (
     select w.sink, w.due, w.attempts, w.last_error, unnest(w.documents) as document,
       exists (select from rowbell.sink s where s.name = w.sink and s.seen > clock_timestamp() - interval '1 minute') as delivered
@@ -2106,6 +2123,11 @@ begin
   where rowbell.document_text(d.document, 'rule') = explained.name and (subject is null or rowbell.document_text(d.document, 'key') = subject)
   group by d.sink, d.last_error, d.delivered
   order by d.sink;
+  -- which sinks routing would choose is not known here
+  return query
+  select 'note', format('the sink %s is %s', p.sink, rowbell.pause_of(p.sink))
+  from rowbell.paused_sink p
+  order by p.sink;
   return query
   select 'wrong', format('dead letters of %s: %s, the last at %s: %s', coalesce('the sink ' || d.sink, 'the routing'), count(*), date_trunc('second', max(d.died)),
     (array_agg(d.last_error order by d.died desc))[1])
@@ -4213,6 +4235,48 @@ begin
   return found;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.pause_of(sink text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select format('paused since %s by %s%s', date_trunc('second', p.since), concat_ws(', ', p.who, nullif(p.application, '')), ': ' || p.note)
+  from rowbell.paused_sink p
+  where p.sink = pause_of.sink
+$function$
+CREATE OR REPLACE FUNCTION rowbell.pause_sink(sink text, note text DEFAULT NULL::text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+declare
+  known text[];
+begin
+  with recursive waiting as (
+    -- by the index: a queue may be long
+    (select min(d.sink) as name from rowbell.delivery d)
+    union all
+    select (select min(d.sink) from rowbell.delivery d where d.sink > w.name) from waiting w where w.name is not null)
+  select array_agg(k.name order by k.name) into known
+  from (
+    select s.name from rowbell.sink s
+    union
+    select p.sink from rowbell.paused_sink p
+    union
+    select w.name from waiting w) k
+  where k.name is not null;
+  if pause_sink.sink = any (known) is not true then
+    raise invalid_parameter_value using message = format('there is no sink "%s": %s', pause_sink.sink,
+      coalesce('those that a process has, or for which alerts wait, are ' || array_to_string(known, ', '), 'no process has a sink now, and nothing waits for one'));
+  end if;
+  insert into rowbell.paused_sink (sink, note) values (pause_sink.sink, nullif(pause_sink.note, ''))
+  on conflict on constraint paused_sink_pkey do nothing;
+  return found;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.plain_condition(condition text, relation oid, as_old boolean DEFAULT false)
  RETURNS text
  LANGUAGE plpgsql
@@ -5036,6 +5100,17 @@ begin
   from rowbell.rule r
   where s.rule = resume.rule and r.name = s.rule;
   return true;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.resume_sink(sink text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  delete from rowbell.paused_sink p where p.sink = resume_sink.sink;
+  return found;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.retry(sink text DEFAULT NULL::text, rule text DEFAULT NULL::text, older_than interval DEFAULT NULL::interval)
