@@ -10,6 +10,7 @@ import dev.rowbell.testing.WebClient;
 import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.Socket;
+import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -164,21 +165,23 @@ class WebTailTest {
     }
 
     @Test
-    void onlyThePageOfTheTailMayRunAScriptAndOurOwnAlone() {
+    void onlyPagesThatShowWhatIsNewMayRunAScriptAndOurOwnAlone() {
         WebClient browser = new WebClient(port);
-        String policy = browser.get("/tail")
-                .headers()
-                .firstValue("Content-Security-Policy")
-                .orElse("");
-        assertTrue(policy.contains("script-src 'self'; connect-src 'self'"), policy);
-        assertEquals(1, browser.get("/tail").body().split("<script", -1).length - 1);
-        assertTrue(browser.get("/tail").body().contains("<script src=\"/tail.js\"></script>"));
-        assertTrue(browser.get("/tail.js")
-                .headers()
-                .firstValue("Content-Type")
-                .orElse("")
-                .startsWith("text/javascript"));
-        for (String path : List.of("/", "/firing", "/rules", "/tail.js")) {
+        Map.of("/tail", "/tail.js", "/", "/refresh.js", "/firing", "/refresh.js", "/sinks", "/refresh.js")
+                .forEach((path, script) -> {
+                    HttpResponse<String> page = browser.get(path);
+                    String policy =
+                            page.headers().firstValue("Content-Security-Policy").orElse("");
+                    assertTrue(policy.contains("script-src 'self'; connect-src 'self'"), policy);
+                    assertEquals(1, page.body().split("<script", -1).length - 1);
+                    assertTrue(page.body().contains("<script src=\"" + script + "\"></script>"));
+                    assertTrue(browser.get(script)
+                            .headers()
+                            .firstValue("Content-Type")
+                            .orElse("")
+                            .startsWith("text/javascript"));
+                });
+        for (String path : List.of("/alerts", "/rules", "/tail.js", "/refresh.js")) {
             assertTrue(
                     !browser.get(path)
                             .headers()

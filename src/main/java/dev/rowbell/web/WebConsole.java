@@ -28,6 +28,7 @@ import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -66,7 +67,9 @@ public final class WebConsole {
     private static final String TEXT = "text/plain";
     private static final String JSON = "application/json";
 
-    /** Of the one page that has a script. */
+    /** The pages that have a script, which is one of ours. */
+    private static final Set<String> SCRIPTED = Set.of("/", "/firing", "/sinks", "/tail");
+
     private static final String WITH_SCRIPT =
             "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -93,7 +96,8 @@ public final class WebConsole {
     private final boolean open;
     private final Configuration templates = new Configuration(Configuration.VERSION_2_3_34);
     private final String style = resource("style.css");
-    private final String tailScript = resource("tail.js");
+    private final Map<String, String> scripts =
+            Map.of("/tail.js", resource("tail.js"), "/refresh.js", resource("refresh.js"));
     private final String description = resource("openapi.yaml");
     private final ThreadPoolExecutor threads = threads("rowbell web", THREADS, WAITING);
     private final ThreadPoolExecutor logins = threads("rowbell web login", 1, LOGINS_WAITING);
@@ -225,8 +229,8 @@ public final class WebConsole {
                         parameter.getKey(), parameter.getValue().replace("\0", "")));
         if (path.equals("/style.css")) {
             end(response, 200, "text/css", style);
-        } else if (path.equals("/tail.js")) {
-            end(response, 200, "text/javascript", tailScript);
+        } else if (scripts.containsKey(path)) {
+            end(response, 200, "text/javascript", scripts.get(path));
         } else if (path.startsWith(Api.PATH)) {
             authorized(request, user -> read(path, asked, response));
         } else if (asked.containsKey("token")) {
@@ -253,7 +257,7 @@ public final class WebConsole {
                 end(response, 503, TEXT, "Too many browsers look already.\n");
             }
         } else {
-            if (path.equals("/tail")) {
+            if (SCRIPTED.contains(path)) {
                 response.putHeader("Content-Security-Policy", WITH_SCRIPT);
             }
             run(threads, response, () -> page(path, asked, session, response));
