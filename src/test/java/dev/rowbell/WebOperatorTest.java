@@ -378,7 +378,7 @@ class WebOperatorTest {
         Map<String, String> settings = WebClient.settings(database, dir);
         settings.put("rowbell.web.users", "ada:operator:%1$s,bob:viewer:%1$s".formatted(WebClient.hash("unknown")));
         settings.put("rowbell.web.user-header", "X-User");
-        settings.put("rowbell.web.proxies", "192.0.2.1, 127.0.0.1, ::1");
+        settings.put("rowbell.web.proxies", "192.0.2.1, 127.0.0.0/8, ::1");
         try (RunningRowbell behind = RunningRowbell.start(settings)) {
             Rowbell.of(behind.context()).serveWebConsole();
             int behindPort = Integer.parseInt(settings.get("rowbell.health.port"));
@@ -433,7 +433,7 @@ class WebOperatorTest {
         Map<String, String> settings = WebClient.settings(database, dir);
         settings.put("rowbell.web.users", "ada:operator:" + WebClient.hash("unknown"));
         settings.put("rowbell.web.user-header", "X-User");
-        settings.put("rowbell.web.proxies", "192.0.2.1");
+        settings.put("rowbell.web.proxies", "192.0.2.0/24");
         try (RunningRowbell behind = RunningRowbell.start(settings)) {
             Rowbell.of(behind.context()).serveWebConsole();
             WebClient client = new WebClient(Integer.parseInt(settings.get("rowbell.health.port")));

@@ -4,18 +4,16 @@ import dev.rowbell.settings.Settings;
 import dev.rowbell.settings.SettingsException;
 import dev.rowbell.web.Users.User;
 import io.vertx.core.http.HttpServerRequest;
-import java.net.InetAddress;
-import java.net.UnknownHostException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
-/** The users whom a proxy has let in: it names them in a header, which counts from the addresses of proxies alone. Safe for many threads. */
+/** The users whom a proxy has let in: it names them in a header, which counts from the addresses and networks of proxies alone. Safe for many threads. */
 final class ProxyUsers {
 
     private final Users users;
     private final String header;
-    private final List<InetAddress> proxies;
+    private final List<Network> proxies;
 
     /** @throws SettingsException where the settings cannot be used */
     ProxyUsers(Settings settings, Users users) {
@@ -25,7 +23,7 @@ final class ProxyUsers {
         proxies = addresses.isEmpty()
                 ? List.of()
                 : Arrays.stream(addresses.split("\\s*,\\s*"))
-                        .map(ProxyUsers::address)
+                        .map(ProxyUsers::network)
                         .toList();
         if (header.isEmpty() != proxies.isEmpty() || !proxies.isEmpty() && users.isEmpty()) {
             throw new SettingsException(
@@ -33,23 +31,18 @@ final class ProxyUsers {
         }
     }
 
-    private static InetAddress address(String text) {
+    private static Network network(String text) {
         try {
-            // of a name the DNS would be asked
-            if (text.matches("[0-9.]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*")) {
-                return InetAddress.getByName(text);
-            }
-        } catch (UnknownHostException e) {
-            // reported below
+            return Network.of(text);
+        } catch (IllegalArgumentException e) {
+            throw new SettingsException("rowbell.web.proxies: " + e.getMessage(), e);
         }
-        throw new SettingsException(
-                "rowbell.web.proxies: %s is no address: give addresses, separated by commas".formatted(text));
     }
 
     /** Empty where no proxy has sent it, or names no user who is known. */
     Optional<User> of(HttpServerRequest request) {
-        if (proxies.isEmpty()
-                || !proxies.contains(address(Access.address(request).replaceFirst("%.*", "")))) {
+        String from = Access.address(request).replaceFirst("%.*", "");
+        if (proxies.stream().noneMatch(proxy -> proxy.contains(from))) {
             return Optional.empty();
         }
         // a client that sends one too makes two of it

@@ -78,7 +78,7 @@ class AccessTest {
     }
 
     @Test
-    void proxiesAreAddressesAndTheirUsersAreKnown() {
+    void proxiesAreAddressesOrNetworksAndTheirUsersAreKnown() {
         String users = "ada:operator:" + WebClient.hash("x");
         for (Map<String, String> wrong : List.of(
                 Map.of("rowbell.web.proxies", "10.0.0.5"),
@@ -94,7 +94,7 @@ class AccessTest {
                         users),
                 Map.of(
                         "rowbell.web.proxies",
-                        "10.0.0.0/8",
+                        "10.0.0.5/8",
                         "rowbell.web.user-header",
                         "X-User",
                         "rowbell.web.users",
@@ -106,7 +106,7 @@ class AccessTest {
         new Access(
                 settings(Map.of(
                         "rowbell.web.proxies",
-                        "10.0.0.5, ::1, fe80::1",
+                        "10.0.0.5, ::1, fe80::1, 192.168.0.0/16, fd00::/8",
                         "rowbell.web.user-header",
                         "X-User",
                         "rowbell.web.users",
