@@ -5,6 +5,7 @@ import dev.rowbell.database.Checkup.Finding;
 import dev.rowbell.database.StorableText;
 import dev.rowbell.database.Transactions;
 import dev.rowbell.settings.SettingsException;
+import java.math.BigDecimal;
 import java.sql.SQLException;
 import java.sql.Types;
 import java.time.Duration;
@@ -583,7 +584,12 @@ public final class RuleRepository {
 
     /** Has feeds follow their tables, and returns the events for the operator. */
     List<String> followTables() {
-        return events(0);
+        return compared(0).events();
+    }
+
+    /** Another number whenever something has changed that {@link #refresh} compares. */
+    BigDecimal definitions() {
+        return jdbc.sql("select rowbell.definitions()").query(BigDecimal.class).single();
     }
 
     /** The names of the feeds by their ids. */
@@ -596,19 +602,41 @@ public final class RuleRepository {
     }
 
     /**
-     * Compares the triggers of a feed with its rules and with the tables as they are now, and returns the events for the operator.
+     * How a feed was compared.
+     *
+     * @param whole false where another transaction held a lock
+     * @param events for the operator
+     */
+    record Compared(boolean whole, List<String> events) {
+
+        boolean isAsItShouldBe() {
+            return whole && events.isEmpty();
+        }
+    }
+
+    /**
+     * Compares the triggers of a feed with its rules and with the tables as they are now, and makes them as they should be.
      *
      * @param limit for the database, which throws SQLSTATE 57014 after it
      */
-    List<String> refresh(int feed, Duration limit) {
-        return within(limit, () -> events(feed));
+    Compared refresh(int feed, Duration limit) {
+        return within(limit, () -> compared(feed));
     }
 
-    private List<String> events(int feed) {
-        return jdbc.sql("select feed, event from rowbell.refresh(?)")
+    private Compared compared(int feed) {
+        List<String> events = new ArrayList<>();
+        boolean whole = true;
+        for (Map<String, Object> row : jdbc.sql("select feed, event from rowbell.refresh(?)")
                 .param(feed)
-                .query((row, number) -> "feed %s %s".formatted(row.getString(1), row.getString(2)))
-                .list();
+                .query()
+                .listOfRows()) {
+            if (row.get("event") == null) {
+                whole = false;
+            } else {
+                events.add("feed %s %s".formatted(row.get("feed"), row.get("event")));
+            }
+        }
+        return new Compared(whole, events);
     }
 
     /** Triggers of feeds that do not fire, for the operator. */

@@ -3,16 +3,19 @@ package dev.rowbell.rules;
 import dev.rowbell.database.FeedTurns;
 import dev.rowbell.error.Errors;
 import dev.rowbell.housekeeping.Housekeeping;
+import dev.rowbell.rules.RuleRepository.Compared;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.settings.SettingsException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.math.BigDecimal;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
@@ -45,6 +48,9 @@ public final class Rules {
 
     private static final Duration RELOAD = Duration.ofSeconds(1);
     private static final Duration REFRESH = Duration.ofSeconds(10);
+    /** For what no definition tells. */
+    private static final Duration COMPARE_AGAIN = Duration.ofMinutes(10);
+
     private static final Duration COUNT = Duration.ofSeconds(1);
 
     private final CamelContext context;
@@ -59,6 +65,10 @@ public final class Rules {
     private volatile List<String> dangers = List.of();
     private FeedTurns comparing;
     private FeedTurns applying;
+    /** The feeds that were as they should be with these definitions, and when they were compared. */
+    private final Map<String, Instant> asTheyShouldBe = new HashMap<>();
+
+    private BigDecimal comparedWith;
     /** What the last refresh reported. */
     private List<String> events = List.of();
     /** The content that was read last, and the one that was applied last; null if that failed. */
@@ -93,6 +103,7 @@ public final class Rules {
         applying = new FeedTurns(Clock.systemUTC());
         problems = List.of();
         events = List.of();
+        asTheyShouldBe.clear();
         silentTriggers = List.of();
         dangers = List.of();
         applied = null;
@@ -151,16 +162,35 @@ public final class Rules {
         events = now;
     }
 
+    /** To compare a feed compiles its rules: it is done for those that something may have changed for, and for one that was compared long ago. */
     private List<String> compare(RuleRepository opened) {
         List<String> now = new ArrayList<>(opened.followTables());
+        BigDecimal definitions = opened.definitions();
+        if (!definitions.equals(comparedWith)) {
+            asTheyShouldBe.clear();
+            comparedWith = definitions;
+        }
+        asTheyShouldBe.entrySet().stream()
+                .min(Map.Entry.comparingByValue())
+                .filter(longest -> longest.getValue().plus(COMPARE_AGAIN).isBefore(Instant.now()))
+                .ifPresent(longest -> asTheyShouldBe.remove(longest.getKey()));
         Map<Integer, String> feeds = opened.feeds();
         Map<String, Integer> ids = new HashMap<>();
         feeds.forEach((id, feed) -> ids.put(feed, id));
+        asTheyShouldBe.keySet().retainAll(ids.keySet());
         for (String feed : comparing.inOrder(feeds.values())) {
-            now.addAll(comparing.take(
-                    feed,
-                    limit -> opened.refresh(ids.get(feed), limit),
-                    () -> List.of("feed %s could not be compared with its rules, %s".formatted(feed, TOO_LONG))));
+            if (!asTheyShouldBe.containsKey(feed)) {
+                Compared compared = comparing.take(
+                        feed,
+                        limit -> opened.refresh(ids.get(feed), limit),
+                        () -> new Compared(
+                                false,
+                                List.of("feed %s could not be compared with its rules, %s".formatted(feed, TOO_LONG))));
+                now.addAll(compared.events());
+                if (compared.isAsItShouldBe()) {
+                    asTheyShouldBe.put(feed, Instant.now());
+                }
+            }
         }
         return now;
     }

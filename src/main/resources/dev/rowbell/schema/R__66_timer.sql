@@ -598,11 +598,14 @@ $fn$;
 -- What there is to do for rules with "for", and in how many milliseconds, null where no row is armed: of each feed whether there are events to be folded, with rule
 -- null, and of each rule whether there is work for run_timers().
 create or replace function rowbell.timer_feeds() returns table (feed int, rule int, name text, due_in double precision)
-language sql stable
+language plpgsql stable
 security definer
 set search_path = pg_catalog, pg_temp
 set TimeZone = 'UTC'
 as $fn$
+#variable_conflict use_column
+begin
+  return query
   select t.feed, null::int, f.name, case when exists (select from rowbell.timer_event e where e.feed = t.feed) then 0 end::double precision
   from rowbell.timer_feed t
   join rowbell.feed f on f.id = t.feed
@@ -621,7 +624,8 @@ as $fn$
   join rowbell.rule r on r.feed = f.name
   join rowbell.rule_state s on s.rule = r.name
   where r.enabled and r."for" is not null and s.broken is null
-  order by 1, 2 nulls first
+  order by 1, 2 nulls first;
+end
 $fn$;
 
 -- The columns of the primary key, by which timers know their rows.

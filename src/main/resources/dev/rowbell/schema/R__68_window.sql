@@ -407,20 +407,24 @@ $fn$;
 
 -- The feeds with rules that count, and in how many milliseconds there is work on their windows; null where nothing is counted.
 create or replace function rowbell.window_feeds() returns table (feed int, name text, due_in double precision)
-language sql stable
+language plpgsql stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $fn$
-  select f.id, f.name, case when w.judged > clock_timestamp() or exists (select from rowbell.window_event e where e.feed = f.id) then 0 else (
+#variable_conflict use_column
+begin
+  return query
+  select f.id, f.name, (case when w.judged > clock_timestamp() or exists (select from rowbell.window_event e where e.feed = f.id) then 0 else (
     select min(case when s.paused is null then case when s.judges_again and (r.absent is not null or exists (select from rowbell.window_group g where g.rule = s.id)) then 0 else (
       select case when exists (select from rowbell.window_group n where n.rule = s.id and n.due is null) then 0
         else extract(epoch from min(g.due) - clock_timestamp()) * 1000 end
       from (select g.due from rowbell.window_group g where g.rule = s.id order by g.due limit 1) g) end end)
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
-    where r.feed = f.name and r.enabled and (r.within is not null or r.absent is not null and s.broken is null)) end
+    where r.feed = f.name and r.enabled and (r.within is not null or r.absent is not null and s.broken is null)) end)::double precision
   from rowbell.window_feed w
-  join rowbell.feed f on f.id = w.feed
+  join rowbell.feed f on f.id = w.feed;
+end
 $fn$;
 
 -- After rules were changed: of those that count, one that is new or counts something else begins at zero, and one with another line is judged again. One with

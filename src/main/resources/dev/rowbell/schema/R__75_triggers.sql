@@ -371,7 +371,8 @@ $fn$;
 -- Sees what changed outside of rules: children that came or went, tables renamed, dropped or made again, rules that broke or work again. feed_id: of the one
 -- feed to look at; 0: of none, for tables that were renamed, dropped or made again; null: all in one transaction. To be called every few seconds, by Rowbell
 -- for each feed by itself, with a statement_timeout: the rules of a feed may call functions of strangers, which may take any time. Such functions run before
--- a lock is taken that others wait for. Skips feeds whose rules another transaction changes. Each row is for an operator to read.
+-- a lock is taken that others wait for. Each row is for an operator to read. Skips feeds whose rules or tables another transaction holds: with feed_id, event
+-- is null then.
 create or replace function rowbell.refresh(feed_id int default null) returns table (feed text, event text)
 language plpgsql
 security definer
@@ -400,6 +401,7 @@ begin
         where r.feed = watched.name and r.enabled);
       perform from rowbell.feed f where f.id = watched.id for no key update skip locked;
       if not found then
+        return query select watched.name, null::text where feed_id is not null;
         continue;
       end if;
       -- rights may have been granted to the owner of the schema since, to hand on
@@ -447,7 +449,7 @@ begin
     exception
       when lock_not_available or deadlock_detected or sqlstate 'RB003' then
         -- another session holds a lock: the next call tries again
-        null;
+        return query select watched.name, null::text where feed_id is not null;
       when others then
         return query select watched.name, format('could not be looked at: %s', rowbell.denied(sqlerrm, sqlstate));
     end;
@@ -456,6 +458,57 @@ begin
   if feed_id is null then
     perform rowbell.report_failures();
   end if;
+end
+$fn$;
+
+-- Differs whenever anything has changed that refresh() compares: definitions and rights in the database, roles, rules. So a process that keeps it need not
+-- compare all feeds every few seconds, which takes some 10 ms for each rule. Each version of a row of a catalog has a place and a transaction of its own.
+-- VACUUM and ANALYZE make none. Without temporary tables, which applications make and drop all the time and which no rule can read.
+create or replace function rowbell.definitions() returns numeric
+language plpgsql stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  return (
+    with temporary as materialized (
+      select c.oid from pg_class c where c.relpersistence = 't'),
+    version (of) as (
+      select concat('class', c.ctid, c.xmin) from pg_class c where c.relpersistence <> 't'
+      union all select concat('attribute', a.ctid, a.xmin) from pg_attribute a where a.attrelid not in (select oid from temporary)
+      union all select concat('default', d.ctid, d.xmin) from pg_attrdef d where d.adrelid not in (select oid from temporary)
+      union all select concat('constraint', c.ctid, c.xmin) from pg_constraint c where c.conrelid not in (select oid from temporary)
+      union all select concat('index', i.ctid, i.xmin) from pg_index i where i.indrelid not in (select oid from temporary)
+      union all select concat('inherits', i.ctid, i.xmin) from pg_inherits i where i.inhrelid not in (select oid from temporary)
+      union all select concat('trigger', t.ctid, t.xmin) from pg_trigger t where t.tgrelid not in (select oid from temporary)
+      union all select concat('rewrite', r.ctid, r.xmin) from pg_rewrite r where r.ev_class not in (select oid from temporary)
+      union all select concat('policy', p.ctid, p.xmin) from pg_policy p
+      -- arrays, which are made with their elements, have nothing of their own
+      union all select concat('type', t.ctid, t.xmin) from pg_type t
+        where t.typrelid not in (select oid from temporary) and not (t.typtype = 'b' and t.typcategory = 'A')
+      union all select concat('enum', e.ctid, e.xmin) from pg_enum e
+      union all select concat('range', r.ctid, r.xmin) from pg_range r
+      union all select concat('cast', c.ctid, c.xmin) from pg_cast c
+      union all select concat('proc', p.ctid, p.xmin) from pg_proc p
+      union all select concat('operator', o.ctid, o.xmin) from pg_operator o
+      union all select concat('opclass', o.ctid, o.xmin) from pg_opclass o
+      union all select concat('amop', a.ctid, a.xmin) from pg_amop a
+      union all select concat('amproc', a.ctid, a.xmin) from pg_amproc a
+      union all select concat('collation', c.ctid, c.xmin) from pg_collation c
+      union all select concat('language', l.ctid, l.xmin) from pg_language l
+      union all select concat('namespace', n.ctid, n.xmin) from pg_namespace n where n.nspname !~ '^pg_(toast_)?temp_'
+      union all select concat('database', d.ctid, d.xmin) from pg_database d where d.datname = current_database()
+      union all select concat('member', m.ctid, m.xmin) from pg_auth_members m
+      union all select concat('setting', s.ctid, s.xmin) from pg_db_role_setting s
+      union all select concat('role', r) from pg_roles r
+      union all select concat('feed', f.ctid, f.xmin) from rowbell.feed f
+      union all select concat('row feed', f.ctid, f.xmin) from rowbell.row_feed f
+      union all select concat('timers', t.feed, t.key) from rowbell.timer_feed t
+      union all select concat('windows', w.feed) from rowbell.window_feed w
+      union all select concat('own setting', s.ctid, s.xmin) from rowbell.setting s
+      union all select concat('rule', r.ctid, r.xmin) from rowbell.rule r
+      union all select concat('state', s.rule, ' ', s.id, ' ', s.broken) from rowbell.rule_state s)
+    select sum(hashtextextended(v.of, 0)) from version v);
 end
 $fn$;
 

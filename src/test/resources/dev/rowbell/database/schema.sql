@@ -524,6 +524,7 @@ rowbell.claim_channels(text): execute to rowbell_consumer
 rowbell.cooldown: delete, insert, select, update to rowbell_consumer
 rowbell.dead_letter: delete, insert, select, update to rowbell_consumer
 rowbell.dead_letters(text,text,interval): execute to rowbell_consumer
+rowbell.definitions(): execute to rowbell_consumer
 rowbell.delivered(text): execute to -
 rowbell.delivery: delete, insert, select, update to rowbell_consumer
 rowbell.denied(text,text): execute to rowbell_admin
@@ -1540,6 +1541,54 @@ AS $function$
     and ($2 is null or rowbell.alert_text(d.alert, 'rule') = $2)
     and ($3 is null or d.died <= clock_timestamp() - $3)
   order by d.died, d.id
+$function$
+CREATE OR REPLACE FUNCTION rowbell.definitions()
+ RETURNS numeric
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return (
+    with temporary as materialized (
+      select c.oid from pg_class c where c.relpersistence = 't'),
+    version (of) as (
+      select concat('class', c.ctid, c.xmin) from pg_class c where c.relpersistence <> 't'
+      union all select concat('attribute', a.ctid, a.xmin) from pg_attribute a where a.attrelid not in (select oid from temporary)
+      union all select concat('default', d.ctid, d.xmin) from pg_attrdef d where d.adrelid not in (select oid from temporary)
+      union all select concat('constraint', c.ctid, c.xmin) from pg_constraint c where c.conrelid not in (select oid from temporary)
+      union all select concat('index', i.ctid, i.xmin) from pg_index i where i.indrelid not in (select oid from temporary)
+      union all select concat('inherits', i.ctid, i.xmin) from pg_inherits i where i.inhrelid not in (select oid from temporary)
+      union all select concat('trigger', t.ctid, t.xmin) from pg_trigger t where t.tgrelid not in (select oid from temporary)
+      union all select concat('rewrite', r.ctid, r.xmin) from pg_rewrite r where r.ev_class not in (select oid from temporary)
+      union all select concat('policy', p.ctid, p.xmin) from pg_policy p
+      -- arrays, which are made with their elements, have nothing of their own
+      union all select concat('type', t.ctid, t.xmin) from pg_type t
+        where t.typrelid not in (select oid from temporary) and not (t.typtype = 'b' and t.typcategory = 'A')
+      union all select concat('enum', e.ctid, e.xmin) from pg_enum e
+      union all select concat('range', r.ctid, r.xmin) from pg_range r
+      union all select concat('cast', c.ctid, c.xmin) from pg_cast c
+      union all select concat('proc', p.ctid, p.xmin) from pg_proc p
+      union all select concat('operator', o.ctid, o.xmin) from pg_operator o
+      union all select concat('opclass', o.ctid, o.xmin) from pg_opclass o
+      union all select concat('amop', a.ctid, a.xmin) from pg_amop a
+      union all select concat('amproc', a.ctid, a.xmin) from pg_amproc a
+      union all select concat('collation', c.ctid, c.xmin) from pg_collation c
+      union all select concat('language', l.ctid, l.xmin) from pg_language l
+      union all select concat('namespace', n.ctid, n.xmin) from pg_namespace n where n.nspname !~ '^pg_(toast_)?temp_'
+      union all select concat('database', d.ctid, d.xmin) from pg_database d where d.datname = current_database()
+      union all select concat('member', m.ctid, m.xmin) from pg_auth_members m
+      union all select concat('setting', s.ctid, s.xmin) from pg_db_role_setting s
+      union all select concat('role', r) from pg_roles r
+      union all select concat('feed', f.ctid, f.xmin) from rowbell.feed f
+      union all select concat('row feed', f.ctid, f.xmin) from rowbell.row_feed f
+      union all select concat('timers', t.feed, t.key) from rowbell.timer_feed t
+      union all select concat('windows', w.feed) from rowbell.window_feed w
+      union all select concat('own setting', s.ctid, s.xmin) from rowbell.setting s
+      union all select concat('rule', r.ctid, r.xmin) from rowbell.rule r
+      union all select concat('state', s.rule, ' ', s.id, ' ', s.broken) from rowbell.rule_state s)
+    select sum(hashtextextended(v.of, 0)) from version v);
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.delivered(delivery text)
  RETURNS void
@@ -4897,6 +4946,7 @@ begin
         where r.feed = watched.name and r.enabled);
       perform from rowbell.feed f where f.id = watched.id for no key update skip locked;
       if not found then
+        return query select watched.name, null::text where feed_id is not null;
         continue;
       end if;
       -- rights may have been granted to the owner of the schema since, to hand on
@@ -4944,7 +4994,7 @@ begin
     exception
       when lock_not_available or deadlock_detected or sqlstate 'RB003' then
         -- another session holds a lock: the next call tries again
-        null;
+        return query select watched.name, null::text where feed_id is not null;
       when others then
         return query select watched.name, format('could not be looked at: %s', rowbell.denied(sqlerrm, sqlstate));
     end;
@@ -5983,11 +6033,14 @@ AS $function$
 $function$
 CREATE OR REPLACE FUNCTION rowbell.timer_feeds()
  RETURNS TABLE(feed integer, rule integer, name text, due_in double precision)
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "TimeZone" TO 'UTC'
 AS $function$
+#variable_conflict use_column
+begin
+  return query
   select t.feed, null::int, f.name, case when exists (select from rowbell.timer_event e where e.feed = t.feed) then 0 end::double precision
   from rowbell.timer_feed t
   join rowbell.feed f on f.id = t.feed
@@ -6006,7 +6059,8 @@ AS $function$
   join rowbell.rule r on r.feed = f.name
   join rowbell.rule_state s on s.rule = r.name
   where r.enabled and r."for" is not null and s.broken is null
-  order by 1, 2 nulls first
+  order by 1, 2 nulls first;
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.timer_key_of(relation oid)
  RETURNS jsonb
@@ -6647,20 +6701,24 @@ AS $function$
 $function$
 CREATE OR REPLACE FUNCTION rowbell.window_feeds()
  RETURNS TABLE(feed integer, name text, due_in double precision)
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select f.id, f.name, case when w.judged > clock_timestamp() or exists (select from rowbell.window_event e where e.feed = f.id) then 0 else (
+#variable_conflict use_column
+begin
+  return query
+  select f.id, f.name, (case when w.judged > clock_timestamp() or exists (select from rowbell.window_event e where e.feed = f.id) then 0 else (
     select min(case when s.paused is null then case when s.judges_again and (r.absent is not null or exists (select from rowbell.window_group g where g.rule = s.id)) then 0 else (
       select case when exists (select from rowbell.window_group n where n.rule = s.id and n.due is null) then 0
         else extract(epoch from min(g.due) - clock_timestamp()) * 1000 end
       from (select g.due from rowbell.window_group g where g.rule = s.id order by g.due limit 1) g) end end)
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
-    where r.feed = f.name and r.enabled and (r.within is not null or r.absent is not null and s.broken is null)) end
+    where r.feed = f.name and r.enabled and (r.within is not null or r.absent is not null and s.broken is null)) end)::double precision
   from rowbell.window_feed w
-  join rowbell.feed f on f.id = w.feed
+  join rowbell.feed f on f.id = w.feed;
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.windows_changed(news rowbell.rule[], olds rowbell.rule[])
  RETURNS void
