@@ -81,7 +81,7 @@ class RuleChangeTest {
                         .toList();
         assertEquals(expected, alerts);
         // enough to prove something; how many there are is a matter of the machine
-        assertTrue(changes.get() > LENGTH.toSeconds(), changes + " changes");
+        assertTrue(changes.get() > LENGTH.toSeconds() / 5, changes + " changes");
         assertEquals(0, database.count("rowbell.rule_failure"));
         assertEquals(List.of(), database.query("select failure from rowbell.rule_state where failure is not null"));
         System.out.printf(
