@@ -351,7 +351,7 @@ public final class Rowbell extends ServiceSupport {
                         this::circuits,
                         !historySettings().keep().isZero(),
                         Clock.systemDefaultZone()),
-                new Actions(context, database().pool(), alerts, Clock.systemUTC()),
+                new Actions(context, database().pool(), alerts, Clock.systemDefaultZone()),
                 webAccess(),
                 tail);
     }

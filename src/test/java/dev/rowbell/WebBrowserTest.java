@@ -18,6 +18,8 @@ import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
 import dev.rowbell.testing.WebClient;
 import java.nio.file.Path;
+import java.time.LocalDateTime;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -99,6 +101,7 @@ class WebBrowserTest {
                 "delete from rowbell.firing_state",
                 "delete from rowbell.dead_letter",
                 "delete from rowbell.silence",
+                "delete from rowbell.paused_sink",
                 "delete from rowbell.history_alert",
                 "delete from rowbell.history_try",
                 "select rowbell.make_history_days()",
@@ -244,6 +247,37 @@ class WebBrowserTest {
         picture("silences");
         page.getByText("End now").click();
         assertThat(said()).containsText("has ended");
+        link("New silence").click();
+        page.getByLabel("From")
+                .fill(LocalDateTime.now()
+                        .plusDays(1)
+                        .truncatedTo(ChronoUnit.MINUTES)
+                        .toString());
+        page.getByLabel("For", new Page.GetByLabelOptions().setExact(true)).fill("2h");
+        page.getByLabel("Why").fill("the shop moves");
+        button("Look what it covers").click();
+        assertThat(page.locator("main")).containsText("lasts 2h");
+        picture("silence-planned");
+        button("Add this silence").click();
+        assertThat(said()).containsText("is planned");
+        picture("silences-planned");
+        page.getByText("Remove").click();
+        assertThat(said()).containsText("will not begin");
+        assertEquals(List.of(), complaints);
+    }
+
+    @Test
+    void aSinkIsPausedWithANoteAndResumed() {
+        login("ada", "Ada's");
+        link("Sinks").click();
+        page.getByLabel("Why file is paused").fill("the disk is full");
+        button("Pause file").click();
+        assertThat(said()).hasText("file is paused: its alerts wait.");
+        assertThat(page.locator("main")).containsText("ada: the disk is full");
+        picture("sinks-paused");
+        button("Resume file").click();
+        assertThat(said()).hasText("file goes on.");
+        assertThat(button("Pause file")).isVisible();
         assertEquals(List.of(), complaints);
     }
 

@@ -338,7 +338,7 @@ class WebConsoleTest {
                         .formatted(quoted),
                 HOSTILE);
         database.execute(
-                "insert into rowbell.silence (rule, until, who, why) values ('%1$s', now() - interval '1 day', '%1$s', '%1$s')"
+                "insert into rowbell.silence (rule, since, until, who, why) values ('%1$s', '2026-01-01', now() - interval '1 day', '%1$s', '%1$s')"
                         .formatted(quoted),
                 "insert into rowbell.delivery (sink, documents, last_error) values ('%1$s', array['{}'], '%1$s')"
                         .formatted(quoted),

@@ -16,6 +16,8 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.LocalDateTime;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -530,6 +532,46 @@ class WebOperatorTest {
         database.execute("delete from rowbell.silence");
     }
 
+    @Test
+    void aSilenceIsPlannedAndRemovedBeforeItBegins() {
+        WebClient operator = withToken();
+        String from =
+                LocalDateTime.now().plusDays(1).truncatedTo(ChronoUnit.MINUTES).toString();
+        String until =
+                LocalDateTime.now().plusDays(3).truncatedTo(ChronoUnit.MINUTES).toString();
+        String look = operator.get("/silences/new?look=1&rule=too-*&why=move&for=2h&from=" + from)
+                .body();
+        assertTrue(
+                look.contains("It begins <strong>%s</strong> and lasts <strong>2h</strong>."
+                        .formatted(from.replace('T', ' '))),
+                look);
+        assertTrue(look.contains("<strong>3</strong>") && look.contains("Add this silence"), look);
+        for (String wrong : List.of("from=soon&for=2h", "from=" + until + "&until=" + from, "for=1h&until=" + until)) {
+            String page = operator.get("/silences/new?look=1&rule=too-*&why=move&" + wrong)
+                    .body();
+            assertTrue(page.contains("role=\"alert\"") && !page.contains("Add this silence"), page);
+        }
+        Map<String, String> silence = Map.of("rule", "too-*", "why", "move", "from", from, "until", until);
+        operator.act("/silences/add", silence);
+        List<String> number = database.query("select id from rowbell.silence where why = 'move'");
+        String page = operator.get("/silences").body();
+        assertTrue(page.contains("Silence %s is planned.".formatted(number.get(0))), page);
+        assertTrue(page.contains(">planned</span>") && page.contains(">Remove<") && !page.contains("End now"), page);
+        // two days, and an hour more or less where the clocks change
+        assertEquals(
+                1,
+                database.count(
+                        "rowbell.silence where why = 'move' and until - since between interval '47 h' and interval '49 h'"));
+        assertTrue(audit().contains(
+                        "|silence|rule too-*, feed any, key any, from %s, until %s: move|".formatted(from, until)));
+        operator.act("/silences/add", WebClient.with(silence, "until", from));
+        assertTrue(operator.get("/silences").body().contains("Nothing was done: a silence ends after it begins"));
+        operator.act("/silences/end", Map.of("number", number.get(0)));
+        assertTrue(operator.get("/silences").body().contains("Silence %s will not begin.".formatted(number.get(0))));
+        assertEquals(1, database.count("rowbell.silence where until <= clock_timestamp()"));
+        database.execute("delete from rowbell.silence");
+    }
+
     private List<String> letters(String sink, String error, int count) {
         return database.query("""
                 insert into rowbell.dead_letter (sink, alert_id, alert, attempts, filed, last_error)
@@ -611,7 +653,7 @@ class WebOperatorTest {
         for (String action : List.of("/sinks/pause", "/sinks/resume")) {
             assertEquals(403, viewer.act(action, file).statusCode());
         }
-        assertFalse(viewer.get("/sinks").body().contains(">Pause<"));
+        assertFalse(viewer.get("/sinks").body().contains("Pause file"));
         assertEquals(0, database.count("rowbell.paused_sink"));
         WebClient operator = login("ada", "Ada's");
         assertTrue(operator.get("/sinks").body().contains("Pause file"));
@@ -634,6 +676,7 @@ class WebOperatorTest {
         assertEquals(
                 "ada|127.0.0.1|pause sink|sink file, note the disk is full|file is paused: its alerts wait.\n"
                         + "ada|127.0.0.1|pause sink|sink file, note the disk is full|file was paused before.\n"
+                        + "ada|127.0.0.1|pause sink|sink fiel|Nothing was done: there is no sink \"fiel\": those that a process has, or for which alerts wait, are file\n"
                         + "ada|127.0.0.1|resume sink|sink file|file goes on.",
                 audit());
     }

@@ -8,6 +8,7 @@ import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import javax.sql.DataSource;
 import org.springframework.dao.DataAccessException;
@@ -55,7 +56,8 @@ public final class SilenceRepository {
         return jdbc.sql("""
                         select id, rule, feed, key
                         from rowbell.silence
-                        where until > clock_timestamp()
+                        where since <= clock_timestamp()
+                          and until > clock_timestamp()
                         order by id
                         """)
                 .query((row, number) ->
@@ -127,11 +129,12 @@ public final class SilenceRepository {
     /**
      * A silence, for people. The patterns are as they were written, null for anything; times are in the time zone of this machine.
      *
+     * @param state {@code planned}, {@code in force} or {@code over}
      * @param silenced the alerts that it kept from being delivered
      */
     public record Shown(
             long id,
-            boolean inForce,
+            String state,
             String rule,
             String feed,
             String key,
@@ -141,47 +144,70 @@ public final class SilenceRepository {
             String why,
             long silenced) {}
 
-    /** Those in force first, then those that ended last. */
+    /** Those in force first, then those that are planned, the next first, then those that ended last. */
     public List<Shown> list(int most) {
         return jdbc.sql("""
-                        select id, until > clock_timestamp() as in_force, rule, feed, key, to_char(since, 'YYYY-MM-DD HH24:MI:SS') as since,
+                        select id, state, rule, feed, key, to_char(since, 'YYYY-MM-DD HH24:MI:SS') as since,
                           case when isfinite(until) then to_char(until, 'YYYY-MM-DD HH24:MI:SS') else until::text end as until, who, why, silenced
                         from rowbell.silence s
-                        order by s.until desc, s.id
+                        cross join lateral (
+                          select case when s.until <= clock_timestamp() then 'over' when s.since > clock_timestamp() then 'planned' else 'in force' end as state) t
+                        order by array_position('{in force,planned,over}', state), case when state = 'planned' then s.since end, s.until desc, s.id
                         limit ?
                         """).param(most).query(Shown.class).list();
     }
 
     /**
+     * A silence that was added.
+     *
+     * @param planned whether it begins later
+     */
+    public record Added(long id, boolean planned) {}
+
+    /**
      * Adds a silence.
      *
      * @param rule the patterns as people write them, null for anything; {@code feed} and {@code key} likewise
+     * @param from null: now
+     * @param until null where {@code length} is given
      * @param who as it is to be shown
-     * @return its number
      */
-    public long add(String rule, String feed, String key, Duration length, String who, String why) {
+    public Added add(
+            String rule,
+            String feed,
+            String key,
+            Instant from,
+            Instant until,
+            Duration length,
+            String who,
+            String why) {
         return jdbc.sql("""
-                        insert into rowbell.silence (rule, feed, key, until, who, why)
-                        values (?, ?, ?, clock_timestamp() + ?::interval, ?, ?)
-                        returning id
+                        insert into rowbell.silence (rule, feed, key, since, until, who, why)
+                        select :rule, :feed, :key, s.since, coalesce(:until::timestamptz, s.since + :length::interval), :who, :why
+                        from (select coalesce(:from::timestamptz, clock_timestamp()) as since) s
+                        returning id, since > clock_timestamp() as planned
                         """)
-                .param(1, rule, Types.VARCHAR)
-                .param(2, feed, Types.VARCHAR)
-                .param(3, key, Types.VARCHAR)
-                .param(4, length.toString())
-                .param(5, who)
-                .param(6, why)
-                .query(Long.class)
+                .param("rule", rule, Types.VARCHAR)
+                .param("feed", feed, Types.VARCHAR)
+                .param("key", key, Types.VARCHAR)
+                .param("from", from == null ? null : from.toString(), Types.VARCHAR)
+                .param("until", until == null ? null : until.toString(), Types.VARCHAR)
+                .param("length", length == null ? null : length.toString(), Types.VARCHAR)
+                .param("who", who)
+                .param("why", why)
+                .query(Added.class)
                 .single();
     }
 
-    /** @return false where no silence of this number is in force */
-    public boolean end(long id) {
-        return jdbc.sql(
-                                "update rowbell.silence set until = clock_timestamp() where id = ? and until > clock_timestamp()")
-                        .param(id)
-                        .update()
-                > 0;
+    /** @return whether it had begun, and has ended now; empty where no silence of this number was in force or planned */
+    public Optional<Boolean> end(long id) {
+        return jdbc.sql("""
+                        update rowbell.silence s
+                        set since = least(s.since, now.at), until = now.at
+                        from (select clock_timestamp() as at) now
+                        where s.id = ? and s.until > now.at
+                        returning s.since < now.at
+                        """).param(id).query(Boolean.class).optional();
     }
 
     /** A thing that fires and that a silence would cover. */

@@ -31,7 +31,6 @@ import java.util.stream.Collectors;
 import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.model.ModelCamelContext;
-import org.apache.camel.util.TimeUtils;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessException;
@@ -51,7 +50,6 @@ public final class Actions {
 
     private static final String LETTERS = "/dead-letters";
     private static final String SINKS = "/sinks";
-    private static final Duration LONGEST_SILENCE = Duration.ofDays(366);
 
     private static final Map<String, Maker> ACTIONS = Map.ofEntries(
             Map.entry("/firing/acknowledge", (all, form, user) -> all.acknowledge(form)),
@@ -105,7 +103,10 @@ public final class Actions {
     private final RuleRepository rules;
     private final AuditRepository audit;
 
-    /** @param alerts completes a test alert */
+    /**
+     * @param alerts completes a test alert
+     * @param clock in the time zone in which users write times
+     */
     public Actions(CamelContext context, DataSource dataSource, AlertReader alerts, Clock clock) {
         this.context = context;
         this.alerts = alerts;
@@ -246,9 +247,12 @@ public final class Actions {
                 "end silence",
                 "silence " + number,
                 "/silences",
-                () -> silences.end(number)
-                        ? "Silence %d has ended.".formatted(number)
-                        : "Silence %d had ended before.".formatted(number));
+                () -> "Silence %d %s."
+                        .formatted(
+                                number,
+                                silences.end(number)
+                                        .map(begun -> begun ? "has ended" : "will not begin")
+                                        .orElse("had ended before")));
     }
 
     private Action disable(Form form, String user) {
@@ -344,34 +348,32 @@ public final class Actions {
         String feed = form.textOrNull("feed");
         String key = form.textOrNull("key");
         String why = form.text("why");
-        Duration length = length(form.text("for"));
+        Span span = Span.of(form.text("from"), form.text("until"), form.text("for"), clock);
         if (why.isEmpty()) {
             throw new SettingsException("say why alerts are to be kept back");
         }
         return new Action(
                 "silence",
-                "rule %s, feed %s, key %s, for %s: %s".formatted(any(rule), any(feed), any(key), form.text("for"), why),
+                "rule %s, feed %s, key %s%s%s%s: %s"
+                        .formatted(
+                                any(rule),
+                                any(feed),
+                                any(key),
+                                said(", from ", form.textOrNull("from")),
+                                said(", until ", form.textOrNull("until")),
+                                said(", for ", form.textOrNull("for")),
+                                why),
                 "/silences",
-                () -> "Silence %d keeps alerts back.".formatted(silences.add(rule, feed, key, length, user, why)));
+                () -> {
+                    SilenceRepository.Added added =
+                            silences.add(rule, feed, key, span.from(), span.until(), span.length(), user, why);
+                    return (added.planned() ? "Silence %d is planned." : "Silence %d keeps alerts back.")
+                            .formatted(added.id());
+                });
     }
 
     private static String any(String pattern) {
         return pattern == null ? "any" : pattern;
-    }
-
-    /** @throws SettingsException where it is no duration, or longer than a year */
-    static Duration length(String text) {
-        if (text.matches("([0-9]{1,9}(s|m|h|d))+")) {
-            try {
-                Duration length = TimeUtils.toDuration(text);
-                if (!length.isZero() && length.compareTo(LONGEST_SILENCE) <= 0) {
-                    return length;
-                }
-            } catch (IllegalArgumentException | ArithmeticException e) {
-                // reported below
-            }
-        }
-        throw new SettingsException("give how long as 30m, 12h or 7d, a year at most");
     }
 
     private static String group(Form form) {

@@ -25,12 +25,9 @@ import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.sql.SQLException;
 import java.time.Clock;
-import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.LocalDateTime;
 import java.time.LocalTime;
-import java.time.OffsetDateTime;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -426,25 +423,10 @@ public final class Pages {
                 (String) model.get("rule"),
                 (String) model.get("feed"),
                 (String) model.get("key"),
-                time((String) model.get("from")),
-                time((String) model.get("to")),
+                Span.time((String) model.get("from"), clock.getZone()),
+                Span.time((String) model.get("to"), clock.getZone()),
                 (String) model.get("outcome"));
         return history.search(filter, place(after), LINES);
-    }
-
-    /** Null where it is empty. Without an offset, it is in the time zone of this machine. */
-    private Instant time(String text) {
-        if (text.isEmpty()) {
-            return null;
-        }
-        String written = text.length() == "2026-11-23".length() ? text + "T00:00" : text.replace(' ', 'T');
-        try {
-            return written.matches(".*(Z|[+-]\\d\\d:\\d\\d)")
-                    ? OffsetDateTime.parse(written).toInstant()
-                    : LocalDateTime.parse(written).atZone(clock.getZone()).toInstant();
-        } catch (DateTimeException e) {
-            throw new SettingsException("give times as 2026-11-23, 2026-11-23T08:00 or 2026-11-23T08:00:00Z", e);
-        }
     }
 
     /** Null where it is empty. */
@@ -469,9 +451,10 @@ public final class Pages {
 
     /** First asks for what, then says what that is now, and only then can be sent. */
     private String newSilence(Model model, Map<String, String> asked) {
-        List<String> names = List.of("rule", "feed", "key", "for", "why");
+        List<String> names = List.of("rule", "feed", "key", "from", "until", "for", "why");
         names.forEach(name -> model.put(name, asked.getOrDefault(name, "").strip()));
         boolean looked = asked.containsKey("look");
+        model.put("zone", clock.getZone().getId());
         model.put("problem", looked ? problem(model) : "");
         if (looked && "".equals(model.get("problem"))) {
             model.read(
@@ -490,9 +473,10 @@ public final class Pages {
         return "silence";
     }
 
-    private static String problem(Map<String, Object> asked) {
+    /** Empty where a silence can be as it was asked for. */
+    private String problem(Map<String, Object> asked) {
         try {
-            Actions.length((String) asked.get("for"));
+            Span.of((String) asked.get("from"), (String) asked.get("until"), (String) asked.get("for"), clock);
         } catch (SettingsException e) {
             return e.getMessage();
         }

@@ -101,7 +101,10 @@ begin
     return query select 'wrong', 'no process of Rowbell is running' || coalesce((select ' since ' || date_trunc('second', max(s.seen)) from rowbell.sink s), '');
   end if;
   return query
-  select 'wrong', format('silence %s keeps it quiet until %s (%s, by %s); it has kept back %s alerts', s.id, date_trunc('second', s.until), s.why, s.who, s.silenced)
+  select case when s.since > clock_timestamp() then 'note' else 'wrong' end,
+    case when s.since > clock_timestamp() then format('silence %s is planned to keep it quiet from %s until %s (%s, by %s)', s.id,
+      date_trunc('second', s.since), date_trunc('second', s.until), s.why, s.who)
+    else format('silence %s keeps it quiet until %s (%s, by %s); it has kept back %s alerts', s.id, date_trunc('second', s.until), s.why, s.who, s.silenced) end
   from rowbell.silence s
   where s.until > clock_timestamp()
     and (s.rule is null or explained.name like replace(regexp_replace(s.rule, '([\\%_])', '\\\1', 'g'), '*', '%'))

@@ -375,7 +375,7 @@ create table rowbell.window_feed (
 );
 comment on table rowbell.window_feed is 'The feeds of rules that count; locked by the process that works on their windows';
 
--- Alerts that are not to be delivered, until when and why. rule, feed and key are what the alert shows ("id=2"); a star stands for anything, null
+-- Alerts that are not to be delivered, from when until when and why. rule, feed and key are what the alert shows ("id=2"); a star stands for anything, null
 -- for all. A change takes effect within a second.
 create table rowbell.silence (
   id bigint generated always as identity primary key,
@@ -385,10 +385,12 @@ create table rowbell.silence (
   until timestamptz not null,
   who text not null default current_user,
   why text not null check (why <> ''),
+  -- when it begins; one that is planned begins later than it is written
   since timestamptz not null default clock_timestamp(),
-  silenced bigint not null default 0
+  silenced bigint not null default 0,
+  constraint silence_ends_after_it_begins check (until >= since)
 );
-comment on table rowbell.silence is 'Alerts that are counted and not delivered: rule, feed and key with * for anything, until when, who and why';
+comment on table rowbell.silence is 'Alerts that are counted and not delivered: rule, feed and key with * for anything, since and until when, who and why';
 comment on column rowbell.silence.silenced is 'How many alerts it kept from being delivered';
 
 -- What fires now, and for a while what has ended, see rowbell.fold_firing(): by these an alert that is routed late is told from one that is new. Without an

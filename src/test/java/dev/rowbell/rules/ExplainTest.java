@@ -114,12 +114,16 @@ class ExplainTest {
         database.execute(
                 "insert into rowbell.silence (rule, key, until, who, why, silenced) values"
                         + " ('hi*', 'id=1', '2126-01-01 UTC', 'ann', 'stocktaking', 7), ('h_gh', null, '2126-01-01', 'bob', 'another rule', 0)",
-                "insert into rowbell.silence (until, why) values (now(), 'over')");
+                "insert into rowbell.silence (since, until, why) values ('2026-01-01', now(), 'over')");
         String silence =
                 "wrong silence 1 keeps it quiet until 2126-01-01 00:00:00\\+00 \\(stocktaking, by ann\\); it has kept back 7 alerts";
         says("'high', '1'", silence);
         says("'high'", silence);
         assertTrue(explain("'high', '2'").stream().noneMatch(line -> line.contains("silence")));
+        database.execute("update rowbell.silence set since = '2125-01-01 UTC' where id = 1");
+        says(
+                "'high', '1'",
+                "note silence 1 is planned to keep it quiet from 2125-01-01 00:00:00\\+00 until 2126-01-01 00:00:00\\+00 \\(stocktaking, by ann\\)");
     }
 
     @Test

@@ -2,7 +2,9 @@ package dev.rowbell.silence;
 
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.RunningRowbell;
@@ -12,8 +14,11 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -56,7 +61,7 @@ class SilenceTest {
         database.execute(
                 "insert into rowbell.silence (rule, until, why) values ('c2-*', now() + interval '1 h', 'being mended')",
                 "insert into rowbell.silence (feed, key, until, why) values ('public.orders', 'id=7', now() + interval '1 h', 'a test row')",
-                "insert into rowbell.silence (rule, until, why) values ('over', now() - interval '1 s', 'was over')");
+                "insert into rowbell.silence (rule, since, until, why) values ('over', now() - interval '1 h', now() - interval '1 s', 'was over')");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(
                     alert("a", "c2-overflow", "public.feed", 1),
@@ -69,6 +74,69 @@ class SilenceTest {
         }
         assertEquals(List.of("1", "1", "0"), database.query("select silenced from rowbell.silence order by id"));
         assertEquals(0, database.count("rowbell.dead_letter"));
+    }
+
+    @Test
+    void aPlannedSilenceKeepsNothingBackBeforeItsTime() {
+        database.execute("""
+                insert into rowbell.silence (rule, since, until, why) values
+                  ('r', now() + interval '1 h', now() + interval '2 h', 'planned'), ('q', now(), now() + interval '1 h', 'in force')
+                """);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(alert("q", "q", "t", 1), alert("before", "r", "t", 1));
+            assertEquals(List.of("before"), delivered());
+            database.execute("update rowbell.silence set since = now() - interval '1 s' where rule = 'r'");
+            AtomicInteger last = new AtomicInteger();
+            await().until(() -> {
+                raise(alert("a" + last.incrementAndGet(), "r", "t", 1));
+                return database.count("rowbell.silence where rule = 'r' and silenced = 1") == 1;
+            });
+            assertEquals(last.get(), delivered().size());
+            assertFalse(delivered().contains("a" + last.get()));
+        }
+    }
+
+    @Test
+    void aPlannedSilenceIsListedAndCanBeEndedBeforeItBegins() {
+        SilenceRepository silences = new SilenceRepository(database.singleConnection());
+        Instant later = Instant.now().plus(Duration.ofHours(5));
+        SilenceRepository.Added planned =
+                silences.add("planned", null, null, later, null, Duration.ofHours(2), "ann", "import");
+        SilenceRepository.Added next =
+                silences.add("next", null, null, later.minusSeconds(60), later, null, "ann", "import");
+        SilenceRepository.Added now = silences.add("now", null, null, null, later, null, "ann", "import");
+        assertEquals(List.of(true, true, false), List.of(planned.planned(), next.planned(), now.planned()));
+        assertEquals(
+                List.of("02:00:00", "00:01:00"),
+                database.query("select until - since from rowbell.silence where rule <> 'now' order by id"));
+        assertEquals(List.of("in force now", "planned next", "planned planned"), listed(silences));
+        assertEquals(List.of("now"), inForce(silences));
+        assertEquals(Optional.of(false), silences.end(planned.id()));
+        assertEquals(Optional.empty(), silences.end(planned.id()));
+        assertEquals(Optional.of(true), silences.end(now.id()));
+        assertEquals(List.of("planned next", "over now", "over planned"), listed(silences));
+        assertEquals(List.of(), inForce(silences));
+    }
+
+    private static List<String> listed(SilenceRepository silences) {
+        return silences.list(10).stream()
+                .map(silence -> silence.state() + " " + silence.rule())
+                .toList();
+    }
+
+    private static List<String> inForce(SilenceRepository silences) {
+        return silences.read().silences().stream()
+                .map(silence -> String.join("", silence.rule().parts()))
+                .toList();
+    }
+
+    @Test
+    void aSilenceEndsAfterItBegins() {
+        IllegalStateException refused = assertThrows(
+                IllegalStateException.class,
+                () -> database.execute(
+                        "insert into rowbell.silence (since, until, why) values (now() + interval '2 h', now() + interval '1 h', 'x')"));
+        assertTrue(refused.getMessage().contains("silence_ends_after_it_begins"), refused.getMessage());
     }
 
     @Test

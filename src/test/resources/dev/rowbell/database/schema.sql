@@ -488,6 +488,7 @@ CASE
     ELSE false
 END))
 rowbell.setting: setting_pkey PRIMARY KEY (name)
+rowbell.silence: silence_ends_after_it_begins CHECK ((until >= since))
 rowbell.silence: silence_pkey PRIMARY KEY (id)
 rowbell.silence: silence_why_check CHECK ((why <> ''::text))
 rowbell.sink: sink_pkey PRIMARY KEY (process, name)
@@ -692,7 +693,7 @@ rowbell.rule_override: Who disabled which rules, since when and why; a rule of a
 rowbell.rule_state: What became of each rule: hits, last failure, why it is left out
 rowbell.setting: Settings of the process that started last, as far as triggers need them
 rowbell.silence.silenced: How many alerts it kept from being delivered
-rowbell.silence: Alerts that are counted and not delivered: rule, feed and key with * for anything, until when, who and why
+rowbell.silence: Alerts that are counted and not delivered: rule, feed and key with * for anything, since and until when, who and why
 rowbell.sink: Which process delivers for which sinks, and when it said so last
 rowbell.timer: The rows that meet the condition of a rule with "for": since when, and whether it has fired
 rowbell.timer_event: Rows that began or ceased to meet the condition of a rule with "for", until they are folded into rowbell.timer
@@ -2131,7 +2132,10 @@ begin
     return query select 'wrong', 'no process of Rowbell is running' || coalesce((select ' since ' || date_trunc('second', max(s.seen)) from rowbell.sink s), '');
   end if;
   return query
-  select 'wrong', format('silence %s keeps it quiet until %s (%s, by %s); it has kept back %s alerts', s.id, date_trunc('second', s.until), s.why, s.who, s.silenced)
+  select case when s.since > clock_timestamp() then 'note' else 'wrong' end,
+    case when s.since > clock_timestamp() then format('silence %s is planned to keep it quiet from %s until %s (%s, by %s)', s.id,
+      date_trunc('second', s.since), date_trunc('second', s.until), s.why, s.who)
+    else format('silence %s keeps it quiet until %s (%s, by %s); it has kept back %s alerts', s.id, date_trunc('second', s.until), s.why, s.who, s.silenced) end
   from rowbell.silence s
   where s.until > clock_timestamp()
     and (s.rule is null or explained.name like replace(regexp_replace(s.rule, '([\\%_])', '\\\1', 'g'), '*', '%'))
