@@ -16,14 +16,14 @@ import org.junit.jupiter.api.Test;
 /**
  * Random tables, rules and histories: the alert documents must be those of a naive evaluation of the same rules, row
  * by row, over the rows that a plain row trigger saw on a twin of the table, and the table must end like its twin.
- * {@code -Drowbell.cases} says how many rules to try, {@code -Drowbell.seed} repeats a run, and {@code
+ * {@code -Drowbell.test.rules} says how many rules to try, {@code -Drowbell.seed} repeats a run, and {@code
  * -Drowbell.history} one history of it. A history that fails is printed as SQL, without the steps that it fails
  * without.
  */
 @Tag("scaled")
 class RulePropertyTest {
 
-    private static final int CASES = Integer.getInteger("rowbell.cases", 100);
+    private static final int CASES = Integer.getInteger("rowbell.test.rules", 100);
     private static final long SEED = Long.getLong("rowbell.seed", System.nanoTime());
     private static final int ONLY = Integer.getInteger("rowbell.history", -1);
     /** How many histories share connections: a session keeps the plans of tables that are gone. */
