@@ -13,12 +13,15 @@ import java.net.URLEncoder;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.OffsetDateTime;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.AfterAll;
@@ -276,6 +279,51 @@ class WebApiTest {
                 403,
                 client.post("/firing/acknowledge", THING, bearer()).statusCode(),
                 "a page takes no token of a header");
+    }
+
+    @Test
+    void aSinkIsPausedAndASilenceIsPlanned() {
+        Map<String, String> file = Map.of("sink", "file", "note", "deploy");
+        json(usersClient.post("/api/sinks/pause", file, basic("bob:Bob's")), 403);
+        assertEquals(0, database.count("rowbell.paused_sink"));
+        assertEquals(
+                "file is paused: its alerts wait.",
+                json(client.post("/api/sinks/pause", file, bearer()), 200).get("done"));
+        Map<?, ?> paused = list(read("/api/sinks").get("sinks")).stream()
+                .map(sink -> map(map(sink).get("paused")))
+                .filter(Objects::nonNull)
+                .findFirst()
+                .orElseThrow();
+        assertEquals("file deploy", paused.get("sink") + " " + paused.get("note"));
+        assertTrue(paused.get("by").toString().endsWith(", Rowbell web console: token"), paused.toString());
+        OffsetDateTime.parse(paused.get("since").toString());
+        json(client.post("/api/sinks/pause", Map.of("sink", "fiel"), bearer()), 400);
+        assertEquals(
+                "file goes on.",
+                json(client.post("/api/sinks/resume", file, bearer()), 200).get("done"));
+        assertEquals(0, database.count("rowbell.paused_sink"));
+        String begin = Instant.now()
+                .plus(Duration.ofDays(1))
+                .truncatedTo(ChronoUnit.SECONDS)
+                .toString();
+        Map<String, String> silence = Map.of("rule", "planned", "from", begin, "for", "2h", "why", "move");
+        assertTrue(json(client.post("/api/silences/add", silence, bearer()), 200)
+                .get("done")
+                .toString()
+                .endsWith(" is planned."));
+        Map<?, ?> planned = list(read("/api/silences").get("silences")).stream()
+                .map(WebApiTest::map)
+                .filter(shown -> "planned".equals(shown.get("rule")))
+                .findFirst()
+                .orElseThrow();
+        assertEquals("planned", planned.get("state"));
+        assertEquals(
+                Instant.parse(begin),
+                OffsetDateTime.parse(planned.get("since").toString()).toInstant());
+        Map<String, String> number = Map.of("number", planned.get("id").toString());
+        json(client.post("/api/silences/end", number, bearer()), 200);
+        json(client.post("/api/silences/add", WebClient.with(silence, "until", begin), bearer()), 400);
+        database.execute("delete from rowbell.silence where rule = 'planned'");
     }
 
     @Test

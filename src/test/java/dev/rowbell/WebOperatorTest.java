@@ -796,11 +796,17 @@ class WebOperatorTest {
         WebClient operator = withToken();
         operator.act("/silences/add", Map.of("rule", hostile, "key", hostile, "for", "1h", "why", hostile));
         operator.act("/firing/acknowledge", Map.of("which", "too-late&id%3D8", "note", hostile, "assignee", hostile));
+        operator.act("/sinks/pause", Map.of("sink", "file", "note", hostile));
+        String overview = operator.get("/").body();
+        assertTrue(overview.contains("sink file is paused"), overview);
+        assertFalse(overview.contains("<script>alert") || overview.contains("<img"), overview);
         String encoded = URLEncoder.encode(hostile, StandardCharsets.UTF_8);
         for (String path : List.of(
+                "/sinks",
                 "/audit",
                 "/silences",
                 "/firing",
+                "/silences/new?look=1&why=x&for=1h&from=" + encoded + "&until=" + encoded,
                 "/silences/new?rule=" + encoded + "&why=" + encoded + "&for=" + encoded,
                 "/silences/new?look=1&for=1h&rule=" + encoded + "&why=" + encoded,
                 "/login?refusal=" + encoded,
@@ -813,6 +819,6 @@ class WebOperatorTest {
                 403,
                 operator.post("/login", Map.of("user", hostile, "password", hostile))
                         .statusCode());
-        database.execute("delete from rowbell.silence");
+        database.execute("delete from rowbell.silence", "delete from rowbell.paused_sink");
     }
 }
