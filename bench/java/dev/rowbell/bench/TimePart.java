@@ -3,8 +3,10 @@ package dev.rowbell.bench;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -26,6 +28,10 @@ final class TimePart {
 
     private static final double WAIT_MILLIS = 50;
 
+    private static final int ORDERS = Rounds.SHORT ? 20 : 200;
+    private static final Duration WAITING = Duration.ofSeconds(2);
+    private static final double LATE_MILLIS = 250;
+
     private static final String QUIET_SQL = """
             insert into %s (id, c1, c2) select ? + g, g, g from generate_series(1, 1000) g
             on conflict (id) do update set c1 = excluded.c1, c2 = excluded.c2
@@ -43,6 +49,7 @@ final class TimePart {
         quiet();
         arming();
         hot();
+        punctual();
         due();
     }
 
@@ -166,6 +173,36 @@ final class TimePart {
                         series.get("hot_0"),
                         rows == 1 ? 0.60 : 0.75);
             }
+        }
+    }
+
+    /** One row after the other becomes due, while nothing else happens. The time of a timer begins with the statement. */
+    private void punctual() throws Exception {
+        db.execute(
+                "create table orders (id bigint primary key, state text)",
+                "insert into rowbell.rule (name, feed, condition, \"for\") values ('orders', 'public.orders', 'NEW.state = ''open''', '%d seconds')"
+                        .formatted(WAITING.toSeconds()));
+        Map<Long, Long> due = new TreeMap<>();
+        try (RowbellProcess rowbell = RowbellProcess.start(
+                        db, Map.of(), Map.of("alerts", RowbellProcess.alertsTo("stamp"), "stamp", Stamp.ROUTE));
+                Connection connection = db.connect();
+                PreparedStatement insert = connection.prepareStatement("insert into orders values (?, 'open')")) {
+            for (long id = 1; id <= ORDERS; id++) {
+                insert.setLong(1, id);
+                due.put(id, System.nanoTime() + WAITING.toNanos());
+                insert.executeUpdate();
+                // not in step with the looks of Rowbell
+                TimeUnit.MILLISECONDS.sleep(100 + 7 * id % 30);
+            }
+            double[] late = FirstPart.sorted(FirstPart.took(rowbell, due));
+            report.atMost(
+                    "time",
+                    "due alert on an idle system, to the sink's route, p99",
+                    Series.of(late[(int) Math.ceil(0.99 * ORDERS) - 1]),
+                    "ms",
+                    "to be reached",
+                    Series.of(LATE_MILLIS),
+                    1);
         }
     }
 
