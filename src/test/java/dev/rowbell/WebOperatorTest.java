@@ -766,6 +766,10 @@ class WebOperatorTest {
             List<String> number = letters("nowhere", "gone", 1);
             operator.act("/dead-letters/discard", Map.of("number", number.get(0)));
             assertEquals(0, database.count("rowbell.dead_letter where sink = 'nowhere'"));
+            operator.act("/sinks/pause", Map.of("sink", "file"));
+            assertEquals(1, database.count("rowbell.paused_sink where sink = 'file'"));
+            operator.act("/sinks/resume", Map.of("sink", "file"));
+            assertEquals(0, database.count("rowbell.paused_sink"));
             operator.act("/silences/add", Map.of("rule", "x", "for", "1h", "why", "x"));
             String said = operator.get("/silences").body();
             assertTrue(

@@ -43,8 +43,8 @@ public final class Database implements AutoCloseable {
                     + "|tables_of|tree_of|sql_name|for_each|pause|resume)\\b");
 
     private static final Pattern CONSUMERS = Pattern.compile(
-            "\\b(rowbell|audit|feedback|notification|delivery|dead_letters?|retry|discard|cooldown|sink|listener"
-                    + "|doorbell_lease|setting|waiting|feed|flyway_schema_history|rule_state|refresh|report_failures|silent_triggers"
+            "\\b(rowbell|audit|feedback|notification|delivery|dead_letters?|retry|discard|cooldown|sink|paused_sink|(pause|resume)_sink|listener"
+                    + "|doorbell_lease|setting|waiting|feed|flyway_schema_history|rule_state|rule_override|refresh|report_failures|silent_triggers"
                     + "|(claim|release)_channels|listening_session|passes_cooldown|readable|alert_text|put_unreadable_aside"
                     + "|query_(run|key|ran|failed|broken)|(next|take)_query)\\b");
 

@@ -83,7 +83,18 @@ class RightsTest {
     @Test
     void aCommandWithoutRightsSaysWhatToGrant() {
         database.execute(
-                "grant rowbell_consumer to " + role, "revoke all on rowbell.dead_letter from rowbell_consumer");
+                "grant rowbell_consumer to " + role,
+                "revoke all on rowbell.dead_letter, rowbell.paused_sink from rowbell_consumer",
+                "revoke all on function rowbell.pause_sink(text, text) from rowbell_consumer");
+        String grant = ": grant rowbell_consumer to " + role;
+        assertEquals("rowbell: permission denied for table dead_letter" + grant, said("deliveries", "list"));
+        assertEquals("rowbell: permission denied for function pause_sink" + grant, said("deliveries", "pause", "http"));
+        database.execute("grant select on rowbell.dead_letter to rowbell_consumer");
+        assertEquals("rowbell: permission denied for table paused_sink" + grant, said("deliveries", "list"));
+    }
+
+    /** What a command complains of. */
+    private String said(String... arguments) {
         PrintStream before = System.err;
         ByteArrayOutputStream said = new ByteArrayOutputStream();
         System.setErr(new PrintStream(said, true, StandardCharsets.UTF_8));
@@ -94,14 +105,11 @@ class RightsTest {
                         settings.forEach(camel::addOverrideProperty);
                         return camel;
                     },
-                    "deliveries",
-                    "list");
+                    arguments);
         } finally {
             System.setErr(before);
         }
-        assertEquals(
-                "rowbell: permission denied for table dead_letter: grant rowbell_consumer to " + role,
-                said.toString(StandardCharsets.UTF_8).strip());
+        return said.toString(StandardCharsets.UTF_8).strip();
     }
 
     @Test
