@@ -20,6 +20,7 @@ import dev.rowbell.listen.Listeners;
 import dev.rowbell.outbox.DeadLetterRepository;
 import dev.rowbell.outbox.OutboxComponent;
 import dev.rowbell.outbox.SinkRepository.Pause;
+import dev.rowbell.rules.RuleEditor;
 import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.rules.Rules;
 import dev.rowbell.settings.Settings;
@@ -351,7 +352,12 @@ public final class Rowbell extends ServiceSupport {
                         this::circuits,
                         !historySettings().keep().isZero(),
                         Clock.systemDefaultZone()),
-                new Actions(context, database().pool(), alerts, Clock.systemDefaultZone()),
+                new Actions(
+                        context,
+                        database().pool(),
+                        new RuleEditor(rules, database().pool(), database().lasting()),
+                        alerts,
+                        Clock.systemDefaultZone()),
                 webAccess(),
                 tail);
     }

@@ -46,6 +46,7 @@ class WebBrowserTest {
             "/tail",
             "/rules",
             "/rules/show?name=stays",
+            "/rules/edit?name=stays",
             "/explain?rule=too-many&key=2",
             "/sinks",
             "/dead-letters",
@@ -212,6 +213,44 @@ class WebBrowserTest {
         assertEquals(
                 List.of(),
                 complaints.stream().filter(line -> !line.contains("403")).toList());
+    }
+
+    @Test
+    void aRuleIsWrittenCheckedTestedAndChanged() {
+        login("ada", "Ada's");
+        link("Rules").click();
+        link("New rule").click();
+        page.getByLabel("name").first().fill("typed");
+        page.getByLabel("feed").first().fill("public.orders");
+        page.getByLabel("condition").first().fill("NEW.c3 > 9");
+        button("Check").click();
+        assertThat(page.getByRole(AriaRole.ALERT)).containsText("condition: column new.c3 does not exist");
+        assertThat(page.getByLabel("condition").first()).hasValue("NEW.c3 > 9");
+        page.getByLabel("condition").first().fill("NEW.c2 > 9\n  and NEW.c2 <> 11 -- '<b>'");
+        button("Test against the table").click();
+        assertThat(said()).hasText("1 row meets it now.");
+        assertThat(page.locator("main pre")).hasText("{\"id\":2,\"c2\":30001}");
+        picture("edit");
+        button("Apply").click();
+        assertThat(said()).hasText("The rule was written.");
+        assertThat(page.locator("dl")).containsText("-- '<b>'");
+        link("Edit").click();
+        page.getByLabel("severity").selectOption("critical");
+        button("Apply").click();
+        assertThat(said()).hasText("The rule was written.");
+        assertEquals(
+                List.of("critical NEW.c2 > 9\n  and NEW.c2 <> 11 -- '<b>'"),
+                database.query("select severity || ' ' || condition from rowbell.rule where name = 'typed'"));
+        page.getByLabel("Note").fill("import");
+        button("Disable").click();
+        assertThat(page.locator(".findings")).containsText("the rule is disabled by ada since");
+        picture("rule-disabled");
+        button("Enable").click();
+        assertThat(said()).hasText("It is enabled.");
+        database.execute("delete from rowbell.rule where name = 'typed'");
+        assertEquals(
+                List.of(),
+                complaints.stream().filter(line -> !line.contains("400")).toList());
     }
 
     @Test

@@ -51,6 +51,8 @@ class WebConsoleTest {
             "/explain?id=kept-1",
             "/rules",
             "/rules/show?name=too-many",
+            "/rules/edit",
+            "/rules/edit?name=too-many",
             "/explain?rule=too-many",
             "/sinks",
             "/dead-letters",

@@ -6,8 +6,11 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import org.apache.camel.util.TimeUtils;
+import org.snakeyaml.engine.v2.common.FlowStyle;
+import org.snakeyaml.engine.v2.common.ScalarStyle;
 import org.snakeyaml.engine.v2.nodes.Node;
 import org.snakeyaml.engine.v2.nodes.ScalarNode;
 import org.snakeyaml.engine.v2.nodes.SequenceNode;
@@ -68,6 +71,10 @@ enum Key {
     static final List<Key> REQUIRED = List.of(NAME, FEED, CONDITION);
     static final List<Key> REQUIRED_OF_ABSENT = List.of(NAME, FEED);
     static final List<Key> REQUIRED_OF_QUERY = List.of(NAME, QUERY);
+    /** Of a form: a rule is enabled by itself. */
+    static final List<Key> EDITED =
+            Arrays.stream(values()).filter(key -> key != ENABLED).toList();
+
     static final List<String> NAMES = Arrays.stream(values()).map(Key::text).toList();
 
     private static final Pattern PERIOD = Pattern.compile("([0-9]{1,9}(ms|s|m|h|d))+|0");
@@ -99,6 +106,23 @@ enum Key {
     /** @param column null for none */
     static String inFile(String column) {
         return column == null ? null : column.replace('_', '-');
+    }
+
+    /** What a person gave in a form, as it would stand in a file; a list has an element a line. */
+    Node node(String given) {
+        return switch (type) {
+            case BOOLEAN -> new ScalarNode(given.matches("true|false") ? Tag.BOOL : Tag.STR, given, ScalarStyle.PLAIN);
+            case LIST ->
+                new SequenceNode(
+                        Tag.SEQ,
+                        given.lines()
+                                .map(String::strip)
+                                .filter(line -> !line.isEmpty())
+                                .map(line -> (Node) new ScalarNode(Tag.STR, line, ScalarStyle.PLAIN))
+                                .toList(),
+                        FlowStyle.FLOW);
+            default -> new ScalarNode(Tag.STR, given, ScalarStyle.PLAIN);
+        };
     }
 
     /** A Boolean, a text or a list of texts; null if the node is no value of this key. */
@@ -140,6 +164,15 @@ enum Key {
         } catch (IllegalArgumentException e) {
             return e.getMessage();
         }
+    }
+
+    /** SQL of a column of this key as text, as a form has it. */
+    String sql(String column, UnaryOperator<String> duration) {
+        return switch (type) {
+            case LIST -> "array_to_string(%s, E'\\n')".formatted(column);
+            case DURATION -> duration.apply(column);
+            default -> "cast(%s as text)".formatted(column);
+        };
     }
 
     /** How to write it instead; empty if there is nothing to add. */

@@ -14,11 +14,13 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.sql.DataSource;
 import org.postgresql.util.PSQLException;
@@ -408,6 +410,81 @@ public final class RuleRepository {
             written.put(row.getString(1), row.getString(2));
         });
         return written;
+    }
+
+    /**
+     * A rule that is to be changed.
+     *
+     * @param fields by key, as they would stand in a file; a list has an element a line
+     * @param version changes with the rule
+     * @param origin the file; null where it was made by SQL
+     */
+    public record Editable(Map<String, String> fields, String version, String origin) {}
+
+    /** Empty where there is no such rule. */
+    public Optional<Editable> editable(String rule) {
+        String columns = Key.EDITED.stream()
+                .map(key -> "%s as \"%s\""
+                        .formatted(key.sql("r.\"" + key.column() + "\"", RuleRepository::duration), key.text()))
+                .collect(Collectors.joining(", "));
+        return jdbc.sql("select %s, rowbell.rule_version(r) as version, r.origin from rowbell.rule r where r.name = ?"
+                        .formatted(columns))
+                .param(rule)
+                .query((row, number) -> {
+                    Map<String, String> fields = new LinkedHashMap<>();
+                    for (Key key : Key.EDITED) {
+                        fields.put(key.text(), Objects.toString(row.getString(key.text()), ""));
+                    }
+                    return new Editable(fields, row.getString("version"), row.getString("origin"));
+                })
+                .optional();
+    }
+
+    /**
+     * Makes a rule, or changes one that was made by SQL.
+     *
+     * @param values as those of a {@link FileRule}
+     * @param began the version that the change began with; null for a new rule
+     * @throws SettingsException where somebody else has changed it meanwhile, or it is wrong
+     */
+    void write(Map<String, Object> values, String began) {
+        orRefused(() -> jdbc.sql("select rowbell.write_rule(?::json, ?)")
+                .param(AlertJson.write(values))
+                .param(2, began, Types.VARCHAR)
+                .query((row, number) -> true)
+                .single());
+    }
+
+    /**
+     * The query for the rows that meet a rule. Lets the role of queries read what it names, in a transaction that is to be rolled back.
+     *
+     * @throws SettingsException where there is no such role
+     */
+    String trialOf(Map<String, Object> values) {
+        return orRefused(() -> jdbc.sql("select rowbell.trial_of(?::json)")
+                .param(AlertJson.write(values))
+                .query(String.class)
+                .single());
+    }
+
+    void readOnlyFromNowOn() {
+        jdbc.sql("set transaction read only").update();
+    }
+
+    /** The first rows of the result of a query, as JSON of so many characters at most, by the role of queries. */
+    List<String> trialRows(String query, int most, int length) {
+        return jdbc.sql("select left(t::text, ?) from rowbell.query_rows(?, ?) t")
+                .params(length, query, most)
+                .query(String.class)
+                .list();
+    }
+
+    /** How the user of the database gets the right to write rules; empty where it has the right. */
+    public Optional<String> missingRight() {
+        return jdbc.sql("""
+                        select format('grant rowbell_admin to %I', current_user)
+                        where not has_function_privilege('rowbell.write_rule(json, text)', 'execute')
+                        """).query(String.class).optional();
     }
 
     /** The text of the trigger functions of the feed that this rule is about. */

@@ -245,6 +245,11 @@ public final class Rules {
         return new Checked(rules.rules().size(), rules.problemsWith(opened.check(file(), rules)));
     }
 
+    /** One rule that a person gave in a form, by key; an empty field is left out. */
+    RulesFile read(Map<String, String> fields) {
+        return new RulesReader("", channels()).read(fields);
+    }
+
     /** Whether the file of the settings exists. */
     public boolean isThere() throws IOException {
         return !file().isEmpty() && read(file()).text() != null;

@@ -9,6 +9,8 @@ import java.util.Map;
 import java.util.Optional;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Compose;
+import org.snakeyaml.engine.v2.common.FlowStyle;
+import org.snakeyaml.engine.v2.common.ScalarStyle;
 import org.snakeyaml.engine.v2.exceptions.Mark;
 import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
 import org.snakeyaml.engine.v2.exceptions.ReaderException;
@@ -16,7 +18,9 @@ import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 import org.snakeyaml.engine.v2.nodes.MappingNode;
 import org.snakeyaml.engine.v2.nodes.Node;
 import org.snakeyaml.engine.v2.nodes.NodeTuple;
+import org.snakeyaml.engine.v2.nodes.ScalarNode;
 import org.snakeyaml.engine.v2.nodes.SequenceNode;
+import org.snakeyaml.engine.v2.nodes.Tag;
 import org.snakeyaml.engine.v2.schema.CoreSchema;
 
 /** Reads rules.yaml with the line of each key. A wrong rule does not prevent the others from being read. For one use. */
@@ -43,7 +47,10 @@ final class RulesReader {
     }
 
     RulesFile read(String text) {
-        boolean readable = readAll(text);
+        return result(readAll(text));
+    }
+
+    private RulesFile result(boolean readable) {
         return new RulesFile(
                 file,
                 readable,
@@ -52,6 +59,24 @@ final class RulesReader {
                 List.copyOf(unread),
                 nameless,
                 List.copyOf(problems));
+    }
+
+    /**
+     * One rule that a person gave in a form.
+     *
+     * @param fields by key; an empty one is left out
+     */
+    RulesFile read(Map<String, String> fields) {
+        List<NodeTuple> entries = new ArrayList<>();
+        fields.forEach((key, given) -> {
+            if (!given.isBlank()) {
+                entries.add(new NodeTuple(
+                        new ScalarNode(Tag.STR, key, ScalarStyle.PLAIN),
+                        Key.of(key).orElseThrow().node(given)));
+            }
+        });
+        readRule(new MappingNode(Tag.MAP, entries, FlowStyle.BLOCK));
+        return result(true);
     }
 
     private boolean readAll(String text) {

@@ -10,12 +10,14 @@ import dev.rowbell.firing.FiringRepository;
 import dev.rowbell.outbox.DeadLetterRepository;
 import dev.rowbell.outbox.SinkRepository;
 import dev.rowbell.outbox.SinkSwitches;
+import dev.rowbell.rules.RuleEditor;
 import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.settings.SettingsException;
 import dev.rowbell.silence.SilenceRepository;
 import java.net.URLDecoder;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
+import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.OffsetDateTime;
@@ -28,6 +30,7 @@ import java.util.Set;
 import java.util.function.LongPredicate;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.model.ModelCamelContext;
@@ -89,7 +92,8 @@ public final class Actions {
                     (all, form, user) -> rule(
                             "resume rule", form, all.rules::resume, "Its time goes on.", "This rule was not paused.")));
 
-    static final Set<String> PATHS = ACTIONS.keySet();
+    static final Set<String> PATHS =
+            Stream.concat(ACTIONS.keySet().stream(), RuleForm.PATHS.stream()).collect(Collectors.toUnmodifiableSet());
 
     private final CamelContext context;
     private final AlertReader alerts;
@@ -101,13 +105,15 @@ public final class Actions {
     private final DeadLetterRepository letters;
     private final SinkRepository sinks;
     private final RuleRepository rules;
+    private final RuleEditor editor;
     private final AuditRepository audit;
 
     /**
      * @param alerts completes a test alert
      * @param clock in the time zone in which users write times
      */
-    public Actions(CamelContext context, DataSource dataSource, AlertReader alerts, Clock clock) {
+    public Actions(CamelContext context, DataSource dataSource, RuleEditor editor, AlertReader alerts, Clock clock) {
+        this.editor = editor;
         this.context = context;
         this.alerts = alerts;
         this.clock = clock;
@@ -170,6 +176,90 @@ public final class Actions {
             return Optional.of(
                     new Result(400, "Nothing was done: " + e.getMessage(), path.substring(0, path.indexOf('/', 1))));
         }
+    }
+
+    /**
+     * What became of the form of a rule.
+     *
+     * @param status of HTTP, as that of a {@link Result}
+     * @param problems all that is wrong with the rule
+     * @param rows that it finds, where it was tested
+     * @param next where it was written, the page that a browser shows afterwards; else null
+     */
+    record Edited(int status, String said, List<String> problems, List<String> rows, String next) {
+
+        static Edited refused(int status, String said) {
+            return new Edited(status, "", List.of(said), List.of(), null);
+        }
+    }
+
+    /** Checks, tests or writes a rule. */
+    Edited edit(String path, RuleForm form, String user, String from) {
+        try {
+            form.requireShown();
+            if (form.began() != null) {
+                // what a page or a client never had would be lost
+                rules.editable(form.name())
+                        .map(now -> new RuleForm(now.fields(), form.began()))
+                        .ifPresent(RuleForm::requireShown);
+            }
+            if (path.equals(RuleForm.TEST)) {
+                return test(form, user, from);
+            }
+            List<String> problems = editor.check(form.fields(), form.began());
+            if (!problems.isEmpty()) {
+                return new Edited(400, "", problems, List.of(), null);
+            } else if (path.equals(RuleForm.CHECK)) {
+                return new Edited(200, "No fault was found.", List.of(), List.of(), null);
+            }
+            Result written = perform(
+                    new Action(
+                            form.began() == null ? "make rule" : "change rule",
+                            inWords(form),
+                            pageOf(form.name()),
+                            () -> {
+                                editor.write(form.fields(), form.began());
+                                return "The rule was written.";
+                            }),
+                    user,
+                    from);
+            return written.status() == 200
+                    ? new Edited(200, written.said(), List.of(), List.of(), written.next())
+                    : Edited.refused(written.status(), written.said());
+        } catch (SettingsException e) {
+            return Edited.refused(400, e.getMessage());
+        } catch (DataAccessException e) {
+            String state = e.getRootCause() instanceof SQLException cause ? cause.getSQLState() : "";
+            return Edited.refused(
+                    503,
+                    switch (String.valueOf(state)) {
+                        case "57014" -> "It takes longer than 5 seconds.";
+                        case "42501" ->
+                            Errors.inWords(e)
+                                    + ": the role of queries needs the right, see docs/rules.md, What a query may do";
+                        default -> Errors.inWords(e);
+                    });
+        }
+    }
+
+    /** What a rule finds is read by a role without rights, and who asked stands in the audit. */
+    private Edited test(RuleForm form, String user, String from) {
+        RuleEditor.Tried tried = editor.test(form.fields(), form.began());
+        if (!tried.problems().isEmpty()) {
+            return new Edited(400, "", tried.problems(), List.of(), null);
+        }
+        String said = tried.more()
+                ? "More than %,d rows meet it now.".formatted(tried.rows())
+                : tried.rows() == 1 ? "1 row meets it now." : "%,d rows meet it now.".formatted(tried.rows());
+        audit.add(user, from, "test rule", inWords(form), said);
+        return new Edited(200, said, List.of(), tried.shown(), null);
+    }
+
+    private static String inWords(RuleForm form) {
+        return "rule %s: %s"
+                .formatted(
+                        form.name(),
+                        form.fields().get("condition") + form.fields().get("query"));
     }
 
     private Result perform(Action action, String user, String from) {

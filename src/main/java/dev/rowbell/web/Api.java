@@ -26,15 +26,24 @@ public final class Api {
     private static final String ALERT = PATH + "alerts/";
 
     /** By path, the page and the names that its values have here; a value that the page does not have is left out. */
-    private static final Map<String, Source> SOURCES = Map.of(
-            PATH + "firing", new Source("/firing", Map.of("entries", "firing")),
-            PATH + "alerts", new Source("/alerts", Map.of("entries", "alerts", "after", "after", "history", "history")),
-            ALERT + "{id}", new Source("/explain", Map.of("findings", "timeline", "kept", "document")),
-            PATH + "rules", new Source("/rules", Map.of("rules", "rules", "refused", "refused", "found", "found")),
-            PATH + "sinks", new Source("/sinks", Map.of("sinks", "sinks")),
-            PATH + "dead-letters", new Source("/dead-letters", Map.of("groups", "groups", "letters", "letters")),
-            PATH + "silences", new Source("/silences", Map.of("silences", "silences")),
-            PATH + "feeds", new Source("/feeds", Map.of("feeds", "feeds", "silent", "silentTriggers")));
+    private static final Map<String, Source> SOURCES = Map.ofEntries(
+            Map.entry(PATH + "firing", new Source("/firing", Map.of("entries", "firing"))),
+            Map.entry(
+                    PATH + "alerts",
+                    new Source("/alerts", Map.of("entries", "alerts", "after", "after", "history", "history"))),
+            Map.entry(ALERT + "{id}", new Source("/explain", Map.of("findings", "timeline", "kept", "document"))),
+            Map.entry(
+                    PATH + "rules",
+                    new Source("/rules", Map.of("rules", "rules", "refused", "refused", "found", "found"))),
+            Map.entry(
+                    PATH + "rules/edit",
+                    new Source("/rules/edit", Map.of("fields", "fields", "began", "began", "origin", "origin"))),
+            Map.entry(PATH + "sinks", new Source("/sinks", Map.of("sinks", "sinks"))),
+            Map.entry(
+                    PATH + "dead-letters",
+                    new Source("/dead-letters", Map.of("groups", "groups", "letters", "letters"))),
+            Map.entry(PATH + "silences", new Source("/silences", Map.of("silences", "silences"))),
+            Map.entry(PATH + "feeds", new Source("/feeds", Map.of("feeds", "feeds", "silent", "silentTriggers"))));
 
     /** Of records: without a time zone, which pages do not need. */
     private static final Set<String> TIMES =
@@ -76,6 +85,21 @@ public final class Api {
                 : problem(result.get().status(), result.get().said());
     }
 
+    static Answer edited(Actions.Edited edited) {
+        if (edited.status() != 200) {
+            return new Answer(edited.status(), AlertJson.write(Map.of("problems", shown(edited.problems()))));
+        }
+        Map<String, Object> json = new LinkedHashMap<>(Map.of("done", edited.said()));
+        if (!edited.rows().isEmpty()) {
+            json.put("rows", shown(edited.rows()));
+        }
+        return new Answer(200, AlertJson.write(json));
+    }
+
+    private static List<String> shown(List<String> texts) {
+        return texts.stream().map(text -> ShownText.shown(text, LONG)).toList();
+    }
+
     /** @param asked the parameters of the address */
     Answer read(String path, Map<String, String> asked) {
         Map<String, String> parameters = new HashMap<>(asked);
@@ -92,6 +116,9 @@ public final class Api {
         Object problems = page.model().get("problems");
         if (problems instanceof List<?> some && !some.isEmpty()) {
             return new Answer(page.refused() ? 400 : 503, AlertJson.write(Map.of("problems", shown(some))));
+        }
+        if (page.template().equals("missing")) {
+            return problem(404, "there is no such thing");
         }
         Object findings = page.model().get("findings");
         if (alert && (findings == null || List.of(RuleRepository.NOWHERE).equals(findings))) {
@@ -117,7 +144,9 @@ public final class Api {
     }
 
     private Object shown(Object value) {
-        if (value instanceof Pages.Linked linked) {
+        if (value instanceof ShownText.Lines lines) {
+            return shown(lines.text());
+        } else if (value instanceof Pages.Linked linked) {
             return shown(linked.shown());
         } else if (value instanceof Record record) {
             return shown(record);

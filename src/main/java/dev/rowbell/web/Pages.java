@@ -15,6 +15,7 @@ import dev.rowbell.outbox.DeadLetterRepository;
 import dev.rowbell.outbox.DeadLetterRepository.Letter;
 import dev.rowbell.outbox.SinkRepository;
 import dev.rowbell.outbox.SinkSwitches;
+import dev.rowbell.rules.RuleEditor;
 import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.rules.RuleState;
 import dev.rowbell.rules.Rules;
@@ -139,7 +140,10 @@ public final class Pages {
      * @param session of the user; empty where there is none
      */
     Page page(String path, Map<String, String> asked, Optional<Session> session) {
-        Page page = content(path, asked, session.isPresent() && session.get().isOperator());
+        return forUser(content(path, asked, session.isPresent() && session.get().isOperator()), session);
+    }
+
+    private static Page forUser(Page page, Optional<Session> session) {
         page.model().put("user", session.map(Session::user).orElse(""));
         page.model().put("form", session.map(Session::formToken).orElse(""));
         page.model().put("said", session.map(Session::takeSaid).orElse(""));
@@ -149,13 +153,13 @@ public final class Pages {
     /** The same for no session. */
     Page content(String path, Map<String, String> asked, boolean operator) {
         Model model = new Model();
-        model.put("operator", operator);
         String template = switch (path) {
             case "/" -> overview(model);
             case "/firing" -> firing(model, asked);
             case "/alerts" -> alerts(model, asked);
             case "/rules" -> rules(model, asked.getOrDefault("q", ""));
             case "/rules/show" -> rule(model, asked.getOrDefault("name", ""));
+            case "/rules/edit" -> edit(model, asked.getOrDefault("name", ""));
             case "/explain" -> explain(model, asked);
             case "/sinks" -> {
                 sinks(model);
@@ -183,11 +187,55 @@ public final class Pages {
             }
             default -> "missing";
         };
+        return page(path, template, model, operator);
+    }
+
+    private Page page(String path, String template, Model model, boolean operator) {
+        model.put("operator", operator);
         model.put("page", path);
         model.put("lines", LINES);
         model.put("problems", model.problems);
         model.put("time", LocalTime.now(clock).truncatedTo(ChronoUnit.SECONDS).toString());
         return new Page(template, model, model.refused);
+    }
+
+    /** The form of a rule again, with what became of it. */
+    Page edited(RuleForm form, Actions.Edited edited, Optional<Session> session) {
+        Model model = new Model();
+        String template = form(model, form.name(), form.fields(), form.began());
+        model.problems.addAll(edited.problems());
+        Page page = forUser(page("/rules/edit", template, model, true), session);
+        model.put("said", edited.said());
+        model.put("rows", edited.rows().stream().map(ShownText.Lines::new).toList());
+        return page;
+    }
+
+    private String edit(Model model, String name) {
+        if (name.isEmpty()) {
+            return form(model, name, RuleEditor.blank(), null);
+        }
+        Optional<Optional<RuleRepository.Editable>> found = model.read("found", () -> ruleRepository.editable(name));
+        model.remove("found");
+        if (found.isEmpty() || found.get().isEmpty()) {
+            return found.isEmpty() ? form(model, name, RuleEditor.blank(), null) : "missing";
+        }
+        RuleRepository.Editable rule = found.get().get();
+        form(model, name, rule.fields(), rule.version());
+        model.put("origin", rule.origin());
+        model.put("hidden", !rule.fields().values().stream().allMatch(RuleForm::isShown));
+        return "edit";
+    }
+
+    /** @param began null for a new rule */
+    private String form(Model model, String name, Map<String, String> fields, String began) {
+        Map<String, Object> shown = new LinkedHashMap<>();
+        fields.forEach((field, value) -> shown.put(field, new ShownText.Lines(value)));
+        model.put("fields", shown);
+        model.put("name", name);
+        model.put("show", href(name));
+        model.put("began", began);
+        model.read("right", () -> ruleRepository.missingRight().orElse(null));
+        return "edit";
     }
 
     /** The values of a page, and why others are missing. */
@@ -546,6 +594,7 @@ public final class Pages {
                 "enabled",
                 written.map(columns -> "true".equals(columns.get("enabled"))).orElse(false));
         model.put("exists", written.isPresent());
+        model.put("edit", new ShownText.Lines("/rules/edit?name=" + encoded(name)));
         model.put(
                 "waits",
                 written.isPresent() && Stream.of("for", "within", "absent").anyMatch(written.get()::containsKey));

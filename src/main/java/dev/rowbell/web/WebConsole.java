@@ -34,6 +34,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.apache.camel.CamelContext;
 import org.apache.camel.component.platform.http.vertx.VertxPlatformHttpRouter;
 import org.slf4j.Logger;
@@ -361,7 +362,11 @@ public final class WebConsole {
             in.setExpectMultipart(true);
             in.exceptionHandler(failure -> {
                 request.vertx().cancelTimer(timer);
-                end(response, 400, TEXT, "The form cannot be read.\n");
+                end(
+                        response,
+                        400,
+                        TEXT,
+                        "The form cannot be read. A field of it takes 8,192 bytes at most, as the browser sends it.\n");
             });
             in.endHandler(read -> {
                 request.vertx().cancelTimer(timer);
@@ -431,8 +436,12 @@ public final class WebConsole {
             String path, Form form, User user, String from, Optional<Session> session, HttpServerResponse response) {
         try {
             boolean json = path.startsWith(Api.PATH);
-            Optional<Actions.Result> result =
-                    actions.perform(json ? path.substring(Api.PATH.length() - 1) : path, form, user.name(), from);
+            String action = json ? path.substring(Api.PATH.length() - 1) : path;
+            if (RuleForm.PATHS.contains(action)) {
+                edit(action, RuleForm.of(form), user, from, json, session, response);
+                return;
+            }
+            Optional<Actions.Result> result = actions.perform(action, form, user.name(), from);
             if (json) {
                 end(response, Api.done(result));
             } else if (result.isPresent()) {
@@ -445,6 +454,26 @@ public final class WebConsole {
             LOG.warn("the action {} of the web console failed: {}", path, Errors.inWords(e));
             LOG.debug("its failure", e);
             end(response, 500, TEXT, "It failed: " + Errors.inWords(e) + "\n");
+        }
+    }
+
+    /** A form that was not applied is shown again, with what was found. */
+    private void edit(
+            String action,
+            RuleForm form,
+            User user,
+            String from,
+            boolean json,
+            Optional<Session> session,
+            HttpServerResponse response) {
+        Actions.Edited edited = actions.edit(action, form, user.name(), from);
+        if (json) {
+            end(response, Api.edited(edited));
+        } else if (edited.next() != null) {
+            session.ifPresent(told -> told.say(edited.said()));
+            redirect(response, edited.next());
+        } else {
+            render(() -> pages.edited(form, edited, session), response, edited.status());
         }
     }
 
@@ -477,10 +506,14 @@ public final class WebConsole {
             Optional<Session> session,
             HttpServerResponse response,
             int status) {
+        render(() -> pages.page(path, asked, session), response, status);
+    }
+
+    private void render(Supplier<Pages.Page> part, HttpServerResponse response, int status) {
         int found = status;
         String text;
         try {
-            Pages.Page page = pages.page(path, asked, session);
+            Pages.Page page = part.get();
             page.model().put("users", access.takesLogin());
             page.model().put("base", access.basePath());
             found = page.template().equals("missing") ? 404 : status;
@@ -488,7 +521,7 @@ public final class WebConsole {
             templates.getTemplate(page.template() + ".ftlh").process(page.model(), html);
             text = html.toString();
         } catch (IOException | TemplateException | RuntimeException e) {
-            LOG.warn("the page {} of the web console failed: {}", path, Errors.inWords(e));
+            LOG.warn("a page of the web console failed: {}", Errors.inWords(e));
             LOG.debug("its failure", e);
             end(response, 500, TEXT, "The page failed: " + Errors.inWords(e) + "\n");
             return;

@@ -266,6 +266,75 @@ as $fn$
   where r is distinct from excluded
 $fn$;
 
+-- What a rule is, but for whether it is enabled: another text after each change.
+create or replace function rowbell.rule_version(rule rowbell.rule) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+set IntervalStyle = 'iso_8601'
+as $fn$
+  select md5((to_jsonb($1) - 'enabled')::text)
+$fn$;
+
+-- Makes a rule, or changes one that was made by SQL; rule: as JSON, with the defaults where a key is missing. began: the rule_version() that the change
+-- began with, null for a rule that is new. Refuses where somebody else has changed the rule meanwhile. Whether it is enabled stays.
+create or replace function rowbell.write_rule(rule json, began text default null) returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  written rowbell.rule := rowbell.rule_of(rule);
+  before rowbell.rule;
+begin
+  written.origin := null;
+  written.enabled := true;
+  select r.* into before from rowbell.rule r where r.name = written.name for no key update;
+  if before.origin is not null then
+    raise exception 'rule "%": name: it comes from %', written.name, before.origin using errcode = 'RB001', hint = 'Change it there.', column = 'name';
+  elsif began is not null and rowbell.rule_version(before) is distinct from began then
+    raise exception 'rule "%": somebody else has % it meanwhile', written.name, case when before.name is null then 'removed' else 'changed' end
+      using errcode = 'RB001', hint = 'Begin again with what it is now.';
+  elsif began is not null then
+    written.enabled := before.enabled or exists (select from rowbell.rule_override v where v.rule = written.name);
+    perform rowbell.put_rules(array[written]);
+  else
+    begin
+      insert into rowbell.rule select written.*;
+    exception when unique_violation then
+      raise exception 'rule "%": name: there is a rule of this name', written.name
+        using errcode = 'RB001', hint = 'Give this one another name.', column = 'name';
+    end;
+  end if;
+end
+$fn$;
+
+-- The query for the rows that meet a rule now, with OLD being NULL; of a rule with a query, that. rule: as for write_rule(), and right. Lets the role of
+-- queries read what it names, for query_rows(): in a transaction that is rolled back afterwards. So a rule is tried before there is one, and no function
+-- that it calls has the rights of its caller.
+create or replace function rowbell.trial_of(rule json) returns text
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
+as $fn$
+declare
+  tried rowbell.rule := rowbell.rule_of(rule);
+  relation oid := rowbell.find_feed(tried.feed);
+  trial text;
+begin
+  perform rowbell.make_query_role();
+  if not rowbell.has_role(0) then
+    raise exception 'there is no role of queries, so it would be tested with the rights of %', current_user
+      using errcode = 'RB001', hint = format('create role %I nologin; grant %1$I to %I;', rowbell.role_of(0), current_user);
+  end if;
+  trial := coalesce(regexp_replace(tried.query, '[;[:space:]]+$', ''),
+    format(E'select new.* from %1$s as new left join %1$s as old on false where (%2$s\n)', rowbell.sql_name(relation),
+      rowbell.rows_by_name(tried.condition, relation)));
+  perform rowbell.grant_query(trial);
+  return trial;
+end
+$fn$;
+
 -- Makes the rules of one origin what a JSON array says: adds, changes, removes. Those named in keep stay as they are. A rule that is wrong
 -- is returned and not applied; the rule of before stays. Also returned are the rules of a feed that cannot be compiled: no feed keeps another from its rules. Touches
 -- nothing that does not differ. Where a feed is so busy that its triggers cannot be made at once, its rules are returned too, and refresh() makes them. only_feed: the

@@ -624,6 +624,8 @@ rowbell.rule_override: select to rowbell_admin
 rowbell.rule_override: select to rowbell_consumer
 rowbell.rule_state: select, update to rowbell_admin
 rowbell.rule_state: select, update to rowbell_consumer
+rowbell.rule_version(rowbell.rule): execute to rowbell_admin
+rowbell.rule_version(rowbell.rule): execute to rowbell_consumer
 rowbell.run_timers(integer,integer): execute to rowbell_consumer
 rowbell.run_windows(integer,integer): execute to rowbell_consumer
 rowbell.send_again(bigint): execute to -
@@ -644,6 +646,7 @@ rowbell.timer_event: select to rowbell_consumer
 rowbell.timer_feeds(): execute to rowbell_consumer
 rowbell.times(bigint): execute to rowbell_admin
 rowbell.tree_of(oid): execute to rowbell_admin
+rowbell.trial_of(json): execute to rowbell_admin
 rowbell.unacknowledge(text,text): execute to rowbell_admin
 rowbell.unacknowledge(text,text): execute to rowbell_consumer
 rowbell.unwatch(text): execute to -
@@ -655,6 +658,7 @@ rowbell.window_event: select to rowbell_consumer
 rowbell.window_feeds(): execute to rowbell_consumer
 rowbell.window_group: select to rowbell_admin
 rowbell.window_group: select to rowbell_consumer
+rowbell.write_rule(json,text): execute to rowbell_admin
 rowbell_alert: usage to -
 rowbell_alert.failure(text,text,text,json): execute to -
 rowbell_alert.is_cancel(text,text): execute to -
@@ -5508,6 +5512,15 @@ AS $function$
     'key', '[]'::jsonb, 'max_rows', 1000, 'by', '[]'::jsonb, 'max_groups', 10000, 'forget', '7 days')
     || case when rule ->> 'absent' is not null and rule ->> 'query' is null then '{"condition": "true"}' else '{}' end::jsonb || rule::jsonb) r
 $function$
+CREATE OR REPLACE FUNCTION rowbell.rule_version(rule rowbell.rule)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "IntervalStyle" TO 'iso_8601'
+AS $function$
+  select md5((to_jsonb($1) - 'enabled')::text)
+$function$
 CREATE OR REPLACE FUNCTION rowbell.rules_one_by_one(feed rowbell.feed, transitions rowbell.transition[])
  RETURNS jsonb
  LANGUAGE sql
@@ -6202,6 +6215,30 @@ AS $function$
   join pg_class c on c.oid = t.relid
   where c.relpersistence <> 't'
 $function$
+CREATE OR REPLACE FUNCTION rowbell.trial_of(rule json)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
+AS $function$
+declare
+  tried rowbell.rule := rowbell.rule_of(rule);
+  relation oid := rowbell.find_feed(tried.feed);
+  trial text;
+begin
+  perform rowbell.make_query_role();
+  if not rowbell.has_role(0) then
+    raise exception 'there is no role of queries, so it would be tested with the rights of %', current_user
+      using errcode = 'RB001', hint = format('create role %I nologin; grant %1$I to %I;', rowbell.role_of(0), current_user);
+  end if;
+  trial := coalesce(regexp_replace(tried.query, '[;[:space:]]+$', ''),
+    format(E'select new.* from %1$s as new left join %1$s as old on false where (%2$s\n)', rowbell.sql_name(relation),
+      rowbell.rows_by_name(tried.condition, relation)));
+  perform rowbell.grant_query(trial);
+  return trial;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.triggers_of(feed_id integer)
  RETURNS TABLE(relid oid, name name)
  LANGUAGE sql
@@ -6760,6 +6797,37 @@ CREATE OR REPLACE FUNCTION rowbell.with_override(rule rowbell.rule)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select case when exists (select from rowbell.rule_override v where v.rule = ($1).name) then jsonb_populate_record($1, '{"enabled": false}') else $1 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.write_rule(rule json, began text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  written rowbell.rule := rowbell.rule_of(rule);
+  before rowbell.rule;
+begin
+  written.origin := null;
+  written.enabled := true;
+  select r.* into before from rowbell.rule r where r.name = written.name for no key update;
+  if before.origin is not null then
+    raise exception 'rule "%": name: it comes from %', written.name, before.origin using errcode = 'RB001', hint = 'Change it there.', column = 'name';
+  elsif began is not null and rowbell.rule_version(before) is distinct from began then
+    raise exception 'rule "%": somebody else has % it meanwhile', written.name, case when before.name is null then 'removed' else 'changed' end
+      using errcode = 'RB001', hint = 'Begin again with what it is now.';
+  elsif began is not null then
+    written.enabled := before.enabled or exists (select from rowbell.rule_override v where v.rule = written.name);
+    perform rowbell.put_rules(array[written]);
+  else
+    begin
+      insert into rowbell.rule select written.*;
+    exception when unique_violation then
+      raise exception 'rule "%": name: there is a rule of this name', written.name
+        using errcode = 'RB001', hint = 'Give this one another name.', column = 'name';
+    end;
+  end if;
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell_alert.failure(rule text, error text, state text, key json)
  RETURNS jsonb
