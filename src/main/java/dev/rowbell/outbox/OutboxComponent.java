@@ -298,6 +298,8 @@ public class OutboxComponent extends DefaultComponent {
 
     void started(OutboxConsumer consumer) {
         consumers.put(consumer.getEndpoint().getSink(), consumer);
+        // its workers may have begun before it was known which sinks are paused, and were not told then
+        consumer.wake();
         try {
             announce();
         } catch (DataAccessException e) {
