@@ -191,6 +191,7 @@ class WebRuleTest {
         assertEquals(List.of("typed|NEW.v > 39\n  -- as typed|critical"), rules());
         String again = operator.get("/rules/edit?name=typed").body();
         assertTrue(again.contains("name=\"for\" value=\"90m\""), again);
+        assertTrue(again.contains("name=\"forget\" value=\"\""), again);
         assertEquals("""
                 ada|test rule|rule typed: NEW.v > 38|2 rows meet it now.
                 ada|test rule|rule typed: NEW.v > 10|30 rows meet it now.

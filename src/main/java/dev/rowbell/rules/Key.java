@@ -5,6 +5,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
@@ -74,6 +75,10 @@ enum Key {
     /** Of a form: a rule is enabled by itself. */
     static final List<Key> EDITED =
             Arrays.stream(values()).filter(key -> key != ENABLED).toList();
+
+    /** What a form leaves out, as it would write it. */
+    static final Map<Key, String> DEFAULTS =
+            Map.of(COOLDOWN, "0d", MAX_ROWS, "1000", MAX_GROUPS, "10000", FORGET, "7d");
 
     static final List<String> NAMES = Arrays.stream(values()).map(Key::text).toList();
 

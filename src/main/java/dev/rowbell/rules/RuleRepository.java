@@ -433,7 +433,8 @@ public final class RuleRepository {
                 .query((row, number) -> {
                     Map<String, String> fields = new LinkedHashMap<>();
                     for (Key key : Key.EDITED) {
-                        fields.put(key.text(), Objects.toString(row.getString(key.text()), ""));
+                        String value = Objects.toString(row.getString(key.text()), "");
+                        fields.put(key.text(), value.equals(Key.DEFAULTS.get(key)) ? "" : value);
                     }
                     return new Editable(fields, row.getString("version"), row.getString("origin"));
                 })
