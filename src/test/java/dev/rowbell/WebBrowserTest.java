@@ -474,7 +474,7 @@ class WebBrowserTest {
         database.execute("update rowbell.firing_state set reason = 'as it is now'");
         page.clock().runFor(10_000);
         assertThat(page.locator("main")).containsText("as it is now");
-        button("Pause").click();
+        button("Pause this page").click();
         assertThat(page.locator("#state")).hasText("Paused.");
         picture("paused");
         database.execute("delete from rowbell.firing_state");

@@ -39,7 +39,7 @@ async function load() {
 
 button.addEventListener('click', () => {
   paused = !paused;
-  button.textContent = paused ? 'Go on' : 'Pause';
+  button.textContent = paused ? 'Go on' : 'Pause this page';
   say();
   load();
 });
