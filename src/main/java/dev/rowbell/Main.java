@@ -81,6 +81,10 @@ public final class Main {
             rowbell.watchdog.caught(failure);
             LoggerFactory.getLogger(Main.class).error("thread {} has ended", thread.getName(), failure);
         });
+        if (rowbell.settings.flag("rowbell.api.enabled")) {
+            throw new SettingsException(
+                    "rowbell.api.enabled=true: the program has the JSON interface at /api by itself: leave this setting to applications");
+        }
         if (rowbell.settings.isSet("rowbell.file.dir")) {
             context.getRegistry()
                     .lookupByNameAndType("rowbellFile", JsonLines.class)

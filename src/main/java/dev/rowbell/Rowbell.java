@@ -34,6 +34,7 @@ import dev.rowbell.time.QueryRunner;
 import dev.rowbell.time.Timers;
 import dev.rowbell.web.Access;
 import dev.rowbell.web.Actions;
+import dev.rowbell.web.ApiRoute;
 import dev.rowbell.web.Pages;
 import dev.rowbell.web.Rates;
 import dev.rowbell.web.Tail;
@@ -340,26 +341,34 @@ public final class Rowbell extends ServiceSupport {
     void serveWebConsole() {
         Rates rates = new Rates(context);
         housekeeping.register("count for the web console", Rates.INTERVAL, rates::sample);
-        WebConsole.serve(
+        WebConsole.serve(context, settings, pages(rates), actions(), webAccess(), tail);
+    }
+
+    /** Of an application that has the route of it; the program has the web console. */
+    ApiRoute api() {
+        ApiRoute.requireServer(context);
+        return new ApiRoute(settings, pages(new Rates(context)), actions(), Clock.systemUTC());
+    }
+
+    private Pages pages(Rates rates) {
+        return new Pages(
                 context,
-                settings,
-                new Pages(
-                        context,
-                        database().pool(),
-                        rules,
-                        rates,
-                        () -> monitor,
-                        this::circuits,
-                        !historySettings().keep().isZero(),
-                        Clock.systemDefaultZone()),
-                new Actions(
-                        context,
-                        database().pool(),
-                        new RuleEditor(rules, database().pool(), database().lasting()),
-                        alerts,
-                        Clock.systemDefaultZone()),
-                webAccess(),
-                tail);
+                pool(),
+                rules,
+                rates,
+                () -> monitor,
+                this::circuits,
+                !historySettings().keep().isZero(),
+                Clock.systemDefaultZone());
+    }
+
+    private Actions actions() {
+        return new Actions(
+                context,
+                pool(),
+                new RuleEditor(rules, pool(), isExport() ? pool() : database().lasting()),
+                alerts,
+                Clock.systemDefaultZone());
     }
 
     /** The address of the web console, with the token of an operator where there is one; empty where no pages are served. */
@@ -458,12 +467,10 @@ public final class Rowbell extends ServiceSupport {
     }
 
     /** An application gets those of mail and HTTP only where it asks for them. */
-    private void requireLibrary(String key, String component, String library) {
-        if (settings.isSet(key)
-                && context.getClassResolver().resolveClass("org.apache.camel.component." + component) == null) {
+    private void requireLibrary(String key, String name, String library) {
+        if (settings.isSet(key) && context.getClassResolver().resolveClass(name) == null) {
             throw new SettingsException(
-                    "%s is set, and org.apache.camel:%s is not on the class path: add it to the dependencies"
-                            .formatted(key, library));
+                    "%s is set, and %s is not on the class path: add it to the dependencies".formatted(key, library));
         }
     }
 
@@ -481,9 +488,20 @@ public final class Rowbell extends ServiceSupport {
 
             @Override
             public void onContextInitializing(CamelContext initializing) {
-                requireLibrary("rowbell.http.url", "http.HttpComponent", "camel-http");
-                requireLibrary("rowbell.mail.host", "mail.MailComponent", "camel-mail");
-                requireLibrary("rowbell.mail.host", "freemarker.FreemarkerComponent", "camel-freemarker");
+                String camel = "org.apache.camel.component.";
+                requireLibrary("rowbell.http.url", camel + "http.HttpComponent", "org.apache.camel:camel-http");
+                requireLibrary("rowbell.mail.host", camel + "mail.MailComponent", "org.apache.camel:camel-mail");
+                requireLibrary(
+                        "rowbell.mail.host",
+                        camel + "freemarker.FreemarkerComponent",
+                        "org.apache.camel:camel-freemarker");
+                if (settings.flag("rowbell.api.enabled")) {
+                    requireLibrary(
+                            "rowbell.api.enabled",
+                            camel + "platform.http.PlatformHttpComponent",
+                            "org.apache.camel:camel-platform-http-main, or camel-platform-http-starter with Spring Boot,");
+                    requireLibrary("rowbell.web.users", "at.favre.lib.crypto.bcrypt.BCrypt", "at.favre.lib:bcrypt");
+                }
             }
 
             @Override

@@ -152,6 +152,7 @@ public final class RowbellPlugin implements ContextServicePlugin {
         bind(registry, "rowbellHttpDeadline", () -> new Deadline(context, timeout));
         bind(registry, Rowbell.DATA_SOURCE, rowbell::pool);
         bind(registry, "rowbellListen", rowbell::listening);
+        bind(registry, "rowbellApi", rowbell::api);
         bind(registry, "rowbellTransaction", rowbell::feedbackTransaction);
         bind(registry, "rowbellQuery", () -> new PollQuery(transaction(registry)));
         bind(registry, "rowbellRows", () -> new AlertRows(rowbell.alerts, transaction(registry)));

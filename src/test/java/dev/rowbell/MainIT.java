@@ -289,6 +289,7 @@ class MainIT {
         refuses(with(database, "rowbell.outbox.backoff", "soon"), "rowbell.outbox.backoff", "15m");
         refuses(with(database, "rowbell.mail.host", "localhost"), "rowbell.mail.to");
         refuses(with(database, "rowbell.console", "LOUD"), "rowbell.console=LOUD", "INFO or OFF");
+        refuses(with(database, "rowbell.api.enabled", "true"), "rowbell.api.enabled=true", "/api by itself");
         refuses(with(database, "rowbell.http.url", "localhost"), "rowbell.http.url", "https://");
         refuses(with(database, "rowbell.http.url", "https://bob:secret@localhost/"), "rowbell.http.url", "login");
         Files.writeString(dir.resolve("a-file"), "");

@@ -264,7 +264,7 @@ class WebOperatorTest {
 
     @Test
     void whoTriesPasswordsIsSlowedDownAndTheLogSaysIt() {
-        try (LogLines log = new LogLines("dev.rowbell.web.Access")) {
+        try (LogLines log = new LogLines("dev.rowbell.web.Logins")) {
             WebClient thief = new WebClient(usersPort);
             List<Integer> answers = new ArrayList<>();
             for (int i = 0; i < 60 && !answers.contains(429); i++) {

@@ -202,6 +202,8 @@ public final class Settings {
         size("rowbell.alert.max-size");
         Stream.of(
                         "rowbell.rules.reload",
+                        "rowbell.api.enabled",
+                        "rowbell.api.operate",
                         "rowbell.firing.enabled",
                         "rowbell.health.enabled",
                         "rowbell.mail.starttls",
@@ -226,6 +228,10 @@ public final class Settings {
                 text("rowbell.web.base-path").matches("(?!/observe)(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*"),
                 "rowbell.web.base-path=%s: write it as /rowbell, without a slash at its end; /observe is taken"
                         .formatted(text("rowbell.web.base-path")));
+        require(
+                text("rowbell.api.path").matches("(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+"),
+                "rowbell.api.path=%s: write it as /rowbell/api, without a slash at its end"
+                        .formatted(text("rowbell.api.path")));
         // the URL may be a secret, so the message does not contain it
         require(
                 text("rowbell.http.url").matches("(https?://[^/?#@]+([/?#].*)?)?"),

@@ -1,36 +1,27 @@
 package dev.rowbell.web;
 
 import dev.rowbell.settings.Settings;
+import dev.rowbell.web.Logins.Login;
 import dev.rowbell.web.Users.User;
 import dev.rowbell.web.WebSessions.Session;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServerRequest;
-import java.nio.charset.StandardCharsets;
 import java.time.Clock;
-import java.time.Duration;
-import java.util.Base64;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.Stream;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /** Who may open the pages, and who may operate. Safe for many threads. */
 public final class Access {
 
-    private static final Logger LOG = LoggerFactory.getLogger(Access.class);
-
     /** Who has come with the token. */
     static final String TOKEN_USER = "token";
-
-    /** Of a user. */
-    private static final int LONGEST_NAME = 100;
 
     private final Settings settings;
     private final Users users;
     private final ProxyUsers proxyUsers;
     private final WebSessions sessions;
-    private final Tries tries;
+    private final Logins logins;
     /** Where browsers see the pages, as {@code https://rowbell.example.org}; empty: where they are. */
     private final String origin;
     /** The path of the pages there, as {@code /rowbell}; mostly empty. */
@@ -46,7 +37,7 @@ public final class Access {
         users = new Users(settings);
         proxyUsers = new ProxyUsers(settings, users);
         sessions = new WebSessions(clock);
-        tries = new Tries(clock);
+        logins = new Logins(users, clock);
         origin = settings.text("rowbell.web.origin");
         basePath = settings.text("rowbell.web.base-path");
         // a browser takes __Host- with the path / alone
@@ -94,16 +85,14 @@ public final class Access {
         return request.remoteAddress().hostAddress();
     }
 
-    /** Whether one of our own pages has sent it; a browser always says from where a form comes. */
-    boolean isOwnOrigin(HttpServerRequest request) {
-        String site = request.getHeader("Sec-Fetch-Site");
-        String own = origin.isEmpty() ? "http://" + request.authority() : origin;
-        return own.equalsIgnoreCase(request.getHeader("Origin")) && (site == null || site.equals("same-origin"));
+    static RequestingPage page(HttpServerRequest request) {
+        return new RequestingPage(
+                request.getHeader("Origin"), request.getHeader("Sec-Fetch-Site"), request.getHeader("Sec-Fetch-Dest"));
     }
 
-    /** Whether no page of a browser has sent it: of what can change something, a browser says from where it comes. */
-    static boolean isFromNoPage(HttpServerRequest request) {
-        return request.getHeader("Origin") == null && request.getHeader("Sec-Fetch-Site") == null;
+    /** Whether one of our own pages has sent it. */
+    boolean isOwnOrigin(HttpServerRequest request) {
+        return page(request).isOf(origin.isEmpty() ? "http://" + request.authority() : origin);
     }
 
     static Optional<String> authorization(HttpServerRequest request) {
@@ -112,57 +101,18 @@ public final class Access {
 
     /** Who sends this header: the token, where there are no users, else a name and a password. */
     Login authorize(String header, String address) {
+        if (takesLogin()) {
+            return logins.basic(header, address);
+        }
         String[] parts = header.strip().split(" +", 2);
-        String given = parts.length < 2 ? "" : parts[1];
-        if (!takesLogin()) {
-            return parts[0].equalsIgnoreCase("Bearer") && isToken(given)
-                    ? new Login(new User(TOKEN_USER, true, ""), "", Optional.empty())
-                    : new Login(null, "This is not the token.", Optional.empty());
-        }
-        try {
-            String[] login = new String(Base64.getDecoder().decode(given), StandardCharsets.UTF_8).split(":", 2);
-            if (parts[0].equalsIgnoreCase("Basic") && login.length == 2) {
-                return login(login[0], login[1], address);
-            }
-        } catch (IllegalArgumentException e) {
-            // no Base64: as another scheme
-        }
-        return new Login(null, "Send a name and a password.", Optional.empty());
-    }
-
-    /**
-     * What became of a try.
-     *
-     * @param user null where it is refused
-     * @param refusal for people
-     * @param retryAfter in seconds; empty where the password was looked at
-     */
-    record Login(User user, String refusal, Optional<String> retryAfter) {}
-
-    /** Of IPv6, who has an address mostly has 2^64 of them. */
-    private static String network(String address) {
-        return address.replaceFirst("^((?:\\p{XDigit}+:){4}).*", "$1");
+        return parts.length == 2 && parts[0].equalsIgnoreCase("Bearer") && isToken(parts[1])
+                ? Login.of(new User(TOKEN_USER, true, ""))
+                : Login.refused("This is not the token.");
     }
 
     /** Takes a while, so that passwords cannot be tried quickly. */
     Login login(String name, String password, String address) {
-        // of a name that is not known too: otherwise the waits would tell which names are
-        String who = (name.length() <= LONGEST_NAME ? name : "") + " " + network(address);
-        Duration wait = tries.wait(who);
-        if (wait.compareTo(Duration.ZERO) > 0) {
-            String seconds = String.valueOf(wait.toSeconds() + 1);
-            return new Login(
-                    null, "Too many wrong passwords: try again in %s s.".formatted(seconds), Optional.of(seconds));
-        }
-        Optional<User> user = users.find(name, password);
-        if (user.isPresent()) {
-            tries.succeeded(who);
-            return new Login(user.get(), "", Optional.empty());
-        }
-        tries.failed(who);
-        // of refusals this one alone: it takes a while, of others there may be thousands in a second
-        LOG.warn("web console: a login from {} was refused", address);
-        return new Login(null, "The name or the password is wrong.", Optional.empty());
+        return logins.find(name, password, address);
     }
 
     Session begin(String user, boolean operator) {

@@ -1,8 +1,13 @@
 package dev.rowbell.web;
 
 import dev.rowbell.alert.AlertJson;
+import dev.rowbell.error.Errors;
 import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.web.Pages.Page;
+import dev.rowbell.web.Users.User;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.lang.reflect.RecordComponent;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
@@ -16,9 +21,16 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
-/** What the pages show, as JSON: the same parts, read in the same way. {@code openapi.yaml} describes it. Safe for many threads. */
+/**
+ * What the pages show and what operators do, as JSON: the same parts, read in the same way, and the same actions. {@code openapi.yaml} describes it. Who
+ * may is looked at before. Safe for many threads.
+ */
 public final class Api {
+
+    private static final Logger LOG = LoggerFactory.getLogger(Api.class);
 
     static final String PATH = "/api/";
     static final String DESCRIPTION = PATH + "openapi.yaml";
@@ -52,17 +64,31 @@ public final class Api {
     private static final int LONG = 50_000;
 
     private final Pages pages;
+    private final Actions actions;
     private final ZoneId zone;
+    private final String description;
 
-    Api(Pages pages, ZoneId zone) {
+    Api(Pages pages, Actions actions, ZoneId zone) {
         this.pages = pages;
+        this.actions = actions;
         this.zone = zone;
+        try (InputStream file = Api.class.getResourceAsStream("openapi.yaml")) {
+            description = new String(file.readAllBytes(), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     private record Source(String page, Map<String, String> values) {}
 
-    /** @param json on one line */
-    record Answer(int status, String json) {}
+    /** @param type of its text, without the character set, which is UTF-8 */
+    record Answer(int status, String type, String text) {
+
+        /** @param json on one line */
+        private static Answer json(int status, Object json) {
+            return new Answer(status, "application/json", AlertJson.write(json) + "\n");
+        }
+    }
 
     /** All that it knows, as {@code GET /api/firing}. */
     public static Set<String> operations() {
@@ -73,35 +99,71 @@ public final class Api {
     }
 
     static Answer problem(int status, String problem) {
-        return new Answer(status, AlertJson.write(Map.of("problems", List.of(problem))));
+        return Answer.json(status, Map.of("problems", List.of(problem)));
     }
 
-    static Answer done(Optional<Actions.Result> result) {
+    private static Answer failed(String path, RuntimeException failure) {
+        LOG.warn("{} of the web console failed: {}", path, Errors.inWords(failure));
+        LOG.debug("its failure", failure);
+        return problem(500, Errors.inWords(failure));
+    }
+
+    private static Answer done(Optional<Actions.Result> result) {
         if (result.isEmpty()) {
             return problem(404, "there is no such action");
         }
         return result.get().status() == 200
-                ? new Answer(200, AlertJson.write(Map.of("done", result.get().said())))
+                ? Answer.json(200, Map.of("done", result.get().said()))
                 : problem(result.get().status(), result.get().said());
     }
 
-    static Answer edited(Actions.Edited edited) {
+    private static Answer edited(Actions.Edited edited) {
         if (edited.status() != 200) {
-            return new Answer(edited.status(), AlertJson.write(Map.of("problems", shown(edited.problems()))));
+            return Answer.json(edited.status(), Map.of("problems", shown(edited.problems())));
         }
         Map<String, Object> json = new LinkedHashMap<>(Map.of("done", edited.said()));
         if (!edited.rows().isEmpty()) {
             json.put("rows", shown(edited.rows()));
         }
-        return new Answer(200, AlertJson.write(json));
+        return Answer.json(200, json);
     }
 
     private static List<String> shown(List<String> texts) {
         return texts.stream().map(text -> ShownText.shown(text, LONG)).toList();
     }
 
+    /**
+     * Does it, if the user is an operator.
+     *
+     * @param from the address of the user
+     */
+    Answer operate(String path, Form form, User user, String from) {
+        if (!user.operator()) {
+            return problem(403, "Only an operator may do that.");
+        }
+        try {
+            String action = path.substring(PATH.length() - 1);
+            return RuleForm.PATHS.contains(action)
+                    ? edited(actions.edit(action, RuleForm.of(form), user.name(), from))
+                    : done(actions.perform(action, form, user.name(), from));
+        } catch (RuntimeException e) {
+            return failed(path, e);
+        }
+    }
+
     /** @param asked the parameters of the address */
     Answer read(String path, Map<String, String> asked) {
+        if (path.equals(DESCRIPTION)) {
+            return new Answer(200, "application/yaml", description);
+        }
+        try {
+            return shown(path, asked);
+        } catch (RuntimeException e) {
+            return failed(path, e);
+        }
+    }
+
+    private Answer shown(String path, Map<String, String> asked) {
         Map<String, String> parameters = new HashMap<>(asked);
         boolean alert = path.startsWith(ALERT);
         if (alert) {
@@ -115,7 +177,7 @@ public final class Api {
         Page page = pages.content(source.page(), parameters, false);
         Object problems = page.model().get("problems");
         if (problems instanceof List<?> some && !some.isEmpty()) {
-            return new Answer(page.refused() ? 400 : 503, AlertJson.write(Map.of("problems", shown(some))));
+            return Answer.json(page.refused() ? 400 : 503, Map.of("problems", shown(some)));
         }
         if (page.template().equals("missing")) {
             return problem(404, "there is no such thing");
@@ -130,7 +192,7 @@ public final class Api {
                 json.put(as, shown(page.model().get(name)));
             }
         });
-        return new Answer(200, AlertJson.write(json));
+        return Answer.json(200, json);
     }
 
     private static String decoded(String segment) {

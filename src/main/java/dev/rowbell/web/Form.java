@@ -1,22 +1,21 @@
 package dev.rowbell.web;
 
-import io.vertx.core.MultiMap;
 import java.util.List;
+import java.util.Map;
 
-/** What a browser has sent with a form. */
-record Form(MultiMap values) {
+/** What a browser or a program has sent with a form. */
+record Form(Map<String, List<String>> values) {
 
     /** Empty where it was not given. */
     String text(String name) {
-        String value = values.get(name);
-        // a text of PostgreSQL has no such character
-        return value == null ? "" : value.replace("\0", "").strip();
+        List<String> all = all(name);
+        return all.isEmpty() ? "" : all.get(0).strip();
     }
 
     /** Of which blanks count. */
     String password() {
-        String value = values.get("password");
-        return value == null ? "" : value;
+        List<String> all = values.getOrDefault("password", List.of());
+        return all.isEmpty() ? "" : all.get(0);
     }
 
     /** Null where it was not given, or is empty. */
@@ -26,7 +25,8 @@ record Form(MultiMap values) {
     }
 
     List<String> all(String name) {
-        return values.getAll(name).stream()
+        // a text of PostgreSQL has no such character
+        return values.getOrDefault(name, List.of()).stream()
                 .map(value -> value.replace("\0", ""))
                 .toList();
     }

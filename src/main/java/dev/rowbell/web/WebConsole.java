@@ -2,6 +2,7 @@ package dev.rowbell.web;
 
 import dev.rowbell.error.Errors;
 import dev.rowbell.settings.Settings;
+import dev.rowbell.web.Logins.Login;
 import dev.rowbell.web.Users.User;
 import dev.rowbell.web.WebSessions.Session;
 import freemarker.core.HTMLOutputFormat;
@@ -25,6 +26,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.ZoneId;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -66,7 +68,6 @@ public final class WebConsole {
     private static final long SLOWEST_FORM = Duration.ofSeconds(20).toMillis();
 
     private static final String TEXT = "text/plain";
-    private static final String JSON = "application/json";
 
     /** The pages that have a script, which is one of ours. */
     private static final Set<String> SCRIPTED = Set.of("/", "/firing", "/sinks", "/tail");
@@ -99,14 +100,13 @@ public final class WebConsole {
     private final String style = resource("style.css");
     private final Map<String, String> scripts =
             Map.of("/tail.js", resource("tail.js"), "/refresh.js", resource("refresh.js"));
-    private final String description = resource("openapi.yaml");
     private final ThreadPoolExecutor threads = threads("rowbell web", THREADS, WAITING);
     private final ThreadPoolExecutor logins = threads("rowbell web login", 1, LOGINS_WAITING);
     private final ThreadPoolExecutor operations = threads("rowbell web operator", 1, ACTIONS_WAITING);
 
     private WebConsole(Pages pages, Actions actions, Access access, Tail tail, boolean open) {
         this.pages = pages;
-        api = new Api(pages, ZoneId.systemDefault());
+        api = new Api(pages, actions, ZoneId.systemDefault());
         this.actions = actions;
         this.access = access;
         this.tail = tail;
@@ -120,7 +120,7 @@ public final class WebConsole {
         templates.setNewBuiltinClassResolver(TemplateClassResolver.ALLOWS_NOTHING_RESOLVER);
         templates.setTemplateExceptionHandler(TemplateExceptionHandler.RETHROW_HANDLER);
         templates.setLogTemplateExceptions(false);
-        templates.setObjectWrapper(new ShownText());
+        templates.setObjectWrapper(new TemplateText());
     }
 
     private static String resource(String name) {
@@ -209,7 +209,7 @@ public final class WebConsole {
         } else if (method != HttpMethod.GET && method != HttpMethod.HEAD) {
             response.putHeader(HttpHeaders.ALLOW, "GET, HEAD, POST");
             end(response, 405, TEXT, "The web console knows GET, HEAD and POST.\n");
-        } else if (isOfAnotherSite(request)) {
+        } else if (Access.page(request.request()).isOfAnotherSite()) {
             end(response, 403, TEXT, "A page of another site has asked for this.\n");
         } else {
             try {
@@ -233,7 +233,7 @@ public final class WebConsole {
         } else if (scripts.containsKey(path)) {
             end(response, 200, "text/javascript", scripts.get(path));
         } else if (path.startsWith(Api.PATH)) {
-            authorized(request, user -> read(path, asked, response));
+            authorized(request, user -> run(threads, response, () -> end(response, api.read(path, asked))));
         } else if (asked.containsKey("token")) {
             withToken(request, asked.get("token"));
         } else {
@@ -274,14 +274,14 @@ public final class WebConsole {
             boolean known =
                     session.isPresent() || access.proxyUser(request.request()).isPresent();
             if (!known && access.takesLogin()) {
-                refuse(response, new Access.Login(null, "Log in, or send a name and a password.", Optional.empty()));
+                refuse(response, Login.refused("Log in, or send a name and a password."));
             } else {
                 next.accept(session.map(Session::asUser));
             }
         } else {
             String from = Access.address(request.request());
             run(logins, response, () -> {
-                Access.Login login = access.authorize(authorization.get(), from);
+                Login login = access.authorize(authorization.get(), from);
                 if (login.user() == null) {
                     refuse(response, login);
                 } else {
@@ -291,33 +291,15 @@ public final class WebConsole {
         }
     }
 
-    private static void refuse(HttpServerResponse response, Access.Login login) {
+    private static void refuse(HttpServerResponse response, Login login) {
         login.retryAfter().ifPresent(seconds -> response.putHeader("Retry-After", seconds));
         // of no scheme for which a browser would ask its user, and then send the password from pages of other sites too
         response.putHeader("WWW-Authenticate", "Bearer");
         end(response, Api.problem(login.retryAfter().isPresent() ? 429 : 401, login.refusal()));
     }
 
-    private void read(String path, Map<String, String> asked, HttpServerResponse response) {
-        if (path.equals(Api.DESCRIPTION)) {
-            end(response, 200, "application/yaml", description);
-            return;
-        }
-        run(threads, response, () -> {
-            Api.Answer answer;
-            try {
-                answer = api.read(path, asked);
-            } catch (RuntimeException e) {
-                LOG.warn("{} of the web console failed: {}", path, Errors.inWords(e));
-                LOG.debug("its failure", e);
-                answer = Api.problem(500, Errors.inWords(e));
-            }
-            end(response, answer);
-        });
-    }
-
     private static void end(HttpServerResponse response, Api.Answer answer) {
-        end(response, answer.status(), JSON, answer.json() + "\n");
+        end(response, answer.status(), answer.type(), answer.text());
     }
 
     /** The answer has another address, so that the token does not stay in that of the browser. */
@@ -349,7 +331,7 @@ public final class WebConsole {
         String length = String.valueOf(in.getHeader(HttpHeaders.CONTENT_LENGTH));
         boolean authorized =
                 path.startsWith(Api.PATH) && Access.authorization(in).isPresent();
-        if (!access.isOwnOrigin(in) && !(authorized && Access.isFromNoPage(in))) {
+        if (!access.isOwnOrigin(in) && !(authorized && Access.page(in).isNone())) {
             end(response, 403, TEXT, "This comes from a page of another site, or does not say from which.\n");
         } else if (!String.valueOf(in.getHeader(HttpHeaders.CONTENT_TYPE))
                 .startsWith(HttpHeaders.APPLICATION_X_WWW_FORM_URLENCODED.toString())) {
@@ -370,7 +352,11 @@ public final class WebConsole {
             });
             in.endHandler(read -> {
                 request.vertx().cancelTimer(timer);
-                Form form = new Form(in.formAttributes());
+                Map<String, List<String>> values = new HashMap<>();
+                in.formAttributes()
+                        .names()
+                        .forEach(name -> values.put(name, in.formAttributes().getAll(name)));
+                Form form = new Form(values);
                 if (path.equals("/login")) {
                     run(logins, response, () -> login(request, form));
                 } else if (authorized) {
@@ -383,7 +369,7 @@ public final class WebConsole {
     }
 
     private void login(RoutingContext request, Form form) {
-        Access.Login login = access.login(form.text("user"), form.password(), Access.address(request.request()));
+        Login login = access.login(form.text("user"), form.password(), Access.address(request.request()));
         if (login.user() != null) {
             // the response belongs to the thread of the connection
             request.vertx().runOnContext(done -> {
@@ -423,10 +409,10 @@ public final class WebConsole {
     private void operate(RoutingContext request, String path, Form form, User user, Optional<Session> session) {
         HttpServerResponse response = request.response();
         String from = Access.address(request.request());
-        if (user.operator()) {
+        if (path.startsWith(Api.PATH)) {
+            run(operations, response, () -> end(response, api.operate(path, form, user, from)));
+        } else if (user.operator()) {
             run(operations, response, () -> perform(path, form, user, from, session, response));
-        } else if (path.startsWith(Api.PATH)) {
-            end(response, Api.problem(403, "Only an operator may do that."));
         } else {
             end(response, 403, TEXT, "Only an operator may do that.\n");
         }
@@ -435,16 +421,12 @@ public final class WebConsole {
     private void perform(
             String path, Form form, User user, String from, Optional<Session> session, HttpServerResponse response) {
         try {
-            boolean json = path.startsWith(Api.PATH);
-            String action = json ? path.substring(Api.PATH.length() - 1) : path;
-            if (RuleForm.PATHS.contains(action)) {
-                edit(action, RuleForm.of(form), user, from, json, session, response);
+            if (RuleForm.PATHS.contains(path)) {
+                edit(path, RuleForm.of(form), user, from, session, response);
                 return;
             }
-            Optional<Actions.Result> result = actions.perform(action, form, user.name(), from);
-            if (json) {
-                end(response, Api.done(result));
-            } else if (result.isPresent()) {
+            Optional<Actions.Result> result = actions.perform(path, form, user.name(), from);
+            if (result.isPresent()) {
                 session.ifPresent(told -> told.say(result.get().said()));
                 redirect(response, result.get().next());
             } else {
@@ -463,13 +445,10 @@ public final class WebConsole {
             RuleForm form,
             User user,
             String from,
-            boolean json,
             Optional<Session> session,
             HttpServerResponse response) {
         Actions.Edited edited = actions.edit(action, form, user.name(), from);
-        if (json) {
-            end(response, Api.edited(edited));
-        } else if (edited.next() != null) {
+        if (edited.next() != null) {
             session.ifPresent(told -> told.say(edited.said()));
             redirect(response, edited.next());
         } else {
@@ -483,17 +462,6 @@ public final class WebConsole {
         } catch (RejectedExecutionException e) {
             end(response, 503, TEXT, "Too many pages are asked for at a time: try again.\n");
         }
-    }
-
-    /**
-     * Whether the page of another site makes this request by itself, as for an image, which could keep the database busy. A link on such a page is
-     * followed: the user sees the answer, and the page cannot read it.
-     */
-    private static boolean isOfAnotherSite(RoutingContext request) {
-        String site = request.request().getHeader("Sec-Fetch-Site");
-        return site != null
-                && !site.matches("none|same-origin")
-                && !"document".equals(request.request().getHeader("Sec-Fetch-Dest"));
     }
 
     private void page(String path, Map<String, String> asked, Optional<Session> session, HttpServerResponse response) {

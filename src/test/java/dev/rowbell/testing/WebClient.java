@@ -96,6 +96,11 @@ public final class WebClient {
         return post(path, form, Map.of("Origin", "http://127.0.0.1:" + port));
     }
 
+    /** The same with these headers alone. */
+    public HttpResponse<String> send(String path, String form, Map<String, String> headers) {
+        return post(path, form, headers);
+    }
+
     /** @param headers an empty one is left out */
     public HttpResponse<String> post(String path, Map<String, String> form, Map<String, String> headers) {
         return post(path, encoded(form), headers);

@@ -314,7 +314,7 @@ class AccessTest {
             assertTrue(
                     access.login("name " + i, "wrong", "192.0.2.1").retryAfter().isEmpty());
         }
-        Access.Login slowed = access.login("ada", "right", "192.0.2.1");
+        Logins.Login slowed = access.login("ada", "right", "192.0.2.1");
         assertEquals("2", slowed.retryAfter().orElse(""));
         assertEquals(null, slowed.user(), "even the right one");
         assertTrue(access.login("another", "x", "192.0.2.1").retryAfter().isEmpty());

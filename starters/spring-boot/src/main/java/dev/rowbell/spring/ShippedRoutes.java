@@ -21,7 +21,7 @@ import org.apache.camel.support.ResourceHelper;
 final class ShippedRoutes {
 
     private static final String KEY = "rowbell.routes";
-    private static final List<String> FILES = List.of("sources", "alerts", "file", "http", "mail");
+    private static final List<String> FILES = List.of("sources", "alerts", "file", "http", "mail", "api");
 
     private final ModelCamelContext context;
 

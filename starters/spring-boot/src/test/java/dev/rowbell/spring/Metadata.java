@@ -28,7 +28,7 @@ public final class Metadata {
         List<Map<String, Object>> settings = new ArrayList<>();
         settings.add(setting(
                 "rowbell.routes",
-                "sources,alerts,file,http,mail",
+                "sources,alerts,file,http,mail,api",
                 "The shipped routes to run, separated by commas. Empty: none."));
         settings.addAll(shipped());
         return settings;

@@ -16,7 +16,7 @@ class MetadataTest {
     void everySettingHasItsMetadata() throws IOException {
         Properties settings = new Properties();
         settings.load(getClass().getResourceAsStream("/dev/rowbell/application.properties"));
-        settings.setProperty("rowbell.routes", "sources,alerts,file,http,mail");
+        settings.setProperty("rowbell.routes", "sources,alerts,file,http,mail,api");
         JsonNode metadata = new ObjectMapper()
                 .readTree(getClass().getResource("/META-INF/spring-configuration-metadata.json"))
                 .get("properties");

@@ -289,7 +289,7 @@ class StartTest {
                 .hasRootCauseInstanceOf(SettingsException.class);
         assertThat(output)
                 .contains("APPLICATION FAILED TO START")
-                .contains("rowbell.routes=sources,mial: give some of sources,alerts,file,http,mail");
+                .contains("rowbell.routes=sources,mial: give some of sources,alerts,file,http,mail,api");
     }
 
     @Test
