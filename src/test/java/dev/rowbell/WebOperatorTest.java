@@ -776,8 +776,10 @@ class WebOperatorTest {
                     said.contains(
                             "Nothing was done: permission denied for table silence: grant rowbell_admin to " + role),
                     said);
-            operator.act("/rules/pause", Map.of("name", "stays"));
-            assertTrue(operator.get("/").body().contains("grant rowbell_admin to " + role));
+            for (String action : List.of("/rules/pause", "/rules/disable", "/rules/enable")) {
+                operator.act(action, Map.of("name", "stays"));
+                assertTrue(operator.get("/").body().contains("grant rowbell_admin to " + role), action);
+            }
             assertTrue(
                     audit().contains(
                                     "|silence|rule x, feed any, key any, for 1h: x|Nothing was done: permission denied"),

@@ -267,7 +267,10 @@ class WebRuleTest {
             operator.get(
                     "/?token=" + Rowbell.of(consumer.context()).webAddress().replaceFirst(".*\\?token=", ""));
             assertSays(operator.get("/rules/edit"), 200, "may not write rules: grant rowbell_admin to " + role);
-            assertSays(operator.act("/rules/apply", rule("typed", "NEW.v > 5")), 503, "permission denied");
+            assertSays(
+                    operator.act("/rules/apply", rule("typed", "NEW.v > 5")),
+                    400,
+                    "may not write rules: grant rowbell_admin to " + role);
         } finally {
             database.execute("drop owned by " + role, "drop role " + role);
         }

@@ -40,11 +40,11 @@ public final class Database implements AutoCloseable {
     private static final Pattern ADMINS = Pattern.compile(
             "\\b(rule|silence|row_feed|(apply|find|test|check|validate)_(rules?|feed)|rule_of|feeds_named|rows_by_name|all_settings"
                     + "|explain(_rule|_alert)?|key_written|plain_condition|document_settings"
-                    + "|tables_of|tree_of|sql_name|for_each|pause|resume)\\b");
+                    + "|tables_of|tree_of|sql_name|for_each|pause|resume|disable|enable|write_rule|trial_of)\\b");
 
     private static final Pattern CONSUMERS = Pattern.compile(
             "\\b(rowbell|audit|feedback|notification|delivery|dead_letters?|retry|discard|cooldown|sink|paused_sink|(pause|resume)_sink|listener"
-                    + "|doorbell_lease|setting|waiting|feed|flyway_schema_history|rule_state|rule_override|refresh|report_failures|silent_triggers"
+                    + "|doorbell_lease|setting|waiting|feed|flyway_schema_history|rule_state|rule_override|rule_version|refresh|report_failures|silent_triggers"
                     + "|(claim|release)_channels|listening_session|passes_cooldown|readable|alert_text|put_unreadable_aside"
                     + "|query_(run|key|ran|failed|broken)|(next|take)_query)\\b");
 

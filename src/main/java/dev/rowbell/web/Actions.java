@@ -196,6 +196,9 @@ public final class Actions {
     /** Checks, tests or writes a rule. */
     Edited edit(String path, RuleForm form, String user, String from) {
         try {
+            rules.missingRight().ifPresent(grant -> {
+                throw new SettingsException("the user of the database may not write rules: " + grant);
+            });
             form.requireShown();
             if (form.began() != null) {
                 // what a page or a client never had would be lost
