@@ -68,13 +68,15 @@ public final class QueueMonitor {
         synchronized (this) {
             if (last != null && System.nanoTime() - lastAt < FRESH.toNanos()) {
                 return last;
-            } else if (looking == null) {
-                startedAt = System.nanoTime();
-                looking =
-                        CompletableFuture.supplyAsync(this::look, task -> new Thread(task, "rowbell monitor").start());
-                looking.whenComplete((seen, error) -> keep(seen));
             }
             asked = looking;
+            if (asked == null) {
+                startedAt = System.nanoTime();
+                asked = CompletableFuture.supplyAsync(this::look, task -> new Thread(task, "rowbell monitor").start());
+                looking = asked;
+                // at once, where the look has ended already: then nothing is under way any more
+                asked.whenComplete((seen, error) -> keep(seen));
+            }
         }
         try {
             return asked.get(ANSWER.toMillis(), TimeUnit.MILLISECONDS);
