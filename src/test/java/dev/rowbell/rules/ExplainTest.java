@@ -285,11 +285,13 @@ class ExplainTest {
         assertEquals(
                 "disabled until it is enabled again\n", command(0, "rules", "disable", "high", "--note", "import"));
         assertEquals("it is disabled already\n", command(1, "rules", "disable", "high"));
+        String who = database.query("select session_user").get(0);
         says(
                 "'high'",
-                "wrong the rule is disabled by postgres since 20.* \\(import\\): select rowbell.enable\\('high'\\)");
+                "wrong the rule is disabled by %s since 20.* \\(import\\): select rowbell.enable\\('high'\\)"
+                        .formatted(who));
         String list = command(0, "rules", "list");
-        assertTrue(list.matches("(?s).* off by postgres since 20.*: import .*"), list);
+        assertTrue(list.matches("(?s).* off by %s since 20.*: import .*".formatted(who)), list);
         assertEquals("rowbell: there is no rule \"hig\"\n", command(2, "rules", "disable", "hig"));
         assertEquals("enabled\n", command(0, "rules", "enable", "high"));
         assertEquals("it is enabled already\n", command(1, "rules", "enable", "high"));
