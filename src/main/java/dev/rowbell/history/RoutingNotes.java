@@ -141,7 +141,7 @@ public final class RoutingNotes {
             places[i] = kinds.computeIfAbsent(kind, added -> kinds.size() + 1);
         }
         List<Kind> shared = List.copyOf(kinds.keySet());
-        // what is not wanted is not named: it may be what is at fault
+        // the statement names only the part that is to be written: the other part may be damaged
         jdbc.sql(NOTED + (listed ? LISTED : "") + (recorded ? RECORDED : NOTHING))
                 .param(path)
                 .param(listed ? storable.texts(routed, one -> one.alert().get("fingerprint")) : null)

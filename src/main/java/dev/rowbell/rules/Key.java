@@ -76,7 +76,7 @@ enum Key {
     static final List<Key> EDITED =
             Arrays.stream(values()).filter(key -> key != ENABLED).toList();
 
-    /** What a form leaves out, as it would write it. */
+    /** The defaults that a form leaves out, as the form would have them. */
     static final Map<Key, String> DEFAULTS =
             Map.of(COOLDOWN, "0d", MAX_ROWS, "1000", MAX_GROUPS, "10000", FORGET, "7d");
 
@@ -113,7 +113,7 @@ enum Key {
         return column == null ? null : column.replace('_', '-');
     }
 
-    /** What a person gave in a form, as it would stand in a file; a list has an element a line. */
+    /** The value of a field of a form, as a node of the file; a list has an element a line. */
     Node node(String given) {
         return switch (type) {
             case BOOLEAN -> new ScalarNode(given.matches("true|false") ? Tag.BOOL : Tag.STR, given, ScalarStyle.PLAIN);

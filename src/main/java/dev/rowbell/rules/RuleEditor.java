@@ -94,7 +94,7 @@ public final class RuleEditor {
      * Writes a rule, in the transaction of the thread if it has one.
      *
      * @param began what {@link RuleRepository.Editable} had as version; null for a new rule
-     * @throws SettingsException where it is wrong, or somebody else has changed it meanwhile
+     * @throws SettingsException where the rule is wrong, or its version is no longer {@code began}
      */
     public void write(Map<String, String> fields, String began) {
         repository.write(valuesOf(rules.read(fields)), began);
@@ -108,7 +108,7 @@ public final class RuleEditor {
     }
 
     /**
-     * What a rule finds now.
+     * The rows that meet a rule now.
      *
      * @param problems all that is wrong with it; then nothing was tried
      * @param rows how many meet it, counted up to a bound

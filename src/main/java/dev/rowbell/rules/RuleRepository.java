@@ -224,7 +224,7 @@ public final class RuleRepository {
                 .list();
     }
 
-    /** How many enabled rules there are of one origin, and of all others; and how many somebody disabled. */
+    /** The numbers of enabled rules of one origin, of enabled rules of all other origins, and of rules that {@code disable} has disabled. */
     record Enabled(long ofOrigin, long others, long disabled) {}
 
     Enabled enabled(String origin) {
@@ -446,7 +446,7 @@ public final class RuleRepository {
      *
      * @param values as those of a {@link FileRule}
      * @param began the version that the change began with; null for a new rule
-     * @throws SettingsException where somebody else has changed it meanwhile, or it is wrong
+     * @throws SettingsException where the version of the rule is no longer {@code began}, or the rule is wrong
      */
     void write(Map<String, Object> values, String began) {
         orRefused(() -> jdbc.sql("select rowbell.write_rule(?::json, ?)")
@@ -457,7 +457,8 @@ public final class RuleRepository {
     }
 
     /**
-     * The query for the rows that meet a rule. Lets the role of queries read what it names, in a transaction that is to be rolled back.
+     * Returns the query for the rows that meet a rule, and grants the role of queries the right to read the tables in it. The caller rolls the
+     * transaction back, which takes the grants away.
      *
      * @throws SettingsException where there is no such role
      */
@@ -601,7 +602,7 @@ public final class RuleRepository {
     }
 
     /**
-     * Disables a rule until somebody enables it again, whatever its file says.
+     * Disables a rule. The rule stays disabled until {@link #enable}, also if its file has it enabled.
      *
      * @param note may be null
      * @param who the name that is shown; null: the user of the database

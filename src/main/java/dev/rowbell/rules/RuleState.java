@@ -6,7 +6,8 @@ package dev.rowbell.rules;
  * @param feed where it has none, when its query runs
  * @param fires how, with its times as a rule has them: {@code for 20s}
  * @param origin the file, or {@code SQL}
- * @param disabledBy who disabled it until it is enabled again; null where nobody did, as {@code disabledSince}; {@code disabledNote} where nothing was noted
+ * @param disabledBy the user who disabled the rule; this and {@code disabledSince} are null if the rule is not disabled by {@code rowbell.disable()}
+ * @param disabledNote the reason; null if the user gave none
  * @param broken why it is left out of the triggers now; null if it is not
  * @param lastHit in the time zone of this machine, as {@code 2026-11-23 08:00:00}; null if it never fired; {@code failed} likewise
  * @param failure null if it never failed
@@ -28,7 +29,7 @@ public record RuleState(
         String failed,
         String failure) {
 
-    /** Who disabled it, since when and why; empty where nobody did. */
+    /** The user who disabled the rule, the time and the reason; empty if {@code disabledBy} is null. */
     public String disabled() {
         return disabledBy == null
                 ? ""

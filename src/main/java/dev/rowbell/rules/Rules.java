@@ -48,7 +48,7 @@ public final class Rules {
 
     private static final Duration RELOAD = Duration.ofSeconds(1);
     private static final Duration REFRESH = Duration.ofSeconds(10);
-    /** For what no definition tells. */
+    /** For changes that the definitions do not show. */
     private static final Duration COMPARE_AGAIN = Duration.ofMinutes(10);
 
     private static final Duration COUNT = Duration.ofSeconds(1);

@@ -179,7 +179,7 @@ public final class Actions {
     }
 
     /**
-     * What became of the form of a rule.
+     * The result of a form of a rule.
      *
      * @param status of HTTP, as that of a {@link Result}
      * @param problems all that is wrong with the rule
@@ -201,7 +201,7 @@ public final class Actions {
             });
             form.requireShown();
             if (form.began() != null) {
-                // what a page or a client never had would be lost
+                // the form does not have the characters that pages hide, so it would remove them
                 rules.editable(form.name())
                         .map(now -> new RuleForm(now.fields(), form.began()))
                         .ifPresent(RuleForm::requireShown);
@@ -245,7 +245,7 @@ public final class Actions {
         }
     }
 
-    /** What a rule finds is read by a role without rights, and who asked stands in the audit. */
+    /** A role without rights reads the rows, and the audit names the user. */
     private Edited test(RuleForm form, String user, String from) {
         RuleEditor.Tried tried = editor.test(form.fields(), form.began());
         if (!tried.problems().isEmpty()) {

@@ -38,7 +38,7 @@ public final class ApiRoute {
 
     private static final Logger LOG = LoggerFactory.getLogger(ApiRoute.class);
 
-    /** The property of an exchange by which a route of the application says who operates; nothing of a request becomes one. */
+    /** The property of an exchange in which a route of the application names the operator. Camel makes no property of anything in a request. */
     private static final String OPERATOR = "RowbellOperator";
 
     /** There where the server is of Vert.x. */
@@ -191,7 +191,7 @@ public final class ApiRoute {
         throw refusal(503, "Too much is asked for at a time: try again.");
     }
 
-    /** Whom the application names, else who sends a password. */
+    /** The user whom the application names, or else the user of the password in the request. */
     private User operator(Exchange exchange, Message message, String from) {
         String named = exchange.getProperty(OPERATOR, String.class);
         if (named != null && !named.isBlank()) {

@@ -9,7 +9,7 @@ import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Looks at the names and passwords of who logs in, slower and slower. Safe for many threads. */
+/** Checks names and passwords, and slows repeated tries down. Safe for many threads. */
 final class Logins {
 
     private static final Logger LOG = LoggerFactory.getLogger(Logins.class);
@@ -26,7 +26,7 @@ final class Logins {
     }
 
     /**
-     * What became of a try.
+     * The result of a try.
      *
      * @param user null where it is refused
      * @param refusal for people
@@ -59,7 +59,7 @@ final class Logins {
                 return find(login[0], login[1], address);
             }
         } catch (IllegalArgumentException e) {
-            // no Base64: as another scheme
+            // no Base64: it counts as another scheme
         }
         return Login.refused("Send a name and a password.");
     }

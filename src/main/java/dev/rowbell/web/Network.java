@@ -31,7 +31,7 @@ final class Network {
             throw new IllegalArgumentException(
                     "%1$s: give from 1 to %2$d bits, as %3$s/%2$d".formatted(text, all, parts[0]));
         }
-        // who names one address with the bits of its network may not mean all of the network
+        // 10.0.0.5/8 may be meant as one address: taken as a network, it would trust all of 10.0.0.0/8
         if (!Arrays.equals(first, begin(first, bits))) {
             throw new IllegalArgumentException(
                     "%s is an address within a network: write %s alone, or the first address of the network"

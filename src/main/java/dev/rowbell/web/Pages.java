@@ -199,7 +199,7 @@ public final class Pages {
         return new Page(template, model, model.refused);
     }
 
-    /** The form of a rule again, with what became of it. */
+    /** The form of a rule, with its result. */
     Page edited(RuleForm form, Actions.Edited edited, Optional<Session> session) {
         Model model = new Model();
         String template = form(model, form.name(), form.fields(), form.began());

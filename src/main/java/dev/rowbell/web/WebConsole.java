@@ -439,7 +439,7 @@ public final class WebConsole {
         }
     }
 
-    /** A form that was not applied is shown again, with what was found. */
+    /** Shows a form that was not applied again, with its problems or rows. */
     private void edit(
             String action,
             RuleForm form,

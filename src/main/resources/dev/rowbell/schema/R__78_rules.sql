@@ -196,7 +196,7 @@ as $fn$
     and l.mode not in ('AccessShareLock')
 $fn$;
 
--- Disables a rule until somebody enables it again, whatever its file says meanwhile. who: the name that is shown. False where it is disabled already.
+-- Disables a rule. The rule stays disabled until enable(), also if its file has it enabled. who: the name that is shown. False if the rule is disabled already.
 create or replace function rowbell.disable(rule text, note text default null, who text default null) returns boolean
 language plpgsql
 security definer
@@ -217,7 +217,7 @@ begin
 end
 $fn$;
 
--- Enables it again. False where it is enabled already. What the file disables is enabled there.
+-- Enables a rule that disable() has disabled. False if the rule is enabled already. A rule that its file disables is refused.
 create or replace function rowbell.enable(rule text) returns boolean
 language plpgsql
 security definer
@@ -240,7 +240,7 @@ begin
 end
 $fn$;
 
--- A rule of a file as it counts: disabled where somebody disabled it.
+-- A rule of a file as it is to be stored: disabled if disable() has disabled it.
 create or replace function rowbell.with_override(rule rowbell.rule) returns rowbell.rule
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -248,7 +248,7 @@ as $fn$
   select case when exists (select from rowbell.rule_override v where v.rule = ($1).name) then jsonb_populate_record($1, '{"enabled": false}') else $1 end
 $fn$;
 
--- Adds rules, or changes those that differ. With the rules locked, so that nobody disables one meanwhile.
+-- Adds rules, or changes those that differ. Locks the rules, so that disable() waits until this transaction has ended.
 create or replace function rowbell.put_rules(rules rowbell.rule[]) returns void
 language sql
 set search_path = pg_catalog, pg_temp
@@ -266,7 +266,7 @@ as $fn$
   where r is distinct from excluded
 $fn$;
 
--- What a rule is, but for whether it is enabled: another text after each change.
+-- A text of all columns of a rule but enabled: it differs after each change of the rule.
 create or replace function rowbell.rule_version(rule rowbell.rule) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -276,7 +276,7 @@ as $fn$
 $fn$;
 
 -- Makes a rule, or changes one that was made by SQL; rule: as JSON, with the defaults where a key is missing. began: the rule_version() that the change
--- began with, null for a rule that is new. Refuses where somebody else has changed the rule meanwhile. Whether it is enabled stays.
+-- began with, null for a rule that is new. Refuses if the rule has another version by now. enabled stays as it is.
 create or replace function rowbell.write_rule(rule json, began text default null) returns void
 language plpgsql
 security definer

@@ -172,13 +172,13 @@ create table rowbell.rule_change (
 create index rule_change_rule on rowbell.rule_change (rule, id);
 comment on table rowbell.rule_change is 'Who changed rules when, from what to what; kept for a year';
 
--- The rules that somebody disabled until somebody enables them again, whatever their file says. Gone with the rule.
+-- The rules that disable() has disabled: they stay disabled until enable(), also if their file has them enabled. Deleted with the rule.
 create table rowbell.rule_override (
   rule text primary key references rowbell.rule on update cascade on delete cascade,
   since timestamptz not null default clock_timestamp(),
   who text not null default session_user,
   note text,
-  -- what the file says meanwhile, which counts again afterwards
+  -- the value in the file, which counts again after enable()
   enabled boolean not null default true
 );
 comment on table rowbell.rule_override is 'Who disabled which rules, since when and why; a rule of a file stays disabled, whatever the file says';
