@@ -196,6 +196,22 @@ as $fn$
     and l.mode not in ('AccessShareLock')
 $fn$;
 
+-- The rule of this name, locked until the transaction ends.
+create or replace function rowbell.lock_rule(rule_name text) returns rowbell.rule
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  locked rowbell.rule;
+begin
+  select r.* into locked from rowbell.rule r where r.name = rule_name for no key update;
+  if locked.name is null then
+    raise exception 'there is no rule "%"', rule_name using errcode = 'RB001', column = 'name';
+  end if;
+  return locked;
+end
+$fn$;
+
 -- Disables a rule. The rule stays disabled until enable(), also if its file has it enabled. who: the name that is shown. False if the rule is disabled already.
 create or replace function rowbell.disable(rule text, note text default null, who text default null) returns boolean
 language plpgsql
@@ -203,12 +219,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
-  disabled rowbell.rule;
+  disabled constant rowbell.rule := rowbell.lock_rule(disable.rule);
 begin
-  select r.* into disabled from rowbell.rule r where r.name = disable.rule for no key update;
-  if disabled.name is null then
-    raise exception 'there is no rule "%"', disable.rule using errcode = 'RB001', column = 'name';
-  elsif not disabled.enabled then
+  if not disabled.enabled then
     return false;
   end if;
   insert into rowbell.rule_override (rule, who, note) values (disable.rule, coalesce(nullif(disable.who, ''), session_user), nullif(disable.note, ''));
@@ -224,12 +237,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
-  enabled rowbell.rule;
+  enabled constant rowbell.rule := rowbell.lock_rule(enable.rule);
 begin
-  select r.* into enabled from rowbell.rule r where r.name = enable.rule for no key update;
-  if enabled.name is null then
-    raise exception 'there is no rule "%"', enable.rule using errcode = 'RB001', column = 'name';
-  elsif enabled.enabled then
+  if enabled.enabled then
     return false;
   elsif enabled.origin is not null and not exists (select from rowbell.rule_override v where v.rule = enable.rule and v.enabled) then
     raise exception 'rule "%": enabled: it is disabled in %, or since its table was dropped', enable.rule, enabled.origin

@@ -1673,12 +1673,9 @@ CREATE OR REPLACE FUNCTION rowbell.disable(rule text, note text DEFAULT NULL::te
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  disabled rowbell.rule;
+  disabled constant rowbell.rule := rowbell.lock_rule(disable.rule);
 begin
-  select r.* into disabled from rowbell.rule r where r.name = disable.rule for no key update;
-  if disabled.name is null then
-    raise exception 'there is no rule "%"', disable.rule using errcode = 'RB001', column = 'name';
-  elsif not disabled.enabled then
+  if not disabled.enabled then
     return false;
   end if;
   insert into rowbell.rule_override (rule, who, note) values (disable.rule, coalesce(nullif(disable.who, ''), session_user), nullif(disable.note, ''));
@@ -1758,12 +1755,9 @@ CREATE OR REPLACE FUNCTION rowbell.enable(rule text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  enabled rowbell.rule;
+  enabled constant rowbell.rule := rowbell.lock_rule(enable.rule);
 begin
-  select r.* into enabled from rowbell.rule r where r.name = enable.rule for no key update;
-  if enabled.name is null then
-    raise exception 'there is no rule "%"', enable.rule using errcode = 'RB001', column = 'name';
-  elsif enabled.enabled then
+  if enabled.enabled then
     return false;
   elsif enabled.origin is not null and not exists (select from rowbell.rule_override v where v.rule = enable.rule and v.enabled) then
     raise exception 'rule "%": enabled: it is disabled in %, or since its table was dropped', enable.rule, enabled.origin
@@ -3459,6 +3453,21 @@ CREATE OR REPLACE FUNCTION rowbell.lock_feed(feed_name text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select f.* from rowbell.feed f where f.name = feed_name for no key update
+$function$
+CREATE OR REPLACE FUNCTION rowbell.lock_rule(rule_name text)
+ RETURNS rowbell.rule
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  locked rowbell.rule;
+begin
+  select r.* into locked from rowbell.rule r where r.name = rule_name for no key update;
+  if locked.name is null then
+    raise exception 'there is no rule "%"', rule_name using errcode = 'RB001', column = 'name';
+  end if;
+  return locked;
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.look(feed_id integer, rule_id integer, keys text[], after text DEFAULT NULL::text, most integer DEFAULT NULL::integer)
  RETURNS rowbell.looked[]
