@@ -8,14 +8,12 @@ import dev.rowbell.settings.Settings;
 import dev.rowbell.settings.SettingsException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.math.BigDecimal;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
@@ -48,9 +46,6 @@ public final class Rules {
 
     private static final Duration RELOAD = Duration.ofSeconds(1);
     private static final Duration REFRESH = Duration.ofSeconds(10);
-    /** For changes that the definitions do not show. */
-    private static final Duration COMPARE_AGAIN = Duration.ofMinutes(10);
-
     private static final Duration COUNT = Duration.ofSeconds(1);
 
     private final CamelContext context;
@@ -65,10 +60,7 @@ public final class Rules {
     private volatile List<String> dangers = List.of();
     private FeedTurns comparing;
     private FeedTurns applying;
-    /** The feeds that were as they should be with these definitions, and when they were compared. */
-    private final Map<String, Instant> asTheyShouldBe = new HashMap<>();
-
-    private BigDecimal comparedWith;
+    private UnchangedFeeds unchanged;
     /** What the last refresh reported. */
     private List<String> events = List.of();
     /** The content that was read last, and the one that was applied last; null if that failed. */
@@ -103,7 +95,7 @@ public final class Rules {
         applying = new FeedTurns(Clock.systemUTC());
         problems = List.of();
         events = List.of();
-        asTheyShouldBe.clear();
+        unchanged = new UnchangedFeeds(Clock.systemUTC());
         silentTriggers = List.of();
         dangers = List.of();
         applied = null;
@@ -162,24 +154,15 @@ public final class Rules {
         events = now;
     }
 
-    /** To compare a feed compiles its rules: it is done for those that something may have changed for, and for one that was compared long ago. */
     private List<String> compare(RuleRepository opened) {
         List<String> now = new ArrayList<>(opened.followTables());
-        BigDecimal definitions = opened.definitions();
-        if (!definitions.equals(comparedWith)) {
-            asTheyShouldBe.clear();
-            comparedWith = definitions;
-        }
-        asTheyShouldBe.entrySet().stream()
-                .min(Map.Entry.comparingByValue())
-                .filter(longest -> longest.getValue().plus(COMPARE_AGAIN).isBefore(Instant.now()))
-                .ifPresent(longest -> asTheyShouldBe.remove(longest.getKey()));
+        unchanged.definedBy(opened.definitions());
         Map<Integer, String> feeds = opened.feeds();
         Map<String, Integer> ids = new HashMap<>();
         feeds.forEach((id, feed) -> ids.put(feed, id));
-        asTheyShouldBe.keySet().retainAll(ids.keySet());
+        unchanged.retain(ids.keySet());
         for (String feed : comparing.inOrder(feeds.values())) {
-            if (!asTheyShouldBe.containsKey(feed)) {
+            if (!unchanged.contains(feed)) {
                 Compared compared = comparing.take(
                         feed,
                         limit -> opened.refresh(ids.get(feed), limit),
@@ -188,7 +171,7 @@ public final class Rules {
                                 List.of("feed %s could not be compared with its rules, %s".formatted(feed, TOO_LONG))));
                 now.addAll(compared.events());
                 if (compared.isAsItShouldBe()) {
-                    asTheyShouldBe.put(feed, Instant.now());
+                    unchanged.add(feed);
                 }
             }
         }

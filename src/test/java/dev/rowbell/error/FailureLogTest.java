@@ -5,12 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.testing.LogLines;
+import dev.rowbell.testing.ManualClock;
 import java.sql.SQLException;
-import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
-import java.time.ZoneId;
-import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -19,31 +16,11 @@ import org.springframework.jdbc.CannotGetJdbcConnectionException;
 /** A failure that lasts or comes back is logged when it begins and then ever more seldom, with since when. */
 class FailureLogTest {
 
-    private static final class Time extends Clock {
-
-        private Instant now = Instant.parse("2026-11-28T19:15:13Z");
-
-        @Override
-        public ZoneId getZone() {
-            return ZoneOffset.UTC;
-        }
-
-        @Override
-        public Clock withZone(ZoneId zone) {
-            return this;
-        }
-
-        @Override
-        public Instant instant() {
-            return now;
-        }
-    }
-
-    private final Time time = new Time();
+    private final ManualClock time = new ManualClock("2026-11-28T19:15:13Z");
     private final FailureLog failures = new FailureLog(time);
 
     private void pass(Duration length) {
-        time.now = time.now.plus(length);
+        time.move(length);
     }
 
     @Test

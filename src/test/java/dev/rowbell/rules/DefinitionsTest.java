@@ -139,10 +139,34 @@ class DefinitionsTest {
             });
             long compiled = calls("compile");
             database.execute("drop trigger rowbell_1_insert on feed");
-            await().until(() -> database.count("pg_trigger where tgname = 'rowbell_1_insert'") > 0);
+            await().until(() -> triggers() == 1);
             database.execute("create table other partition of feed for values from (100) to (200)");
             await().until(() -> calls("compile") > compiled + 1);
         }
+    }
+
+    /** The end of a lock changes no definition. */
+    @Tag("long")
+    @Test
+    void aFeedThatWasLockedIsComparedLater() throws SQLException {
+        feed();
+        database.execute("alter database %s set track_functions = 'pl'".formatted(database.name()));
+        try (RunningRowbell rowbell = RunningRowbell.start(database.settings());
+                Connection locking = database.connect();
+                Statement lock = locking.createStatement()) {
+            locking.setAutoCommit(false);
+            lock.execute("select from rowbell.feed for update");
+            database.execute("drop trigger rowbell_1_insert on feed");
+            awaitLooks(3);
+            assertEquals(0, triggers());
+            locking.rollback();
+            await().until(() -> triggers() == 1);
+        }
+    }
+
+    /** That the test drops; the partition has one of this name too. */
+    private long triggers() {
+        return database.count("pg_trigger where tgname = 'rowbell_1_insert' and tgrelid = 'public.feed'::regclass");
     }
 
     private void awaitLooks(int more) {

@@ -10,6 +10,7 @@ import dev.rowbell.Application;
 import dev.rowbell.command.Commands;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.settings.SettingsException;
+import dev.rowbell.testing.ManualClock;
 import dev.rowbell.testing.WebClient;
 import dev.rowbell.web.WebSessions.Session;
 import java.io.ByteArrayInputStream;
@@ -20,11 +21,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
-import java.time.ZoneId;
-import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Map;
 import org.apache.camel.impl.DefaultCamelContext;
@@ -38,32 +35,7 @@ class AccessTest {
     @TempDir
     Path dir;
 
-    /** Moved by the tests. */
-    private static final class Hands extends Clock {
-
-        private Instant now = Instant.parse("2026-11-23T08:00:00Z");
-
-        void move(Duration on) {
-            now = now.plus(on);
-        }
-
-        @Override
-        public Instant instant() {
-            return now;
-        }
-
-        @Override
-        public ZoneId getZone() {
-            return ZoneOffset.UTC;
-        }
-
-        @Override
-        public Clock withZone(ZoneId zone) {
-            return this;
-        }
-    }
-
-    private final Hands clock = new Hands();
+    private final ManualClock clock = new ManualClock("2026-11-23T08:00:00Z");
 
     private Settings settings(Map<String, String> given) {
         DefaultCamelContext context = new DefaultCamelContext();
