@@ -323,6 +323,8 @@ class WebBrowserTest {
     @Test
     void withTheKeyboardAloneOneLogsInAndAcknowledges() {
         page.navigate(address + "/");
+        // the browser gives it the focus soon after the page is there
+        assertThat(page.getByLabel("User")).isFocused();
         page.keyboard().type("ada");
         page.keyboard().press("Tab");
         page.keyboard().type("Ada's");

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
+import dev.rowbell.testing.WebReceiver;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -305,6 +306,40 @@ class WebConsoleTest {
                 ">off<",
                 "<strong>nowhere</strong>",
                 "refused for now");
+    }
+
+    @Test
+    void theRateOfASinkIsThatOfAllProcessesThatRun(@TempDir Path dir) throws IOException {
+        String columns = "insert into rowbell.sink (process, name, seen, delivered_per_minute, failed_per_minute) ";
+        database.execute(
+                "insert into rowbell.delivery (sink, documents) values ('shared', '{\"{}\"}')",
+                columns
+                        + "select gen_random_uuid(), 'shared', now() + interval '1 hour', 51, 1.7 from generate_series(1, 2)",
+                columns + "values (gen_random_uuid(), 'shared', now() - interval '2 minutes', 1000, 1000)",
+                "insert into rowbell.feedback (alert) values ('{\"rule\": \"counted\", \"severity\": \"info\"}')");
+        await("the queue of the sink is seen").until(() -> page("/sinks").contains("<strong>shared</strong>"));
+        assertEquals("102/min 3.4/min fail", rate("shared"));
+        assertEquals("", rate("nowhere"));
+        await("the process says what it has delivered")
+                .until(() -> rate("file").matches("([1-9][\\d,.]*|0\\.\\d|under 0.1)/min"));
+        Map<String, String> settings = settings(dir);
+        try (WebReceiver web = new WebReceiver()) {
+            web.answer(request -> 503);
+            settings.put("rowbell.http.url", web.url());
+            try (RunningRowbell other = RunningRowbell.start(settings)) {
+                database.execute("insert into rowbell.delivery (sink, documents) values ('http', '{\"{}\"}')");
+                await("a try has failed").until(() -> rate("http").matches("0/min [1-9][\\d,.]*/min fail"));
+            }
+        }
+        database.execute("delete from rowbell.delivery where sink in ('shared', 'http')");
+    }
+
+    private String rate(String sink) {
+        Matcher rate = Pattern.compile(
+                        "(?s)<strong>%s</strong>((?!</tr>).)*<td data-label=\"rate\">(.*?)</td>".formatted(sink))
+                .matcher(page("/sinks"));
+        assertTrue(rate.find(), sink);
+        return rate.group(2).replaceAll("<[^>]*>", " ").replaceAll("\\s+", " ").strip();
     }
 
     @Test

@@ -324,7 +324,7 @@ public class OutboxComponent extends DefaultComponent {
         pauses = null;
         if (tables != null && connected.getAsBoolean()) {
             try {
-                tables.sinks().announce(process, List.of());
+                tables.sinks().announce(process, Map.of());
             } catch (DataAccessException e) {
                 LOG.debug("not retracted, it is forgotten after a minute", e);
             }
@@ -332,9 +332,11 @@ public class OutboxComponent extends DefaultComponent {
         super.doStop();
     }
 
-    /** Tells the other processes which sinks this one delivers for. */
+    /** Tells the other processes which sinks this one delivers for, and how fast. */
     private void announce() {
-        tables().sinks().announce(process, consumers.keySet());
+        Map<String, Throughput.Rate> sinks = new TreeMap<>();
+        consumers.forEach((sink, consumer) -> sinks.put(sink, consumer.rate()));
+        tables().sinks().announce(process, sinks);
     }
 
     private void lookForPauses() {

@@ -38,6 +38,7 @@ final class OutboxConsumer extends DefaultConsumer {
     final RetryPolicy retryPolicy;
     final Circuit circuit;
     final Wakeup wakeup = new Wakeup();
+    private final Throughput throughput = new Throughput(System.nanoTime());
 
     private ExecutorService workers;
     private volatile boolean running;
@@ -61,8 +62,18 @@ final class OutboxConsumer extends DefaultConsumer {
         return (OutboxEndpoint) super.getEndpoint();
     }
 
-    Metrics metrics() {
+    private Metrics metrics() {
         return getEndpoint().getComponent().metrics();
+    }
+
+    Throughput.Rate rate() {
+        return throughput.rate(System.nanoTime());
+    }
+
+    /** Counts alerts whose delivery failed. They are tried again unless they are dead. */
+    void failed(boolean dead, int alerts) {
+        throughput.failed(alerts);
+        metrics().failed(getEndpoint().getSink(), dead, alerts);
     }
 
     Optional<String> openedBy() {
@@ -141,7 +152,7 @@ final class OutboxConsumer extends DefaultConsumer {
                 "sink {}: {} alerts in rowbell.delivery are no JSON and dead letters now: \"deliveries show\" shows them",
                 getEndpoint().getSink(),
                 torn.size());
-        metrics().failed(getEndpoint().getSink(), true, torn.size());
+        failed(true, torn.size());
         acknowledgements.add(torn.stream()
                 .map(delivery -> Outcome.dead(delivery, "the document is no JSON object", null))
                 .toList());
@@ -192,6 +203,7 @@ final class OutboxConsumer extends DefaultConsumer {
             if (exchange.getException() == null) {
                 notBefore = System.nanoTime()
                         + Duration.ofMillis(getEndpoint().getEvery()).toNanos();
+                throughput.delivered(alerts.size());
                 metrics()
                         .delivered(
                                 getEndpoint().getSink(),

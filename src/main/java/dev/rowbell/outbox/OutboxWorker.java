@@ -255,7 +255,7 @@ final class OutboxWorker implements Runnable {
     }
 
     private void giveUp(List<Delivery> deliveries, String why, Failure failure) {
-        consumer.metrics().failed(sink, true, Delivery.alerts(deliveries));
+        consumer.failed(true, Delivery.alerts(deliveries));
         failureLog
                 .failed("dead letters of sink " + sink)
                 .ifPresent(since -> LOG.error(
@@ -272,7 +272,7 @@ final class OutboxWorker implements Runnable {
 
     /** Deliveries that failed together come again together. */
     private void putOff(List<Delivery> deliveries, Failure failure, boolean counted) {
-        consumer.metrics().failed(sink, false, Delivery.alerts(deliveries));
+        consumer.failed(false, Delivery.alerts(deliveries));
         int attempts = Math.max(1, deliveries.get(0).attempts() + (counted ? 1 : 0));
         Duration wait = consumer.retryPolicy.waitAfter(attempts, failure.notBefore());
         Duration probe = circuit.untilProbe(System.nanoTime());

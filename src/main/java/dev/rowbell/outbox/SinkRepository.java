@@ -6,6 +6,7 @@ import java.sql.Types;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.UUID;
 import javax.sql.DataSource;
 import org.postgresql.util.PSQLException;
@@ -34,20 +35,31 @@ public final class SinkRepository {
         outsideOfTransaction.setPropagationBehavior(TransactionDefinition.PROPAGATION_NOT_SUPPORTED);
     }
 
-    /** Stores that the process delivers for these sinks and no others, and deletes what processes announced that were killed. */
-    void announce(UUID process, Collection<String> sinks) {
+    /** Stores that the process delivers for these sinks and no others, each at this rate, and deletes what processes announced that were killed. */
+    void announce(UUID process, Map<String, Throughput.Rate> sinks) {
         jdbc.sql("""
                         with announced as (
-                          insert into rowbell.sink (process, name, seen)
-                          select :process, name, clock_timestamp()
-                          from unnest(:sinks::text[]) as name
-                          on conflict (process, name) do update set seen = excluded.seen)
+                          insert into rowbell.sink (process, name, seen, delivered_per_minute, failed_per_minute)
+                          select :process, s.name, clock_timestamp(), s.delivered, s.failed
+                          from unnest(:sinks::text[], :delivered::float8[], :failed::float8[]) as s (name, delivered, failed)
+                          on conflict (process, name) do update
+                          set seen = excluded.seen, delivered_per_minute = excluded.delivered_per_minute, failed_per_minute = excluded.failed_per_minute)
                         delete from rowbell.sink
                         where process = :process and name <> all (:sinks::text[])
                           or process <> :process and seen < clock_timestamp() - :forgotten::interval
                         """)
                 .param("process", process)
-                .param("sinks", sinks.toArray(String[]::new))
+                .param("sinks", sinks.keySet().toArray(String[]::new))
+                .param(
+                        "delivered",
+                        sinks.values().stream()
+                                .map(Throughput.Rate::deliveredPerMinute)
+                                .toArray(Double[]::new))
+                .param(
+                        "failed",
+                        sinks.values().stream()
+                                .map(Throughput.Rate::failedPerMinute)
+                                .toArray(Double[]::new))
                 .param("forgotten", FORGOTTEN.toSeconds() + " s")
                 .update();
     }
@@ -135,22 +147,33 @@ public final class SinkRepository {
      * A sink as the database knows it.
      *
      * @param processes that deliver for it now
+     * @param deliveredPerMinute the alerts that these processes deliver a minute, over the last five minutes or since their start; null where there is none
+     * @param failedPerMinute likewise, the alerts whose delivery failed
      * @param nextDue when its next delivery is due, in the time zone of this machine, as {@code 2026-11-23 08:00:00}; null where none waits
      * @param lastError of those that are tried again; null where none is
      */
-    public record State(String name, int processes, String nextDue, String lastError) {}
+    public record State(
+            String name,
+            int processes,
+            Double deliveredPerMinute,
+            Double failedPerMinute,
+            String nextDue,
+            String lastError) {}
 
     /** In the order of the names, at a cost that does not grow with the queues. */
     public List<State> states(Collection<String> sinks) {
         // those that failed are due later than those that wait for their turn
         return jdbc.sql("""
-                        select n.name,
-                          (select count(*) from rowbell.sink s where s.name = n.name and s.seen > clock_timestamp() - :forgotten::interval) as processes,
+                        select n.name, p.processes, p.delivered_per_minute, p.failed_per_minute,
                           (select to_char(min(d.due), 'YYYY-MM-DD HH24:MI:SS') from rowbell.delivery d where d.sink = n.name) as next_due,
                           (select d.last_error
                             from (select d.last_error, d.due from rowbell.delivery d where d.sink = n.name order by d.due desc limit 100) d
                             where d.last_error is not null order by d.due desc limit 1) as last_error
                         from unnest(:sinks::text[]) with ordinality as n (name, place)
+                        cross join lateral (
+                          select count(*) as processes, sum(s.delivered_per_minute) as delivered_per_minute, sum(s.failed_per_minute) as failed_per_minute
+                          from rowbell.sink s
+                          where s.name = n.name and s.seen > clock_timestamp() - :forgotten::interval) p
                         order by n.place
                         """)
                 .param("sinks", sinks.toArray(String[]::new))

@@ -70,15 +70,17 @@ create table rowbell.dead_letter (
 create index dead_letter_died on rowbell.dead_letter (died);
 comment on table rowbell.dead_letter is 'Deliveries that were given up, with the last error; select rowbell.replay(id) sends one again';
 
--- The sinks of each process, which writes them every 10 seconds. A process that has a sink switched off files deliveries for it while another
--- process has it on.
+-- The sinks of each process, which writes them every 10 seconds, with the rates of its last five minutes. A process that has a sink switched off files
+-- deliveries for it while another process has it on.
 create table rowbell.sink (
   process uuid not null,
   name text not null,
   seen timestamptz not null,
+  delivered_per_minute float8 not null default 0,
+  failed_per_minute float8 not null default 0,
   primary key (process, name)
 );
-comment on table rowbell.sink is 'Which process delivers for which sinks, and when it said so last';
+comment on table rowbell.sink is 'Which process delivers for which sinks, how many alerts a minute, and when it said so last';
 
 -- The sinks to which no process delivers until they are resumed, see rowbell.pause_sink(). Their deliveries wait.
 create table rowbell.paused_sink (

@@ -278,7 +278,9 @@ table rowbell.silence (
 table rowbell.sink (
   process uuid not null,
   name text not null,
-  seen timestamp with time zone not null
+  seen timestamp with time zone not null,
+  delivered_per_minute double precision not null default 0,
+  failed_per_minute double precision not null default 0
 );
 table rowbell.timer (
   feed integer not null,
@@ -698,7 +700,7 @@ rowbell.rule_state: What became of each rule: hits, last failure, why it is left
 rowbell.setting: Settings of the process that started last, as far as triggers need them
 rowbell.silence.silenced: How many alerts it kept from being delivered
 rowbell.silence: Alerts that are counted and not delivered: rule, feed and key with * for anything, since and until when, who and why
-rowbell.sink: Which process delivers for which sinks, and when it said so last
+rowbell.sink: Which process delivers for which sinks, how many alerts a minute, and when it said so last
 rowbell.timer: The rows that meet the condition of a rule with "for": since when, and whether it has fired
 rowbell.timer_event: Rows that began or ceased to meet the condition of a rule with "for", until they are folded into rowbell.timer
 rowbell.timer_feed: The feeds of rules with "for"; locked by the process that works on their timers
