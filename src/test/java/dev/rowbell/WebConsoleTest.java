@@ -161,6 +161,13 @@ class WebConsoleTest {
         await("the alert is counted")
                 .until(() -> Pattern.compile(counted).matcher(page("/")).find());
         assertTrue(page("/").matches("(?s).*<rect x=\"\\d+\" y=\"0.0\" width=\"8\" height=\"40.0\"/>.*"));
+        assertTrue(
+                page("/").matches("(?s).*<rect class=\"faint\" x=\"\\d+\" y=\"0.0\" width=\"8\" height=\"40.0\"/>.*"));
+        assertTrue(
+                Pattern.compile("Delivered within <strong>[\\d.]+ (ms|s|min)</strong> \\(half")
+                        .matcher(page("/"))
+                        .find(),
+                page("/"));
     }
 
     @Test
