@@ -196,6 +196,14 @@ as $fn$
     else '' end
 $fn$;
 
+-- Whether a condition may name an object: its name is in there.
+create or replace function rowbell.may_name(condition text, name text) returns boolean
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select strpos(condition, name) > 0 or strpos(lower(condition), name) > 0 or strpos(condition, quote_ident(name)) > 0
+$fn$;
+
 -- Lets the role of a feed read what a condition names: tables, and the schemas of tables, functions, operators and types. What a function reads in turn is
 -- not seen; it has to be granted by hand. A right that cannot be granted is reported when the condition is checked as this role.
 create or replace function rowbell.grant_reads(feed rowbell.feed, condition text) returns void
@@ -241,7 +249,7 @@ begin
       select format('usage on schema %I', n.nspname)
       from pg_namespace n
       where (n.oid = (select c.relnamespace from pg_class c where c.oid = relation)
-          or strpos(condition, n.nspname) > 0 or strpos(lower(condition), n.nspname) > 0 or strpos(condition, quote_ident(n.nspname)) > 0)
+          or rowbell.may_name(condition, n.nspname))
         and n.nspname not in ('rowbell', 'rowbell_alert') and n.oid <> all (had)
     loop
       perform rowbell.grant_right(right_name, role_name);

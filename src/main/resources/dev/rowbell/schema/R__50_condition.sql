@@ -215,3 +215,77 @@ as $fn$
   where s.condition is not null
   order by s.name collate "C", s.status
 $fn$;
+
+-- Whether the trigger function of a feed may call code of a stranger. A stranger is each role but superusers, the owner of the table and the owner of this schema:
+-- these get code run in the session of a writer anyway. Such code comes by the types of columns, and by what conditions name, which is known by its name: nothing
+-- outside of pg_catalog is found without its schema. True where there is a doubt. What a function calls in turn is up to its owner.
+create or replace function rowbell.may_call_strangers(feed rowbell.feed, transitions rowbell.transition[]) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  written constant text := (
+    select string_agg(concat_ws(' ', (t.rule).condition, (t.rule).sum, array_to_string((t.rule).by, ' ')), ' ') from unnest(transitions) t);
+  trusted oid[] := array(
+    select r.oid from pg_roles r where r.rolsuper
+    union select c.relowner from pg_class c where c.oid = feed.relation
+    union select n.nspowner from pg_namespace n where n.nspname = 'rowbell');
+  schemas constant oid[] := array(
+    select n.oid from pg_namespace n where n.nspname <> 'pg_catalog' and rowbell.may_name(written, n.nspname));
+  functions oid[] := '{}';
+  operators oid[] := '{}';
+  types oid[];
+begin
+  if (select bool_and(t.plain) from unnest(transitions) t) then
+    return false;
+  end if;
+  -- its only member is the owner of the database
+  trusted := trusted || array(
+    select r.oid from pg_roles r join pg_database d on d.datname = current_database() and d.datdba = any (trusted) where r.rolname = 'pg_database_owner');
+  -- names may be written by the numbers of their characters; and where strangers may make functions, one of theirs may be called instead
+  if written ~* 'u&' or exists (
+      select from pg_namespace n
+      cross join lateral aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+      where n.oid = any (schemas) and (n.nspowner <> all (trusted) or a.privilege_type = 'CREATE' and a.grantee <> all (trusted))) then
+    return true;
+  end if;
+  types := array(
+    select distinct a.atttypid from pg_attribute a
+    where a.attrelid in (select t.relid from rowbell.tables_of(feed.relation) t) and a.attnum > 0 and not a.attisdropped);
+  if schemas <> '{}' then
+    functions := array(select p.oid from pg_proc p where p.pronamespace = any (schemas) and rowbell.may_name(written, p.proname));
+    operators := array(select o.oid from pg_operator o where o.oprnamespace = any (schemas) and rowbell.may_name(written, o.oprname));
+    types := types || array(
+      -- those of tables and views too
+      select y.oid from pg_type y where y.typnamespace = any (schemas) and rowbell.may_name(written, y.typname)
+      union all
+      select unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]) || p.prorettype) from pg_proc p where p.oid = any (functions)
+      union all
+      select unnest(array[o.oprleft, o.oprright, o.oprresult]) from pg_operator o where o.oid = any (operators));
+  end if;
+  -- with the types that these consist of
+  types := array(
+    with recursive parts (id) as (
+      select unnest(types)
+      union
+      select d.id
+      from parts p
+      cross join lateral (
+        select d.refobjid as id from pg_depend d where d.classid = 'pg_type'::regclass and d.objid = p.id and d.refclassid = 'pg_type'::regclass
+        union all
+        select a.atttypid from pg_type y join pg_attribute a on a.attrelid = y.typrelid and a.attnum > 0 and not a.attisdropped where y.oid = p.id) d)
+    select p.id from parts p);
+  return exists (select from pg_type y where y.oid = any (types) and y.typowner <> all (trusted))
+    or exists (
+      select from pg_cast c join pg_proc p on p.oid = c.castfunc
+      where p.proowner <> all (trusted) and (c.castsource = any (types) or c.casttarget = any (types)))
+    or exists (
+      select from pg_proc p
+      where p.proowner <> all (trusted) and (p.oid = any (functions) or p.oid in (select o.oprcode from pg_operator o where o.oid = any (operators))))
+    or exists (select from pg_operator o where o.oid = any (operators) and o.oprowner <> all (trusted))
+    -- views and policies call functions of any owner
+    or exists (
+      select from pg_type y join pg_class c on c.oid = y.typrelid
+      where y.oid = any (types) and c.oid <> feed.relation and (c.relkind in ('v', 'f') or c.relrowsecurity));
+end
+$fn$;

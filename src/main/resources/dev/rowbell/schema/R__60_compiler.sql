@@ -2,6 +2,9 @@
 -- of the schema rowbell_alert, which it calls. Two parts are generated, conditions and documents; all else is the text of the templates below.
 -- docs/trigger.md shows the result line by line.
 
+drop function if exists rowbell.on_statement_sql(rowbell.feed, rowbell.transition[]);
+drop function if exists rowbell.on_row_sql(rowbell.feed, rowbell.transition[], text[]);
+
 -- The rows new and old of a statement. PostgreSQL adds OLD and NEW of each change to both transition tables at the same time, so the n-th belong
 -- together: without a key, with a changed key, and where one upsert inserts some rows and updates others. table_name: for conditions that can tell a row that
 -- is NULL from a row of NULLs, as the other row of an insert or a delete is; null for others.
@@ -226,6 +229,25 @@ as $fn$
     end if;$part$) else '{}' end
 $fn$;
 
+-- The parts of a trigger function that judges behind a fence: the block that evaluates always ends with an error of its own, so that PostgreSQL undoes all that
+-- code of a stranger did in it: settings of the session, temporary tables, rows, drops, and events of deferred triggers, which would run as the writer. Variables keep what
+-- was found. met: null until all is judged; then whether there is anything to store. So an error of a stranger's that looks like that of the fence is a failure.
+create or replace function rowbell.fence_sql(fenced boolean) returns jsonb
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select case when fenced then jsonb_build_object(
+    'declare_met', E'\n  met pg_catalog.bool;',
+    'fence', E'\n  -- each way out of this block undoes what was called in it; variables stay\n  <<fence>>',
+    'nothing', 'met := false; raise sqlstate ''RB004'';',
+    'undo', E'\n    met := true; raise sqlstate ''RB004'';',
+    'undo_again', E'\n      met := true; raise sqlstate ''RB004'';',
+    'unless_undone', E'\n    exit fence when met is not null and sqlstate operator(pg_catalog.=) ''RB004'';',
+    'unless_undone_again', E'\n      exit fence when met is not null and sqlstate operator(pg_catalog.=) ''RB004'';',
+    'unless_met', E'\n  if not met then\n    return null;\n  end if;')
+  else '{"nothing": "return null;"}' end
+$fn$;
+
 -- The format of the warning of a trigger function that could raise nothing, as a literal that no setting of the writer changes.
 create or replace function rowbell.warning_sql(feed_name text) returns text
 language sql immutable
@@ -234,13 +256,14 @@ as $fn$
   select quote_literal(format('rowbell: the rules of %s were not judged: %%', replace(feed_name, '%', '%%')))
 $fn$;
 
--- The statement trigger function. Asks first whether any rule is met by any row, all in one pass; a statement without a hit costs no more.
-create or replace function rowbell.on_statement_sql(feed rowbell.feed, transitions rowbell.transition[]) returns text
+-- The statement trigger function. fenced: whether what it calls is undone, see fence_sql(). Asks first whether any rule is met by any row, all in one pass; a statement without a hit costs no more.
+create or replace function rowbell.on_statement_sql(feed rowbell.feed, transitions rowbell.transition[], fenced boolean) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
   partitioned constant boolean := (select c.relkind = 'p' from pg_class c where c.oid = feed.relation);
+  fence constant jsonb := rowbell.fence_sql(fenced);
   parts text := '';
   part record;
   single boolean;
@@ -262,8 +285,8 @@ begin
     single := part.operation = 'UPDATE' and not part.compares and part.counts is null;
     parts := parts || rowbell.fill($part$
     {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then{{look}}
-        return null;
-      end if;{{pairs}}{{alerts}}{{counts}}$part$, jsonb_build_object(
+        {{nothing}}
+      end if;{{pairs}}{{alerts}}{{counts}}$part$, fence || jsonb_build_object(
       'if', case when parts = '' then 'if' else 'elsif' end,
       'operation', part.operation,
       'look', case when part.asks_new
@@ -328,19 +351,19 @@ $body$ else rowbell.fill($body$
 #variable_conflict use_column
 declare
   hits pg_catalog.record;
-  raised pg_catalog.int4;{{declare_context}}
-begin
+  raised pg_catalog.int4;{{declare_context}}{{declare_met}}
+begin{{fence}}
   begin{{zones}}{{parts}}
     else
-      return null;
+      {{nothing}}
     end if;
     if pg_catalog.has_function_privilege('rowbell_alert.raise_{{feed}}'::pg_catalog.regproc, 'execute') is not true then
       raise exception 'no right to raise alerts';
-    end if;
-  exception when others or assert_failure{{canceled}} then{{unless_real}}
+    end if;{{undo}}
+  exception when others or assert_failure{{canceled}} then{{unless_undone}}{{unless_real}}
     begin
-      execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into hits;
-    exception when others or assert_failure then
+      execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into hits;{{undo_again}}
+    exception when others or assert_failure then{{unless_undone_again}}
       begin
         raise warning {{warning}}, sqlerrm;
         raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, null, null, null, null, rowbell_alert.failure(null, sqlerrm, sqlstate, null));
@@ -349,20 +372,21 @@ begin
       end;
       return null;
     end;
-  end;
+  end;{{unless_met}}
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, hits.codes, hits.olds, hits.news, hits.partitions, hits.failures);
   return null;
 end
-$body$, rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
+$body$, fence || rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
 end
 $fn$;
 
 -- The row trigger function: the same for one row, without a query. settings: those that the function sets.
-create or replace function rowbell.on_row_sql(feed rowbell.feed, transitions rowbell.transition[], settings text[]) returns text
+create or replace function rowbell.on_row_sql(feed rowbell.feed, transitions rowbell.transition[], settings text[], fenced boolean) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
+  fence constant jsonb := rowbell.fence_sql(fenced);
   parts text := '';
   part record;
 begin
@@ -379,8 +403,8 @@ begin
     parts := parts || rowbell.fill($part$
     {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then{{other_row}}
       if ({{any}}) is not true then
-        return null;
-      end if;{{alerts}}{{counts}}$part$, jsonb_build_object(
+        {{nothing}}
+      end if;{{alerts}}{{counts}}$part$, fence || jsonb_build_object(
       'if', case when parts = '' then 'if' else 'elsif' end,
       'operation', part.operation,
       -- a row of NULLs, as statement triggers have it
@@ -410,16 +434,16 @@ declare
   news pg_catalog.json[];
   partitions pg_catalog.text[];
   failures pg_catalog.jsonb;
-  raised pg_catalog.int4;{{declare_context}}
-begin
+  raised pg_catalog.int4;{{declare_context}}{{declare_met}}
+begin{{fence}}
   begin{{zones}}{{guard}}{{parts}}
     else
-      return null;
+      {{nothing}}
     end if;
     if pg_catalog.has_function_privilege('rowbell_alert.raise_{{feed}}'::pg_catalog.regproc, 'execute') is not true then
       raise exception 'no right to raise alerts';
-    end if;
-  exception when others or assert_failure{{canceled}} then{{unless_real}}
+    end if;{{undo}}
+  exception when others or assert_failure{{canceled}} then{{unless_undone}}{{unless_real}}
     begin
       -- OLD of an insert and NEW of a delete have one type before they are set and another after, and a plan is for one type
       if tg_op operator(pg_catalog.=) 'INSERT' then
@@ -428,8 +452,8 @@ begin
         execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into codes, olds, news, partitions, failures using old, null;
       else
         execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into codes, olds, news, partitions, failures using old, new;
-      end if;
-    exception when others or assert_failure then
+      end if;{{undo_again}}
+    exception when others or assert_failure then{{unless_undone_again}}
       begin
         raise warning {{warning}}, sqlerrm;
         raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, null, null, null, null, rowbell_alert.failure(null, sqlerrm, sqlstate, null));
@@ -438,11 +462,11 @@ begin
       end;
       return null;
     end;
-  end;
+  end;{{unless_met}}
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, codes, olds, news, partitions, failures);
   return null;
 end
-$body$, rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name),
+$body$, fence || rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name),
     'columns', (select string_agg(format('%s/%s', a.atttypid::oid, a.atttypmod), ' ' order by a.attnum)
       from pg_attribute a where a.attrelid = feed.relation and a.attnum > 0 and not a.attisdropped),
     -- where rules change within a statement, its other rows meet the new function and the settings of the old one
@@ -545,6 +569,7 @@ declare
   raise_function constant text := format('rowbell_alert.raise_%s(operation text, relation oid, codes int[], olds json[], news json[], partitions text[], failures jsonb)', feed.id);
   again_function constant text := format('rowbell_alert.again_%s(operation text, relation oid)', feed.id);
   transitions constant rowbell.transition[] := array(select t from rowbell.transitions_of(feed) t);
+  fenced constant boolean := rowbell.may_call_strangers(feed, transitions);
   settings text[];
 begin
   settings := case
@@ -560,10 +585,10 @@ begin
     format(E'\nbegin\n  return rowbell.one_by_one_sql(%s, operation, relation, %L);\nend\n', feed.id, rowbell.rules_one_by_one(feed, transitions)), current_user);
   if by_row or to_regproc(format('rowbell.on_row_%s', feed.id)) is not null then
     perform rowbell.make_function(format('rowbell.on_row_%s()', feed.id), 'returns trigger', case when by_row then settings else '{}' end,
-      case when by_row then rowbell.on_row_sql(feed, transitions, settings) else E'\nbegin\n  return null;\nend\n' end, evaluator);
+      case when by_row then rowbell.on_row_sql(feed, transitions, settings, fenced) else E'\nbegin\n  return null;\nend\n' end, evaluator);
   end if;
   perform rowbell.make_function(format('rowbell.on_statement_%s()', feed.id), 'returns trigger', case when by_row then '{}' else settings end,
-    case when by_row then E'\nbegin\n  return null;\nend\n' else rowbell.on_statement_sql(feed, transitions) end, evaluator);
+    case when by_row then E'\nbegin\n  return null;\nend\n' else rowbell.on_statement_sql(feed, transitions, fenced) end, evaluator);
   if to_regproc(format('rowbell.look_%s', feed.id)) is not null or exists (select from unnest(transitions) t where t.status = 'armed') then
     perform rowbell.make_function(format('rowbell.look_%s(rule int, keys text[], after text, most int)', feed.id), 'returns setof rowbell.looked',
       rowbell.all_settings() || 'timezone_abbreviations=Default'::text, rowbell.look_sql(feed, transitions), evaluator);

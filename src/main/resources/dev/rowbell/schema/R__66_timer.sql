@@ -139,12 +139,18 @@ as $fn$
 #variable_conflict use_variable
 declare
   looked rowbell.looked[];
+  judged boolean := false;
   key text;
   context text;
 begin
   execute format('select array_agg(l) from rowbell.look_%s($1, $2, $3, $4) l', feed_id) into looked using rule_id, keys, after, most;
-  return coalesce(looked, '{}');
+  -- whatever a function of a condition did is undone; what it left to a deferred trigger would run as the role of this session
+  judged := true;
+  raise exception using errcode = 'RB004';
 exception when others or assert_failure or query_canceled then
+  if judged and sqlstate = 'RB004' then
+    return coalesce(looked, '{}');
+  end if;
   get stacked diagnostics context = pg_exception_context;
   if rowbell_alert.is_cancel(sqlstate, context) or keys is null and rule_id = 0 then
     raise;

@@ -51,11 +51,13 @@ class GoldenTriggerTest {
                 "for         |                                                | name, feed, condition, \"for\", resolved | 'unpaid', 'public.orders', 'NEW.state = ''placed''', '30 min', true",
                 "count       |                                                | name, feed, condition, count, within, by | 'piling-up', 'public.orders', 'NEW.state = ''stuck''', 100, '5 min', '{NEW.amount}'",
                 "sum         | select rowbell.for_each('public.orders', 'row')| name, feed, condition, sum, over, within | 'a', 'public.orders', 'NEW.amount > 10', null, null, null; 'turnover', 'public.orders', 'NEW.state = ''paid''', 'NEW.amount', 5000, '1 h'",
+                "fence       | create type mood as enum ('good'); alter type mood owner to stranger_of_a_trigger; alter table orders add mood mood | name, feed, condition, resolved | 'order-too-large', 'public.orders', 'NEW.amount > 10000', true",
                 "types       |                                                | name, feed, condition                  | 't', 'public.types', 'NEW.amount > 10'"
             })
     void theFunctionsOfAFeedAreThoseThatAreCheckedIn(String name, String before, String columns, String rules)
             throws IOException {
         database.execute(
+                "do $$ begin create role stranger_of_a_trigger; exception when duplicate_object then null; end $$",
                 "create table orders (id int primary key, amount int, state text)",
                 "create table parts (id int, amount int) partition by list (id)",
                 "create table parts_1 partition of parts for values in (1)",

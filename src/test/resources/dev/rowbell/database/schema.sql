@@ -1325,6 +1325,7 @@ declare
   raise_function constant text := format('rowbell_alert.raise_%s(operation text, relation oid, codes int[], olds json[], news json[], partitions text[], failures jsonb)', feed.id);
   again_function constant text := format('rowbell_alert.again_%s(operation text, relation oid)', feed.id);
   transitions constant rowbell.transition[] := array(select t from rowbell.transitions_of(feed) t);
+  fenced constant boolean := rowbell.may_call_strangers(feed, transitions);
   settings text[];
 begin
   settings := case
@@ -1340,10 +1341,10 @@ begin
     format(E'\nbegin\n  return rowbell.one_by_one_sql(%s, operation, relation, %L);\nend\n', feed.id, rowbell.rules_one_by_one(feed, transitions)), current_user);
   if by_row or to_regproc(format('rowbell.on_row_%s', feed.id)) is not null then
     perform rowbell.make_function(format('rowbell.on_row_%s()', feed.id), 'returns trigger', case when by_row then settings else '{}' end,
-      case when by_row then rowbell.on_row_sql(feed, transitions, settings) else E'\nbegin\n  return null;\nend\n' end, evaluator);
+      case when by_row then rowbell.on_row_sql(feed, transitions, settings, fenced) else E'\nbegin\n  return null;\nend\n' end, evaluator);
   end if;
   perform rowbell.make_function(format('rowbell.on_statement_%s()', feed.id), 'returns trigger', case when by_row then '{}' else settings end,
-    case when by_row then E'\nbegin\n  return null;\nend\n' else rowbell.on_statement_sql(feed, transitions) end, evaluator);
+    case when by_row then E'\nbegin\n  return null;\nend\n' else rowbell.on_statement_sql(feed, transitions, fenced) end, evaluator);
   if to_regproc(format('rowbell.look_%s', feed.id)) is not null or exists (select from unnest(transitions) t where t.status = 'armed') then
     perform rowbell.make_function(format('rowbell.look_%s(rule int, keys text[], after text, most int)', feed.id), 'returns setof rowbell.looked',
       rowbell.all_settings() || 'timezone_abbreviations=Default'::text, rowbell.look_sql(feed, transitions), evaluator);
@@ -2243,6 +2244,23 @@ begin
   end if;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.fence_sql(fenced boolean)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case when fenced then jsonb_build_object(
+    'declare_met', E'\n  met pg_catalog.bool;',
+    'fence', E'\n  -- each way out of this block undoes what was called in it; variables stay\n  <<fence>>',
+    'nothing', 'met := false; raise sqlstate ''RB004'';',
+    'undo', E'\n    met := true; raise sqlstate ''RB004'';',
+    'undo_again', E'\n      met := true; raise sqlstate ''RB004'';',
+    'unless_undone', E'\n    exit fence when met is not null and sqlstate operator(pg_catalog.=) ''RB004'';',
+    'unless_undone_again', E'\n      exit fence when met is not null and sqlstate operator(pg_catalog.=) ''RB004'';',
+    'unless_met', E'\n  if not met then\n    return null;\n  end if;')
+  else '{"nothing": "return null;"}' end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.fill(template text, placeholders jsonb)
  RETURNS text
  LANGUAGE sql
@@ -2903,7 +2921,7 @@ begin
       select format('usage on schema %I', n.nspname)
       from pg_namespace n
       where (n.oid = (select c.relnamespace from pg_class c where c.oid = relation)
-          or strpos(condition, n.nspname) > 0 or strpos(lower(condition), n.nspname) > 0 or strpos(condition, quote_ident(n.nspname)) > 0)
+          or rowbell.may_name(condition, n.nspname))
         and n.nspname not in ('rowbell', 'rowbell_alert') and n.oid <> all (had)
     loop
       perform rowbell.grant_right(right_name, role_name);
@@ -3479,12 +3497,18 @@ AS $function$
 #variable_conflict use_variable
 declare
   looked rowbell.looked[];
+  judged boolean := false;
   key text;
   context text;
 begin
   execute format('select array_agg(l) from rowbell.look_%s($1, $2, $3, $4) l', feed_id) into looked using rule_id, keys, after, most;
-  return coalesce(looked, '{}');
+  -- whatever a function of a condition did is undone; what it left to a deferred trigger would run as the role of this session
+  judged := true;
+  raise exception using errcode = 'RB004';
 exception when others or assert_failure or query_canceled then
+  if judged and sqlstate = 'RB004' then
+    return coalesce(looked, '{}');
+  end if;
   get stacked diagnostics context = pg_exception_context;
   if rowbell_alert.is_cancel(sqlstate, context) or keys is null and rule_id = 0 then
     raise;
@@ -3715,6 +3739,86 @@ begin
     where s.name = 'alert.max-size' and s.value ~ '^[0-9]{1,9}$'), 1000000);
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.may_call_strangers(feed rowbell.feed, transitions rowbell.transition[])
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  written constant text := (
+    select string_agg(concat_ws(' ', (t.rule).condition, (t.rule).sum, array_to_string((t.rule).by, ' ')), ' ') from unnest(transitions) t);
+  trusted oid[] := array(
+    select r.oid from pg_roles r where r.rolsuper
+    union select c.relowner from pg_class c where c.oid = feed.relation
+    union select n.nspowner from pg_namespace n where n.nspname = 'rowbell');
+  schemas constant oid[] := array(
+    select n.oid from pg_namespace n where n.nspname <> 'pg_catalog' and rowbell.may_name(written, n.nspname));
+  functions oid[] := '{}';
+  operators oid[] := '{}';
+  types oid[];
+begin
+  if (select bool_and(t.plain) from unnest(transitions) t) then
+    return false;
+  end if;
+  -- its only member is the owner of the database
+  trusted := trusted || array(
+    select r.oid from pg_roles r join pg_database d on d.datname = current_database() and d.datdba = any (trusted) where r.rolname = 'pg_database_owner');
+  -- names may be written by the numbers of their characters; and where strangers may make functions, one of theirs may be called instead
+  if written ~* 'u&' or exists (
+      select from pg_namespace n
+      cross join lateral aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+      where n.oid = any (schemas) and (n.nspowner <> all (trusted) or a.privilege_type = 'CREATE' and a.grantee <> all (trusted))) then
+    return true;
+  end if;
+  types := array(
+    select distinct a.atttypid from pg_attribute a
+    where a.attrelid in (select t.relid from rowbell.tables_of(feed.relation) t) and a.attnum > 0 and not a.attisdropped);
+  if schemas <> '{}' then
+    functions := array(select p.oid from pg_proc p where p.pronamespace = any (schemas) and rowbell.may_name(written, p.proname));
+    operators := array(select o.oid from pg_operator o where o.oprnamespace = any (schemas) and rowbell.may_name(written, o.oprname));
+    types := types || array(
+      -- those of tables and views too
+      select y.oid from pg_type y where y.typnamespace = any (schemas) and rowbell.may_name(written, y.typname)
+      union all
+      select unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]) || p.prorettype) from pg_proc p where p.oid = any (functions)
+      union all
+      select unnest(array[o.oprleft, o.oprright, o.oprresult]) from pg_operator o where o.oid = any (operators));
+  end if;
+  -- with the types that these consist of
+  types := array(
+    with recursive parts (id) as (
+      select unnest(types)
+      union
+      select d.id
+      from parts p
+      cross join lateral (
+        select d.refobjid as id from pg_depend d where d.classid = 'pg_type'::regclass and d.objid = p.id and d.refclassid = 'pg_type'::regclass
+        union all
+        select a.atttypid from pg_type y join pg_attribute a on a.attrelid = y.typrelid and a.attnum > 0 and not a.attisdropped where y.oid = p.id) d)
+    select p.id from parts p);
+  return exists (select from pg_type y where y.oid = any (types) and y.typowner <> all (trusted))
+    or exists (
+      select from pg_cast c join pg_proc p on p.oid = c.castfunc
+      where p.proowner <> all (trusted) and (c.castsource = any (types) or c.casttarget = any (types)))
+    or exists (
+      select from pg_proc p
+      where p.proowner <> all (trusted) and (p.oid = any (functions) or p.oid in (select o.oprcode from pg_operator o where o.oid = any (operators))))
+    or exists (select from pg_operator o where o.oid = any (operators) and o.oprowner <> all (trusted))
+    -- views and policies call functions of any owner
+    or exists (
+      select from pg_type y join pg_class c on c.oid = y.typrelid
+      where y.oid = any (types) and c.oid <> feed.relation and (c.relkind in ('v', 'f') or c.relrowsecurity));
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.may_name(condition text, name text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select strpos(condition, name) > 0 or strpos(lower(condition), name) > 0 or strpos(condition, quote_ident(name)) > 0
+$function$
 CREATE OR REPLACE FUNCTION rowbell.may_notify()
  RETURNS boolean
  LANGUAGE plpgsql
@@ -3920,12 +4024,13 @@ exception when others then
   return sqlerrm;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.on_row_sql(feed rowbell.feed, transitions rowbell.transition[], settings text[])
+CREATE OR REPLACE FUNCTION rowbell.on_row_sql(feed rowbell.feed, transitions rowbell.transition[], settings text[], fenced boolean)
  RETURNS text
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
+  fence constant jsonb := rowbell.fence_sql(fenced);
   parts text := '';
   part record;
 begin
@@ -3942,8 +4047,8 @@ begin
     parts := parts || rowbell.fill($part$
     {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then{{other_row}}
       if ({{any}}) is not true then
-        return null;
-      end if;{{alerts}}{{counts}}$part$, jsonb_build_object(
+        {{nothing}}
+      end if;{{alerts}}{{counts}}$part$, fence || jsonb_build_object(
       'if', case when parts = '' then 'if' else 'elsif' end,
       'operation', part.operation,
       -- a row of NULLs, as statement triggers have it
@@ -3973,16 +4078,16 @@ declare
   news pg_catalog.json[];
   partitions pg_catalog.text[];
   failures pg_catalog.jsonb;
-  raised pg_catalog.int4;{{declare_context}}
-begin
+  raised pg_catalog.int4;{{declare_context}}{{declare_met}}
+begin{{fence}}
   begin{{zones}}{{guard}}{{parts}}
     else
-      return null;
+      {{nothing}}
     end if;
     if pg_catalog.has_function_privilege('rowbell_alert.raise_{{feed}}'::pg_catalog.regproc, 'execute') is not true then
       raise exception 'no right to raise alerts';
-    end if;
-  exception when others or assert_failure{{canceled}} then{{unless_real}}
+    end if;{{undo}}
+  exception when others or assert_failure{{canceled}} then{{unless_undone}}{{unless_real}}
     begin
       -- OLD of an insert and NEW of a delete have one type before they are set and another after, and a plan is for one type
       if tg_op operator(pg_catalog.=) 'INSERT' then
@@ -3991,8 +4096,8 @@ begin
         execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into codes, olds, news, partitions, failures using old, null;
       else
         execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into codes, olds, news, partitions, failures using old, new;
-      end if;
-    exception when others or assert_failure then
+      end if;{{undo_again}}
+    exception when others or assert_failure then{{unless_undone_again}}
       begin
         raise warning {{warning}}, sqlerrm;
         raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, null, null, null, null, rowbell_alert.failure(null, sqlerrm, sqlstate, null));
@@ -4001,11 +4106,11 @@ begin
       end;
       return null;
     end;
-  end;
+  end;{{unless_met}}
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, codes, olds, news, partitions, failures);
   return null;
 end
-$body$, rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name),
+$body$, fence || rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name),
     'columns', (select string_agg(format('%s/%s', a.atttypid::oid, a.atttypmod), ' ' order by a.attnum)
       from pg_attribute a where a.attrelid = feed.relation and a.attnum > 0 and not a.attisdropped),
     -- where rules change within a statement, its other rows meet the new function and the settings of the old one
@@ -4015,13 +4120,14 @@ $body$, rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitio
     end if;$part$ end)) end;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.on_statement_sql(feed rowbell.feed, transitions rowbell.transition[])
+CREATE OR REPLACE FUNCTION rowbell.on_statement_sql(feed rowbell.feed, transitions rowbell.transition[], fenced boolean)
  RETURNS text
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   partitioned constant boolean := (select c.relkind = 'p' from pg_class c where c.oid = feed.relation);
+  fence constant jsonb := rowbell.fence_sql(fenced);
   parts text := '';
   part record;
   single boolean;
@@ -4043,8 +4149,8 @@ begin
     single := part.operation = 'UPDATE' and not part.compares and part.counts is null;
     parts := parts || rowbell.fill($part$
     {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then{{look}}
-        return null;
-      end if;{{pairs}}{{alerts}}{{counts}}$part$, jsonb_build_object(
+        {{nothing}}
+      end if;{{pairs}}{{alerts}}{{counts}}$part$, fence || jsonb_build_object(
       'if', case when parts = '' then 'if' else 'elsif' end,
       'operation', part.operation,
       'look', case when part.asks_new
@@ -4109,19 +4215,19 @@ $body$ else rowbell.fill($body$
 #variable_conflict use_column
 declare
   hits pg_catalog.record;
-  raised pg_catalog.int4;{{declare_context}}
-begin
+  raised pg_catalog.int4;{{declare_context}}{{declare_met}}
+begin{{fence}}
   begin{{zones}}{{parts}}
     else
-      return null;
+      {{nothing}}
     end if;
     if pg_catalog.has_function_privilege('rowbell_alert.raise_{{feed}}'::pg_catalog.regproc, 'execute') is not true then
       raise exception 'no right to raise alerts';
-    end if;
-  exception when others or assert_failure{{canceled}} then{{unless_real}}
+    end if;{{undo}}
+  exception when others or assert_failure{{canceled}} then{{unless_undone}}{{unless_real}}
     begin
-      execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into hits;
-    exception when others or assert_failure then
+      execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into hits;{{undo_again}}
+    exception when others or assert_failure then{{unless_undone_again}}
       begin
         raise warning {{warning}}, sqlerrm;
         raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, null, null, null, null, rowbell_alert.failure(null, sqlerrm, sqlstate, null));
@@ -4130,11 +4236,11 @@ begin
       end;
       return null;
     end;
-  end;
+  end;{{unless_met}}
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, hits.codes, hits.olds, hits.news, hits.partitions, hits.failures);
   return null;
 end
-$body$, rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
+$body$, fence || rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.one_by_one_sql(feed_id integer, operation text, relation oid, rules jsonb)

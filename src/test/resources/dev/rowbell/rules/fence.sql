@@ -1,0 +1,150 @@
+CREATE OR REPLACE FUNCTION rowbell.on_statement_1()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, MDY'
+ SET "IntervalStyle" TO 'postgres'
+ SET "TimeZone" TO 'UTC'
+ SET array_nulls TO 'on'
+ SET backslash_quote TO 'safe_encoding'
+ SET bytea_output TO 'hex'
+ SET exit_on_error TO 'off'
+ SET extra_float_digits TO '1'
+ SET gin_fuzzy_search_limit TO '0'
+ SET "plpgsql.check_asserts" TO 'on'
+ SET quote_all_identifiers TO 'off'
+ SET row_security TO 'on'
+ SET standard_conforming_strings TO 'on'
+ SET transform_null_equals TO 'off'
+ SET xmlbinary TO 'base64'
+ SET xmloption TO 'content'
+ SET default_text_search_config TO …
+ SET lc_monetary TO …
+ SET lc_numeric TO …
+ SET lc_time TO …
+ SET restrict_nonsystem_relation_kind TO ''
+AS $function$
+#variable_conflict use_column
+declare
+  hits pg_catalog.record;
+  raised pg_catalog.int4;
+  context pg_catalog.text;
+  met pg_catalog.bool;
+begin
+  -- each way out of this block undoes what was called in it; variables stay
+  <<fence>>
+  begin
+    if pg_catalog.current_setting('timezone_abbreviations') operator(pg_catalog.<>) 'Default' then
+      raise exception 'the writer has other names of time zones';
+    end if;
+    if tg_op operator(pg_catalog.=) 'UPDATE' then
+      if not (exists (select from new_rows as new where case when (NEW.amount > 10000) then true end)
+        or exists (select from old_rows as old where case when (select (NEW.amount > 10000) is true from (select old.*) as new) then true end)) then
+        met := false; raise sqlstate 'RB004';
+      end if;
+      select pg_catalog.array_remove(array[
+        case when (NEW.amount > 10000) and (select (NEW.amount > 10000) is true from (select old.*) as new) is not true then 1 end,
+        case when (select (NEW.amount > 10000) is true from (select old.*) as new) and (NEW.amount > 10000) is not true then 2 end], null) as codes,
+        array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
+        null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+      into hits from new_rows as new cross join old_rows as old where not exists (select from new_rows offset 1);
+      if not found then
+        select pg_catalog.array_agg(fired.code) as codes,
+          pg_catalog.array_agg(pg_catalog.row_to_json(old.*)) as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
+          null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+        into hits from (
+          select _new.r as new_row, _old.r as old_row
+          from (select pg_catalog.row_number() over () as n, (_n.*)::pg_catalog.record as r from (select * from new_rows) as _n) as _new
+          join (select pg_catalog.row_number() over () as n, (_o.*)::pg_catalog.record as r from (select * from old_rows) as _o) as _old
+            on _old.n operator(pg_catalog.=) _new.n
+          order by _new.n) as _pair
+        cross join lateral (select (_pair.new_row).*) as new
+        cross join lateral (select (_pair.old_row).*) as old
+        cross join lateral pg_catalog.unnest(array[
+          case when (NEW.amount > 10000) and (select (NEW.amount > 10000) is true from (select old.*) as new) is not true then 1 end,
+          case when (select (NEW.amount > 10000) is true from (select old.*) as new) and (NEW.amount > 10000) is not true then 2 end]) as fired (code)
+        where fired.code is not null;
+      end if;
+    elsif tg_op operator(pg_catalog.=) 'INSERT' then
+      perform from new_rows as new where case when (NEW.amount > 10000) then true end limit 1;
+      if not found then
+        met := false; raise sqlstate 'RB004';
+      end if;
+      select pg_catalog.array_agg(fired.code) as codes,
+        null::pg_catalog.json[] as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
+        null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+      into hits from new_rows as new
+      cross join lateral pg_catalog.unnest(array[
+        case when (NEW.amount > 10000) then 1 end]) as fired (code)
+      where fired.code is not null;
+    else
+      met := false; raise sqlstate 'RB004';
+    end if;
+    if pg_catalog.has_function_privilege('rowbell_alert.raise_1'::pg_catalog.regproc, 'execute') is not true then
+      raise exception 'no right to raise alerts';
+    end if;
+    met := true; raise sqlstate 'RB004';
+  exception when others or assert_failure or query_canceled then
+    exit fence when met is not null and sqlstate operator(pg_catalog.=) 'RB004';
+    get stacked diagnostics context = pg_exception_context;
+    if rowbell_alert.is_cancel(sqlstate, context) then
+      raise;
+    end if;
+    begin
+      execute rowbell_alert.again_1(tg_op, tg_relid) into hits;
+      met := true; raise sqlstate 'RB004';
+    exception when others or assert_failure then
+      exit fence when met is not null and sqlstate operator(pg_catalog.=) 'RB004';
+      begin
+        raise warning 'rowbell: the rules of public.orders were not judged: %', sqlerrm;
+        raised := rowbell_alert.raise_1(tg_op, tg_relid, null, null, null, null, rowbell_alert.failure(null, sqlerrm, sqlstate, null));
+      exception when others or assert_failure then
+        null;
+      end;
+      return null;
+    end;
+  end;
+  if not met then
+    return null;
+  end if;
+  raised := rowbell_alert.raise_1(tg_op, tg_relid, hits.codes, hits.olds, hits.news, hits.partitions, hits.failures);
+  return null;
+end
+$function$
+
+CREATE OR REPLACE FUNCTION rowbell_alert.raise_1(operation text, relation oid, codes integer[], olds json[], news json[], partitions text[], failures jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+AS $function$
+begin
+  if codes[1] operator(pg_catalog.=) any (array[1, 2]::pg_catalog.int4[]) and codes[2] is null and partitions is null and failures is null
+      and relation operator(pg_catalog.=) RELATION and operation operator(pg_catalog.=) any ('{INSERT,UPDATE,DELETE}')
+      and coalesce(pg_catalog.pg_column_size(olds), 0) operator(pg_catalog.+) coalesce(pg_catalog.pg_column_size(news), 0) operator(pg_catalog.<) 5000
+      and pg_catalog.has_table_privilege('rowbell.feedback'::pg_catalog.regclass, 'insert') then
+    insert into rowbell.feedback (alert) values (pg_catalog.format(
+      (array['{"id":"%s","rule":"order-too-large","reason":"order-too-large","severity":"warning","status":"firing","table":"public.orders","operation":"%s","time":"%s"%s%s,"channel":"channel_1","key":["id"]}',
+      '{"id":"%s","rule":"order-too-large","reason":"order-too-large","severity":"warning","status":"resolved","table":"public.orders","operation":"%s","time":"%s"%s%s,"channel":"channel_1","key":["id"]}']::pg_catalog.text[])[pg_catalog.array_position(array[1, 2]::pg_catalog.int4[], codes[1])],
+      rowbell.new_id(), operation, pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.clock_timestamp()), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+      ',"old":' operator(pg_catalog.||) olds[1]::pg_catalog.text, ',"new":' operator(pg_catalog.||) news[1]::pg_catalog.text)::pg_catalog.json);
+    return 1;
+  end if;
+  -- no perform, which is a query
+  return rowbell.raise_alerts(1, RELATION, 'public.orders', operation, relation, codes, olds, news, partitions, failures,
+    array[1, 2]::pg_catalog.int4[], array['"rule":"order-too-large","reason":"order-too-large","severity":"warning","status":"firing","table":"public.orders"',
+      '"rule":"order-too-large","reason":"order-too-large","severity":"warning","status":"resolved","table":"public.orders"']::pg_catalog.text[],
+    array[',"channel":"channel_1","key":["id"]', ',"channel":"channel_1","key":["id"]']::pg_catalog.text[], null, array['id']::pg_catalog.text[]);
+end
+$function$
+
+CREATE OR REPLACE FUNCTION rowbell_alert.again_1(operation text, relation oid)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return rowbell.one_by_one_sql(1, operation, relation, E'[{"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "order-too-large", "judge": "select judged.code, null::json as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (NEW.amount > 10000) then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "INSERT"}, {"key": "select row_to_json(k.*) from (select ($2).id) as k", "rule": "order-too-large", "judge": "select judged.code, row_to_json(old.*) as old, row_to_json(new.*) as new, null as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (NEW.amount > 10000) and (select (NEW.amount > 10000) is true from (select old.*) as new) is not true then 1 when (select (NEW.amount > 10000) is true from (select old.*) as new) and (NEW.amount > 10000) is not true then 2 end) as judged (code)\\nwhere judged.code is not null", "operation": "UPDATE"}]');
+end
+$function$
