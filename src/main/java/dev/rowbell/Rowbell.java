@@ -21,6 +21,7 @@ import dev.rowbell.outbox.DeadLetterRepository;
 import dev.rowbell.outbox.OutboxComponent;
 import dev.rowbell.outbox.SinkRepository.Pause;
 import dev.rowbell.rules.RuleEditor;
+import dev.rowbell.rules.RuleMeter;
 import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.rules.Rules;
 import dev.rowbell.settings.Settings;
@@ -341,34 +342,42 @@ public final class Rowbell extends ServiceSupport {
     void serveWebConsole() {
         Rates rates = new Rates(context);
         housekeeping.register("count for the web console", Rates.INTERVAL, rates::sample);
-        WebConsole.serve(context, settings, pages(rates), actions(), webAccess(), tail);
+        RuleMeter meter = meter();
+        WebConsole.serve(context, settings, pages(rates, meter), actions(meter), webAccess(), tail);
     }
 
     /** Of an application that has the route of it; the program has the web console. */
     ApiRoute api() {
         ApiRoute.requireServer(context);
-        return new ApiRoute(settings, pages(new Rates(context)), actions(), Clock.systemUTC());
+        RuleMeter meter = meter();
+        return new ApiRoute(settings, pages(new Rates(context), meter), actions(meter), Clock.systemUTC());
     }
 
-    private Pages pages(Rates rates) {
+    private Pages pages(Rates rates, RuleMeter meter) {
         return new Pages(
                 context,
                 pool(),
                 rules,
                 rates,
+                meter,
                 () -> monitor,
                 this::circuits,
                 !historySettings().keep().isZero(),
                 Clock.systemDefaultZone());
     }
 
-    private Actions actions() {
+    private RuleMeter meter() {
+        return new RuleMeter(pool(), sessions());
+    }
+
+    /** For code of strangers, which may not run in a session of the pool. */
+    private DataSource sessions() {
+        return isExport() ? pool() : database().lasting();
+    }
+
+    private Actions actions(RuleMeter meter) {
         return new Actions(
-                context,
-                pool(),
-                new RuleEditor(rules, pool(), isExport() ? pool() : database().lasting()),
-                alerts,
-                Clock.systemDefaultZone());
+                context, pool(), new RuleEditor(rules, pool(), sessions()), meter, alerts, Clock.systemDefaultZone());
     }
 
     /** The address of the web console, with the token of an operator where there is one; empty where no pages are served. */

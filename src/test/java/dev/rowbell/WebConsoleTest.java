@@ -366,6 +366,27 @@ class WebConsoleTest {
     }
 
     @Test
+    void theTimeOfTheTriggersIsShownWherePostgresCountsIt() {
+        database.execute(
+                "create table public.counted (id int primary key, c2 int)",
+                "insert into rowbell.rule (name, feed, condition) values ('counted', 'public.counted', 'new.c2 > 9')",
+                "insert into public.counted values (1, 1)");
+        String counted = "(?s)<strong>public.counted</strong>((?!</tr>).)*data-label=\"calls\" class=\"number\">%s</td>"
+                + "\\s*<td data-label=\"µs a call\" class=\"number\">%s</td>";
+        assertTrue(
+                Pattern.compile(counted.formatted("", ""))
+                        .matcher(page("/feeds"))
+                        .find(),
+                page("/feeds"));
+        database.execute("set track_functions = 'pl'", "insert into public.counted values (2, 2), (3, 3)");
+        await("PostgreSQL shows what it has counted")
+                .until(() -> Pattern.compile(counted.formatted("1", "[\\d,]*\\d(\\.\\d)?"))
+                        .matcher(page("/feeds"))
+                        .find());
+        database.execute("delete from rowbell.rule where name = 'counted'", "drop table public.counted");
+    }
+
+    @Test
     void noPageShowsALogin() {
         for (String path : PAGES) {
             assertFalse(page(path).contains("secret"), path);

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.alert.AlertJson;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
 import dev.rowbell.testing.WebClient;
@@ -13,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Base64;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
@@ -150,6 +152,51 @@ class WebRuleTest {
         assertSays(operator.act("/rules/check", rule("typed", "NEW.v > 5")), 200, "No fault was found.");
         assertEquals(List.of(), rules());
         assertEquals("", audit());
+    }
+
+    @Test
+    void anOperatorMeasuresWhatTheRulesCost() {
+        database.execute(
+                "create table public.nothing (id int primary key, v int)",
+                "create function public.waits(n int, seconds float) returns boolean language plpgsql as 'begin perform pg_sleep(seconds); return n > 9; end'",
+                """
+                insert into rowbell.rule (name, feed, condition) values
+                  ('cheap', 'public.orders', 'new.v > 9'),
+                  ('dear', 'public.orders', 'public.waits(new.v, 0.03)'),
+                  ('dearest', 'public.orders', 'public.waits(new.v, 10)'),
+                  ('fails', 'public.orders', '1 / (new.v - new.v) > 9'),
+                  ('empty', 'public.nothing', 'new.v > 9')""",
+                "insert into rowbell.rule (name, query, key, every) values ('asks', 'select id from public.orders where v > 39', '{id}', '1 hour')");
+        WebClient operator = operator();
+        assertSays(operator.get("/rules"), 200, ">Measure the cost<");
+        HttpResponse<String> measured = operator.act("/rules/measure", Map.of());
+        assertEquals(303, measured.statusCode(), measured.body());
+        String page = operator.get("/rules?by=cost").body();
+        assertTrue(page.contains("7 measured."), page);
+        Matcher cost = Pattern.compile("(?s)<strong>(\\w+)</strong>((?!</tr>).)*<td data-label=\"cost\">(.*?)</td>")
+                .matcher(page);
+        Map<String, String> costs = new LinkedHashMap<>();
+        while (cost.find()) {
+            costs.put(cost.group(1), cost.group(3));
+        }
+        assertEquals(List.of("dearest", "dear"), List.copyOf(costs.keySet()).subList(0, 2));
+        assertEquals("over 1.0 s a row", costs.get("dearest"));
+        assertTrue(costs.get("dear").matches("[\\d.]+ m?s a row"), costs.toString());
+        assertTrue(costs.get("cheap").matches("(under 5 µs|\\d+ µs|[\\d.]+ ms) a row"), costs.toString());
+        assertTrue(costs.get("asks").matches("(\\d+ µs|[\\d.]+ ms) a run"), costs.toString());
+        assertEquals("division by zero", costs.get("fails"));
+        assertEquals("the table has less than two rows", costs.get("empty"));
+        assertEquals("ada|measure rules|7 rules|7 measured.", audit());
+        Map<?, ?> json =
+                (Map<?, ?>) AlertJson.parse(operator.get("/api/rules").body()).get("costs");
+        assertEquals("row", ((Map<?, ?>) json.get("dear")).get("per"));
+        assertTrue(
+                Double.parseDouble(((Map<?, ?>) json.get("dear")).get("micros").toString()) >= 30_000);
+        assertEquals(403, login("bob", "Bob's").act("/rules/measure", Map.of()).statusCode());
+        database.execute(
+                "delete from rowbell.rule where origin is null",
+                "drop table public.nothing",
+                "drop function public.waits");
     }
 
     @Test

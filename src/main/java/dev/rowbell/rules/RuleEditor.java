@@ -1,22 +1,14 @@
 package dev.rowbell.rules;
 
 import dev.rowbell.alert.AlertJson;
-import dev.rowbell.database.Transactions;
 import dev.rowbell.settings.SettingsException;
-import java.sql.Connection;
-import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Function;
 import javax.sql.DataSource;
 import org.springframework.dao.DataAccessException;
-import org.springframework.jdbc.CannotGetJdbcConnectionException;
-import org.springframework.jdbc.core.simple.JdbcClient;
-import org.springframework.jdbc.datasource.SingleConnectionDataSource;
-import org.springframework.transaction.support.TransactionTemplate;
 
 /**
  * Checks, tests and writes rules that people give in a form, field by field as in {@code rules.yaml}. A rule may call functions of strangers: it is checked
@@ -28,8 +20,6 @@ public final class RuleEditor {
     public static final List<String> FIELDS = Key.EDITED.stream().map(Key::text).toList();
 
     private static final Duration LIMIT = Duration.ofSeconds(5);
-    /** A function may ignore the limit of the server. */
-    private static final Duration SILENCE = Duration.ofSeconds(15);
 
     private static final int SHOWN = 20;
     private static final int COUNTED = 10_000;
@@ -38,7 +28,7 @@ public final class RuleEditor {
 
     private final Rules rules;
     private final RuleRepository repository;
-    private final DataSource sessions;
+    private final OwnSession session;
 
     /**
      * @param pool for what is written
@@ -46,7 +36,7 @@ public final class RuleEditor {
      */
     public RuleEditor(Rules rules, DataSource pool, DataSource sessions) {
         this.rules = rules;
-        this.sessions = sessions;
+        session = new OwnSession(sessions, LIMIT);
         repository = new RuleRepository(pool);
     }
 
@@ -71,7 +61,7 @@ public final class RuleEditor {
      */
     public List<String> check(Map<String, String> fields, String began) {
         RulesFile file = repository.storable(rules.read(fields));
-        return apart(own -> problems(file, own, began));
+        return session.run(own -> problems(file, own, began));
     }
 
     private static List<String> problems(RulesFile file, RuleRepository own, String began) {
@@ -125,7 +115,7 @@ public final class RuleEditor {
      */
     public Tried test(Map<String, String> fields, String began) {
         RulesFile file = repository.storable(rules.read(fields));
-        return apart(own -> {
+        return session.run(own -> {
             List<String> problems = problems(file, own, began);
             if (!problems.isEmpty()) {
                 return new Tried(problems, 0, false, List.of());
@@ -144,23 +134,5 @@ public final class RuleEditor {
                     .longValue();
             return new Tried(List.of(), Math.min(rows, COUNTED), rows > COUNTED, shown);
         });
-    }
-
-    /** In a session of its own, and a transaction that is rolled back. */
-    private <T> T apart(Function<RuleRepository, T> work) {
-        try (Connection connection = sessions.getConnection()) {
-            connection.setNetworkTimeout(Runnable::run, (int) SILENCE.toMillis());
-            DataSource one = new SingleConnectionDataSource(connection, true);
-            return new TransactionTemplate(new Transactions(one)).execute(transaction -> {
-                transaction.setRollbackOnly();
-                JdbcClient.create(one)
-                        .sql("select set_config('statement_timeout', ?, true), set_config('lock_timeout', '2s', true)")
-                        .param(String.valueOf(LIMIT.toMillis()))
-                        .query(row -> {});
-                return work.apply(new RuleRepository(one));
-            });
-        } catch (SQLException e) {
-            throw new CannotGetJdbcConnectionException("no connection for a rule", e);
-        }
     }
 }

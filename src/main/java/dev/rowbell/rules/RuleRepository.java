@@ -469,6 +469,32 @@ public final class RuleRepository {
                 .single());
     }
 
+    /**
+     * A rule that is enabled.
+     *
+     * @param byQuery whether it has a query, and no feed
+     */
+    record Measurable(String name, boolean byQuery, int maxRows) {}
+
+    List<Measurable> measurable() {
+        return jdbc.sql(
+                        "select r.name, r.query is not null as by_query, r.max_rows from rowbell.rule r where r.enabled order by r.name")
+                .query(Measurable.class)
+                .list();
+    }
+
+    /**
+     * Like {@link #trialOf}, the query that measures a rule on so many rows; of a rule with a query, that.
+     *
+     * @throws SettingsException where there is no role of queries
+     */
+    String measureOf(String rule, int rows) {
+        return orRefused(() -> jdbc.sql("select rowbell.measure_of(?, ?)")
+                .params(rule, rows)
+                .query(String.class)
+                .single());
+    }
+
     void readOnlyFromNowOn() {
         jdbc.sql("set transaction read only").update();
     }
@@ -505,7 +531,7 @@ public final class RuleRepository {
     /** The feeds, ordered by name, so many at most; of each so many timers are counted at most. */
     public List<FeedState> feedStates(int counted, int most) {
         return jdbc.sql("""
-                        select f.name, t.triggers, t.off, coalesce(t.by_row, false) as by_row,
+                        select f.name, t.triggers, t.off, coalesce(t.by_row, false) as by_row, c.calls, c.micros_per_call,
                           (select count(*) from rowbell.rule r where r.feed = f.name and r.enabled) as rules,
                           (select count(*) from (
                             select
@@ -523,6 +549,12 @@ public final class RuleRepository {
                           join pg_trigger g on g.tgfoid = p.oid and g.tgparentid = 0
                           where p.pronamespace = 'rowbell'::regnamespace
                             and p.proname in ('on_statement_' || f.id, 'on_row_' || f.id)) t
+                        cross join lateral (
+                          select sum(u.calls)::bigint as calls, sum(u.total_time) * 1000 / nullif(sum(u.calls), 0) as micros_per_call
+                          from pg_proc p
+                          join pg_stat_user_functions u on u.funcid = p.oid
+                          where p.pronamespace = 'rowbell'::regnamespace
+                            and p.proname in ('on_statement_' || f.id, 'on_row_' || f.id)) c
                         order by f.name
                         """)
                 .param("counted", counted)
@@ -537,10 +569,20 @@ public final class RuleRepository {
      * @param triggers on the table and its partitions
      * @param off those that do not fire
      * @param byRow whether they judge each row, and not each statement
+     * @param calls of the trigger functions; null where the server does not count them
+     * @param microsPerCall that they take
      * @param rules that are enabled
      * @param armed rows that a rule with {@code for} waits for
      */
-    public record FeedState(String name, int triggers, int off, boolean byRow, int rules, int armed) {}
+    public record FeedState(
+            String name,
+            int triggers,
+            int off,
+            boolean byRow,
+            Long calls,
+            Double microsPerCall,
+            int rules,
+            int armed) {}
 
     /**
      * The changes of rules, the last one first: when, by which role and application, of which rule, and what.

@@ -11,6 +11,7 @@ import dev.rowbell.outbox.DeadLetterRepository;
 import dev.rowbell.outbox.SinkRepository;
 import dev.rowbell.outbox.SinkSwitches;
 import dev.rowbell.rules.RuleEditor;
+import dev.rowbell.rules.RuleMeter;
 import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.settings.SettingsException;
 import dev.rowbell.silence.SilenceRepository;
@@ -73,6 +74,7 @@ public final class Actions {
                     (all, form, user) -> letters("discard", form, all.letters::discard, " were deleted.")),
             Map.entry("/sinks/pause", (all, form, user) -> all.pause(form)),
             Map.entry("/sinks/resume", (all, form, user) -> all.resume(form)),
+            Map.entry("/rules/measure", (all, form, user) -> all.measure()),
             Map.entry("/sinks/test", (all, form, user) -> all.test(form.text("sink"), user)),
             Map.entry("/rules/disable", (all, form, user) -> all.disable(form, user)),
             Map.entry(
@@ -106,14 +108,22 @@ public final class Actions {
     private final SinkRepository sinks;
     private final RuleRepository rules;
     private final RuleEditor editor;
+    private final RuleMeter meter;
     private final AuditRepository audit;
 
     /**
      * @param alerts completes a test alert
      * @param clock in the time zone in which users write times
      */
-    public Actions(CamelContext context, DataSource dataSource, RuleEditor editor, AlertReader alerts, Clock clock) {
+    public Actions(
+            CamelContext context,
+            DataSource dataSource,
+            RuleEditor editor,
+            RuleMeter meter,
+            AlertReader alerts,
+            Clock clock) {
         this.editor = editor;
+        this.meter = meter;
         this.context = context;
         this.alerts = alerts;
         this.clock = clock;
@@ -367,6 +377,17 @@ public final class Actions {
     private static Action rule(String name, Form form, Predicate<String> work, String done, String notDone) {
         String rule = form.text("name");
         return new Action(name, "rule " + rule, pageOf(rule), () -> work.test(rule) ? done : notDone);
+    }
+
+    /** Measures before the transaction begins, which has nothing to do with it. */
+    private Action measure() {
+        RuleMeter.Measured measured = meter.measure();
+        return new Action("measure rules", "%d rules".formatted(measured.measured()), "/rules?by=cost", () -> {
+            String said = "%d measured.".formatted(measured.measured());
+            return measured.left() == 0
+                    ? said
+                    : said + " There was no time for %d: measure again for these.".formatted(measured.left());
+        });
     }
 
     private static Action letter(String name, Form form, LongPredicate work, String done) {

@@ -46,7 +46,9 @@ public final class Api {
             Map.entry(ALERT + "{id}", new Source("/explain", Map.of("findings", "timeline", "kept", "document"))),
             Map.entry(
                     PATH + "rules",
-                    new Source("/rules", Map.of("rules", "rules", "refused", "refused", "found", "found"))),
+                    new Source(
+                            "/rules",
+                            Map.of("rules", "rules", "costs", "costs", "refused", "refused", "found", "found"))),
             Map.entry(
                     PATH + "rules/edit",
                     new Source("/rules/edit", Map.of("fields", "fields", "began", "began", "origin", "origin"))),

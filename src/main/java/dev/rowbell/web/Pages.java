@@ -16,6 +16,8 @@ import dev.rowbell.outbox.DeadLetterRepository.Letter;
 import dev.rowbell.outbox.SinkRepository;
 import dev.rowbell.outbox.SinkSwitches;
 import dev.rowbell.rules.RuleEditor;
+import dev.rowbell.rules.RuleMeter;
+import dev.rowbell.rules.RuleMeter.Cost;
 import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.rules.RuleState;
 import dev.rowbell.rules.Rules;
@@ -32,6 +34,7 @@ import java.time.LocalTime;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -76,6 +79,7 @@ public final class Pages {
     private final CamelContext context;
     private final Rules rules;
     private final Rates rates;
+    private final RuleMeter meter;
     private final Supplier<QueueMonitor> monitor;
     private final Supplier<Map<String, Optional<String>>> circuits;
     private final Clock clock;
@@ -100,6 +104,7 @@ public final class Pages {
             DataSource dataSource,
             Rules rules,
             Rates rates,
+            RuleMeter meter,
             Supplier<QueueMonitor> monitor,
             Supplier<Map<String, Optional<String>>> circuits,
             boolean hasHistory,
@@ -107,6 +112,7 @@ public final class Pages {
         this.context = context;
         this.rules = rules;
         this.rates = rates;
+        this.meter = meter;
         this.monitor = monitor;
         this.circuits = circuits;
         this.clock = clock;
@@ -157,7 +163,7 @@ public final class Pages {
             case "/" -> overview(model);
             case "/firing" -> firing(model, asked);
             case "/alerts" -> alerts(model, asked);
-            case "/rules" -> rules(model, asked.getOrDefault("q", ""));
+            case "/rules" -> rules(model, asked.getOrDefault("q", ""), "cost".equals(asked.get("by")));
             case "/rules/show" -> rule(model, asked.getOrDefault("name", ""));
             case "/rules/edit" -> edit(model, asked.getOrDefault("name", ""));
             case "/explain" -> explain(model, asked);
@@ -545,8 +551,12 @@ public final class Pages {
         }
     }
 
-    private String rules(Model model, String part) {
+    /** @param byCost whether the most expensive come first, and not in the order of their names */
+    private String rules(Model model, String part, boolean byCost) {
+        Map<String, Cost> costs = meter.costs();
         model.put("q", part);
+        model.put("byCost", byCost);
+        model.put("costs", costs);
         model.put(
                 "refused",
                 rules.problems().stream().limit(LINES).map(Object::toString).toList());
@@ -556,12 +566,20 @@ public final class Pages {
                     .filter(rule -> (rule.name() + " " + rule.feed())
                             .toLowerCase(Locale.ROOT)
                             .contains(sought))
+                    .sorted(
+                            byCost
+                                    ? Comparator.comparing(rule -> -microsOf(costs.get(rule.name())))
+                                    : (one, other) -> 0)
                     .map(rule -> new Line(rule, href(rule.name())))
                     .toList();
             model.put("found", found.size());
             model.put("rules", found.subList(0, Math.min(LINES, found.size())));
         });
         return "rules";
+    }
+
+    private static double microsOf(Cost cost) {
+        return cost == null || cost.micros() == null ? -1 : cost.micros();
     }
 
     private static ShownText.Lines href(String rule) {

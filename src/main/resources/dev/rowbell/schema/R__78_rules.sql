@@ -318,6 +318,20 @@ begin
 end
 $fn$;
 
+-- Fails where there is no role of queries, by which a rule is tried.
+create or replace function rowbell.require_query_role() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+begin
+  perform rowbell.make_query_role();
+  if not rowbell.has_role(0) then
+    raise exception 'there is no role of queries, so it would be tested with the rights of %', current_user
+      using errcode = 'RB001', hint = format('create role %I nologin; grant %1$I to %I;', rowbell.role_of(0), current_user);
+  end if;
+end
+$fn$;
+
 -- The query for the rows that meet a rule now, with OLD being NULL; of a rule with a query, that. rule: as for write_rule(), and right. Lets the role of
 -- queries read what it names, for query_rows(): in a transaction that is rolled back afterwards. So a rule is tried before there is one, and no function
 -- that it calls has the rights of its caller.
@@ -332,16 +346,41 @@ declare
   relation oid := rowbell.find_feed(tried.feed);
   trial text;
 begin
-  perform rowbell.make_query_role();
-  if not rowbell.has_role(0) then
-    raise exception 'there is no role of queries, so it would be tested with the rights of %', current_user
-      using errcode = 'RB001', hint = format('create role %I nologin; grant %1$I to %I;', rowbell.role_of(0), current_user);
-  end if;
+  perform rowbell.require_query_role();
   trial := coalesce(regexp_replace(tried.query, '[;[:space:]]+$', ''),
     format(E'select new.* from %1$s as new left join %1$s as old on false where (%2$s\n)', rowbell.sql_name(relation),
       rowbell.rows_by_name(tried.condition, relation)));
   perform rowbell.grant_query(trial);
   return trial;
+end
+$fn$;
+
+-- The query that measures the condition of a rule on so many rows of its feed at most, with OLD being NULL: the rows, and the microseconds of each, or null for
+-- less than two rows. Of a rule with a query, that. Like trial_of(), for query_rows() in a transaction that is rolled back.
+create or replace function rowbell.measure_of(rule text, max_rows int) returns text
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
+as $fn$
+declare
+  measured rowbell.rule;
+  relation oid;
+  measuring text;
+begin
+  perform rowbell.require_query_role();
+  select r.* into measured from rowbell.rule r where r.name = measure_of.rule;
+  relation := rowbell.find_feed(measured.feed);
+  measuring := coalesce(regexp_replace(measured.query, '[;[:space:]]+$', ''),
+    -- each row by itself, as a statement that writes one: PostgreSQL would plan a subquery for all rows in another way. The clock also keeps it from remembering
+    -- the answer for a row
+    format(E'select count(*) as rows, cast(extract(epoch from max(m.at) - min(m.at)) * 1e6 / nullif(count(*) - 1, 0) as float8) as micros'
+      ' from (select new from %1$s as new limit %3$s) as s'
+      ' cross join lateral (select count(*) as met, clock_timestamp() as at'
+      ' from unnest(array[s.new]) as new left join %1$s as old on false where (%2$s\n)) as m',
+      rowbell.sql_name(relation), coalesce(rowbell.rows_by_name(measured.condition, relation), 'true'), max_rows));
+  perform rowbell.grant_query(measuring);
+  return measuring;
 end
 $fn$;
 

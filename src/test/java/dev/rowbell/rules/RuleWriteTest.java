@@ -82,4 +82,17 @@ class RuleWriteTest {
             database.execute("drop owned by " + role, "drop role " + role);
         }
     }
+
+    @Test
+    void theConditionOfARuleIsMeasuredOnRowsOneByOne() {
+        database.execute(
+                "insert into public.orders select i, i from generate_series(2, 9) i",
+                "create function public.is_high(o public.orders) returns boolean language sql as 'select o.v > 5'",
+                "insert into rowbell.rule (name, feed, condition) values ('whole', 'public.orders', 'public.is_high(new) and old.id is null')");
+        for (int rows : List.of(1, 4)) {
+            assertEquals(List.of(rows + (rows == 1 ? " null" : " number")), database.query("""
+                            select concat_ws(' ', t ->> 'rows', json_typeof(t -> 'micros'))
+                            from rowbell.query_rows(rowbell.measure_of('whole', %d), 1) t""".formatted(rows)));
+        }
+    }
 }

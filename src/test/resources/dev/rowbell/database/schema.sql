@@ -578,6 +578,7 @@ rowbell.key_written(text[],text): execute to rowbell_admin
 rowbell.length_of(interval): execute to rowbell_admin
 rowbell.listener: delete, insert, select, update to rowbell_consumer
 rowbell.listening_session(rowbell.listener): execute to rowbell_consumer
+rowbell.measure_of(text,integer): execute to rowbell_admin
 rowbell.members_of(json): execute to rowbell_admin
 rowbell.new_id(): execute to -
 rowbell.next_query(): execute to rowbell_consumer
@@ -3828,6 +3829,33 @@ begin
   return current_setting('rowbell.notify', true) is distinct from 'off' and pg_notification_queue_usage() < 0.95;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.measure_of(rule text, max_rows integer)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
+AS $function$
+declare
+  measured rowbell.rule;
+  relation oid;
+  measuring text;
+begin
+  perform rowbell.require_query_role();
+  select r.* into measured from rowbell.rule r where r.name = measure_of.rule;
+  relation := rowbell.find_feed(measured.feed);
+  measuring := coalesce(regexp_replace(measured.query, '[;[:space:]]+$', ''),
+    -- each row by itself, as a statement that writes one: PostgreSQL would plan a subquery for all rows in another way. The clock also keeps it from remembering
+    -- the answer for a row
+    format(E'select count(*) as rows, cast(extract(epoch from max(m.at) - min(m.at)) * 1e6 / nullif(count(*) - 1, 0) as float8) as micros'
+      ' from (select new from %1$s as new limit %3$s) as s'
+      ' cross join lateral (select count(*) as met, clock_timestamp() as at'
+      ' from unnest(array[s.new]) as new left join %1$s as old on false where (%2$s\n)) as m',
+      rowbell.sql_name(relation), coalesce(rowbell.rows_by_name(measured.condition, relation), 'true'), max_rows));
+  perform rowbell.grant_query(measuring);
+  return measuring;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.members_of(document json)
  RETURNS TABLE(name text, value text)
  LANGUAGE plpgsql
@@ -5204,6 +5232,19 @@ begin
   insert into rowbell.feedback (alert) select distinct on (g.rule) g.alert from gone g order by g.rule, g.failed desc;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.require_query_role()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform rowbell.make_query_role();
+  if not rowbell.has_role(0) then
+    raise exception 'there is no role of queries, so it would be tested with the rights of %', current_user
+      using errcode = 'RB001', hint = format('create role %I nologin; grant %1$I to %I;', rowbell.role_of(0), current_user);
+  end if;
+end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.resolve_timers(feed rowbell.feed, rule rowbell.rule, rule_id integer, most integer)
  RETURNS integer
  LANGUAGE plpgsql
@@ -6344,11 +6385,7 @@ declare
   relation oid := rowbell.find_feed(tried.feed);
   trial text;
 begin
-  perform rowbell.make_query_role();
-  if not rowbell.has_role(0) then
-    raise exception 'there is no role of queries, so it would be tested with the rights of %', current_user
-      using errcode = 'RB001', hint = format('create role %I nologin; grant %1$I to %I;', rowbell.role_of(0), current_user);
-  end if;
+  perform rowbell.require_query_role();
   trial := coalesce(regexp_replace(tried.query, '[;[:space:]]+$', ''),
     format(E'select new.* from %1$s as new left join %1$s as old on false where (%2$s\n)', rowbell.sql_name(relation),
       rowbell.rows_by_name(tried.condition, relation)));
