@@ -16,12 +16,15 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Connection;
 import java.time.LocalDateTime;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -579,6 +582,16 @@ class WebOperatorTest {
                 returning id""".formatted(sink, error, count));
     }
 
+    /** Of the form of the page. */
+    private static Map<String, String> fields(String page) {
+        Map<String, String> form = new HashMap<>();
+        Pattern.compile("<input type=\"hidden\" name=\"(\\w+)\" value=\"([^\"]*)\">")
+                .matcher(page)
+                .results()
+                .forEach(field -> form.put(field.group(1), field.group(2)));
+        return form;
+    }
+
     @Test
     void deadLettersAreSentAgainOrDiscardedOneOrAllOfAGroup() {
         WebClient operator = withToken();
@@ -604,11 +617,7 @@ class WebOperatorTest {
         }
         assertTrue(ask.contains("<strong>3</strong> dead letters of the sink <strong>nowhere</strong>"), groups + ask);
         letters("nowhere", "gone", 1);
-        Map<String, String> form = new HashMap<>();
-        Pattern.compile("<input type=\"hidden\" name=\"(\\w+)\" value=\"([^\"]*)\">")
-                .matcher(ask)
-                .results()
-                .forEach(field -> form.put(field.group(1), field.group(2)));
+        Map<String, String> form = fields(ask);
         assertEquals(303, operator.post("/dead-letters/retry-all", form).statusCode());
         assertTrue(operator.get("/dead-letters").body().contains("3 are sent again."));
         assertEquals(4, database.count("rowbell.delivery where sink = 'nowhere'"));
@@ -626,6 +635,44 @@ class WebOperatorTest {
                 .body()
                 .contains("None of these is left."));
         database.execute("delete from rowbell.dead_letter", "delete from rowbell.delivery where sink = 'nowhere'");
+    }
+
+    @Test
+    void aGroupIsCountedInPartAndChangedAsAWhole() {
+        WebClient operator = withToken();
+        letters("nowhere", "many", 100_001);
+        Matcher all = Pattern.compile("\"(/dead-letters/all\\?do=discard&amp;sink=nowhere&amp;error=\\w+)\"")
+                .matcher(operator.get("/dead-letters").body());
+        assertTrue(all.find());
+        String ask = operator.get(all.group(1).replace("&amp;", "&")).body();
+        assertTrue(ask.contains("<strong>100,000 or more</strong> dead letters"), ask);
+        assertTrue(ask.contains("Delete all"), ask);
+        Map<String, String> form = fields(ask);
+        assertEquals(303, operator.post("/dead-letters/discard-all", form).statusCode());
+        assertTrue(operator.get("/dead-letters").body().contains("100001 were deleted."));
+        assertEquals(0, database.count("rowbell.dead_letter"));
+    }
+
+    @Test
+    void anOperatorActsWhileAnotherActionTakesLong() throws Exception {
+        WebClient operator = withToken();
+        List<String> numbers = letters("nowhere", "gone", 1);
+        WebClient other = withToken();
+        try (Connection holder = database.connect()) {
+            holder.setAutoCommit(false);
+            holder.createStatement().execute("select from rowbell.dead_letter for update");
+            CompletableFuture<HttpResponse<String>> waits = CompletableFuture.supplyAsync(
+                    () -> operator.act("/dead-letters/discard", Map.of("number", numbers.get(0))));
+            await().until(() ->
+                    database.count("pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")
+                            > 0);
+            assertEquals(303, other.act("/firing/acknowledge", ACKNOWLEDGE).statusCode());
+            assertEquals("id=8 on it", acknowledged());
+            assertFalse(waits.isDone());
+            holder.rollback();
+            assertEquals(303, waits.get(60, TimeUnit.SECONDS).statusCode());
+        }
+        assertEquals(0, database.count("rowbell.dead_letter"));
     }
 
     @Test

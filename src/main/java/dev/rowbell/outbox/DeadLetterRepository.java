@@ -21,14 +21,10 @@ public final class DeadLetterRepository {
               last_error, rowbell.readable(alert::text, '\\\\x') as alert
             """;
 
-    /** Of last_error: short enough for an address. */
-    private static final String HASH = "left(encode(sha256(convert_to(last_error, getdatabaseencoding())), 'hex'), 16)";
+    /** Of the error: short enough for an address. There is an index of it. */
+    private static final String HASH = "hashtextextended(left(last_error, 1000), 0)";
 
-    /** Those of a group, of which the text of the error is known by its hash. */
-    private static final String OF_GROUP = """
-            from (select id, sink, died, left(last_error, 1000) as last_error from rowbell.dead_letter) d
-            where sink is not distinct from :sink and %s = :hash
-            """.formatted(HASH);
+    private static final String SHOWN_HASH = "lpad(to_hex(%s), 16, '0')".formatted(HASH);
 
     private final JdbcClient jdbc;
     private final StorableText storable;
@@ -91,7 +87,7 @@ public final class DeadLetterRepository {
                         group by sink, last_error
                         order by letters desc, died desc
                         limit :most
-                        """.formatted(HASH))
+                        """.formatted(SHOWN_HASH))
                 .param("among", among)
                 .param("most", most)
                 .query(Group.class)
@@ -106,52 +102,75 @@ public final class DeadLetterRepository {
                         from (
                           select id, sink, alert, alert_id, attempts, died, left(last_error, 1000) as last_error
                           from rowbell.dead_letter order by died desc limit :among) d
-                        where sink is not distinct from :sink and %s = :hash
+                        where %s
                         order by d.died desc, id desc
                         limit :most
-                        """.formatted(HASH))
+                        """.formatted(ofGroup(sink)))
                 .param("sink", sink, Types.VARCHAR)
-                .param("hash", hash)
+                .param("hash", number(hash), Types.BIGINT)
                 .param("among", among)
                 .param("most", most)
                 .query(Letter.class)
                 .list();
     }
 
+    /** By the index: the error is known by its hash. */
+    private static String ofGroup(String sink) {
+        return (sink == null ? "sink is null and :sink::text is null" : "sink = :sink") + " and " + HASH + " = :hash";
+    }
+
+    /** Null, which no group has, where it is no hash. */
+    private static Long number(String hash) {
+        try {
+            return Long.parseUnsignedLong(hash, 16);
+        } catch (NumberFormatException e) {
+            return null;
+        }
+    }
+
     /**
      * All of a group, however old.
      *
+     * @param letters counted up to so many
      * @param newest no letter of them has a higher number
      */
     public record Whole(long letters, long newest) {}
 
-    /** @param sink null where the alerts could not be routed */
-    public Whole whole(String sink, String hash) {
-        return jdbc.sql("select count(*) as letters, coalesce(max(id), 0) as newest " + OF_GROUP)
+    /**
+     * @param sink null where the alerts could not be routed
+     * @param most letters that are counted
+     */
+    public Whole whole(String sink, String hash, int most) {
+        return jdbc.sql("""
+                        select
+                          (select count(*) from (select from rowbell.dead_letter where %s limit :most) d) as letters,
+                          (select coalesce(max(id), 0) from rowbell.dead_letter) as newest
+                        """.formatted(ofGroup(sink)))
                 .param("sink", sink, Types.VARCHAR)
-                .param("hash", hash)
+                .param("hash", number(hash), Types.BIGINT)
+                .param("most", most)
                 .query(Whole.class)
                 .single();
     }
 
     /** Sends a group again, but for letters with a higher number, and returns how many. */
     public long retry(String sink, String hash, long newest) {
-        return jdbc.sql("select count(*) filter (where rowbell.replay(id)) from (select id " + OF_GROUP
-                        + "and id <= :newest order by died, id) g")
-                .param("sink", sink, Types.VARCHAR)
-                .param("hash", hash)
-                .param("newest", newest)
-                .query(Long.class)
-                .single();
+        return ofGroup("replay_all", sink, hash, newest);
     }
 
     /** Deletes a group, but for letters with a higher number, and returns how many. */
     public long discard(String sink, String hash, long newest) {
-        return jdbc.sql("delete from rowbell.dead_letter where id in (select id " + OF_GROUP + "and id <= :newest)")
+        return ofGroup("discard_all", sink, hash, newest);
+    }
+
+    private long ofGroup(String function, String sink, String hash, long newest) {
+        return jdbc.sql("select rowbell.%s(array(select id from rowbell.dead_letter where %s and id <= :newest))"
+                        .formatted(function, ofGroup(sink)))
                 .param("sink", sink, Types.VARCHAR)
-                .param("hash", hash)
+                .param("hash", number(hash), Types.BIGINT)
                 .param("newest", newest)
-                .update();
+                .query(Long.class)
+                .single();
     }
 
     /** Empty where no dead letter has this number. */
@@ -186,9 +205,10 @@ public final class DeadLetterRepository {
 
     /** @return false where no dead letter has this number */
     public boolean discard(long id) {
-        return jdbc.sql("delete from rowbell.dead_letter where id = ?")
+        return jdbc.sql("select rowbell.discard_all(array[?])")
                         .param(id)
-                        .update()
+                        .query(Long.class)
+                        .single()
                 > 0;
     }
 

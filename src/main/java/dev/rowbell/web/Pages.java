@@ -65,6 +65,8 @@ public final class Pages {
     private static final String CANCELED = "57014";
     /** Dead letters that are looked at, the newest. */
     private static final int LETTERS = 10_000;
+    /** Dead letters of a group that are counted. */
+    private static final int GROUP = 100_000;
     /** Timers of a feed that are counted. */
     private static final int TIMERS = 10_000;
     /** Things that fire and are counted. */
@@ -679,7 +681,8 @@ public final class Pages {
         model.put("retry", retry);
         model.put("sink", sink);
         model.put("error", hash);
-        model.read("whole", () -> letters.whole(sink.isEmpty() ? null : sink, hash));
+        model.read("whole", () -> letters.whole(sink.isEmpty() ? null : sink, hash, GROUP));
+        model.put("counted", GROUP);
         return "dead-letters-all";
     }
 

@@ -61,6 +61,9 @@ public final class WebConsole {
     /** Who tries passwords keeps one thread busy, and no page waiting. */
     private static final int LOGINS_WAITING = 5;
 
+    /** So that all of 200,000 dead letters can be sent again while another operator acknowledges. */
+    private static final int ACTIONS = 2;
+
     private static final int ACTIONS_WAITING = 10;
     /** Of a form: 200 lines of a table that are selected. */
     private static final int LONGEST_FORM = 200_000;
@@ -102,7 +105,7 @@ public final class WebConsole {
             Map.of("/tail.js", resource("tail.js"), "/refresh.js", resource("refresh.js"));
     private final ThreadPoolExecutor threads = threads("rowbell web", THREADS, WAITING);
     private final ThreadPoolExecutor logins = threads("rowbell web login", 1, LOGINS_WAITING);
-    private final ThreadPoolExecutor operations = threads("rowbell web operator", 1, ACTIONS_WAITING);
+    private final ThreadPoolExecutor operations = threads("rowbell web operator", ACTIONS, ACTIONS_WAITING);
 
     private WebConsole(Pages pages, Actions actions, Access access, Tail tail, boolean open) {
         this.pages = pages;

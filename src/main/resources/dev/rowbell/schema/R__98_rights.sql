@@ -9,8 +9,8 @@ grant execute on function rowbell_alert.judge_each(jsonb, anyarray, anyarray), r
   rowbell_alert.failure(text, text, text, json) to public;
 grant execute on function rowbell.new_id(), rowbell.alert(text, text, regclass, text, json, json, text, text, text), rowbell.key_of(oid), rowbell.ring(),
   rowbell.replay(bigint), rowbell.delivered(text) to public;
--- send_again() runs as its caller; note_dead_letters() notes nothing for a user who may not delete dead letters
-grant execute on function rowbell.send_again(bigint), rowbell.note_dead_letters(text, text, text[], text) to public;
+-- these run as their caller; note_dead_letters() notes nothing for a user who may not delete dead letters
+grant execute on function rowbell.replay_all(bigint[]), rowbell.discard_all(bigint[]), rowbell.note_dead_letters(text, text, text[], text) to public;
 -- for owners of tables; each runs as its caller, but for one that reads which triggers a table has
 grant execute on function rowbell.unwatch(text), rowbell.drops_of(text), rowbell.change_triggers(text, text[], interval) to public;
 

@@ -68,6 +68,8 @@ create table rowbell.dead_letter (
   last_error text not null
 );
 create index dead_letter_died on rowbell.dead_letter (died);
+-- those of a sink that have the same error
+create index dead_letter_group on rowbell.dead_letter (sink, hashtextextended(left(last_error, 1000), 0));
 comment on table rowbell.dead_letter is 'Deliveries that were given up, with the last error; select rowbell.replay(id) sends one again';
 
 -- The sinks of each process, which writes them every 10 seconds, with the rates of its last five minutes. A process that has a sink switched off files

@@ -101,6 +101,14 @@ class DeadLetterTest {
     }
 
     @Test
+    void manyAreSentAgainOrDiscardedByTheirNumbers() {
+        assertEquals(List.of("3"), database.query("select rowbell.replay_all('{1, 3, 4, 99}')"));
+        assertEquals(List.of("a1 http", "a3 mail", "a4 routing"), waiting());
+        assertEquals(List.of("1"), database.query("select rowbell.discard_all('{1, 2}')"));
+        assertEquals(List.of(), dead());
+    }
+
+    @Test
     void sqlListsAndDiscardsThemByTheSameFilters() {
         assertEquals(
                 List.of("a2", "a3"),

@@ -397,6 +397,7 @@ view rowbell.waiting as
 
 CREATE INDEX cooldown_last ON rowbell.cooldown USING btree (last)
 CREATE INDEX dead_letter_died ON rowbell.dead_letter USING btree (died)
+CREATE INDEX dead_letter_group ON rowbell.dead_letter USING btree (sink, hashtextextended("left"(last_error, 1000), (0)::bigint))
 CREATE INDEX delivery_due ON rowbell.delivery USING btree (sink, due)
 CREATE INDEX feedback_crt_time ON rowbell.feedback USING btree (crt_time)
 CREATE INDEX history_alert_at ON ONLY rowbell.history_alert USING btree (at, id)
@@ -533,6 +534,7 @@ rowbell.delivery: delete, insert, select, update to rowbell_consumer
 rowbell.denied(text,text): execute to rowbell_admin
 rowbell.disable(text,text,text): execute to rowbell_admin
 rowbell.discard(text,text,interval): execute to rowbell_consumer
+rowbell.discard_all(bigint[]): execute to -
 rowbell.document_settings(oid): execute to rowbell_admin
 rowbell.doorbell_lease: insert, select, update to rowbell_consumer
 rowbell.drops_of(text): execute to -
@@ -608,6 +610,7 @@ rowbell.refresh(integer): execute to rowbell_admin
 rowbell.refresh(integer): execute to rowbell_consumer
 rowbell.release_channels(text): execute to rowbell_consumer
 rowbell.replay(bigint): execute to -
+rowbell.replay_all(bigint[]): execute to -
 rowbell.report_failures(): execute to rowbell_consumer
 rowbell.resume(text): execute to rowbell_admin
 rowbell.resume_sink(text): execute to rowbell_admin
@@ -631,7 +634,6 @@ rowbell.rule_version(rowbell.rule): execute to rowbell_admin
 rowbell.rule_version(rowbell.rule): execute to rowbell_consumer
 rowbell.run_timers(integer,integer): execute to rowbell_consumer
 rowbell.run_windows(integer,integer): execute to rowbell_consumer
-rowbell.send_again(bigint): execute to -
 rowbell.setting: insert, select, update to rowbell_consumer
 rowbell.silence: delete, insert, select, update to rowbell_admin
 rowbell.silence: select to rowbell_consumer
@@ -1691,8 +1693,14 @@ CREATE OR REPLACE FUNCTION rowbell.discard(sink text DEFAULT NULL::text, rule te
  RETURNS bigint
  LANGUAGE sql
 AS $function$
+  select rowbell.discard_all(array(select d.id from rowbell.dead_letters($1, $2, $3) d))
+$function$
+CREATE OR REPLACE FUNCTION rowbell.discard_all(dead_letters bigint[])
+ RETURNS bigint
+ LANGUAGE sql
+AS $function$
   with gone as (
-    delete from rowbell.dead_letter where id in (select d.id from rowbell.dead_letters($1, $2, $3) d) returning dead_letter.sink, dead_letter.alert_id),
+    delete from rowbell.dead_letter d where d.id in (select unnest($1)) returning d.sink, d.alert_id),
   by_sink as (
     select g.sink, array_agg(g.alert_id) as alert_ids, count(*) as letters from gone g group by g.sink)
   select coalesce(sum(b.letters), 0)::bigint
@@ -4457,19 +4465,13 @@ AS $function$
 declare
   known text[];
 begin
-  with recursive waiting as (
-    -- by the index: a queue may be long
-    (select min(d.sink) as name from rowbell.delivery d)
-    union all
-    select (select min(d.sink) from rowbell.delivery d where d.sink > w.name) from waiting w where w.name is not null)
   select array_agg(k.name order by k.name) into known
   from (
     select s.name from rowbell.sink s
     union
     select p.sink from rowbell.paused_sink p
     union
-    select w.name from waiting w) k
-  where k.name is not null;
+    select rowbell.waiting_sinks()) k;
   if pause_sink.sink = any (known) is not true then
     raise invalid_parameter_value using message = format('there is no sink "%s": %s', pause_sink.sink,
       coalesce('those that a process has, or for which alerts wait, are ' || array_to_string(known, ', '), 'no process has a sink now, and nothing waits for one'));
@@ -5183,18 +5185,26 @@ AS $function$
 $function$
 CREATE OR REPLACE FUNCTION rowbell.replay(dead_letter bigint)
  RETURNS boolean
- LANGUAGE plpgsql
+ LANGUAGE sql
 AS $function$
-declare
-  letter record;
-begin
-  select d.sink, d.alert_id into letter from rowbell.dead_letter d where d.id = dead_letter;
-  if not rowbell.send_again(dead_letter) then
-    return false;
-  end if;
-  perform rowbell.note_dead_letters('replayed', letter.sink, array[letter.alert_id]);
-  return true;
-end
+  select rowbell.replay_all(array[$1]) = 1
+$function$
+CREATE OR REPLACE FUNCTION rowbell.replay_all(dead_letters bigint[])
+ RETURNS bigint
+ LANGUAGE sql
+AS $function$
+  with gone as (
+    delete from rowbell.dead_letter d where d.id in (select unnest($1)) returning d.*),
+  filed as (
+    insert into rowbell.delivery (sink, documents)
+    select g.sink, array[g.alert::text] from gone g where g.sink is not null order by g.died, g.id),
+  routed as (
+    insert into rowbell.feedback (alert) select g.alert from gone g where g.sink is null order by g.died, g.id),
+  by_sink as (
+    select g.sink, array_agg(g.alert_id) as alert_ids, count(*) as letters from gone g group by g.sink)
+  select coalesce(sum(b.letters), 0)::bigint
+  from by_sink b
+  cross join lateral rowbell.note_dead_letters('replayed', b.sink, b.alert_ids) noted
 $function$
 CREATE OR REPLACE FUNCTION rowbell.report_failures()
  RETURNS void
@@ -5333,14 +5343,7 @@ CREATE OR REPLACE FUNCTION rowbell.retry(sink text DEFAULT NULL::text, rule text
  RETURNS bigint
  LANGUAGE sql
 AS $function$
-  with again as materialized (
-    -- not in a condition, which would be asked of other letters too
-    select d.sink, d.alert_id, rowbell.send_again(d.id) as sent from rowbell.dead_letters($1, $2, $3) d),
-  by_sink as (
-    select a.sink, array_agg(a.alert_id) as alert_ids, count(*) as letters from again a where a.sent group by a.sink)
-  select coalesce(sum(b.letters), 0)::bigint
-  from by_sink b
-  cross join lateral rowbell.note_dead_letters('replayed', b.sink, b.alert_ids) noted
+  select rowbell.replay_all(array(select d.id from rowbell.dead_letters($1, $2, $3) d))
 $function$
 CREATE OR REPLACE FUNCTION rowbell.ring()
  RETURNS trigger
@@ -5993,26 +5996,6 @@ begin
       perform rowbell.warn(format('a notification on %s was not sent: %s', channels[i], sqlerrm));
     end;
   end loop;
-end
-$function$
-CREATE OR REPLACE FUNCTION rowbell.send_again(dead_letter bigint)
- RETURNS boolean
- LANGUAGE plpgsql
-AS $function$
-declare
-  dead rowbell.dead_letter;
-begin
-  delete from rowbell.dead_letter d
-  where d.id = dead_letter
-  returning d.* into dead;
-  if not found then
-    return false;
-  elsif dead.sink is null then
-    insert into rowbell.feedback (alert) values (dead.alert);
-  else
-    insert into rowbell.delivery (sink, documents) values (dead.sink, array[dead.alert::text]);
-  end if;
-  return true;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.shown_name(relation oid)
@@ -6874,6 +6857,18 @@ begin
   end if;
   return query select g.* from rowbell.validate_groups(rule) g;
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.waiting_sinks()
+ RETURNS SETOF text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with recursive waiting as (
+    (select min(d.sink) as sink from rowbell.delivery d)
+    union all
+    select (select min(d.sink) from rowbell.delivery d where d.sink > w.sink) from waiting w where w.sink is not null)
+  select w.sink from waiting w where w.sink is not null
 $function$
 CREATE OR REPLACE FUNCTION rowbell.warn(message text)
  RETURNS void
