@@ -40,7 +40,7 @@ final class QueueRepository {
                   from sink
                   cross join lateral (
                     select coalesce(sum(d.alerts), 0) as alerts, min(d.filed) as oldest
-                    from (select d.alerts, d.filed from rowbell.delivery d where d.sink = name order by d.due limit %2$d) d) waiting
+                    from (select d.alerts, d.filed from rowbell.delivery d where d.sink = name order by d.filed limit %2$d) d) waiting
                   where name is not null
                   union all
                   select 'timer', count(*), min(due)

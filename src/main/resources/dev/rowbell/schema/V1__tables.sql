@@ -41,6 +41,8 @@ create table rowbell.delivery (
 -- most rows live for milliseconds: PostgreSQL's own way to compress takes longer than to write it; see the end of this file
 alter table rowbell.delivery alter column documents set storage external;
 create index delivery_due on rowbell.delivery (sink, due);
+-- by which a queue is counted without its documents, and an alert in it is found: the history says when it was filed
+create index delivery_filed on rowbell.delivery (sink, filed) include (alerts);
 comment on table rowbell.delivery is 'The outbox: batches of alerts for a sink, deleted when delivered; rowbell.waiting counts the alerts';
 
 -- The alerts that wait for each sink, for people.
@@ -68,6 +70,7 @@ create table rowbell.dead_letter (
   last_error text not null
 );
 create index dead_letter_died on rowbell.dead_letter (died);
+create index dead_letter_alert on rowbell.dead_letter (alert_id);
 -- those of a sink that have the same error
 create index dead_letter_group on rowbell.dead_letter (sink, hashtextextended(left(last_error, 1000), 0));
 comment on table rowbell.dead_letter is 'Deliveries that were given up, with the last error; select rowbell.replay(id) sends one again';

@@ -177,6 +177,36 @@ class ExplainTest {
     }
 
     @Test
+    void anAlertIsFoundInALongQueueAndWhatWasNotLookedAtIsSaid() {
+        database.execute("""
+                insert into rowbell.delivery (sink, documents, filed, due)
+                select 'mail', array[json_build_object('id', id, 'rule', 'other')::text], at, at
+                from (
+                  select now() - i * interval '1 s' as at,
+                    (lpad(to_hex((extract(epoch from now() - i * interval '1 s') * 1000)::bigint), 12, '0') || '7abc8abcdefabcde' || lpad(to_hex(i), 4, '0'))::uuid as id
+                  from generate_series(1, 12000) i) a""", """
+                insert into rowbell.history_routed (at, path, ids, keys, times, documents, kinds, rules, feeds, severities, statuses, reasons, sinks)
+                select filed - interval '1 h' + interval '1 ms', 'durable', array['a'], array['id=1'], '{0}', array['{"id":"a"}'], '{1}', '{high}',
+                  '{public.orders}', '{warning}', '{firing}', '{high}', '{mail}'
+                from rowbell.delivery order by filed desc offset 6000 limit 1""", """
+                insert into rowbell.delivery (sink, documents, filed)
+                select 'mail', array['{"id":"a","rule":"high"}'], at - interval '1 ms' from rowbell.history_routed""");
+        String inTheMiddle = database.query(
+                        "select documents[1]::json ->> 'id' from rowbell.delivery order by filed offset 5999 limit 1")
+                .get(0);
+        matches(explainAlert(inTheMiddle), "note it waits for the sink mail since 20.*");
+        assertTrue(
+                explainAlert("a").stream().anyMatch(line -> line.startsWith("note it waits for the sink mail since")));
+        assertEquals(
+                List.of(
+                        "note it was not found, but not all that waits was looked at: so many alerts wait, and the history does not have it"),
+                explainAlert("01a20acd-4fe3-4c2e-bcaf-ad88171227b1"));
+        says(
+                "'high'",
+                "note alerts that wait for the sink mail: the first 2000 of them were looked at, and there are more");
+    }
+
+    @Test
     void aSinkThatNoProcessHasIsSaid() {
         database.execute(
                 "insert into rowbell.delivery (sink, documents) values ('mial', array['{\"id\":\"a\",\"rule\":\"high\"}'])");

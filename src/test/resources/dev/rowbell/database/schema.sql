@@ -396,9 +396,11 @@ view rowbell.waiting as
 -- constraints, indexes, triggers
 
 CREATE INDEX cooldown_last ON rowbell.cooldown USING btree (last)
+CREATE INDEX dead_letter_alert ON rowbell.dead_letter USING btree (alert_id)
 CREATE INDEX dead_letter_died ON rowbell.dead_letter USING btree (died)
 CREATE INDEX dead_letter_group ON rowbell.dead_letter USING btree (sink, hashtextextended("left"(last_error, 1000), (0)::bigint))
 CREATE INDEX delivery_due ON rowbell.delivery USING btree (sink, due)
+CREATE INDEX delivery_filed ON rowbell.delivery USING btree (sink, filed) INCLUDE (alerts)
 CREATE INDEX feedback_crt_time ON rowbell.feedback USING btree (crt_time)
 CREATE INDEX history_alert_at ON ONLY rowbell.history_alert USING btree (at, id)
 CREATE INDEX history_alert_feed ON ONLY rowbell.history_alert USING btree (feed, at, id)
@@ -2071,43 +2073,83 @@ end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.explain_alert(id text)
  RETURNS TABLE(level text, finding text)
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
  SET "TimeZone" TO 'UTC'
 AS $function$
-  select t.level, format('%s  %s', to_char(t.at, 'YYYY-MM-DD HH24:MI:SS.MS'), t.finding) from rowbell.alert_timeline(explain_alert.id) t
-  union all
+#variable_conflict use_column
+declare
+  wanted constant text := explain_alert.id;
+  most constant int := 5000;
+  times constant timestamptz[] := array(select rowbell.waiting_since(wanted));
+  known boolean;
+begin
+  return query select t.level, format('%s  %s', to_char(t.at, 'YYYY-MM-DD HH24:MI:SS.MS'), t.finding) from rowbell.alert_timeline(wanted) t;
+  known := found;
+  return query
   select 'note', format('it waits to be routed since %s', date_trunc('second', f.crt_time))
-  from rowbell.feedback f
+  from (
+    select b.* from unnest(times) s cross join lateral (select * from rowbell.feedback b where b.crt_time <= s order by b.crt_time desc limit most) b
+    union all
+    select a.* from unnest(times) s cross join lateral (select * from rowbell.feedback a where a.crt_time > s order by a.crt_time limit most) a) f
   -- by far the faster of the two; most alerts are another
-  where strpos(f.alert::text, explain_alert.id) > 0 and rowbell.alert_text(f.alert, 'id') = explain_alert.id
-  union all
+  where strpos(f.alert::text, wanted) > 0 and rowbell.alert_text(f.alert, 'id') = wanted
+  limit 1;
+  known := known or found;
+  return query
   select case when d.last_error is null and p.paused is null then 'note' else 'wrong' end, format('it waits for the sink %s since %s, due at %s%s%s',
     d.sink, date_trunc('second', d.filed), date_trunc('second', d.due), ', tried ' || rowbell.times(d.attempts) || ': ' || d.last_error, '; the sink is ' || p.paused)
-  from rowbell.delivery d
+  from (
+    select distinct on (w.id) w.*
+    from (
+      select b.*
+      from rowbell.waiting_sinks() k (sink)
+      cross join unnest(times) s (at)
+      cross join lateral (
+        select *, sum(d.alerts) over (order by d.filed desc, d.id) - d.alerts as nearer
+        from (select * from rowbell.delivery d where d.sink = k.sink and d.filed <= s.at order by d.filed desc limit most) d) b
+      union all
+      select a.*
+      from rowbell.waiting_sinks() k (sink)
+      cross join unnest(times) s (at)
+      cross join lateral (
+        select *, sum(d.alerts) over (order by d.filed, d.id) - d.alerts as nearer
+        from (select * from rowbell.delivery d where d.sink = k.sink and d.filed > s.at order by d.filed limit most) d) a) w
+    where w.nearer < most and exists (
+      select from unnest(w.documents) document
+      where strpos(document, wanted) > 0 and rowbell.document_text(document, 'id') = wanted)) d
   cross join lateral (select rowbell.pause_of(d.sink) as paused) p
-  where exists (
-    select from unnest(d.documents) document
-    where strpos(document, explain_alert.id) > 0 and rowbell.document_text(document, 'id') = explain_alert.id)
-  union all
+  order by d.sink, d.filed;
+  known := known or found;
+  return query
   select 'wrong', format('it is the dead letter %s of %s since %s, tried %s: %s', d.id, coalesce('the sink ' || d.sink, 'the routing'),
     date_trunc('second', d.died), rowbell.times(d.attempts), d.last_error)
   from rowbell.dead_letter d
-  where d.alert_id = explain_alert.id
+  where d.alert_id = wanted;
+  known := known or found;
+  return query
+  select 'note', 'it was not found, but not all that waits was looked at: so many alerts wait, and the history does not have it'
+  where not known and wanted ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+    and (exists (select from rowbell.delivery offset most) or exists (select from rowbell.feedback offset most));
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.explain_rule(explained rowbell.rule, subject text)
  RETURNS TABLE(level text, finding text)
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
  SET "TimeZone" TO 'UTC'
 AS $function$
 declare
   state rowbell.rule_state;
   watched rowbell.feed;
-  -- a backlog of millions is not read for one answer
-  most constant int := 10000;
+  -- a backlog of millions is not read for one answer: of each queue, so many alerts
+  most constant int := 2000;
+  -- what each alert of it has in its text; null where it may be escaped
+  sought constant text := (select s from (select coalesce(subject, explained.name) as s) s where s ~ '^[a-zA-Z0-9 _.:=-]+$');
 begin
   select s.* into state from rowbell.rule_state s where s.rule = explained.name;
   select f.* into watched from rowbell.feed f where f.name = explained.feed;
@@ -2170,7 +2212,7 @@ begin
   return query
   select 'note', format('alerts of it that wait to be routed: %s, the oldest since %s', count(*), date_trunc('second', min(f.crt_time)))
   from (select * from rowbell.feedback order by crt_time limit most) f
-  where rowbell.alert_text(f.alert, 'rule') = explained.name
+  where (sought is null or strpos(f.alert::text, sought) > 0) and rowbell.alert_text(f.alert, 'rule') = explained.name
   having count(*) > 0;
   return query
   select case when d.last_error is null and d.delivered and rowbell.pause_of(d.sink) is null then 'note' else 'wrong' end,
@@ -2178,11 +2220,14 @@ begin
       ', tried ' || rowbell.times(max(d.attempts)) || ': ' || d.last_error,
       case when not d.delivered then '; no running process has this sink' end, '; the sink is ' || rowbell.pause_of(d.sink))
   from (
-    select w.sink, w.due, w.attempts, w.last_error, unnest(w.documents) as document,
+    select w.sink, b.due, b.attempts, b.last_error, document,
       exists (select from rowbell.sink s where s.name = w.sink and s.seen > clock_timestamp() - interval '1 minute') as delivered
-    from rowbell.delivery w
-    order by w.sink, w.due
-    limit most) d
+    from rowbell.waiting_sinks() w (sink)
+    cross join lateral (
+      select *, sum(alerts) over (order by due, id) - alerts as before
+      from (select * from rowbell.delivery a where a.sink = w.sink order by a.due limit most) a) b
+    cross join lateral unnest(b.documents) document
+    where b.before < most and (sought is null or strpos(document, sought) > 0)) d
   where rowbell.document_text(d.document, 'rule') = explained.name and (subject is null or rowbell.document_text(d.document, 'key') = subject)
   group by d.sink, d.last_error, d.delivered
   order by d.sink;
@@ -2195,9 +2240,20 @@ begin
   select 'wrong', format('dead letters of %s: %s, the last at %s: %s', coalesce('the sink ' || d.sink, 'the routing'), count(*), date_trunc('second', max(d.died)),
     (array_agg(d.last_error order by d.died desc))[1])
   from (select * from rowbell.dead_letter order by died desc limit most) d
-  where rowbell.alert_text(d.alert, 'rule') = explained.name and (subject is null or rowbell.alert_text(d.alert, 'key') = subject)
+  where (sought is null or strpos(d.alert::text, sought) > 0) and rowbell.alert_text(d.alert, 'rule') = explained.name
+    and (subject is null or rowbell.alert_text(d.alert, 'key') = subject)
   group by d.sink
   order by d.sink;
+  return query
+  select 'note', format('%s: the %s %s of them were looked at, and there are more', q.queue, q.looked_at, most)
+  from (
+    select 'alerts that wait to be routed', 'oldest' where exists (select from rowbell.feedback offset most)
+    union all
+    select 'alerts that wait for the sink ' || w.sink, 'first'
+    from rowbell.waiting_sinks() w (sink)
+    where (select sum(a.alerts) from (select a.alerts from rowbell.delivery a where a.sink = w.sink order by a.due limit most + 1) a) > most
+    union all
+    select 'dead letters', 'newest' where exists (select from rowbell.dead_letter offset most)) q (queue, looked_at);
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.feed_of(feed_relation oid, but_rule text DEFAULT NULL::text)
@@ -6856,6 +6912,32 @@ begin
     return query select 'delivery', 'a rule with count or sum is durable: its alerts come after the writer''s commit', 'leave delivery out';
   end if;
   return query select g.* from rowbell.validate_groups(rule) g;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.waiting_since(id text)
+ RETURNS SETOF timestamp with time zone
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+#variable_conflict use_column
+declare
+  wanted constant text := left(waiting_since.id, 200);
+begin
+  return query
+  select a.at from rowbell.history_alert a where a.id = wanted
+  union
+  -- those that are not folded yet
+  select e.at from rowbell.history_routed e where wanted = any (e.ids);
+  if not found and wanted ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$' then
+    return next timestamptz 'epoch' + ('x' || lpad(left(replace(wanted, '-', ''), 12), 16, '0'))::bit(64)::bigint * interval '1 ms';
+  end if;
+  return query
+  select t.at from rowbell.history_try t where t.alert_id = wanted and t.outcome = 'replayed'
+  union
+  select e.at from rowbell.history_tried e where 'replayed' = any (e.outcomes) and wanted = any (e.alert_ids);
+  return next clock_timestamp();
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.waiting_sinks()
