@@ -254,6 +254,54 @@ class WebBrowserTest {
     }
 
     @Test
+    void aRuleIsCheckedWhileItIsTyped() {
+        login("ada", "Ada's");
+        page.navigate(address + "/rules/edit?name=stays");
+        List<String> checks = new ArrayList<>();
+        page.onRequest(request -> {
+            if (request.method().equals("POST")) {
+                checks.add(request.url());
+            }
+        });
+        Locator result = page.locator("#checked");
+        Locator condition = page.getByLabel("condition").first();
+        condition.fill("NEW.c2 > 9999 and NEW.c3 = '<b>'");
+        assertThat(result.locator("li")).containsText("condition: column new.c3 does not exist");
+        assertThat(condition).hasAttribute("aria-invalid", "true");
+        assertThat(result).hasAttribute("role", "status");
+        assertEquals(List.of(address + "/api/rules/check"), checks);
+        assertThat(result).isInViewport();
+        assertEquals(List.of(), Axe.serious(page));
+        picture("typed");
+        page.setViewportSize(390, 844);
+        assertThat(result).isInViewport();
+        assertEquals(List.of(), Axe.serious(page));
+        page.screenshot(new Page.ScreenshotOptions().setPath(Path.of("target/pictures/typed-390.png")));
+        page.setViewportSize(1200, 900);
+        condition.fill("NEW.c2 > 9999");
+        assertThat(result).hasText("No fault was found.");
+        assertEquals("false", condition.evaluate("field => String(field.hasAttribute('aria-invalid'))"));
+        assertEquals(2, checks.size());
+        page.clock().install();
+        condition.press("End");
+        condition.press("x");
+        condition.press("Backspace");
+        page.clock().runFor(10_000);
+        assertEquals(2, checks.size(), "nothing has changed");
+        page.getByLabel("cooldown").fill("soon");
+        button("Check").click();
+        assertThat(page.getByRole(AriaRole.ALERT)).containsText("cooldown: is no duration");
+        page.getByLabel("cooldown").fill("1h");
+        page.clock().runFor(1_000);
+        assertThat(result).hasText("No fault was found.");
+        assertThat(page.getByRole(AriaRole.ALERT)).hasCount(0);
+        assertEquals(List.of(), database.query("select condition from rowbell.rule where condition like '%c3%'"));
+        assertEquals(
+                List.of(),
+                complaints.stream().filter(line -> !line.contains("400")).toList());
+    }
+
+    @Test
     void deadLettersAreSentAgainOneAndAll() {
         login("ada", "Ada's");
         link("Dead letters").click();

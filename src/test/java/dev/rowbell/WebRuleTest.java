@@ -146,6 +146,16 @@ class WebRuleTest {
                 "channel: its alerts would be lost, since Rowbell does not listen to &quot;other&quot;",
                 "NEW.w &gt; 5 and &#39;&amp;&lt;&#39; = &#39;&#39;</textarea>",
                 "value=\"soon\"");
+        for (HttpResponse<String> page : List.of(answer, operator.get("/rules/edit"))) {
+            assertSays(page, page.statusCode(), "<script src=\"/check.js\">");
+            assertTrue(
+                    page.headers()
+                            .allValues("Content-Security-Policy")
+                            .toString()
+                            .contains("script-src 'self'; connect-src 'self'"),
+                    page.headers().toString());
+        }
+        assertSays(operator.get("/check.js"), 200, "'use strict'");
         assertSays(operator.act("/rules/apply", form), 400, "column new.w does not exist");
         assertSays(operator.act("/rules/check", Map.of()), 400, "has no name", "has no feed", "has no condition");
         assertSays(operator.act("/rules/check", rule("filed", "NEW.v > 5")), 400, "name: there is a rule of this name");

@@ -37,6 +37,8 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.camel.CamelContext;
 import org.apache.camel.component.platform.http.vertx.VertxPlatformHttpRouter;
 import org.slf4j.Logger;
@@ -73,13 +75,15 @@ public final class WebConsole {
     private static final String TEXT = "text/plain";
 
     /** The pages that have a script, which is one of ours. */
-    private static final Set<String> SCRIPTED = Set.of("/", "/firing", "/sinks", "/tail");
+    private static final Set<String> SCRIPTED = Set.of("/", "/firing", "/sinks", "/tail", "/rules/edit");
+
+    private static final String POLICY = "Content-Security-Policy";
 
     private static final String WITH_SCRIPT =
             "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
     private static final Map<String, String> HEADERS = Map.of(
-            "Content-Security-Policy",
+            POLICY,
             "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
             "X-Content-Type-Options",
             "nosniff",
@@ -101,8 +105,8 @@ public final class WebConsole {
     private final boolean open;
     private final Configuration templates = new Configuration(Configuration.VERSION_2_3_34);
     private final String style = resource("style.css");
-    private final Map<String, String> scripts =
-            Map.of("/tail.js", resource("tail.js"), "/refresh.js", resource("refresh.js"));
+    private final Map<String, String> scripts = Stream.of("tail.js", "refresh.js", "check.js")
+            .collect(Collectors.toUnmodifiableMap(name -> "/" + name, WebConsole::resource));
     private final ThreadPoolExecutor threads = threads("rowbell web", THREADS, WAITING);
     private final ThreadPoolExecutor logins = threads("rowbell web login", 1, LOGINS_WAITING);
     private final ThreadPoolExecutor operations = threads("rowbell web operator", ACTIONS, ACTIONS_WAITING);
@@ -262,7 +266,7 @@ public final class WebConsole {
             }
         } else {
             if (SCRIPTED.contains(path)) {
-                response.putHeader("Content-Security-Policy", WITH_SCRIPT);
+                response.putHeader(POLICY, WITH_SCRIPT);
             }
             run(threads, response, () -> page(path, asked, session, response));
         }
@@ -455,6 +459,7 @@ public final class WebConsole {
             session.ifPresent(told -> told.say(edited.said()));
             redirect(response, edited.next());
         } else {
+            response.putHeader(POLICY, WITH_SCRIPT);
             render(() -> pages.edited(form, edited, session), response, edited.status());
         }
     }
