@@ -782,6 +782,11 @@ public final class RuleRepository {
         jdbc.sql("select from rowbell.report_failures()").query(row -> {});
     }
 
+    /** Removes what triggers noted of rows that MERGE moved, of transactions that have ended. */
+    void forgetMoves() {
+        jdbc.sql("select from rowbell.forget_moves()").query(row -> {});
+    }
+
     /**
      * Adds hits to the rules that exist. Skips a rule that another transaction has locked, so that no deadlock is possible.
      *

@@ -112,6 +112,7 @@ public final class Rules {
         }
         housekeeping.register("compare the rules with their feeds", REFRESH, () -> refresh(opened));
         housekeeping.register("report failures of rules", COUNT, opened::reportFailures);
+        housekeeping.register("forget rows that were moved", REFRESH, opened::forgetMoves);
         housekeeping.registerAlsoAtStop("count how often rules fired", COUNT, () -> hits.write(opened::addHits));
     }
 

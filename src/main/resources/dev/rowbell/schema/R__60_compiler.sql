@@ -256,6 +256,46 @@ as $fn$
   select quote_literal(format('rowbell: the rules of %s were not judged: %%', replace(feed_name, '%', '%%')))
 $fn$;
 
+-- The parts of a trigger function of a feed whose moves are noted. Where MERGE has moved rows, each row is judged by itself, with the moves.
+create or replace function rowbell.moves_parts_sql(feed rowbell.feed) returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select case when rowbell.notes_moves(feed) then jsonb_build_object(
+    'declare_moves', $part$
+  outer_mark pg_catalog.text;
+  moves pg_catalog.text[];$part$,
+    'moves', rowbell.fill($part$
+  if tg_op operator(pg_catalog.=) 'UPDATE' then
+    outer_mark := pg_catalog.current_setting('rowbell.outer_' operator(pg_catalog.||) pg_catalog.pg_trigger_depth()::pg_catalog.text, true);
+    if outer_mark operator(pg_catalog.<>) '' then
+      outer_mark := pg_catalog.set_config('rowbell.moving', pg_catalog.substr(outer_mark, 2), true);
+      outer_mark := pg_catalog.set_config('rowbell.outer_' operator(pg_catalog.||) pg_catalog.pg_trigger_depth()::pg_catalog.text, '', true);
+    end if;
+  end if;
+  if pg_catalog.current_setting('rowbell.moved', true) operator(pg_catalog.<>) '' then
+    begin
+      if tg_op operator(pg_catalog.=) 'UPDATE' then
+        moves := rowbell_alert.moves_{{feed}}('FIRST');
+        -- an update that is no MERGE hands the rows that it moves to this trigger
+        perform from {{rows}}
+        where {{old}} operator(pg_catalog.=) moves[1][1] and {{new}} operator(pg_catalog.=) moves[1][2];
+        moves := rowbell_alert.moves_{{feed}}(case when found or moves is null then 'FORGET' else 'UPDATE' end);
+      else
+        moves := rowbell_alert.moves_{{feed}}(tg_op);
+      end if;
+    exception when others or assert_failure then
+      raise warning {{warning}}, sqlerrm;
+    end;
+  end if;$part$, jsonb_build_object('feed', feed.id, 'rows', rowbell.rows_sql('UPDATE', true, null), 'old', rowbell.row_text_sql(feed.relation, 'old'),
+      'new', rowbell.row_text_sql(feed.relation, 'new'), 'warning', rowbell.warning_sql(feed.name))),
+    'moved', $part$
+    if moves is not null then
+      raise exception 'MERGE has moved rows to other partitions';
+    end if;$part$,
+    'using', ' using moves') else '{}' end
+$fn$;
+
 -- The statement trigger function. fenced: whether what it calls is undone, see fence_sql(). Asks first whether any rule is met by any row, all in one pass; a statement without a hit costs no more.
 create or replace function rowbell.on_statement_sql(feed rowbell.feed, transitions rowbell.transition[], fenced boolean) returns text
 language plpgsql
@@ -351,9 +391,9 @@ $body$ else rowbell.fill($body$
 #variable_conflict use_column
 declare
   hits pg_catalog.record;
-  raised pg_catalog.int4;{{declare_context}}{{declare_met}}
-begin{{fence}}
-  begin{{zones}}{{parts}}
+  raised pg_catalog.int4;{{declare_moves}}{{declare_context}}{{declare_met}}
+begin{{moves}}{{fence}}
+  begin{{moved}}{{zones}}{{parts}}
     else
       {{nothing}}
     end if;
@@ -362,7 +402,7 @@ begin{{fence}}
     end if;{{undo}}
   exception when others or assert_failure{{canceled}} then{{unless_undone}}{{unless_real}}
     begin
-      execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into hits;{{undo_again}}
+      execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into hits{{using}};{{undo_again}}
     exception when others or assert_failure then{{unless_undone_again}}
       begin
         raise warning {{warning}}, sqlerrm;
@@ -376,7 +416,8 @@ begin{{fence}}
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, hits.codes, hits.olds, hits.news, hits.partitions, hits.failures);
   return null;
 end
-$body$, fence || rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
+$body$, fence || rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || rowbell.moves_parts_sql(feed)
+    || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
 end
 $fn$;
 
@@ -589,6 +630,16 @@ begin
   end if;
   perform rowbell.make_function(format('rowbell.on_statement_%s()', feed.id), 'returns trigger', case when by_row then '{}' else settings end,
     case when by_row then E'\nbegin\n  return null;\nend\n' else rowbell.on_statement_sql(feed, transitions, fenced) end, evaluator);
+  if rowbell.notes_moves(feed) then
+    perform rowbell.make_function(format('rowbell_alert.moves_%s(operation text)', feed.id), 'returns text[]', '{}',
+      format(E'\nbegin\n  return rowbell.moves(%s, operation);\nend\n', feed.id), current_user);
+    perform rowbell.make_function(format('rowbell.before_move_%s()', feed.id), 'returns trigger', '{}',
+      case when cardinality(transitions) = 0 then E'\nbegin\n  return null;\nend\n' else rowbell.before_move_sql(feed) end, current_user);
+    -- the settings are those of the function that compares with the text; no text of other types than those of all_settings() depends on search_path
+    perform rowbell.make_function(format('rowbell.on_move_%s()', feed.id), 'returns trigger', case when settings = rowbell.all_settings() then settings
+        else array_remove(settings, 'search_path=pg_catalog, pg_temp') end,
+      case when cardinality(transitions) = 0 then E'\nbegin\n  return null;\nend\n' else rowbell.on_move_sql(feed) end, current_user);
+  end if;
   if to_regproc(format('rowbell.look_%s', feed.id)) is not null or exists (select from unnest(transitions) t where t.status = 'armed') then
     perform rowbell.make_function(format('rowbell.look_%s(rule int, keys text[], after text, most int)', feed.id), 'returns setof rowbell.looked',
       rowbell.all_settings() || 'timezone_abbreviations=Default'::text, rowbell.look_sql(feed, transitions), evaluator);
@@ -597,7 +648,8 @@ begin
     perform rowbell.grant_right(r.name, rowbell.role_of(feed.id))
     from (
       select format('execute on function %s', f::regprocedure) as name
-      from unnest(array[to_regproc(format('rowbell_alert.raise_%s', feed.id)), to_regproc(format('rowbell_alert.again_%s', feed.id))]) f
+      from unnest(array[to_regproc(format('rowbell_alert.raise_%s', feed.id)), to_regproc(format('rowbell_alert.again_%s', feed.id)),
+        to_regproc(format('rowbell_alert.moves_%s', feed.id))]) f
       where not has_function_privilege(rowbell.role_of(feed.id), f, 'execute')
       union all
       -- also of a partition that came after the rules

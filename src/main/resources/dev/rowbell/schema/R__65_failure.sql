@@ -28,6 +28,26 @@ where judged.code is not null$query$,
     order by (t.rule).name collate "C") r
 $fn$;
 
+-- The rows of a statement with what MERGE has moved, which $1 has as text of the feed's type: an update has them too, an insert and a delete have not.
+-- side: 1 for OLD, 2 for NEW.
+create or replace function rowbell.with_moves_sql(operation text, written oid, feed_relation oid, rows text, transition_table text, side int) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select rowbell.fill(case when operation = 'UPDATE'
+      then '({{rows}}) operator(pg_catalog.||) array(select row({{moved_columns}})::{{table}} from (select $1[i][{{side}}]::{{feed}} as r'
+        ' from pg_catalog.generate_subscripts($1, 1) i order by i offset 0) as _m)'
+      else 'array(select _s.r from (select row({{columns}})::{{table}} as r, {{text}} as t, pg_catalog.row_number() over (partition by {{text}}) as n'
+        ' from {{transition_table}} as _r) as _s left join (select $1[i][{{side}}] as t, pg_catalog.count(*) as n from pg_catalog.generate_subscripts($1, 1) i'
+        ' group by 1) as _m on _m.t operator(pg_catalog.=) _s.t where _s.n operator(pg_catalog.>) coalesce(_m.n, 0))' end,
+    jsonb_build_object('rows', rows, 'transition_table', transition_table, 'side', side, 'table', rowbell.sql_name(written),
+      'feed', rowbell.sql_name(feed_relation), 'text', rowbell.row_text_sql(feed_relation, '_r'),
+      'columns', string_agg(format('_r.%I', a.attname), ', ' order by a.attnum),
+      'moved_columns', string_agg(format('(_m.r).%I', a.attname), ', ' order by a.attnum)))
+  from pg_attribute a
+  where a.attrelid = written and a.attnum > 0 and not a.attisdropped
+$fn$;
+
 -- The query that hands the rows of a statement, or of a row trigger, to judge_each. Run by the trigger function, which alone sees them.
 create or replace function rowbell.one_by_one_sql(feed_id int, operation text, relation oid, rules jsonb) returns text
 language plpgsql stable
@@ -37,6 +57,7 @@ declare
   table_name constant text := rowbell.sql_name(relation);
   key constant text[] := rowbell.key_of(relation);
   columns text;
+  feed_relation constant oid := (select f.relation from rowbell.feed f where f.id = feed_id);
   old_rows text;
   new_rows text;
 begin
@@ -61,6 +82,14 @@ begin
           ' else array(select (select row(%s)::%s from old_rows as _r where %s limit 1) from new_rows as _n) end',
         old_rows, columns, table_name,
         coalesce((select string_agg(format('_r.%1$I operator(pg_catalog.=) _n.%1$I', k), ' and ') from unnest(key) k), 'false'));
+    end if;
+    if (select rowbell.notes_moves(f) from rowbell.feed f where f.id = feed_id) then
+      if operation <> 'DELETE' then
+        new_rows := rowbell.with_moves_sql(operation, relation, feed_relation, new_rows, 'new_rows', 2);
+      end if;
+      if operation <> 'INSERT' then
+        old_rows := rowbell.with_moves_sql(operation, relation, feed_relation, old_rows, 'old_rows', 1);
+      end if;
     end if;
   end if;
   return format('select * from rowbell_alert.judge_each(%L, %s, %s)',

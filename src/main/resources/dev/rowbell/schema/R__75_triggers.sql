@@ -26,10 +26,10 @@ as $fn$
         when o.operation = 'update' then 'referencing old table as old_rows new table as new_rows'
         else 'referencing old table as old_rows'
       end as rows,
-      by_row and t.kind = 'p' as only_in_place
+      by_row and t.kind = 'p' as only_in_place, t.kind
     from rowbell.tree_of(feed.relation) t
     cross join rowbell.has_row_triggers(feed.id) by_row
-    cross join unnest(operations || case when by_row then array['insert', 'update', 'delete'] end) o (operation)
+    cross join unnest(operations || case when by_row then array['insert', 'update', 'delete'] else array['update'] end) o (operation)
     where t.kind in ('r', 'p') and has_table_privilege(t.relid, 'trigger'))
   -- A trigger before insert that never fires. With one, PostgreSQL gives the other triggers the row that it has written into a partition; without one, it gives
   -- them the row of the statement. That row has no generated columns where the partition differs by a dropped column, and within MERGE an update has the row
@@ -44,6 +44,8 @@ as $fn$
     and case when may_all then t.relid = feed.relation else t.kind = 'r' and has_table_privilege(t.relid, 'trigger') end
     and not exists (select from pg_trigger g where g.tgname = t.name and g.tgrelid in (select p.relid from rowbell.tree_of(t.relid) p))
   union all
+  select m.relid, m.statement from rowbell.missing_move_triggers(feed) m where cardinality(operations) > 0
+  union all
   select distinct w.relid, concat(
     case when g.oid is not null and current_setting('server_version_num')::int < 140000 then format('drop trigger %I on %s; ', w.name, rowbell.sql_name(w.relid)) end,
     format('create %strigger %I after %s on %s %s for each %s execute function rowbell.%I()',
@@ -53,7 +55,9 @@ as $fn$
   from wanted w
   left join pg_trigger g on g.tgrelid = w.relid and g.tgname = w.name
   where case
-      when g.oid is null then not w.only_in_place and w.operation = any (operations)
+      -- where moves are noted, what begins with each update ends with it
+      when g.oid is null then not w.only_in_place and (w.operation = any (operations)
+        or w.operation = 'update' and cardinality(operations) > 0 and w.kind = 'p' and rowbell.notes_moves(feed))
       -- bit 0 of tgtype: for each row
       else g.tgtype & 1 <> w.for_row::int or (w.rows = '') <> (coalesce(g.tgoldtable, g.tgnewtable) is null)
     end
@@ -68,7 +72,8 @@ as $fn$
   select g.tgrelid, g.tgname
   from pg_trigger g
   join pg_proc p on p.oid = g.tgfoid
-  where p.pronamespace = 'rowbell'::regnamespace and p.proname in (format('on_statement_%s', feed_id), format('on_row_%s', feed_id))
+  where p.pronamespace = 'rowbell'::regnamespace and p.proname = any (array(
+      select format('%s_%s', f, feed_id) from unnest('{on_statement,on_row,before_move,on_move}'::text[]) f))
     and g.tgparentid = 0
 $fn$;
 
@@ -276,7 +281,8 @@ set search_path = pg_catalog, pg_temp
 as $fn$
 begin
   execute format('drop function if exists rowbell.on_statement_%1$s, rowbell.on_row_%1$s, rowbell.look_%1$s, rowbell.run_%1$s, rowbell_alert.raise_%1$s,'
-    ' rowbell_alert.again_%1$s', feed_id);
+    ' rowbell_alert.again_%1$s,'
+    ' rowbell_alert.moves_%1$s, rowbell.before_move_%1$s, rowbell.on_move_%1$s', feed_id);
   if rowbell.has_role(feed_id) then
     execute format('drop owned by %I', rowbell.role_of(feed_id));
     execute format('drop role %I', rowbell.role_of(feed_id));

@@ -71,7 +71,7 @@ begin
     grant execute on function rowbell.note_routed(text, text[], text[], bigint[], text[], bigint[], int[], text[], text[], text[], text[], text[], text[]),
       rowbell.note_tried(text, text[], int[], bigint[], text[], int[], int[], text[], text[]), rowbell.fold_history(int), rowbell.keep_history(interval) to rowbell_consumer;
     grant select, update on rowbell.rule_state to rowbell_consumer;
-    grant execute on function rowbell.refresh(int), rowbell.definitions(), rowbell.report_failures(), rowbell.timer_feeds(),
+    grant execute on function rowbell.refresh(int), rowbell.definitions(), rowbell.report_failures(), rowbell.forget_moves(), rowbell.timer_feeds(),
       rowbell.begin_fold(int), rowbell.fold_timers(int, int, bigint), rowbell.run_timers(int, int), rowbell.pass_over_slow_row(int, interval),
       rowbell.forget_timers(int), rowbell.window_feeds(), rowbell.run_windows(int, int),
       rowbell.forget_windows(int), rowbell.silent_triggers(), rowbell.claim_channels(text),

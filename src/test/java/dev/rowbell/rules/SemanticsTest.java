@@ -266,6 +266,22 @@ class SemanticsTest {
                         when matched then update set v = x.v when not matched then insert values (x.id, x.v)"""));
     }
 
+    /** More of it is in MoveTest. */
+    @Test
+    void aRowThatMergeMovesIsUpdated() {
+        Assumptions.assumeTrue(database.major() >= 15, "MERGE is from PostgreSQL 15");
+        makePartitions();
+        ruleOnAllOperations("p", "s.p");
+        database.execute("insert into s.p values (1, 1, 0), (2, 2, 0)");
+        assertEquals("p insert s.p1, p update s.p2", alertsOf("""
+                        merge into s.p using (values (1, 9), (3, 9)) x (id, v) on p.id = x.id
+                        when matched then update set k = 11, v = x.v when not matched then insert values (x.id, 1, x.v)"""));
+        // no column of a key tells that the row is the same
+        assertEquals("p delete s.p1, p delete s.p2, p insert s.p1", alertsOf("""
+                        merge into s.p using (values (3, 0), (1, 9), (4, 9)) x (id, v) on p.id = x.id
+                        when matched and x.v = 0 then delete when matched then update set k = 1 when not matched then insert values (x.id, 11, 0)"""));
+    }
+
     @Test
     void aTriggerBeforeChangesWhatIsJudgedAndOneAfterWritesOnItsOwn() {
         rule("every", "NEW.v > 5", "every");

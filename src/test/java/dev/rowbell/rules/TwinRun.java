@@ -166,8 +166,6 @@ final class TwinRun implements AutoCloseable {
             // it reports each setting at once, and pgjdbc closes a connection with another style
             features.remove(Feature.DATE_STYLES);
         }
-        // an update of MERGE that moves a row is no update to statement triggers
-        features.remove(Feature.MERGE_THAT_MOVES_BETWEEN_PARTITIONS);
         // an alert of a delete through a child names that child, also where the row was in a child of it
         features.remove(Feature.WRITES_THROUGH_A_CHILD_WITH_CHILDREN);
         return features;

@@ -157,6 +157,16 @@ unlogged table rowbell.listener (
   started timestamp with time zone not null,
   key bigint not null
 );
+unlogged table rowbell.move (
+  xid xid8 not null default pg_current_xact_id(),
+  feed integer not null,
+  depth integer not null,
+  n bigint not null identity,
+  came boolean,
+  key text,
+  written text,
+  settled boolean not null default false
+);
 table rowbell.notification (
   id text not null,
   channel text not null,
@@ -408,6 +418,7 @@ CREATE INDEX history_alert_id ON ONLY rowbell.history_alert USING btree (id)
 CREATE INDEX history_alert_key ON ONLY rowbell.history_alert USING btree (key, at, id)
 CREATE INDEX history_alert_rule ON ONLY rowbell.history_alert USING btree (rule, at, id)
 CREATE INDEX history_try_alert ON ONLY rowbell.history_try USING btree (alert_id, at)
+CREATE INDEX move_xid ON rowbell.move USING btree (xid, n)
 CREATE INDEX rule_change_rule ON rowbell.rule_change USING btree (rule, id)
 CREATE INDEX timer_began ON rowbell.timer USING btree (rule, began) WHERE (fired IS NULL)
 CREATE INDEX timer_ended ON rowbell.timer USING btree (rule) WHERE (ended <> 0)
@@ -565,6 +576,7 @@ rowbell.fold_history(integer): execute to rowbell_consumer
 rowbell.fold_timers(integer,integer,bigint): execute to rowbell_consumer
 rowbell.for_each(text,text): execute to rowbell_admin
 rowbell.forget_firing(interval,timestamp with time zone,integer): execute to rowbell_consumer
+rowbell.forget_moves(): execute to rowbell_consumer
 rowbell.forget_timers(integer): execute to rowbell_consumer
 rowbell.forget_windows(integer): execute to rowbell_consumer
 rowbell.grant_for(text,text): execute to rowbell_admin
@@ -690,6 +702,7 @@ rowbell.history_routed: Alerts that were routed and are not in the history yet
 rowbell.history_tried: Tries of sinks that are not in the history yet
 rowbell.history_try: What became of alerts, by day: each try of each sink, dead letters, replays
 rowbell.listener: Which session listens to channels to which one process alone is to listen
+rowbell.move: Rows that a statement moves to another partition, until its triggers have judged them
 rowbell.notification: Notifications that were received and not routed before a stop; the next start routes them
 rowbell.paused_sink: The sinks to which nothing is delivered until rowbell.resume_sink(sink): since when, by whom and why
 rowbell.query_key: What rules with a query fire for now: the key and the row of the last result, and since when
@@ -1132,6 +1145,29 @@ AS $function$
   from rowbell.missing_triggers(feed, operations) m
   having count(*) > 0
 $function$
+CREATE OR REPLACE FUNCTION rowbell.before_move_sql(feed rowbell.feed)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select rowbell.fill($body$
+declare
+  depth constant pg_catalog.text := pg_catalog.pg_trigger_depth()::pg_catalog.text;
+  mark pg_catalog.text;
+begin
+  if tg_op operator(pg_catalog.=) 'UPDATE' then
+    -- a statement within another one gives it back
+    mark := pg_catalog.set_config('rowbell.outer_' operator(pg_catalog.||) depth,
+      '-' operator(pg_catalog.||) coalesce(pg_catalog.current_setting('rowbell.moving', true), ''), true);
+    mark := pg_catalog.set_config('rowbell.moving', '{{feed}}', true);
+  else
+    perform rowbell.begin_move({{feed}}, tg_op);
+  end if;
+  return null;
+end
+$body$, jsonb_build_object('feed', feed.id))
+$function$
 CREATE OR REPLACE FUNCTION rowbell.begin_absent(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state)
  RETURNS void
  LANGUAGE sql
@@ -1170,6 +1206,20 @@ begin
   return true;
 exception when serialization_failure then
   return false;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.begin_move(feed_id integer, operation text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if operation = 'INSERT' then
+    delete from rowbell.move m where m.xid = pg_current_xact_id() and m.feed = feed_id and m.depth = pg_trigger_depth() and m.settled;
+  else
+    insert into rowbell.move (feed, depth) values (feed_id, pg_trigger_depth());
+    perform set_config('rowbell.moved', 'yes', true);
+  end if;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.change_triggers(feed_name text, statements text[], patience interval)
@@ -1350,6 +1400,16 @@ begin
   end if;
   perform rowbell.make_function(format('rowbell.on_statement_%s()', feed.id), 'returns trigger', case when by_row then '{}' else settings end,
     case when by_row then E'\nbegin\n  return null;\nend\n' else rowbell.on_statement_sql(feed, transitions, fenced) end, evaluator);
+  if rowbell.notes_moves(feed) then
+    perform rowbell.make_function(format('rowbell_alert.moves_%s(operation text)', feed.id), 'returns text[]', '{}',
+      format(E'\nbegin\n  return rowbell.moves(%s, operation);\nend\n', feed.id), current_user);
+    perform rowbell.make_function(format('rowbell.before_move_%s()', feed.id), 'returns trigger', '{}',
+      case when cardinality(transitions) = 0 then E'\nbegin\n  return null;\nend\n' else rowbell.before_move_sql(feed) end, current_user);
+    -- the settings are those of the function that compares with the text; no text of other types than those of all_settings() depends on search_path
+    perform rowbell.make_function(format('rowbell.on_move_%s()', feed.id), 'returns trigger', case when settings = rowbell.all_settings() then settings
+        else array_remove(settings, 'search_path=pg_catalog, pg_temp') end,
+      case when cardinality(transitions) = 0 then E'\nbegin\n  return null;\nend\n' else rowbell.on_move_sql(feed) end, current_user);
+  end if;
   if to_regproc(format('rowbell.look_%s', feed.id)) is not null or exists (select from unnest(transitions) t where t.status = 'armed') then
     perform rowbell.make_function(format('rowbell.look_%s(rule int, keys text[], after text, most int)', feed.id), 'returns setof rowbell.looked',
       rowbell.all_settings() || 'timezone_abbreviations=Default'::text, rowbell.look_sql(feed, transitions), evaluator);
@@ -1358,7 +1418,8 @@ begin
     perform rowbell.grant_right(r.name, rowbell.role_of(feed.id))
     from (
       select format('execute on function %s', f::regprocedure) as name
-      from unnest(array[to_regproc(format('rowbell_alert.raise_%s', feed.id)), to_regproc(format('rowbell_alert.again_%s', feed.id))]) f
+      from unnest(array[to_regproc(format('rowbell_alert.raise_%s', feed.id)), to_regproc(format('rowbell_alert.again_%s', feed.id)),
+        to_regproc(format('rowbell_alert.moves_%s', feed.id))]) f
       where not has_function_privilege(rowbell.role_of(feed.id), f, 'execute')
       union all
       -- also of a partition that came after the rules
@@ -2824,7 +2885,8 @@ CREATE OR REPLACE FUNCTION rowbell.forget(feed_id integer)
 AS $function$
 begin
   execute format('drop function if exists rowbell.on_statement_%1$s, rowbell.on_row_%1$s, rowbell.look_%1$s, rowbell.run_%1$s, rowbell_alert.raise_%1$s,'
-    ' rowbell_alert.again_%1$s', feed_id);
+    ' rowbell_alert.again_%1$s,'
+    ' rowbell_alert.moves_%1$s, rowbell.before_move_%1$s, rowbell.on_move_%1$s', feed_id);
   if rowbell.has_role(feed_id) then
     execute format('drop owned by %I', rowbell.role_of(feed_id));
     execute format('drop role %I', rowbell.role_of(feed_id));
@@ -2866,6 +2928,14 @@ begin
     for update skip locked));
   return forgotten;
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.forget_moves()
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  delete from rowbell.move m where m.xid < pg_snapshot_xmin(pg_current_snapshot())
 $function$
 CREATE OR REPLACE FUNCTION rowbell.forget_timers(most integer DEFAULT 10000)
  RETURNS void
@@ -3500,6 +3570,20 @@ exception when data_exception then
   return null;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.lasting_key_of(relation oid)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select coalesce(array_agg(k order by n), '{}')
+  from unnest(rowbell.key_of(relation)) with ordinality as u (k, n)
+  where not exists (
+    select from rowbell.tree_of(relation) t
+    join pg_partitioned_table p on p.partrelid = t.relid
+    join pg_attribute a on a.attrelid = p.partrelid and a.attnum = any (p.partattrs)
+    where a.attname = k)
+$function$
 CREATE OR REPLACE FUNCTION rowbell.length_of(within interval)
  RETURNS interval
  LANGUAGE sql
@@ -3935,6 +4019,35 @@ exception when others then
   from json_each(regexp_replace(document::text, '(?<!\\)((?:\\\\)*)\\u(?:0000|(?!00[0-7])[[:xdigit:]]{4})', '\1?', 'g')::json) as e;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.missing_move_triggers(feed rowbell.feed)
+ RETURNS TABLE(relid oid, statement text)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with tree as (
+    select t.relid, t.kind, has_table_privilege(t.relid, 'trigger') as may, bool_and(has_table_privilege(t.relid, 'trigger')) over () as may_all
+    from rowbell.tree_of(feed.relation) t
+    where rowbell.notes_moves(feed)),
+  wanted as (
+    select t.relid, w.name, w.clauses, w.for_row
+    from tree t
+    cross join (values
+      -- is never called before a transaction moves rows, and within MERGE alone: a WHEN takes 1 us at each statement, a call 5 us (PostgreSQL 15)
+      ('before_insert', 'before insert on %2$s for each statement when (pg_catalog.current_setting(''rowbell.moved'', true) <> '''')', false),
+      ('before_update', 'before update on %2$s for each statement', false),
+      ('before_delete', 'before delete on %2$s for each statement when (pg_catalog.current_setting(''rowbell.moving'', true) = ''%1$s'')', false),
+      ('left', 'after delete on %2$s for each row when (pg_catalog.set_config(''rowbell.left'', pg_catalog.current_setting(''rowbell.moving'', true), true) = ''%1$s'')', true),
+      ('came', 'after insert on %2$s for each row when (pg_catalog.current_setting(''rowbell.left'', true) = ''%1$s'')', true)) w (name, clauses, for_row)
+    where case when not w.for_row then t.kind = 'p' and t.may when t.may_all then t.relid = feed.relation else t.kind = 'r' and t.may end)
+  select w.relid, format('create trigger %I %s execute function rowbell.%s_%s()', format('rowbell_%s_%s', feed.id, w.name),
+    format(w.clauses, feed.id, rowbell.sql_name(w.relid)), case when w.for_row then 'on_move' else 'before_move' end, feed.id)
+  from wanted w
+  where not exists (
+    select from pg_trigger g
+    where g.tgname = format('rowbell_%s_%s', feed.id, w.name)
+      and g.tgrelid in (select p.relid from rowbell.tree_of(w.relid) p where w.for_row or p.relid = w.relid))
+$function$
 CREATE OR REPLACE FUNCTION rowbell.missing_triggers(feed rowbell.feed, operations text[])
  RETURNS TABLE(relid oid, statement text)
  LANGUAGE sql
@@ -3948,10 +4061,10 @@ AS $function$
         when o.operation = 'update' then 'referencing old table as old_rows new table as new_rows'
         else 'referencing old table as old_rows'
       end as rows,
-      by_row and t.kind = 'p' as only_in_place
+      by_row and t.kind = 'p' as only_in_place, t.kind
     from rowbell.tree_of(feed.relation) t
     cross join rowbell.has_row_triggers(feed.id) by_row
-    cross join unnest(operations || case when by_row then array['insert', 'update', 'delete'] end) o (operation)
+    cross join unnest(operations || case when by_row then array['insert', 'update', 'delete'] else array['update'] end) o (operation)
     where t.kind in ('r', 'p') and has_table_privilege(t.relid, 'trigger'))
   -- A trigger before insert that never fires. With one, PostgreSQL gives the other triggers the row that it has written into a partition; without one, it gives
   -- them the row of the statement. That row has no generated columns where the partition differs by a dropped column, and within MERGE an update has the row
@@ -3966,6 +4079,8 @@ AS $function$
     and case when may_all then t.relid = feed.relation else t.kind = 'r' and has_table_privilege(t.relid, 'trigger') end
     and not exists (select from pg_trigger g where g.tgname = t.name and g.tgrelid in (select p.relid from rowbell.tree_of(t.relid) p))
   union all
+  select m.relid, m.statement from rowbell.missing_move_triggers(feed) m where cardinality(operations) > 0
+  union all
   select distinct w.relid, concat(
     case when g.oid is not null and current_setting('server_version_num')::int < 140000 then format('drop trigger %I on %s; ', w.name, rowbell.sql_name(w.relid)) end,
     format('create %strigger %I after %s on %s %s for each %s execute function rowbell.%I()',
@@ -3975,7 +4090,9 @@ AS $function$
   from wanted w
   left join pg_trigger g on g.tgrelid = w.relid and g.tgname = w.name
   where case
-      when g.oid is null then not w.only_in_place and w.operation = any (operations)
+      -- where moves are noted, what begins with each update ends with it
+      when g.oid is null then not w.only_in_place and (w.operation = any (operations)
+        or w.operation = 'update' and cardinality(operations) > 0 and w.kind = 'p' and rowbell.notes_moves(feed))
       -- bit 0 of tgtype: for each row
       else g.tgtype & 1 <> w.for_row::int or (w.rows = '') <> (coalesce(g.tgoldtable, g.tgnewtable) is null)
     end
@@ -4001,6 +4118,78 @@ begin
   select m.feed, m.rule, m.key, m.since, m.began, m.fired from unnest(moved) m where octet_length(m.key) <= 2600
   on conflict do nothing;
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.moves(feed_id integer, operation text)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  here constant int := pg_trigger_depth();
+  -- a row that came right after one was deleted need not be the same
+  deletes constant boolean := exists (select from rowbell.move m where m.xid = pg_current_xact_id() and m.feed = feed_id and m.depth = here and m.came is null);
+  moved text[];
+begin
+  if operation <> 'FORGET' then
+    select array_agg(array[p.old, p.new] order by p.n) into moved
+    from (
+      select p.*
+      from (
+        select m.n, m.came, m.key, m.written as new, lag(m.written) over w as old, lag(m.came) over w as before, lag(m.key) over w as key_before
+        from rowbell.move m
+        where m.xid = pg_current_xact_id() and m.feed = feed_id and m.depth = here and m.settled = (operation = 'INSERT')
+        window w as (order by m.n)) p
+      where p.came and not p.before and (not deletes or p.key = p.key_before)
+      limit case when operation = 'FIRST' then 1 end) p;
+  end if;
+  if operation in ('INSERT', 'UPDATE', 'FORGET') then
+    delete from rowbell.move m where m.xid = pg_current_xact_id() and m.feed = feed_id and m.depth = here and (m.settled or operation = 'FORGET');
+  end if;
+  if operation = 'UPDATE' then
+    update rowbell.move m set settled = true where m.xid = pg_current_xact_id() and m.feed = feed_id and m.depth = here;
+  end if;
+  return moved;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.moves_parts_sql(feed rowbell.feed)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case when rowbell.notes_moves(feed) then jsonb_build_object(
+    'declare_moves', $part$
+  outer_mark pg_catalog.text;
+  moves pg_catalog.text[];$part$,
+    'moves', rowbell.fill($part$
+  if tg_op operator(pg_catalog.=) 'UPDATE' then
+    outer_mark := pg_catalog.current_setting('rowbell.outer_' operator(pg_catalog.||) pg_catalog.pg_trigger_depth()::pg_catalog.text, true);
+    if outer_mark operator(pg_catalog.<>) '' then
+      outer_mark := pg_catalog.set_config('rowbell.moving', pg_catalog.substr(outer_mark, 2), true);
+      outer_mark := pg_catalog.set_config('rowbell.outer_' operator(pg_catalog.||) pg_catalog.pg_trigger_depth()::pg_catalog.text, '', true);
+    end if;
+  end if;
+  if pg_catalog.current_setting('rowbell.moved', true) operator(pg_catalog.<>) '' then
+    begin
+      if tg_op operator(pg_catalog.=) 'UPDATE' then
+        moves := rowbell_alert.moves_{{feed}}('FIRST');
+        -- an update that is no MERGE hands the rows that it moves to this trigger
+        perform from {{rows}}
+        where {{old}} operator(pg_catalog.=) moves[1][1] and {{new}} operator(pg_catalog.=) moves[1][2];
+        moves := rowbell_alert.moves_{{feed}}(case when found or moves is null then 'FORGET' else 'UPDATE' end);
+      else
+        moves := rowbell_alert.moves_{{feed}}(tg_op);
+      end if;
+    exception when others or assert_failure then
+      raise warning {{warning}}, sqlerrm;
+    end;
+  end if;$part$, jsonb_build_object('feed', feed.id, 'rows', rowbell.rows_sql('UPDATE', true, null), 'old', rowbell.row_text_sql(feed.relation, 'old'),
+      'new', rowbell.row_text_sql(feed.relation, 'new'), 'warning', rowbell.warning_sql(feed.name))),
+    'moved', $part$
+    if moves is not null then
+      raise exception 'MERGE has moved rows to other partitions';
+    end if;$part$,
+    'using', ' using moves') else '{}' end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.names_one(key text, pattern text)
  RETURNS boolean
@@ -4115,6 +4304,53 @@ begin
 exception when others then
   return sqlerrm;
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.notes_moves(feed rowbell.feed)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select c.relkind = 'p' and not rowbell.has_row_triggers(feed.id) and current_setting('server_version_num')::int >= 150000
+  from pg_class c
+  where c.oid = feed.relation
+$function$
+CREATE OR REPLACE FUNCTION rowbell.on_move_sql(feed rowbell.feed)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select rowbell.fill($body$
+declare
+  written pg_catalog.text;
+  key pg_catalog.text;
+begin
+  begin
+    if tg_op operator(pg_catalog.=) 'DELETE' then
+      written := {{old}};{{old_key}}
+    else
+      written := {{new}};{{new_key}}
+    end if;
+  exception when others or assert_failure then
+    written := null;
+  end;
+  insert into rowbell.move (feed, depth, came, key, written) values ({{feed}}, pg_catalog.pg_trigger_depth(), tg_op operator(pg_catalog.=) 'INSERT', key, written);
+  if pg_catalog.current_setting('rowbell.moved', true) operator(pg_catalog.=) 'yes' then
+    return null;
+  end if;
+  written := pg_catalog.set_config('rowbell.moved', 'yes', true);
+  return null;
+end
+$body$, jsonb_build_object('feed', feed.id, 'old', rowbell.row_text_sql(feed.relation, 'old'), 'new', rowbell.row_text_sql(feed.relation, 'new'),
+    'old_key', k.sql -> 'old', 'new_key', k.sql -> 'new'))
+  from (
+    select jsonb_object_agg(row_name, format(E'\n      key := row(%s)::pg_catalog.text;', columns)) as sql
+    from (
+      select row_name, string_agg(format('%s.%I', row_name, k), ', ' order by n) as columns
+      from unnest(rowbell.lasting_key_of(feed.relation)) with ordinality as u (k, n)
+      cross join unnest('{old,new}'::text[]) row_name
+      group by row_name) c) k
 $function$
 CREATE OR REPLACE FUNCTION rowbell.on_row_sql(feed rowbell.feed, transitions rowbell.transition[], settings text[], fenced boolean)
  RETURNS text
@@ -4307,9 +4543,9 @@ $body$ else rowbell.fill($body$
 #variable_conflict use_column
 declare
   hits pg_catalog.record;
-  raised pg_catalog.int4;{{declare_context}}{{declare_met}}
-begin{{fence}}
-  begin{{zones}}{{parts}}
+  raised pg_catalog.int4;{{declare_moves}}{{declare_context}}{{declare_met}}
+begin{{moves}}{{fence}}
+  begin{{moved}}{{zones}}{{parts}}
     else
       {{nothing}}
     end if;
@@ -4318,7 +4554,7 @@ begin{{fence}}
     end if;{{undo}}
   exception when others or assert_failure{{canceled}} then{{unless_undone}}{{unless_real}}
     begin
-      execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into hits;{{undo_again}}
+      execute rowbell_alert.again_{{feed}}(tg_op, tg_relid) into hits{{using}};{{undo_again}}
     exception when others or assert_failure then{{unless_undone_again}}
       begin
         raise warning {{warning}}, sqlerrm;
@@ -4332,7 +4568,8 @@ begin{{fence}}
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, hits.codes, hits.olds, hits.news, hits.partitions, hits.failures);
   return null;
 end
-$body$, fence || rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
+$body$, fence || rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || rowbell.moves_parts_sql(feed)
+    || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.one_by_one_sql(feed_id integer, operation text, relation oid, rules jsonb)
@@ -4345,6 +4582,7 @@ declare
   table_name constant text := rowbell.sql_name(relation);
   key constant text[] := rowbell.key_of(relation);
   columns text;
+  feed_relation constant oid := (select f.relation from rowbell.feed f where f.id = feed_id);
   old_rows text;
   new_rows text;
 begin
@@ -4369,6 +4607,14 @@ begin
           ' else array(select (select row(%s)::%s from old_rows as _r where %s limit 1) from new_rows as _n) end',
         old_rows, columns, table_name,
         coalesce((select string_agg(format('_r.%1$I operator(pg_catalog.=) _n.%1$I', k), ' and ') from unnest(key) k), 'false'));
+    end if;
+    if (select rowbell.notes_moves(f) from rowbell.feed f where f.id = feed_id) then
+      if operation <> 'DELETE' then
+        new_rows := rowbell.with_moves_sql(operation, relation, feed_relation, new_rows, 'new_rows', 2);
+      end if;
+      if operation <> 'INSERT' then
+        old_rows := rowbell.with_moves_sql(operation, relation, feed_relation, old_rows, 'old_rows', 1);
+      end if;
     end if;
   end if;
   return format('select * from rowbell_alert.judge_each(%L, %s, %s)',
@@ -5444,6 +5690,16 @@ exception when dependent_objects_still_exist then
   return null;
 end
 $function$
+CREATE OR REPLACE FUNCTION rowbell.row_text_sql(relation oid, row_name text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select format('row(%s)::pg_catalog.text', string_agg(format('%s.%I', row_name, a.attname), ', ' order by a.attnum))
+  from pg_attribute a
+  where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+$function$
 CREATE OR REPLACE FUNCTION rowbell.rows_by_name(condition text, relation oid)
  RETURNS text
  LANGUAGE sql
@@ -6441,7 +6697,8 @@ AS $function$
   select g.tgrelid, g.tgname
   from pg_trigger g
   join pg_proc p on p.oid = g.tgfoid
-  where p.pronamespace = 'rowbell'::regnamespace and p.proname in (format('on_statement_%s', feed_id), format('on_row_%s', feed_id))
+  where p.pronamespace = 'rowbell'::regnamespace and p.proname = any (array(
+      select format('%s_%s', f, feed_id) from unnest('{on_statement,on_row,before_move,on_move}'::text[]) f))
     and g.tgparentid = 0
 $function$
 CREATE OR REPLACE FUNCTION rowbell.unacknowledge(rule text, key text DEFAULT NULL::text)
@@ -7020,6 +7277,25 @@ AS $function$
       select from unnest(olds) o
       where (o.name = n.name or o.name not in (select r.name from unnest(news) r)) and o.enabled and o.absent is not null and n.absent is not null
         and (o.feed, o.by) is not distinct from (n.feed, n.by))
+$function$
+CREATE OR REPLACE FUNCTION rowbell.with_moves_sql(operation text, written oid, feed_relation oid, rows text, transition_table text, side integer)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select rowbell.fill(case when operation = 'UPDATE'
+      then '({{rows}}) operator(pg_catalog.||) array(select row({{moved_columns}})::{{table}} from (select $1[i][{{side}}]::{{feed}} as r'
+        ' from pg_catalog.generate_subscripts($1, 1) i order by i offset 0) as _m)'
+      else 'array(select _s.r from (select row({{columns}})::{{table}} as r, {{text}} as t, pg_catalog.row_number() over (partition by {{text}}) as n'
+        ' from {{transition_table}} as _r) as _s left join (select $1[i][{{side}}] as t, pg_catalog.count(*) as n from pg_catalog.generate_subscripts($1, 1) i'
+        ' group by 1) as _m on _m.t operator(pg_catalog.=) _s.t where _s.n operator(pg_catalog.>) coalesce(_m.n, 0))' end,
+    jsonb_build_object('rows', rows, 'transition_table', transition_table, 'side', side, 'table', rowbell.sql_name(written),
+      'feed', rowbell.sql_name(feed_relation), 'text', rowbell.row_text_sql(feed_relation, '_r'),
+      'columns', string_agg(format('_r.%I', a.attname), ', ' order by a.attnum),
+      'moved_columns', string_agg(format('(_m.r).%I', a.attname), ', ' order by a.attnum)))
+  from pg_attribute a
+  where a.attrelid = written and a.attnum > 0 and not a.attisdropped
 $function$
 CREATE OR REPLACE FUNCTION rowbell.with_override(rule rowbell.rule)
  RETURNS rowbell.rule

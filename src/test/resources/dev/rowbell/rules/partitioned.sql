@@ -8,8 +8,42 @@ AS $function$
 declare
   hits pg_catalog.record;
   raised pg_catalog.int4;
+  outer_mark pg_catalog.text;
+  moves pg_catalog.text[];
 begin
+  if tg_op operator(pg_catalog.=) 'UPDATE' then
+    outer_mark := pg_catalog.current_setting('rowbell.outer_' operator(pg_catalog.||) pg_catalog.pg_trigger_depth()::pg_catalog.text, true);
+    if outer_mark operator(pg_catalog.<>) '' then
+      outer_mark := pg_catalog.set_config('rowbell.moving', pg_catalog.substr(outer_mark, 2), true);
+      outer_mark := pg_catalog.set_config('rowbell.outer_' operator(pg_catalog.||) pg_catalog.pg_trigger_depth()::pg_catalog.text, '', true);
+    end if;
+  end if;
+  if pg_catalog.current_setting('rowbell.moved', true) operator(pg_catalog.<>) '' then
+    begin
+      if tg_op operator(pg_catalog.=) 'UPDATE' then
+        moves := rowbell_alert.moves_1('FIRST');
+        -- an update that is no MERGE hands the rows that it moves to this trigger
+        perform from (
+          select _new.r as new_row, _old.r as old_row
+          from (select pg_catalog.row_number() over () as n, (_n.*)::pg_catalog.record as r from (select * from new_rows) as _n) as _new
+          join (select pg_catalog.row_number() over () as n, (_o.*)::pg_catalog.record as r from (select * from old_rows) as _o) as _old
+            on _old.n operator(pg_catalog.=) _new.n
+          order by _new.n) as _pair
+        cross join lateral (select (_pair.new_row).*) as new
+        cross join lateral (select (_pair.old_row).*) as old
+        where row(old.id, old.amount)::pg_catalog.text operator(pg_catalog.=) moves[1][1] and row(new.id, new.amount)::pg_catalog.text operator(pg_catalog.=) moves[1][2];
+        moves := rowbell_alert.moves_1(case when found or moves is null then 'FORGET' else 'UPDATE' end);
+      else
+        moves := rowbell_alert.moves_1(tg_op);
+      end if;
+    exception when others or assert_failure then
+      raise warning 'rowbell: the rules of public.parts were not judged: %', sqlerrm;
+    end;
+  end if;
   begin
+    if moves is not null then
+      raise exception 'MERGE has moved rows to other partitions';
+    end if;
     if tg_op operator(pg_catalog.=) 'UPDATE' then
       perform from new_rows as new where (new.amount operator(pg_catalog.>) (10)) limit 1;
       if not found then
@@ -58,7 +92,7 @@ begin
     end if;
   exception when others or assert_failure then
     begin
-      execute rowbell_alert.again_1(tg_op, tg_relid) into hits;
+      execute rowbell_alert.again_1(tg_op, tg_relid) into hits using moves;
     exception when others or assert_failure then
       begin
         raise warning 'rowbell: the rules of public.parts were not judged: %', sqlerrm;
