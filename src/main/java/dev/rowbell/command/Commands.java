@@ -31,6 +31,7 @@ import picocli.CommandLine.TypeConversionException;
         subcommands = {
             RulesCommands.class,
             DeliveriesCommands.class,
+            SilencesCommands.class,
             FiringCommand.class,
             AcknowledgeCommand.class,
             DoctorCommand.class,

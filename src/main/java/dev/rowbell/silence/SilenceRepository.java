@@ -170,7 +170,7 @@ public final class SilenceRepository {
      * @param rule the patterns as people write them, null for anything; {@code feed} and {@code key} likewise
      * @param from null: now
      * @param until null where {@code length} is given
-     * @param who as it is to be shown
+     * @param who as it is to be shown; null: the role of the database
      */
     public Added add(
             String rule,
@@ -183,7 +183,7 @@ public final class SilenceRepository {
             String why) {
         return jdbc.sql("""
                         insert into rowbell.silence (rule, feed, key, since, until, who, why)
-                        select :rule, :feed, :key, s.since, coalesce(:until::timestamptz, s.since + :length::interval), :who, :why
+                        select :rule, :feed, :key, s.since, coalesce(:until::timestamptz, s.since + :length::interval), coalesce(:who, current_user), :why
                         from (select coalesce(:from::timestamptz, clock_timestamp()) as since) s
                         returning id, since > clock_timestamp() as planned
                         """)
@@ -193,7 +193,7 @@ public final class SilenceRepository {
                 .param("from", from == null ? null : from.toString(), Types.VARCHAR)
                 .param("until", until == null ? null : until.toString(), Types.VARCHAR)
                 .param("length", length == null ? null : length.toString(), Types.VARCHAR)
-                .param("who", who)
+                .param("who", who, Types.VARCHAR)
                 .param("why", why)
                 .query(Added.class)
                 .single();

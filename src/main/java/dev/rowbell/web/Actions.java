@@ -15,6 +15,7 @@ import dev.rowbell.rules.RuleMeter;
 import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.settings.SettingsException;
 import dev.rowbell.silence.SilenceRepository;
+import dev.rowbell.silence.Span;
 import java.net.URLDecoder;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;

@@ -23,6 +23,7 @@ import dev.rowbell.rules.RuleState;
 import dev.rowbell.rules.Rules;
 import dev.rowbell.settings.SettingsException;
 import dev.rowbell.silence.SilenceRepository;
+import dev.rowbell.silence.Span;
 import dev.rowbell.web.WebSessions.Session;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;

@@ -1,4 +1,4 @@
-package dev.rowbell.web;
+package dev.rowbell.silence;
 
 import dev.rowbell.settings.SettingsException;
 import java.time.Clock;
@@ -17,7 +17,7 @@ import org.apache.camel.util.TimeUtils;
  * @param until null where it ends after {@code length}
  * @param length null where it ends at {@code until}
  */
-record Span(Instant from, Instant until, Duration length) {
+public record Span(Instant from, Instant until, Duration length) {
 
     private static final Duration LONGEST = Duration.ofDays(366);
 
@@ -28,7 +28,7 @@ record Span(Instant from, Instant until, Duration length) {
      * @param clock a time without an offset is in its time zone
      * @throws SettingsException where it is no such span, is over already, or is longer than a year or begins later than that
      */
-    static Span of(String from, String until, String length, Clock clock) {
+    public static Span of(String from, String until, String length, Clock clock) {
         Instant now = clock.instant();
         Instant begin = time(from, clock.getZone());
         Instant end = time(until, clock.getZone());
@@ -75,7 +75,7 @@ record Span(Instant from, Instant until, Duration length) {
      * @param zone of a time without an offset
      * @throws SettingsException where it is no time
      */
-    static Instant time(String text, ZoneId zone) {
+    public static Instant time(String text, ZoneId zone) {
         if (text.isEmpty()) {
             return null;
         }

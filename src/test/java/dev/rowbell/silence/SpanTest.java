@@ -1,4 +1,4 @@
-package dev.rowbell.web;
+package dev.rowbell.silence;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
