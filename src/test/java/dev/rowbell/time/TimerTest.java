@@ -61,6 +61,23 @@ class TimerTest extends TimedDatabase {
         assertEquals(0, database.count("rowbell.timer"));
     }
 
+    /** To a row trigger, a row may take the key of another before that one has left it. */
+    @ParameterizedTest
+    @ValueSource(strings = {"statement", "row"})
+    void twoRowsThatEndUnderOneKeyInOneTransactionResolveTwice(String each) {
+        orders(each);
+        database.execute(
+                "alter table orders drop constraint orders_pkey, add primary key (id) deferrable",
+                UNPAID,
+                "insert into orders values (3, 'placed'), (2, 'placed')");
+        pass("31 min");
+        assertEquals(2, alerts().size());
+        database.execute(
+                "begin; update orders set id = 5 - id, state = case id when 2 then 'paid' else 'placed' end where id in (2, 3);"
+                        + " delete from orders where id = 2; commit");
+        assertEquals(List.of("resolved unpaid {\"id\":2}", "resolved unpaid {\"id\":2}"), alerts());
+    }
+
     /** The plans of a session that began while few waited compare all that wait with each that is due, which takes minutes. */
     @Test
     @Tag("long")

@@ -1077,7 +1077,7 @@ begin
     select e.*, sum(case e.kind when 'a' then 1 else -1 end) over (partition by e.rule, e.key order by e.id) as level
     from unnest(events) e),
   changed as (
-    select s.rule, s.key, max(s.id) as id, count(*) filter (where s.kind = 'd') as off, max(s.at) filter (where s.kind = 'a') as at,
+    select s.rule, s.key, array_agg(s.id order by s.id) filter (where s.kind = 'd') as ended, count(*) filter (where s.kind = 'd') as off, max(s.at) filter (where s.kind = 'a') as at,
       sum(case s.kind when 'a' then 1 else -1 end) as total, least(min(s.level), 0) as lowest
     from steps s
     group by s.rule, s.key),
@@ -1085,25 +1085,25 @@ begin
     select c.*, count(t.key) as timers, max(t.fired) as fired
     from changed c
     left join rowbell.timer t on t.rule = c.rule and t.key = c.key and t.ended <= 0
-    group by c.rule, c.key, c.id, c.off, c.at, c.total, c.lowest)
-  select jsonb_agg(jsonb_build_object('rule', h.rule, 'key', h.key, 'id', h.id, 'off', h.off, 'stay', case
+    group by c.rule, c.key, c.ended, c.off, c.at, c.total, c.lowest)
+  select jsonb_agg(jsonb_build_object('rule', h.rule, 'key', h.key, 'ended', h.ended, 'off', h.off, 'stay', case
       -- an event of before it fired, which the look that armed it has seen
       when h.off = 0 and h.fired >= h.at then 0
       else least(h.timers, h.off) + h.total - least(h.timers + h.lowest, 0) end))
   into keys
   from held h;
   with held as (
-    select t.rule, t.key, t.ended, k.id, k.off, row_number() over (partition by t.rule, t.key order by t.ended = 0, t.ended desc) as place
-    from jsonb_to_recordset(keys) as k (rule int, key text, id bigint, off int)
+    select t.rule, t.key, t.ended, k.ended as ended_by, k.off, row_number() over (partition by t.rule, t.key order by t.ended = 0, t.ended desc) as place
+    from jsonb_to_recordset(keys) as k (rule int, key text, ended bigint[], off int)
     join rowbell.timer t on t.rule = k.rule and t.key = k.key and t.ended <= 0
     where k.off > 0),
   gone as (
     delete from rowbell.timer t
     using held h
     where t.rule = h.rule and t.key = h.key and t.ended = h.ended and h.place <= h.off
-    returning t.*, h.id)
+    returning t.*, h.ended_by[h.place] as ended_by)
   insert into rowbell.timer (feed, rule, key, since, began, fired, ended)
-  select g.feed, g.rule, g.key, g.since, g.began, g.fired, g.id from gone g where g.fired is not null
+  select g.feed, g.rule, g.key, g.since, g.began, g.fired, g.ended_by from gone g where g.fired is not null
   on conflict do nothing;
   with puts as (
     select e.feed, e.rule, e.key, e.id, e.at, lead(e.id) over w as next, count(*) over (w rows between current row and unbounded following) as place, k.stay
