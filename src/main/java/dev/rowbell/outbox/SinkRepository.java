@@ -64,6 +64,15 @@ public final class SinkRepository {
                 .update();
     }
 
+    /** The sinks for which some process delivers now. */
+    public List<String> announced() {
+        return jdbc.sql(
+                        "select distinct s.name from rowbell.sink s where s.seen > clock_timestamp() - ?::interval order by s.name")
+                .param(FORGOTTEN.toSeconds() + " s")
+                .query(String.class)
+                .list();
+    }
+
     /** Whether another process delivers for the sink. Uses a connection of its own: a failure must not fail the transaction of the thread. */
     boolean isElsewhere(UUID process, String sink) {
         return outsideOfTransaction.execute(status -> jdbc.sql("""

@@ -367,6 +367,7 @@ public final class Pages {
         List<Queue> queues = queues();
         Map<String, String> states = new TreeMap<>();
         queues.stream().filter(Queue::isOfSink).forEach(queue -> states.put(queue.sink(), "elsewhere"));
+        model.read("announced", sinks::announced).ifPresent(all -> all.forEach(sink -> states.put(sink, "elsewhere")));
         Map<String, SinkRepository.Pause> pauses = new TreeMap<>();
         model.read("pauses", sinks::pauses).ifPresent(all -> all.forEach(pause -> pauses.put(pause.sink(), pause)));
         pauses.keySet().forEach(sink -> states.put(sink, "elsewhere"));
