@@ -30,6 +30,7 @@ public final class Bench {
         PARTS.put("http", (server, report) -> new HttpPart(server, report).run());
         PARTS.put("drain", (server, report) -> new DrainPart(server, report).run());
         PARTS.put("history", (server, report) -> new HistoryPart(server, report).run());
+        PARTS.put("console", (server, report) -> new ConsolePart(server, report).run());
         PARTS.put("cold", (server, report) -> new ColdPart(server, report).run());
         PARTS.put("flood", (server, report) -> new FloodPart(server, report).run());
         PARTS.put("backlog", (server, report) -> new BacklogPart(server, report).run());

@@ -25,8 +25,8 @@ final class HistoryPart {
                 RowbellProcess other = RowbellProcess.start(without, Map.of("rowbell.history.keep", "0"))) {
             Map<String, Series> series = new Rounds()
                     .throwAway(6)
-                    .add("with", () -> drain(with, one))
-                    .add("without", () -> drain(without, other))
+                    .add("with", () -> drain(with, one, ALERTS))
+                    .add("without", () -> drain(without, other, ALERTS))
                     .run();
             report.atLeast(
                     "history",
@@ -43,17 +43,17 @@ final class HistoryPart {
     }
 
     /** From the commit that makes them visible all at once to the last synced line. */
-    private static double drain(Db db, RowbellProcess rowbell) throws Exception {
+    static double drain(Db db, RowbellProcess rowbell, int alerts) throws Exception {
         rowbell.clear();
-        db.raise(ALERTS);
+        db.raise(alerts);
         long start = System.nanoTime();
-        double seconds = (rowbell.awaitAlerts(ALERTS) - start) / 1e9;
+        double seconds = (rowbell.awaitAlerts(alerts) - start) / 1e9;
         // what is moved into the history afterwards must not slow down the other
         while (db.number(
                         "select (select count(*) from rowbell.history_routed) + (select count(*) from rowbell.history_tried)")
                 > 0) {
             TimeUnit.MILLISECONDS.sleep(50);
         }
-        return ALERTS / seconds;
+        return alerts / seconds;
     }
 }

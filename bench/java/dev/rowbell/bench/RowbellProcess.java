@@ -28,6 +28,7 @@ final class RowbellProcess implements AutoCloseable {
 
     private final Process process;
     private final Path directory;
+    private final int port;
     private final CountDownLatch up = new CountDownLatch(1);
     private final long started = System.nanoTime();
     private final Map<Path, Long> read = new HashMap<>();
@@ -38,9 +39,10 @@ final class RowbellProcess implements AutoCloseable {
     /** Options of {@link #launch} that run the program from its classes. */
     static final List<String> MAIN = List.of("-cp", classPath(), "dev.rowbell.Main");
 
-    private RowbellProcess(Process process, Path directory) {
+    private RowbellProcess(Process process, Path directory, int port) {
         this.process = process;
         this.directory = directory;
+        this.port = port;
     }
 
     /** @param more settings besides the database and those that make it quiet */
@@ -91,20 +93,21 @@ final class RowbellProcess implements AutoCloseable {
                 Files.writeString(directory.resolve("routes/" + route.getKey() + ".camel.yaml"), route.getValue());
             }
         }
+        int port = freePort();
         List<String> settings = new ArrayList<>(List.of(
                 "rowbell.jdbc.url=" + db.url(),
                 "rowbell.rules.file=",
                 "rowbell.console=OFF",
-                "rowbell.health.port=" + freePort(),
+                "rowbell.health.port=" + port,
                 "rowbell.file.dir=alerts"));
         more.forEach((key, value) -> settings.add(key + "=" + value));
         Files.write(directory.resolve("application.properties"), settings);
-        return run(directory, java("-Xmx160m", java));
+        return run(directory, port, java("-Xmx160m", java));
     }
 
     /** Another program, which says {@link Plain#UP}, in a directory of its own. */
     static RowbellProcess peer(List<String> command) throws Exception {
-        return run(Files.createTempDirectory("rowbell-bench"), command).awaitUp();
+        return run(Files.createTempDirectory("rowbell-bench"), 0, command).awaitUp();
     }
 
     /** A command that runs the Java of the benchmark. */
@@ -115,12 +118,12 @@ final class RowbellProcess implements AutoCloseable {
         return command;
     }
 
-    private static RowbellProcess run(Path directory, List<String> command) throws IOException {
+    private static RowbellProcess run(Path directory, int port, List<String> command) throws IOException {
         Process process = new ProcessBuilder(command)
                 .directory(directory.toFile())
                 .redirectErrorStream(true)
                 .start();
-        RowbellProcess rowbell = new RowbellProcess(process, directory);
+        RowbellProcess rowbell = new RowbellProcess(process, directory, port);
         Thread reader = new Thread(rowbell::read, "rowbell output");
         reader.setDaemon(true);
         reader.start();
@@ -231,6 +234,16 @@ final class RowbellProcess implements AutoCloseable {
         } else {
             Files.delete(directory.resolve(Reads.DOWN));
         }
+    }
+
+    /** Where its web console is. */
+    int port() {
+        return port;
+    }
+
+    /** Of the address of its web console; the setting {@code rowbell.embedded.dir} has to be {@code .}. */
+    String token() throws IOException {
+        return Files.readString(directory.resolve("web-token")).strip();
     }
 
     double startSeconds() {
