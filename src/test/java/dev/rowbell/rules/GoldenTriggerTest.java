@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -56,6 +57,8 @@ class GoldenTriggerTest {
             })
     void theFunctionsOfAFeedAreThoseThatAreCheckedIn(String name, String before, String columns, String rules)
             throws IOException {
+        // before, there is no MERGE, and nothing notes which rows move
+        Assumptions.assumeTrue(!name.equals("partitioned") || database.major() >= 15);
         database.execute(
                 "do $$ begin create role stranger_of_a_trigger; exception when duplicate_object then null; end $$",
                 "create table orders (id int primary key, amount int, state text)",
@@ -72,8 +75,8 @@ class GoldenTriggerTest {
         List<String> functions = database.query("""
                 select pg_get_functiondef(p.oid)
                 from pg_proc p
-                where p.proname ~ '^(on_row|on_statement|again|raise|look)_[1-9]'
-                order by array_position('{on_row,on_statement,raise,again,look}', regexp_replace(p.proname, '_\\d+$', '')), p.proname
+                where p.proname ~ '^(on_row|on_statement|again|raise|look|before_move|on_move|moves)_[1-9]'
+                order by array_position('{on_row,on_statement,raise,again,look,before_move,on_move,moves}', regexp_replace(p.proname, '_\\d+$', '')), p.proname
                 """);
         Golden.compare(
                 "rules/" + name + ".sql",

@@ -141,3 +141,61 @@ begin
   return rowbell.one_by_one_sql(1, operation, relation, E'[{"key": "select row_to_json(k.*) from (select ) as k", "rule": "p", "judge": "select judged.code, null::json as old, row_to_json(new.*) as new, (select case when ((id IS NOT NULL) AND (id = 1)) then ''public.parts_1'' when ((id IS NOT NULL) AND (id = ANY (ARRAY[2, 3]))) then ''public.parts_2'' end from (select new.*) as _row) as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.amount operator(pg_catalog.>) (10)) then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "INSERT"}, {"key": "select row_to_json(k.*) from (select ) as k", "rule": "p", "judge": "select judged.code, row_to_json(old.*) as old, row_to_json(new.*) as new, (select case when ((id IS NOT NULL) AND (id = 1)) then ''public.parts_1'' when ((id IS NOT NULL) AND (id = ANY (ARRAY[2, 3]))) then ''public.parts_2'' end from (select new.*) as _row) as partition\\nfrom (select ($1).* offset 0) as old\\ncross join (select ($2).* offset 0) as new\\ncross join lateral (select case when (new.amount operator(pg_catalog.>) (10)) and (old.amount operator(pg_catalog.>) (10)) is not true then 1 end) as judged (code)\\nwhere judged.code is not null", "operation": "UPDATE"}]');
 end
 $function$
+
+CREATE OR REPLACE FUNCTION rowbell.before_move_1()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+AS $function$
+declare
+  depth constant pg_catalog.text := pg_catalog.pg_trigger_depth()::pg_catalog.text;
+  mark pg_catalog.text;
+begin
+  if tg_op operator(pg_catalog.=) 'UPDATE' then
+    -- a statement within another one gives it back
+    mark := pg_catalog.set_config('rowbell.outer_' operator(pg_catalog.||) depth,
+      '-' operator(pg_catalog.||) coalesce(pg_catalog.current_setting('rowbell.moving', true), ''), true);
+    mark := pg_catalog.set_config('rowbell.moving', '1', true);
+  else
+    perform rowbell.begin_move(1, tg_op);
+  end if;
+  return null;
+end
+$function$
+
+CREATE OR REPLACE FUNCTION rowbell.on_move_1()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+AS $function$
+declare
+  written pg_catalog.text;
+  key pg_catalog.text;
+begin
+  begin
+    if tg_op operator(pg_catalog.=) 'DELETE' then
+      written := row(old.id, old.amount)::pg_catalog.text;
+    else
+      written := row(new.id, new.amount)::pg_catalog.text;
+    end if;
+  exception when others or assert_failure then
+    written := null;
+  end;
+  insert into rowbell.move (feed, depth, came, key, written) values (1, pg_catalog.pg_trigger_depth(), tg_op operator(pg_catalog.=) 'INSERT', key, written);
+  if pg_catalog.current_setting('rowbell.moved', true) operator(pg_catalog.=) 'yes' then
+    return null;
+  end if;
+  written := pg_catalog.set_config('rowbell.moved', 'yes', true);
+  return null;
+end
+$function$
+
+CREATE OR REPLACE FUNCTION rowbell_alert.moves_1(operation text)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+AS $function$
+begin
+  return rowbell.moves(1, operation);
+end
+$function$
