@@ -16,8 +16,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The web console over a database that is full: how long each page takes, what it costs the drain that one is open, or that many browsers show the page
- * Live, and how long it takes to send all dead letters again.
+ * Measures the web console over a full database: the time of each page, the rate of the drain while one page is open and while many browsers show the page
+ * Live, and the time to send all dead letters again.
  */
 final class ConsolePart {
 

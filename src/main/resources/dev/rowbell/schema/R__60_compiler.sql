@@ -296,7 +296,8 @@ as $fn$
     'using', ' using moves') else '{}' end
 $fn$;
 
--- The statement trigger function. fenced: whether what it calls is undone, see fence_sql(). Asks first whether any rule is met by any row, all in one pass; a statement without a hit costs no more.
+-- The statement trigger function. It asks first whether any row meets any rule, in one pass; a statement without a hit costs no more. fenced: PostgreSQL undoes
+-- the effects of the functions that it calls, see fence_sql().
 create or replace function rowbell.on_statement_sql(feed rowbell.feed, transitions rowbell.transition[], fenced boolean) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp

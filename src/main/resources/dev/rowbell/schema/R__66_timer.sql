@@ -144,7 +144,7 @@ declare
   context text;
 begin
   execute format('select array_agg(l) from rowbell.look_%s($1, $2, $3, $4) l', feed_id) into looked using rule_id, keys, after, most;
-  -- whatever a function of a condition did is undone; what it left to a deferred trigger would run as the role of this session
+  -- PostgreSQL undoes the effects of the functions of conditions; an event that one left for a deferred trigger would run as the role of this session
   judged := true;
   raise exception using errcode = 'RB004';
 exception when others or assert_failure or query_canceled then

@@ -62,7 +62,8 @@ class StrangersCodeTest {
                 // as the default is from PostgreSQL 15 on
                 "revoke create on schema public from public",
                 "grant create on schema public to " + stranger,
-                // rows that it writes are undone; what it takes from a sequence is not
+                // PostgreSQL undoes the rows that the stranger's code writes, and not the numbers that it takes from a
+                // sequence
                 "create schema tried",
                 "grant usage on schema tried to public",
                 "create sequence tried.by_owner",
