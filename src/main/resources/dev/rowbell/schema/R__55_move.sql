@@ -3,8 +3,13 @@
 -- adds a row that came right after one left as a change, and leaves both out where the statement deletes and inserts too. An update that is no MERGE has
 -- moved rows in its transition tables, and these notes are not needed.
 --
--- The settings rowbell.moving, left, moved and outer_N are marks for the conditions of triggers, which run as the writer, and can be forged. What they say is
--- when to look; what moved is in rowbell.move, where none but these functions write.
+-- Rows are noted in rowbell.move, where none but these functions write, by a number that counts them within the transaction. They are read by an upsert: a query
+-- would leave locks by which PostgreSQL takes two serializable transactions that move rows of any tables for ones that conflict, and fails a writer.
+--
+-- Settings are marks for the conditions of triggers, which run as the writer, and can be forged: rowbell.moving, the feed that is updated; rowbell.left, that a row
+-- of it left; rowbell.moved, how many rows were noted. And for a feed and the depth of triggers, by which a statement is told from those within it:
+-- rowbell.moves_N_N, the first row of the statement; rowbell.settled_N_N, the rows of the MERGE that inserts next; rowbell.deletes_N_N, that it deletes; and
+-- rowbell.outer_N, what was updated around it.
 
 -- Whether triggers note the moves of a feed. Before 15 there is no MERGE.
 create or replace function rowbell.notes_moves(feed rowbell.feed) returns boolean
@@ -84,26 +89,39 @@ begin
     mark := pg_catalog.set_config('rowbell.outer_' operator(pg_catalog.||) depth,
       '-' operator(pg_catalog.||) coalesce(pg_catalog.current_setting('rowbell.moving', true), ''), true);
     mark := pg_catalog.set_config('rowbell.moving', '{{feed}}', true);
+    if pg_catalog.current_setting('rowbell.deletes_{{feed}}_' operator(pg_catalog.||) depth, true) operator(pg_catalog.<>) '' then
+      mark := pg_catalog.set_config('rowbell.deletes_{{feed}}_' operator(pg_catalog.||) depth, '', true);
+    end if;
+  elsif tg_op operator(pg_catalog.=) 'INSERT' then
+    -- what an earlier statement settled is none of this one
+    mark := pg_catalog.set_config('rowbell.settled_{{feed}}_' operator(pg_catalog.||) depth, '', true);
   else
-    perform rowbell.begin_move({{feed}}, tg_op);
+    mark := pg_catalog.set_config('rowbell.deletes_{{feed}}_' operator(pg_catalog.||) depth, 'yes', true);
   end if;
   return null;
 end
 $body$, jsonb_build_object('feed', feed.id))
 $fn$;
 
--- The trigger function for a row that leaves a partition or comes to one. The statement is told by the depth of triggers. A row that cannot be written as text
--- is a failure later on, and none of the writer. Nothing is written where errors are caught: each of these subtransactions would have a number of its own.
+-- The trigger function for a row that leaves a partition or comes to one. A row that cannot be written as text is a failure later on, and none of the writer.
+-- Nothing is written where errors are caught: each of these subtransactions would have a number of its own.
 create or replace function rowbell.on_move_sql(feed rowbell.feed) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
   select rowbell.fill($body$
 declare
+  depth constant pg_catalog.int4 := pg_catalog.pg_trigger_depth();
+  place constant pg_catalog.text := 'rowbell.moves_{{feed}}_' operator(pg_catalog.||) depth::pg_catalog.text;
+  number pg_catalog.int4;
   written pg_catalog.text;
   key pg_catalog.text;
+  mark pg_catalog.text;
 begin
   begin
+    if pg_catalog.has_table_privilege('rowbell.move'::pg_catalog.regclass, 'insert') then
+      number := coalesce(nullif(pg_catalog.current_setting('rowbell.moved', true), '')::pg_catalog.int4, 0) operator(pg_catalog.+) 1;
+    end if;
     if tg_op operator(pg_catalog.=) 'DELETE' then
       written := {{old}};{{old_key}}
     else
@@ -112,11 +130,18 @@ begin
   exception when others or assert_failure then
     written := null;
   end;
-  insert into rowbell.move (feed, depth, came, key, written) values ({{feed}}, pg_catalog.pg_trigger_depth(), tg_op operator(pg_catalog.=) 'INSERT', key, written);
-  if pg_catalog.current_setting('rowbell.moved', true) operator(pg_catalog.=) 'yes' then
+  if number is null then
     return null;
   end if;
-  written := pg_catalog.set_config('rowbell.moved', 'yes', true);
+  -- a number is there where the writer has set the mark back
+  insert into rowbell.move as noted (n, feed, depth, came, key, written)
+  values (number, {{feed}}, depth, tg_op operator(pg_catalog.=) 'INSERT', key, written)
+  on conflict on constraint move_pkey do update
+    set feed = excluded.feed, depth = excluded.depth, came = excluded.came, key = excluded.key, written = excluded.written;
+  mark := pg_catalog.set_config('rowbell.moved', number::pg_catalog.text, true);
+  if coalesce(pg_catalog.current_setting(place, true), '') operator(pg_catalog.=) '' then
+    mark := pg_catalog.set_config(place, number::pg_catalog.text, true);
+  end if;
   return null;
 end
 $body$, jsonb_build_object('feed', feed.id, 'old', rowbell.row_text_sql(feed.relation, 'old'), 'new', rowbell.row_text_sql(feed.relation, 'new'),
@@ -130,56 +155,59 @@ $body$, jsonb_build_object('feed', feed.id, 'old', rowbell.row_text_sql(feed.rel
       group by row_name) c) k
 $fn$;
 
--- A statement begins that inserts: what is left of an earlier one is none of its moves. Or a MERGE that deletes too.
-create or replace function rowbell.begin_move(feed_id int, operation text) returns void
-language plpgsql
+-- The rows with these numbers that moved, OLD and NEW as text; null for none. deletes: a row that came right after one was deleted need not be the same.
+create or replace function rowbell.moves_between(feed_id int, first int, last int, deletes boolean) returns text[]
+language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
-begin
-  if operation = 'INSERT' then
-    delete from rowbell.move m where m.xid = pg_current_xact_id() and m.feed = feed_id and m.depth = pg_trigger_depth() and m.settled;
-  else
-    insert into rowbell.move (feed, depth) values (feed_id, pg_trigger_depth());
-    perform set_config('rowbell.moved', 'yes', true);
-  end if;
-end
+  with noted as (
+    insert into rowbell.move as m (n, feed)
+    select n, 0 from generate_series(first, last) n
+    on conflict on constraint move_pkey do update set feed = m.feed
+    returning m.*)
+  select array_agg(array[p.old, p.new] order by p.n)
+  from (
+    select m.n, m.came, m.key, m.written as new, lag(m.written) over w as old, lag(m.came) over w as before, lag(m.key) over w as key_before
+    from noted m
+    where m.feed = feed_id and m.depth = pg_trigger_depth()
+    window w as (order by m.n)) p
+  where p.came and not p.before and (not deletes or p.key = p.key_before)
 $fn$;
 
--- The rows that the statement has moved, OLD and NEW as text; null for none. Of a MERGE, PostgreSQL calls the triggers of deletes first, then those of
--- updates, which settle the moves, then those of inserts. operation FIRST: the first row alone; FORGET: the update was no MERGE.
+-- The rows that the statement has moved. Of a MERGE, PostgreSQL calls the triggers of deletes first, then those of updates, which settle the moves, then those
+-- of inserts. operation FIRST: one row at least, not all; FORGET: the update was no MERGE.
 create or replace function rowbell.moves(feed_id int, operation text) returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
-  here constant int := pg_trigger_depth();
-  -- a row that came right after one was deleted need not be the same
-  deletes constant boolean := exists (select from rowbell.move m where m.xid = pg_current_xact_id() and m.feed = feed_id and m.depth = here and m.came is null);
+  place constant text := format('%s_%s', feed_id, pg_trigger_depth());
+  settled constant text := case when operation = 'INSERT' then nullif(current_setting('rowbell.settled_' || place, true), '') end;
+  first constant int := case when operation = 'INSERT' then split_part(settled, '-', 1) else nullif(current_setting('rowbell.moves_' || place, true), '') end;
+  last constant int := case when operation = 'INSERT' then split_part(settled, '-', 2) else nullif(current_setting('rowbell.moved', true), '') end;
+  deletes constant boolean := coalesce(current_setting('rowbell.deletes_' || place, true), '') <> '';
   moved text[];
 begin
-  if operation <> 'FORGET' then
-    select array_agg(array[p.old, p.new] order by p.n) into moved
-    from (
-      select p.*
-      from (
-        select m.n, m.came, m.key, m.written as new, lag(m.written) over w as old, lag(m.came) over w as before, lag(m.key) over w as key_before
-        from rowbell.move m
-        where m.xid = pg_current_xact_id() and m.feed = feed_id and m.depth = here and m.settled = (operation = 'INSERT')
-        window w as (order by m.n)) p
-      where p.came and not p.before and (not deletes or p.key = p.key_before)
-      limit case when operation = 'FIRST' then 1 end) p;
+  if first is null or last is null then
+    return null;
   end if;
-  if operation in ('INSERT', 'UPDATE', 'FORGET') then
-    delete from rowbell.move m where m.xid = pg_current_xact_id() and m.feed = feed_id and m.depth = here and (m.settled or operation = 'FORGET');
+  if operation = 'FIRST' then
+    moved := rowbell.moves_between(feed_id, first, least(last, first + 20), deletes);
   end if;
-  if operation = 'UPDATE' then
-    update rowbell.move m set settled = true where m.xid = pg_current_xact_id() and m.feed = feed_id and m.depth = here;
+  if moved is null and operation <> 'FORGET' then
+    moved := rowbell.moves_between(feed_id, first, last, deletes);
+  end if;
+  if operation = 'INSERT' then
+    perform set_config('rowbell.settled_' || place, '', true);
+  elsif operation in ('UPDATE', 'FORGET') then
+    perform set_config('rowbell.moves_' || place, '', true);
+    perform set_config('rowbell.settled_' || place, case when operation = 'UPDATE' then format('%s-%s', first, last) else '' end, true);
   end if;
   return moved;
 end
 $fn$;
 
--- Removes what statements have left of transactions that have ended. To be called every few seconds.
+-- Removes what was noted in transactions that have ended. To be called every few seconds.
 create or replace function rowbell.forget_moves() returns void
 language sql
 security definer

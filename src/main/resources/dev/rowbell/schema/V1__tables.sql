@@ -344,23 +344,23 @@ create table rowbell.window_event (
 create index window_event_feed on rowbell.window_event (feed, at);
 comment on table rowbell.window_event is 'What statements added to the groups of rules that count, until it is folded into rowbell.window_count';
 
--- Rows that a statement moves to another partition, from the triggers of its rows to those of the statement, see R__55. What the latter leave is removed.
+-- Rows that a statement moves to another partition, from the triggers of its rows to those of the statement, see R__55. Removed when the transaction has ended.
 -- Unlogged: no other transaction reads it.
 create unlogged table rowbell.move (
-  xid xid8 not null default pg_current_xact_id(),
+  xid xid8 default pg_current_xact_id(),
+  -- counts within the transaction
+  n int,
   feed int not null,
   -- of the triggers
-  depth int not null,
-  n bigint generated always as identity,
-  -- false: it left a partition; null: there is no row, the statement may delete
+  depth int,
+  -- false: it left a partition
   came boolean,
   -- what of its key does not move it, as text
   key text,
+  -- null: it could not be written
   written text,
-  settled boolean not null default false
+  constraint move_pkey primary key (xid, n)
 );
--- each entry comes behind all others: with xid alone, an entry took 8 us (PostgreSQL 15)
-create index move_xid on rowbell.move (xid, n);
 comment on table rowbell.move is 'Rows that a statement moves to another partition, until its triggers have judged them';
 
 -- The groups of rules that count, of which something was written lately, and of rules with "absent". No reference to the rule: Rowbell would wait for an administrator that deletes it.

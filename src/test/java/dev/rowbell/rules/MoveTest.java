@@ -3,6 +3,9 @@ package dev.rowbell.rules;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.rowbell.testing.TestDatabase;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.List;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
@@ -173,13 +176,13 @@ class MoveTest {
     }
 
     @Test
-    void anUpdateThatIsNoMergeLeavesNothing() {
+    void anUpdateThatIsNoMergeIsJudgedOnce() {
         rule("all", "NEW.v > OLD.v", "every");
         assertEquals(
-                List.of(),
-                alertsOf(
-                        "insert into s.t select i, 2, 0 from generate_series(1000, 20999) i; update s.t set k = 1 where id >= 1000"));
-        assertEquals(0, database.count("rowbell.move"));
+                10,
+                alertsOf("insert into s.t select i, 2, 0 from generate_series(1000, 20999) i;"
+                                + " update s.t set k = 1, v = (id >= 20990)::int where id >= 1000")
+                        .size());
     }
 
     @Test
@@ -238,6 +241,67 @@ class MoveTest {
                 alertsOf(
                         "begin isolation level " + level
                                 + "; merge into s.t using (values (1)) s (id) on t.id = s.id when matched then update set k = 2, v = 9; commit"));
+    }
+
+    /** The rows that triggers note must leave no lock that PostgreSQL takes for a conflict. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "update s.%s set k = 3 - k",
+                "merge into s.%1$s x using (values (1)) s (id) on x.id = s.id when matched then update set k = 3 - k"
+            })
+    void twoSerializableTransactionsThatMoveRowsOfTwoTablesDoNotConflict(String statement) throws SQLException {
+        for (String table : List.of("x", "y")) {
+            database.execute(
+                    "create table s.%s (id int, k int) partition by list (k)".formatted(table),
+                    "create table s.%1$s1 partition of s.%1$s for values in (1)".formatted(table),
+                    "create table s.%1$s2 partition of s.%1$s for values in (2)".formatted(table),
+                    "insert into s.%s values (1, 1)".formatted(table));
+            rule("name, feed, condition, fires", "'%1$s', 's.%1$s', 'NEW.id > 0', 'every'".formatted(table));
+        }
+        try (Connection one = database.connect();
+                Connection other = database.connect();
+                Statement x = one.createStatement();
+                Statement y = other.createStatement()) {
+            for (Statement writer : List.of(x, y)) {
+                writer.execute("begin isolation level serializable");
+            }
+            for (int i = 0; i < 2; i++) {
+                x.execute(statement.formatted("x"));
+                y.execute(statement.formatted("y"));
+            }
+            x.execute("commit");
+            y.execute("commit");
+        }
+        assertEquals(4, database.count("rowbell.feedback where alert ->> 'operation' = 'UPDATE'"));
+    }
+
+    @Test
+    void aMarkThatTheWriterSetsBackFailsNoStatement() {
+        rule("all", "NEW.v > OLD.v", "every");
+        String merge =
+                "merge into s.t using (values (1)) s (id) on t.id = s.id when matched then update set k = 3 - k, v = v + 1; ";
+        assertEquals(
+                List.of("all update 0 1 s.b1", "all update 1 2 s.a"),
+                alertsOf("begin; " + merge + "reset all; " + merge + "commit"));
+        alertsOf("begin; do $$ begin perform set_config('rowbell.moved', 'no number', true); end $$; " + merge
+                + "commit");
+        assertEquals(List.of("3"), database.query("select v from s.t where id = 1"));
+    }
+
+    @Test
+    void aWriterGoesOnWhereNothingCanBeNoted() {
+        rule("all", "NEW.v > OLD.v", "every");
+        database.execute("alter table rowbell.move rename to gone");
+        try {
+            assertEquals(
+                    List.of("all update 0 5 s.b1"),
+                    alertsOf(
+                            "merge into s.t using (values (1)) s (id) on t.id = s.id when matched then update set k = 2, v = 9;"
+                                    + " update s.t set k = 3, v = 5 where id = 3"));
+        } finally {
+            database.execute("alter table rowbell.gone rename to move");
+        }
     }
 
     @Test

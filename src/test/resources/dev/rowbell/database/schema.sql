@@ -159,13 +159,12 @@ unlogged table rowbell.listener (
 );
 unlogged table rowbell.move (
   xid xid8 not null default pg_current_xact_id(),
+  n integer not null,
   feed integer not null,
-  depth integer not null,
-  n bigint not null identity,
+  depth integer,
   came boolean,
   key text,
-  written text,
-  settled boolean not null default false
+  written text
 );
 table rowbell.notification (
   id text not null,
@@ -418,7 +417,6 @@ CREATE INDEX history_alert_id ON ONLY rowbell.history_alert USING btree (id)
 CREATE INDEX history_alert_key ON ONLY rowbell.history_alert USING btree (key, at, id)
 CREATE INDEX history_alert_rule ON ONLY rowbell.history_alert USING btree (rule, at, id)
 CREATE INDEX history_try_alert ON ONLY rowbell.history_try USING btree (alert_id, at)
-CREATE INDEX move_xid ON rowbell.move USING btree (xid, n)
 CREATE INDEX rule_change_rule ON rowbell.rule_change USING btree (rule, id)
 CREATE INDEX timer_began ON rowbell.timer USING btree (rule, began) WHERE (fired IS NULL)
 CREATE INDEX timer_ended ON rowbell.timer USING btree (rule) WHERE (ended <> 0)
@@ -447,6 +445,7 @@ CREATE UNIQUE INDEX firing_state_pkey ON rowbell.firing_state USING btree (finge
 CREATE UNIQUE INDEX history_routed_pkey ON rowbell.history_routed USING btree (id)
 CREATE UNIQUE INDEX history_tried_pkey ON rowbell.history_tried USING btree (id)
 CREATE UNIQUE INDEX listener_pkey ON rowbell.listener USING btree (channels)
+CREATE UNIQUE INDEX move_pkey ON rowbell.move USING btree (xid, n)
 CREATE UNIQUE INDEX notification_pkey ON rowbell.notification USING btree (id)
 CREATE UNIQUE INDEX paused_sink_pkey ON rowbell.paused_sink USING btree (sink)
 CREATE UNIQUE INDEX query_key_pkey ON rowbell.query_key USING btree (rule, key)
@@ -483,6 +482,7 @@ rowbell.firing_state: firing_state_pkey PRIMARY KEY (fingerprint)
 rowbell.history_routed: history_routed_pkey PRIMARY KEY (id)
 rowbell.history_tried: history_tried_pkey PRIMARY KEY (id)
 rowbell.listener: listener_pkey PRIMARY KEY (channels)
+rowbell.move: move_pkey PRIMARY KEY (xid, n)
 rowbell.notification: notification_pkey PRIMARY KEY (id)
 rowbell.paused_sink: paused_sink_pkey PRIMARY KEY (sink)
 rowbell.query_key: query_key_pkey PRIMARY KEY (rule, key)
@@ -1161,8 +1161,14 @@ begin
     mark := pg_catalog.set_config('rowbell.outer_' operator(pg_catalog.||) depth,
       '-' operator(pg_catalog.||) coalesce(pg_catalog.current_setting('rowbell.moving', true), ''), true);
     mark := pg_catalog.set_config('rowbell.moving', '{{feed}}', true);
+    if pg_catalog.current_setting('rowbell.deletes_{{feed}}_' operator(pg_catalog.||) depth, true) operator(pg_catalog.<>) '' then
+      mark := pg_catalog.set_config('rowbell.deletes_{{feed}}_' operator(pg_catalog.||) depth, '', true);
+    end if;
+  elsif tg_op operator(pg_catalog.=) 'INSERT' then
+    -- what an earlier statement settled is none of this one
+    mark := pg_catalog.set_config('rowbell.settled_{{feed}}_' operator(pg_catalog.||) depth, '', true);
   else
-    perform rowbell.begin_move({{feed}}, tg_op);
+    mark := pg_catalog.set_config('rowbell.deletes_{{feed}}_' operator(pg_catalog.||) depth, 'yes', true);
   end if;
   return null;
 end
@@ -1206,20 +1212,6 @@ begin
   return true;
 exception when serialization_failure then
   return false;
-end
-$function$
-CREATE OR REPLACE FUNCTION rowbell.begin_move(feed_id integer, operation text)
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-begin
-  if operation = 'INSERT' then
-    delete from rowbell.move m where m.xid = pg_current_xact_id() and m.feed = feed_id and m.depth = pg_trigger_depth() and m.settled;
-  else
-    insert into rowbell.move (feed, depth) values (feed_id, pg_trigger_depth());
-    perform set_config('rowbell.moved', 'yes', true);
-  end if;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.change_triggers(feed_name text, statements text[], patience interval)
@@ -4125,31 +4117,48 @@ CREATE OR REPLACE FUNCTION rowbell.moves(feed_id integer, operation text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  here constant int := pg_trigger_depth();
-  -- a row that came right after one was deleted need not be the same
-  deletes constant boolean := exists (select from rowbell.move m where m.xid = pg_current_xact_id() and m.feed = feed_id and m.depth = here and m.came is null);
+  place constant text := format('%s_%s', feed_id, pg_trigger_depth());
+  settled constant text := case when operation = 'INSERT' then nullif(current_setting('rowbell.settled_' || place, true), '') end;
+  first constant int := case when operation = 'INSERT' then split_part(settled, '-', 1) else nullif(current_setting('rowbell.moves_' || place, true), '') end;
+  last constant int := case when operation = 'INSERT' then split_part(settled, '-', 2) else nullif(current_setting('rowbell.moved', true), '') end;
+  deletes constant boolean := coalesce(current_setting('rowbell.deletes_' || place, true), '') <> '';
   moved text[];
 begin
-  if operation <> 'FORGET' then
-    select array_agg(array[p.old, p.new] order by p.n) into moved
-    from (
-      select p.*
-      from (
-        select m.n, m.came, m.key, m.written as new, lag(m.written) over w as old, lag(m.came) over w as before, lag(m.key) over w as key_before
-        from rowbell.move m
-        where m.xid = pg_current_xact_id() and m.feed = feed_id and m.depth = here and m.settled = (operation = 'INSERT')
-        window w as (order by m.n)) p
-      where p.came and not p.before and (not deletes or p.key = p.key_before)
-      limit case when operation = 'FIRST' then 1 end) p;
+  if first is null or last is null then
+    return null;
   end if;
-  if operation in ('INSERT', 'UPDATE', 'FORGET') then
-    delete from rowbell.move m where m.xid = pg_current_xact_id() and m.feed = feed_id and m.depth = here and (m.settled or operation = 'FORGET');
+  if operation = 'FIRST' then
+    moved := rowbell.moves_between(feed_id, first, least(last, first + 20), deletes);
   end if;
-  if operation = 'UPDATE' then
-    update rowbell.move m set settled = true where m.xid = pg_current_xact_id() and m.feed = feed_id and m.depth = here;
+  if moved is null and operation <> 'FORGET' then
+    moved := rowbell.moves_between(feed_id, first, last, deletes);
+  end if;
+  if operation = 'INSERT' then
+    perform set_config('rowbell.settled_' || place, '', true);
+  elsif operation in ('UPDATE', 'FORGET') then
+    perform set_config('rowbell.moves_' || place, '', true);
+    perform set_config('rowbell.settled_' || place, case when operation = 'UPDATE' then format('%s-%s', first, last) else '' end, true);
   end if;
   return moved;
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.moves_between(feed_id integer, first integer, last integer, deletes boolean)
+ RETURNS text[]
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  with noted as (
+    insert into rowbell.move as m (n, feed)
+    select n, 0 from generate_series(first, last) n
+    on conflict on constraint move_pkey do update set feed = m.feed
+    returning m.*)
+  select array_agg(array[p.old, p.new] order by p.n)
+  from (
+    select m.n, m.came, m.key, m.written as new, lag(m.written) over w as old, lag(m.came) over w as before, lag(m.key) over w as key_before
+    from noted m
+    where m.feed = feed_id and m.depth = pg_trigger_depth()
+    window w as (order by m.n)) p
+  where p.came and not p.before and (not deletes or p.key = p.key_before)
 $function$
 CREATE OR REPLACE FUNCTION rowbell.moves_parts_sql(feed rowbell.feed)
  RETURNS jsonb
@@ -4323,10 +4332,17 @@ CREATE OR REPLACE FUNCTION rowbell.on_move_sql(feed rowbell.feed)
 AS $function$
   select rowbell.fill($body$
 declare
+  depth constant pg_catalog.int4 := pg_catalog.pg_trigger_depth();
+  place constant pg_catalog.text := 'rowbell.moves_{{feed}}_' operator(pg_catalog.||) depth::pg_catalog.text;
+  number pg_catalog.int4;
   written pg_catalog.text;
   key pg_catalog.text;
+  mark pg_catalog.text;
 begin
   begin
+    if pg_catalog.has_table_privilege('rowbell.move'::pg_catalog.regclass, 'insert') then
+      number := coalesce(nullif(pg_catalog.current_setting('rowbell.moved', true), '')::pg_catalog.int4, 0) operator(pg_catalog.+) 1;
+    end if;
     if tg_op operator(pg_catalog.=) 'DELETE' then
       written := {{old}};{{old_key}}
     else
@@ -4335,11 +4351,18 @@ begin
   exception when others or assert_failure then
     written := null;
   end;
-  insert into rowbell.move (feed, depth, came, key, written) values ({{feed}}, pg_catalog.pg_trigger_depth(), tg_op operator(pg_catalog.=) 'INSERT', key, written);
-  if pg_catalog.current_setting('rowbell.moved', true) operator(pg_catalog.=) 'yes' then
+  if number is null then
     return null;
   end if;
-  written := pg_catalog.set_config('rowbell.moved', 'yes', true);
+  -- a number is there where the writer has set the mark back
+  insert into rowbell.move as noted (n, feed, depth, came, key, written)
+  values (number, {{feed}}, depth, tg_op operator(pg_catalog.=) 'INSERT', key, written)
+  on conflict on constraint move_pkey do update
+    set feed = excluded.feed, depth = excluded.depth, came = excluded.came, key = excluded.key, written = excluded.written;
+  mark := pg_catalog.set_config('rowbell.moved', number::pg_catalog.text, true);
+  if coalesce(pg_catalog.current_setting(place, true), '') operator(pg_catalog.=) '' then
+    mark := pg_catalog.set_config(place, number::pg_catalog.text, true);
+  end if;
   return null;
 end
 $body$, jsonb_build_object('feed', feed.id, 'old', rowbell.row_text_sql(feed.relation, 'old'), 'new', rowbell.row_text_sql(feed.relation, 'new'),

@@ -156,8 +156,14 @@ begin
     mark := pg_catalog.set_config('rowbell.outer_' operator(pg_catalog.||) depth,
       '-' operator(pg_catalog.||) coalesce(pg_catalog.current_setting('rowbell.moving', true), ''), true);
     mark := pg_catalog.set_config('rowbell.moving', '1', true);
+    if pg_catalog.current_setting('rowbell.deletes_1_' operator(pg_catalog.||) depth, true) operator(pg_catalog.<>) '' then
+      mark := pg_catalog.set_config('rowbell.deletes_1_' operator(pg_catalog.||) depth, '', true);
+    end if;
+  elsif tg_op operator(pg_catalog.=) 'INSERT' then
+    -- what an earlier statement settled is none of this one
+    mark := pg_catalog.set_config('rowbell.settled_1_' operator(pg_catalog.||) depth, '', true);
   else
-    perform rowbell.begin_move(1, tg_op);
+    mark := pg_catalog.set_config('rowbell.deletes_1_' operator(pg_catalog.||) depth, 'yes', true);
   end if;
   return null;
 end
@@ -169,10 +175,17 @@ CREATE OR REPLACE FUNCTION rowbell.on_move_1()
  SECURITY DEFINER
 AS $function$
 declare
+  depth constant pg_catalog.int4 := pg_catalog.pg_trigger_depth();
+  place constant pg_catalog.text := 'rowbell.moves_1_' operator(pg_catalog.||) depth::pg_catalog.text;
+  number pg_catalog.int4;
   written pg_catalog.text;
   key pg_catalog.text;
+  mark pg_catalog.text;
 begin
   begin
+    if pg_catalog.has_table_privilege('rowbell.move'::pg_catalog.regclass, 'insert') then
+      number := coalesce(nullif(pg_catalog.current_setting('rowbell.moved', true), '')::pg_catalog.int4, 0) operator(pg_catalog.+) 1;
+    end if;
     if tg_op operator(pg_catalog.=) 'DELETE' then
       written := row(old.id, old.amount)::pg_catalog.text;
     else
@@ -181,11 +194,18 @@ begin
   exception when others or assert_failure then
     written := null;
   end;
-  insert into rowbell.move (feed, depth, came, key, written) values (1, pg_catalog.pg_trigger_depth(), tg_op operator(pg_catalog.=) 'INSERT', key, written);
-  if pg_catalog.current_setting('rowbell.moved', true) operator(pg_catalog.=) 'yes' then
+  if number is null then
     return null;
   end if;
-  written := pg_catalog.set_config('rowbell.moved', 'yes', true);
+  -- a number is there where the writer has set the mark back
+  insert into rowbell.move as noted (n, feed, depth, came, key, written)
+  values (number, 1, depth, tg_op operator(pg_catalog.=) 'INSERT', key, written)
+  on conflict on constraint move_pkey do update
+    set feed = excluded.feed, depth = excluded.depth, came = excluded.came, key = excluded.key, written = excluded.written;
+  mark := pg_catalog.set_config('rowbell.moved', number::pg_catalog.text, true);
+  if coalesce(pg_catalog.current_setting(place, true), '') operator(pg_catalog.=) '' then
+    mark := pg_catalog.set_config(place, number::pg_catalog.text, true);
+  end if;
   return null;
 end
 $function$
