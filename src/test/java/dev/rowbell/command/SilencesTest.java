@@ -3,11 +3,8 @@ package dev.rowbell.command;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.rowbell.Application;
+import dev.rowbell.testing.CommandLine;
 import dev.rowbell.testing.TestDatabase;
-import java.io.ByteArrayOutputStream;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.time.LocalDate;
 import java.util.List;
 import java.util.Map;
@@ -19,33 +16,10 @@ class SilencesTest {
     private final TestDatabase database = TestDatabase.createWithSchema();
     private final Map<String, String> settings = database.settings();
 
-    /** @return what it says, of errors the first line */
     private String command(int exit, String... arguments) {
-        PrintStream out = System.out;
-        PrintStream err = System.err;
-        ByteArrayOutputStream said = new ByteArrayOutputStream();
-        ByteArrayOutputStream complained = new ByteArrayOutputStream();
-        try {
-            System.setOut(new PrintStream(said, true, StandardCharsets.UTF_8));
-            System.setErr(new PrintStream(complained, true, StandardCharsets.UTF_8));
-            int ended = Commands.run(
-                    () -> {
-                        Application camel = new Application();
-                        settings.forEach(camel::addOverrideProperty);
-                        return camel;
-                    },
-                    arguments);
-            assertEquals(exit, ended, () -> said.toString(StandardCharsets.UTF_8) + complained);
-        } finally {
-            System.setOut(out);
-            System.setErr(err);
-        }
-        return said.toString(StandardCharsets.UTF_8)
-                + complained
-                        .toString(StandardCharsets.UTF_8)
-                        .lines()
-                        .findFirst()
-                        .orElse("");
+        String printed = CommandLine.run(exit, settings, arguments);
+        // the usage follows an error
+        return exit == 0 ? printed : printed.lines().findFirst().orElse("");
     }
 
     private List<String> silences(String columns) {

@@ -3,17 +3,14 @@ package dev.rowbell.rules;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.rowbell.Application;
-import dev.rowbell.command.Commands;
+import dev.rowbell.testing.CommandLine;
 import dev.rowbell.testing.TestDatabase;
 import dev.rowbell.time.Timers;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -422,28 +419,9 @@ class ExplainTest {
     }
 
     private String command(int exit, String... arguments) {
-        ByteArrayOutputStream said = new ByteArrayOutputStream();
-        PrintStream out = System.out;
-        PrintStream err = System.err;
-        try (PrintStream both = new PrintStream(said, true, StandardCharsets.UTF_8)) {
-            System.setOut(both);
-            System.setErr(both);
-            assertEquals(
-                    exit,
-                    Commands.run(
-                            () -> {
-                                Application camel = new Application();
-                                database.settings().forEach(camel::addOverrideProperty);
-                                camel.addOverrideProperty("rowbell.rules.file", rulesFile);
-                                return camel;
-                            },
-                            arguments),
-                    () -> said.toString(StandardCharsets.UTF_8));
-        } finally {
-            System.setOut(out);
-            System.setErr(err);
-        }
-        return said.toString(StandardCharsets.UTF_8);
+        Map<String, String> settings = database.settings();
+        settings.put("rowbell.rules.file", rulesFile);
+        return CommandLine.run(exit, settings, arguments);
     }
 
     private List<String> explain(String arguments) {
