@@ -175,10 +175,13 @@ class WebConsoleTest {
         fires("'too-many', 'public.orders', 'id=8', 'critical', 'too many', 1");
         fires("'stays', 'public.orders', 'id=9', 'warning', null, 7");
         fires("null, null, null, 'info', 'from elsewhere', 1");
+        fires("'by-hand', 'public.orders', 'id=3', 'info', null, 1");
         database.execute(
                 "insert into rowbell.acknowledgement (fingerprint, firing, assignee, note) select fingerprint, id, 'Ada', 'on it' from rowbell.firing where key = 'id=8'");
         assertShows("/", "1 critical, 1 warning");
         assertShows("/firing", "id=8", "Ada: on it", "id=9", "from elsewhere", "/explain?rule=too-many&amp;key=id%3D8");
+        // no rule of this database
+        assertShows("/firing", "/alerts?rule=by-hand&amp;key=id%3D3");
         Map.of(
                         "rule=too-many", "id=8",
                         "severity=warning", "id=9",
@@ -219,6 +222,7 @@ class WebConsoleTest {
                 });
         assertShows("/alerts?rule=often&from=2026-01-01T00:00", "kept-450");
         assertShows("/alerts?rule=often&to=2026-01-01", "No alert of this was routed.");
+        assertShows("/alerts?rule=often&key=77", "such as <code>id=77</code>");
         assertShows("/alerts?from=yesterday", "give times as 2026-11-23");
         assertShows("/alerts?after=x", "there is no such page");
     }

@@ -251,6 +251,11 @@ public final class RuleRepository {
         return broken;
     }
 
+    /** Of all rules that the database has. */
+    public Set<String> names() {
+        return jdbc.sql("select name from rowbell.rule").query(String.class).set();
+    }
+
     /** All rules, ordered by name. */
     public List<RuleState> list() {
         return jdbc.sql("""

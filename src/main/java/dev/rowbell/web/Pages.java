@@ -43,6 +43,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
@@ -415,19 +416,27 @@ public final class Pages {
         FiringRepository.Filter filter = new FiringRepository.Filter(
                 (String) model.get("rule"), (String) model.get("feed"), (String) model.get("severity"), (String)
                         model.get("text"));
-        model.read(
-                "entries",
-                () -> firing.list(filter, LINES).stream()
-                        .map(entry -> new Fires(
-                                entry,
-                                href(String.valueOf(entry.rule())),
-                                new ShownText.Lines("/explain?rule=" + encoded(String.valueOf(entry.rule())) + "&key="
-                                        + encoded(String.valueOf(entry.key()))),
-                                new ShownText.Lines(encoded(String.valueOf(entry.rule())) + "&"
-                                        + encoded(String.valueOf(entry.key()))),
-                                silenceOf(entry)))
-                        .toList());
+        model.read("entries", () -> {
+            Set<String> rules = ruleRepository.names();
+            return firing.list(filter, LINES).stream()
+                    .map(entry -> new Fires(
+                            entry,
+                            // there is no page of a rule that others raise alerts of
+                            rules.contains(entry.rule()) ? href(entry.rule()) : alertsOf(entry, ""),
+                            rules.contains(entry.rule())
+                                    ? new ShownText.Lines("/explain?rule=" + encoded(entry.rule()) + "&key="
+                                            + encoded(String.valueOf(entry.key())))
+                                    : alertsOf(entry, "&key=" + encoded(String.valueOf(entry.key()))),
+                            new ShownText.Lines(
+                                    encoded(String.valueOf(entry.rule())) + "&" + encoded(String.valueOf(entry.key()))),
+                            silenceOf(entry)))
+                    .toList();
+        });
         return "firing";
+    }
+
+    private static ShownText.Lines alertsOf(FiringRepository.Entry entry, String key) {
+        return new ShownText.Lines("/alerts?rule=" + encoded(String.valueOf(entry.rule())) + key);
     }
 
     private static ShownText.Lines silenceOf(FiringRepository.Entry entry) {

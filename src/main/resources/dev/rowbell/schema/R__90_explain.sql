@@ -107,7 +107,7 @@ begin
   select case when s.since > clock_timestamp() then 'note' else 'wrong' end,
     case when s.since > clock_timestamp() then format('silence %s is planned to keep it quiet from %s until %s (%s, by %s)', s.id,
       date_trunc('second', s.since), date_trunc('second', s.until), s.why, s.who)
-    else format('silence %s keeps it quiet until %s (%s, by %s); it has kept back %s alerts', s.id, date_trunc('second', s.until), s.why, s.who, s.silenced) end
+    else format('silence %s keeps it quiet until %s (%s, by %s); alerts kept back: %s', s.id, date_trunc('second', s.until), s.why, s.who, s.silenced) end
   from rowbell.silence s
   where s.until > clock_timestamp()
     and (s.rule is null or explained.name like replace(regexp_replace(s.rule, '([\\%_])', '\\\1', 'g'), '*', '%'))
@@ -118,13 +118,13 @@ begin
   select case when rowbell.fires_anew(explained) then 'note' else 'wrong' end,
     format('it fires for %s since %s, which %s has acknowledged%s: %s', coalesce(f.key, 'the feed'), date_trunc('second', f.since), f.acknowledged_by,
       ' (' || f.note || ')', case when rowbell.fires_anew(explained) then 'its next alert is new, and sent'
-        else format('no alert is sent until it has ended, %s were kept back', f.silenced) end)
+        else format('no alert is sent until it has ended; alerts kept back: %s', f.silenced) end)
   from rowbell.firing f
   where f.rule = explained.name and f.acknowledged is not null and (subject is null or f.key is null or f.key = subject)
   order by f.since
   limit 10;
   return query
-  select 'wrong', format('its cooldown keeps it quiet about %s until %s; %s alerts were kept back since %s', coalesce(nullif(c.key, ''), 'the feed'),
+  select 'wrong', format('its cooldown keeps it quiet about %s until %s; alerts kept back: %s, since %s', coalesce(nullif(c.key, ''), 'the feed'),
     date_trunc('second', c.last + explained.cooldown), c.silenced, date_trunc('second', c.last))
   from rowbell.cooldown c
   where c.rule = explained.name and c.last + explained.cooldown > clock_timestamp() and c.key in (coalesce(subject, ''), '')

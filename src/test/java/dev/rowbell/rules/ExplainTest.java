@@ -113,7 +113,7 @@ class ExplainTest {
                         + " ('hi*', 'id=1', '2126-01-01 UTC', 'ann', 'stocktaking', 7), ('h_gh', null, '2126-01-01', 'bob', 'another rule', 0)",
                 "insert into rowbell.silence (since, until, why) values ('2026-01-01', now(), 'over')");
         String silence =
-                "wrong silence 1 keeps it quiet until 2126-01-01 00:00:00\\+00 \\(stocktaking, by ann\\); it has kept back 7 alerts";
+                "wrong silence 1 keeps it quiet until 2126-01-01 00:00:00\\+00 \\(stocktaking, by ann\\); alerts kept back: 7";
         says("'high', '1'", silence);
         says("'high'", silence);
         assertTrue(explain("'high', '2'").stream().noneMatch(line -> line.contains("silence")));
@@ -135,7 +135,7 @@ class ExplainTest {
         database.execute("update rowbell.rule set fires = 'every' where name = 'high'");
         says(
                 "'high', '1'",
-                "wrong it fires for .+ \\(stocktaking\\): no alert is sent until it has ended, 2 were kept back");
+                "wrong it fires for .+ \\(stocktaking\\): no alert is sent until it has ended; alerts kept back: 2");
         assertTrue(explain("'high', '2'").stream().noneMatch(line -> line.contains("acknowledged")));
     }
 
@@ -144,7 +144,7 @@ class ExplainTest {
         database.execute(
                 "update rowbell.rule set cooldown = '1 h'",
                 "select rowbell.passes_cooldown('high', 'durable', 'firing', 'id=1', now(), '1 h') from generate_series(1, 3)");
-        says("'high', '1'", "wrong its cooldown keeps it quiet about id=1 until .*; 2 alerts were kept back since .*");
+        says("'high', '1'", "wrong its cooldown keeps it quiet about id=1 until .*; alerts kept back: 2, since .*");
         assertTrue(explain("'high', '2'").stream().noneMatch(line -> line.contains("cooldown")));
     }
 
