@@ -40,6 +40,7 @@ class RuleDumpTest {
                         from rowbell.feed f
                         join pg_trigger t on t.tgrelid = f.relation and not t.tgisinternal
                         join pg_proc p on p.oid = t.tgfoid
+                        where p.proname ~ '^on_(statement|row)_'
                         """), "conditions run as the role of the feed in this database");
         restored.execute(
                 "delete from rowbell.feedback",
