@@ -7,10 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.error.Errors;
 import dev.rowbell.settings.SettingsException;
+import dev.rowbell.testing.FreePort;
 import dev.rowbell.testing.TestDatabase;
 import dev.rowbell.testing.WebClient;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
@@ -65,15 +64,9 @@ class EmbeddedApiTest {
         return application;
     }
 
-    private static String freePort() throws Exception {
-        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return String.valueOf(free.getLocalPort());
-        }
-    }
-
     @BeforeAll
     void start() throws Exception {
-        String port = freePort();
+        String port = String.valueOf(FreePort.find());
         operated = start(Map.of(
                 "camel.server.port",
                 port,
@@ -205,7 +198,7 @@ class EmbeddedApiTest {
 
     @Test
     void itIsToBeReadOnlyUnlessItIsAskedFor() throws Exception {
-        String port = freePort();
+        String port = String.valueOf(FreePort.find());
         Main application = start(Map.of(
                 "camel.server.port",
                 port,

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.alert.AlertJson;
+import dev.rowbell.testing.FreePort;
 import dev.rowbell.testing.OwnPostgres;
 import dev.rowbell.testing.Program;
 import dev.rowbell.testing.SmtpServer;
@@ -17,8 +18,6 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
 import java.net.ConnectException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -586,7 +585,7 @@ class FaultIT {
             };
             web.answer(accept);
             List<Program> processes = new ArrayList<>();
-            int[] ports = {freePort(), freePort()};
+            int[] ports = {FreePort.find(), FreePort.find()};
             for (int port : ports) {
                 processes.add(soaked(through, port));
             }
@@ -707,12 +706,6 @@ class FaultIT {
         Program program = Program.rowbell(dir, own);
         awaitWatching(program);
         return program;
-    }
-
-    private static int freePort() throws IOException {
-        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return free.getLocalPort();
-        }
     }
 
     private static int status(int port, String check) throws IOException, InterruptedException {

@@ -6,12 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.testing.AlertFiles;
+import dev.rowbell.testing.FreePort;
 import dev.rowbell.testing.Maven;
 import dev.rowbell.testing.Program;
 import dev.rowbell.testing.TestDatabase;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -41,10 +40,7 @@ class JBangIT {
         TestDatabase database = TestDatabase.create();
         List<String> command = command("run");
         Map<String, String> settings = database.settings();
-        int port;
-        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            port = free.getLocalPort();
-        }
+        int port = FreePort.find();
         settings.put("rowbell.health.enabled", "true");
         settings.put("rowbell.health.port", String.valueOf(port));
         try (Program camel = Program.java(dir, settings, command.toArray(String[]::new))) {

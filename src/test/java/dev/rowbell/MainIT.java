@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.testing.AlertFiles;
+import dev.rowbell.testing.FreePort;
 import dev.rowbell.testing.Program;
 import dev.rowbell.testing.TestDatabase;
 import java.io.IOException;
@@ -89,10 +90,7 @@ class MainIT {
     @Test
     void itReadsApplicationPropertiesAndRoutesOfItsDirectory() throws Exception {
         TestDatabase database = TestDatabase.create();
-        int port;
-        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            port = free.getLocalPort();
-        }
+        int port = FreePort.find();
         Properties file = new Properties();
         file.putAll(database.settings());
         file.put("rowbell.file.dir", "elsewhere");
@@ -203,10 +201,7 @@ class MainIT {
                         - setBody:
                             constant: good morning
                 """);
-        int port;
-        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            port = free.getLocalPort();
-        }
+        int port = FreePort.find();
         Map<String, String> settings = with(TestDatabase.create(), "rowbell.health.enabled", "true");
         settings.put("rowbell.health.port", String.valueOf(port));
         try (Program rowbell = Program.rowbell(dir, settings)) {

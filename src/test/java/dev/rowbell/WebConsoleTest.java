@@ -5,13 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.testing.FreePort;
 import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
 import dev.rowbell.testing.WebReceiver;
 import java.io.IOException;
 import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.URI;
 import java.net.URLEncoder;
@@ -99,9 +99,7 @@ class WebConsoleTest {
 
     private Map<String, String> settings(Path dir) throws IOException {
         Map<String, String> settings = database.settings();
-        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            settings.put("rowbell.health.port", String.valueOf(free.getLocalPort()));
-        }
+        settings.put("rowbell.health.port", String.valueOf(FreePort.find()));
         settings.put("rowbell.health.enabled", "true");
         settings.put("rowbell.console", "OFF");
         settings.put("rowbell.file.dir", dir.toString());

@@ -4,14 +4,13 @@ import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.testing.FreePort;
 import dev.rowbell.testing.PgBouncer;
 import dev.rowbell.testing.Program;
 import dev.rowbell.testing.SmtpServer;
 import dev.rowbell.testing.TestDatabase;
 import dev.rowbell.testing.WebReceiver;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -94,10 +93,7 @@ class DoctorIT {
 
     @Test
     void receiversThatCannotBeReachedAreNamedAndSoIsALoginThatIsRefused() throws IOException {
-        String closed;
-        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            closed = String.valueOf(free.getLocalPort());
-        }
+        String closed = String.valueOf(FreePort.find());
         Files.writeString(dir.resolve("a-file"), "");
         settings.put("rowbell.mail.host", "localhost");
         settings.put("rowbell.mail.port", closed);

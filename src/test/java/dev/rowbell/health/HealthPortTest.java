@@ -5,13 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.testing.FreePort;
 import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -37,9 +37,7 @@ class HealthPortTest {
 
     @BeforeEach
     void start() throws IOException {
-        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            port = free.getLocalPort();
-        }
+        port = FreePort.find();
         settings.put("rowbell.health.enabled", "true");
         settings.put("rowbell.health.port", String.valueOf(port));
         settings.put("rowbell.health.names", "alerts.example.org, Rowbell");

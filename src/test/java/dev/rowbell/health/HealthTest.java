@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.rowbell.testing.FreePort;
 import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.Program;
 import dev.rowbell.testing.RunningRowbell;
@@ -15,8 +16,6 @@ import dev.rowbell.testing.TcpProxy;
 import dev.rowbell.testing.TestDatabase;
 import dev.rowbell.testing.WebReceiver;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -52,9 +51,7 @@ class HealthTest {
 
     @BeforeEach
     void observed() throws IOException {
-        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            port = free.getLocalPort();
-        }
+        port = FreePort.find();
         settings.put("rowbell.health.enabled", "true");
         settings.put("rowbell.health.port", String.valueOf(port));
         settings.put("rowbell.file.dir", dir.toString());

@@ -3,7 +3,6 @@ package dev.rowbell.testing;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -71,13 +70,12 @@ public final class OwnPostgres implements AutoCloseable {
 
     /** What a standby would be, that has all of this one: for a switch-over. This one is to be stopped. */
     public OwnPostgres copy(Path to) {
-        try (ServerSocket free = new ServerSocket(0);
-                Stream<Path> files = Files.walk(data)) {
+        try (Stream<Path> files = Files.walk(data)) {
             for (Path file : files.toList()) {
                 Files.copy(file, to.resolve(data.relativize(file).toString()), StandardCopyOption.COPY_ATTRIBUTES);
             }
             Files.deleteIfExists(to.resolve("postmaster.pid"));
-            return new OwnPostgres(this, to, free.getLocalPort());
+            return new OwnPostgres(this, to, FreePort.find());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.DriverManager;
@@ -34,11 +33,7 @@ public final class PgBouncer implements AutoCloseable {
         String program = program();
         this.database = database;
         login = database.settings();
-        try (ServerSocket free = new ServerSocket(0)) {
-            port = free.getLocalPort();
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        port = FreePort.find();
         try {
             Path users = Files.writeString(
                     dir.resolve("users.txt"), "\"%s\" \"%s\"\n".formatted(user(), login.get("rowbell.jdbc.password")));

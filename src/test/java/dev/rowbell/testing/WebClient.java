@@ -6,7 +6,6 @@ import at.favre.lib.crypto.bcrypt.BCrypt;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.URI;
 import java.net.URLEncoder;
@@ -37,9 +36,7 @@ public final class WebClient {
     /** Of a Rowbell with health on a free port, and its state in the directory. */
     public static Map<String, String> settings(TestDatabase database, Path dir) throws IOException {
         Map<String, String> settings = database.settings();
-        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            settings.put("rowbell.health.port", String.valueOf(free.getLocalPort()));
-        }
+        settings.put("rowbell.health.port", String.valueOf(FreePort.find()));
         settings.put("rowbell.health.enabled", "true");
         settings.put("rowbell.console", "OFF");
         settings.put("rowbell.file.dir", dir.resolve("alerts").toString());
