@@ -150,7 +150,8 @@ class WebApiTest {
         List<String> compared = new ArrayList<>();
         map(description.get("paths"))
                 .forEach((path, methods) -> map(methods).forEach((method, operation) -> {
-                    String asked = path.toString().replace("{id}", "kept%2F7");
+                    String asked = path.toString().replace("{id}", "kept%2F7")
+                            + (path.equals("/api/explain") ? "?rule=too-many&key=7" : "");
                     if (method.equals("post")) {
                         // of an empty form; some say that there was nothing to do
                         HttpResponse<String> answer = client.post(asked, Map.of(), bearer());
@@ -195,6 +196,19 @@ class WebApiTest {
                 map(letters.get(0)).keySet());
         assertEquals(
                 Set.of("Firing", "Alert", "Finding", "Rule", "Sink", "Group", "Silence", "Feed"), Set.copyOf(compared));
+    }
+
+    @Test
+    void anExplanationHasItsCauseAndWhatItIsAbout() {
+        Map<String, Object> explained = read("/api/explain?rule=too-many&key=7&id=kept%2F7");
+        assertEquals(Set.of("summary", "findings"), explained.keySet());
+        assertTrue(explained.get("summary").toString().startsWith("No alert: silenced by silence 1 until "));
+        assertTrue(list(explained.get("findings")).stream()
+                .map(WebApiTest::map)
+                .anyMatch(finding -> "silence".equals(finding.get("about")) && "1".equals(finding.get("name"))));
+        assertEquals("Routed to file", read("/api/alerts/kept%2F7").get("summary"));
+        assertEquals(Map.of("problems", List.of("give a rule")), json(client.get("/api/explain?key=7"), 400));
+        json(client.get("/api/explain?rule=none"), 400);
     }
 
     @Test

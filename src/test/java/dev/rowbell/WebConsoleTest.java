@@ -294,16 +294,72 @@ class WebConsoleTest {
     void aRowIsExplainedAndNoFunctionOfAStrangerRunsForThat() {
         assertShows("/explain?rule=too-many&key=2", "the row meets the condition now", "shown");
         String strange = page("/explain?rule=strange&key=2");
-        assertTrue(strange.contains("the row is not looked at here"), strange);
+        assertTrue(strange.contains("the row was not looked at"), strange);
         assertFalse(strange.contains("shown"), strange);
         database.execute("alter table public.orders enable row level security");
-        assertShows("/explain?rule=too-many&key=2", "the row is not looked at here");
+        assertShows("/explain?rule=too-many&key=2", "the row was not looked at");
         database.execute("alter table public.orders disable row level security");
         assertShows("/explain?rule=too-many&key=9", "has no row with id=9");
         assertShows("/explain?rule=none", "there is no rule &quot;none&quot;");
         assertShows("/explain?rule=too-many&key=a,b", "the row cannot be judged");
         assertShows("/explain?id=alert-1", "it is the dead letter 1 of the sink pager");
-        assertShows("/explain?id=nothing", "no alert with this id waits");
+        assertShows("/explain?id=nothing", "No alert with this id waits");
+    }
+
+    @Test
+    void anExplanationBeginsWithTheCauseAndLinksToWhatItIsAbout() {
+        assertShows(
+                "/explain?rule=too-many&key=7",
+                "<strong>No alert: silenced by silence 1 until ",
+                "href=\"/silences#silence-1\">Silence 1</a>",
+                "href=\"/rules/show?name=too-many\">Rule</a>",
+                "<option value=\"too-many\">",
+                "<option value=\"strange\">");
+        assertShows("/silences", "<tr id=\"silence-1\">");
+        assertFalse(page("/explain?rule=too-many&key=7").contains("/rules/edit"));
+        assertShows(
+                "/explain?rule=too-many&key=1",
+                "<strong>Not delivered to pager: dead letter 1 since ",
+                "href=\"/dead-letters/show?number=1\">Dead letter 1</a>");
+        assertShows("/explain?id=alert-1", "<strong>Not delivered to pager: dead letter 1 since ");
+        assertShows("/rules/show?name=stays", "<strong>Nothing keeps it quiet: it has not fired yet");
+        kept("'linked', 'too-many', 'public.orders', 'id=6'", 1);
+        assertShows(
+                "/explain?rule=too-many&key=6",
+                "<strong>No alert: public.orders has no row with id=6 now; its last alert: routed to file</strong>",
+                "href=\"/explain?id=linked\">Alert</a>");
+        assertShows("/explain?id=linked", "<strong>Routed to file</strong>");
+    }
+
+    @Test
+    void aCircuitThatIsOpenIsSaidByEachProcess(@TempDir Path dir) throws IOException {
+        Map<String, String> settings = settings(dir);
+        settings.put("rowbell.outbox.circuit", "1");
+        try (WebReceiver web = new WebReceiver()) {
+            web.answer(request -> 503);
+            settings.put("rowbell.http.url", web.url());
+            try (RunningRowbell other = RunningRowbell.start(settings)) {
+                Rowbell.of(other.context()).serveWebConsole();
+                int its = Integer.parseInt(settings.get("rowbell.health.port"));
+                database.execute(
+                        "insert into rowbell.delivery (sink, documents) values ('http', '{\"{\\\"id\\\": \\\"shut\\\"}\"}')");
+                Pattern own = Pattern.compile(
+                        "<tr id=\"sink-http\">\\s*<td [^>]*><strong>http</strong></td>\\s*<td [^>]*><span class=\"tag wrong\">circuit open<");
+                await("its process says so")
+                        .until(() ->
+                                own.matcher(ask(its, "GET", "/sinks").body()).find());
+                Pattern tries = Pattern.compile(
+                        "(?s)<strong>http</strong>((?!</tr>).)*\"circuit\"><span class=\"tag wrong\">open</span> [\\d,]+ tr");
+                await("the other one says so, and how often it was tried")
+                        .until(() -> tries.matcher(page("/sinks")).find());
+                assertShows(
+                        "/explain?id=shut",
+                        "<strong>Waits: the circuit of the sink http is open, ",
+                        "next try ",
+                        "href=\"/sinks#sink-http\">Sink http</a>");
+            }
+        }
+        database.execute("delete from rowbell.delivery where sink = 'http'");
     }
 
     @Test

@@ -378,6 +378,50 @@ class WebRuleTest {
     }
 
     @Test
+    void anOperatorHasARowLookedAtByARoleWithoutRights() {
+        database.execute(
+                "create function public.strange(n int) returns boolean language plpgsql as"
+                        + " 'begin perform from private.secret; return n > 38; exception when insufficient_privilege then return n > 38; end'",
+                "create function public.curious(n int) returns boolean language plpgsql as"
+                        + " 'begin return n > (select id from private.secret); end'",
+                """
+                insert into rowbell.rule (name, feed, condition) values
+                  ('strange', 'public.orders', 'public.strange(NEW.v)'), ('curious', 'public.orders', 'public.curious(NEW.v)')""");
+        String before = rights();
+        WebClient operator = operator();
+        String button = "action=\"/explain/look\"";
+        assertSays(
+                operator.get("/explain?rule=strange&key=40"),
+                200,
+                button,
+                "<strong>Nothing is known that keeps it quiet, but the row was not looked at",
+                "href=\"/rules/edit?name=strange\">Edit</a>");
+        assertFalse(
+                login("bob", "Bob's").get("/explain?rule=strange&key=40").body().contains(button));
+        assertEquals(
+                "/explain?rule=strange&key=40",
+                operator.act("/explain/look", Map.of("rule", "strange", "key", "40"))
+                        .headers()
+                        .firstValue("Location")
+                        .orElse(""));
+        assertSays(
+                operator.get("/explain?rule=strange&key=40"),
+                200,
+                "the row meets the condition now: {&quot;id&quot;:40,&quot;v&quot;:40}");
+        operator.act("/explain/look", Map.of("rule", "strange", "key", "id=1"));
+        assertSays(operator.get("/explain?rule=strange&key=1"), 200, "the row does not meet the condition now: ");
+        operator.act("/explain/look", Map.of("rule", "strange", "key", "41"));
+        assertSays(operator.get("/explain?rule=strange&key=41"), 200, "there is no such row now");
+        operator.act("/explain/look", Map.of("rule", "curious", "key", "40"));
+        assertSays(operator.get("/"), 200, "Nothing was done: ", "permission denied for");
+        operator.act("/explain/look", Map.of("rule", "strange", "key", "a=1"));
+        assertSays(operator.get("/"), 200, "Nothing was done: ", "invalid input syntax for type integer");
+        assertEquals(before, rights());
+        assertTrue(audit().startsWith("ada|look at row|rule strange, key 40|the row meets"), audit());
+        database.execute("drop function public.strange, public.curious");
+    }
+
+    @Test
     void whatIsHostileStaysTextAndWhatIsNotSeenIsNotWritten() {
         WebClient operator = operator();
         Map<String, String> form = new HashMap<>();

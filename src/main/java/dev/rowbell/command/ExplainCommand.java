@@ -1,10 +1,13 @@
 package dev.rowbell.command;
 
 import dev.rowbell.database.Checkup.Finding;
+import dev.rowbell.error.Printable;
+import dev.rowbell.rules.Explanation;
 import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.rules.RuleState;
 import dev.rowbell.rules.Rules;
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -47,17 +50,24 @@ final class ExplainCommand implements Callable<Integer> {
             RuleRepository rules = new RuleRepository(context.dataSource());
             List<String> names = rules.list().stream().map(RuleState::name).toList();
             List<Finding> findings = new ArrayList<>(refused(context, rules));
+            Explanation explanation = new Explanation("", List.of());
             if (names.contains(name)) {
-                findings.addAll(rules.explain(name, key));
+                explanation = rules.explain(name, key);
             } else if (findings.isEmpty()) {
-                findings.addAll(key == null ? rules.explainAlert(name) : List.of());
-                if (findings.isEmpty() && key == null && name.matches(UUID)) {
-                    findings.add(RuleRepository.NOWHERE);
-                } else if (findings.isEmpty()) {
+                explanation = key == null ? rules.explainAlert(name) : explanation;
+                if (explanation.isEmpty() && key == null && name.matches(UUID)) {
+                    explanation = Explanation.NOWHERE;
+                } else if (explanation.isEmpty()) {
                     RulesCommands.requireRule(name, names);
                 }
             }
-            return DoctorCommand.print(findings, spec.commandLine().getOut());
+            PrintWriter out = spec.commandLine().getOut();
+            if (findings.isEmpty()) {
+                // else the file is the cause
+                out.printf("%s%n", Printable.line(explanation.summary()));
+            }
+            explanation.details().forEach(detail -> findings.add(new Finding(detail.level(), detail.sentence())));
+            return DoctorCommand.print(findings, out);
         }
     }
 

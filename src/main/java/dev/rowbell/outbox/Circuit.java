@@ -64,6 +64,21 @@ final class Circuit {
         return isOpen() ? Optional.of(lastError) : Optional.empty();
     }
 
+    /**
+     * That it is open.
+     *
+     * @param failures in a row
+     * @param untilTry zero while it is tried
+     */
+    record Open(String error, int failures, Duration untilTry) {}
+
+    /** Empty where it is not open. */
+    synchronized Optional<Open> open(long nanoTime) {
+        return isOpen()
+                ? Optional.of(new Open(lastError, failuresInARow, probing ? Duration.ZERO : untilProbe(nanoTime)))
+                : Optional.empty();
+    }
+
     /** @return whether it had failed before */
     synchronized boolean succeeded() {
         boolean failed = failuresInARow > 0;

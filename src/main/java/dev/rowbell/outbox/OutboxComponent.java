@@ -96,6 +96,8 @@ public class OutboxComponent extends DefaultComponent {
     private SinkSwitches switches;
     /** By sink, those that are paused, as it was seen last; null until it is known. */
     private volatile Map<String, Pause> pauses;
+    /** As other processes were told. */
+    private volatile Map<String, Integer> announcedFailures = Map.of();
     /** Since when transactions file each alert by itself, by System.nanoTime; null where they do not. */
     private volatile Long carefulSince;
 
@@ -316,6 +318,7 @@ public class OutboxComponent extends DefaultComponent {
         super.doStart();
         housekeeping.register("look which sinks are paused", LOOK, this::lookForPauses);
         housekeeping.register("announce the sinks of this process", KEEP, this::announce);
+        housekeeping.register("announce the circuits of this process", LOOK, this::announceCircuits);
         housekeeping.register("repair due times after the clock was set back", KEEP, this::repairClockSkew);
     }
 
@@ -332,11 +335,28 @@ public class OutboxComponent extends DefaultComponent {
         super.doStop();
     }
 
-    /** Tells the other processes which sinks this one delivers for, and how fast. */
+    /** Tells the other processes which sinks this one delivers for, how fast, and which circuits are open. */
     private void announce() {
-        Map<String, Throughput.Rate> sinks = new TreeMap<>();
-        consumers.forEach((sink, consumer) -> sinks.put(sink, consumer.rate()));
+        Map<String, SinkRepository.Announced> sinks = new TreeMap<>();
+        consumers.forEach((sink, consumer) -> sinks.put(sink, consumer.announced()));
         tables().sinks().announce(process, sinks);
+        announcedFailures = failures(sinks);
+    }
+
+    /** Who asks why nothing is delivered asks while a circuit opens. */
+    private void announceCircuits() {
+        Map<String, SinkRepository.Announced> sinks = new TreeMap<>();
+        consumers.forEach((sink, consumer) -> sinks.put(sink, consumer.announced()));
+        if (!failures(sinks).equals(announcedFailures)) {
+            announce();
+        }
+    }
+
+    /** By sink whose circuit is open, how many tries in a row have failed. */
+    private static Map<String, Integer> failures(Map<String, SinkRepository.Announced> sinks) {
+        Map<String, Integer> failures = new TreeMap<>();
+        sinks.forEach((sink, announced) -> announced.circuit().ifPresent(open -> failures.put(sink, open.failures())));
+        return failures;
     }
 
     private void lookForPauses() {

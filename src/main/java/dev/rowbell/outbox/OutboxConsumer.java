@@ -66,10 +66,6 @@ final class OutboxConsumer extends DefaultConsumer {
         return getEndpoint().getComponent().metrics();
     }
 
-    Throughput.Rate rate() {
-        return throughput.rate(System.nanoTime());
-    }
-
     /** Counts alerts whose delivery failed. They are tried again unless they are dead. */
     void failed(boolean dead, int alerts) {
         throughput.failed(alerts);
@@ -78,6 +74,11 @@ final class OutboxConsumer extends DefaultConsumer {
 
     Optional<String> openedBy() {
         return circuit.openedBy();
+    }
+
+    SinkRepository.Announced announced() {
+        long now = System.nanoTime();
+        return new SinkRepository.Announced(throughput.rate(now), circuit.open(now));
     }
 
     /** The table has deliveries for this sink. */

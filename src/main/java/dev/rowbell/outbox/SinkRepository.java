@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 import javax.sql.DataSource;
 import org.postgresql.util.PSQLException;
@@ -35,15 +36,34 @@ public final class SinkRepository {
         outsideOfTransaction.setPropagationBehavior(TransactionDefinition.PROPAGATION_NOT_SUPPORTED);
     }
 
-    /** Stores that the process delivers for these sinks and no others, each at this rate, and deletes what processes announced that were killed. */
-    void announce(UUID process, Map<String, Throughput.Rate> sinks) {
+    /** What a process tells of a sink for which it delivers. */
+    record Announced(Throughput.Rate rate, Optional<Circuit.Open> circuit) {
+
+        private String error() {
+            return circuit.map(Circuit.Open::error).orElse(null);
+        }
+
+        private Integer failures() {
+            return circuit.map(Circuit.Open::failures).orElse(null);
+        }
+
+        private Double secondsUntilTry() {
+            return circuit.map(open -> open.untilTry().toMillis() / 1000.0).orElse(null);
+        }
+    }
+
+    /** Stores that the process delivers for these sinks and no others, and deletes what processes announced that were killed. */
+    void announce(UUID process, Map<String, Announced> sinks) {
         jdbc.sql("""
                         with announced as (
-                          insert into rowbell.sink (process, name, seen, delivered_per_minute, failed_per_minute)
-                          select :process, s.name, clock_timestamp(), s.delivered, s.failed
-                          from unnest(:sinks::text[], :delivered::float8[], :failed::float8[]) as s (name, delivered, failed)
+                          insert into rowbell.sink
+                            (process, name, seen, delivered_per_minute, failed_per_minute, circuit_error, circuit_failures, next_try)
+                          select :process, s.name, clock_timestamp(), s.delivered, s.failed, s.error, s.failures, clock_timestamp() + s.try * interval '1 s'
+                          from unnest(:sinks::text[], :delivered::float8[], :failed::float8[], :errors::text[], :failures::int[], :tries::float8[])
+                            as s (name, delivered, failed, error, failures, try)
                           on conflict (process, name) do update
-                          set seen = excluded.seen, delivered_per_minute = excluded.delivered_per_minute, failed_per_minute = excluded.failed_per_minute)
+                          set seen = excluded.seen, delivered_per_minute = excluded.delivered_per_minute, failed_per_minute = excluded.failed_per_minute,
+                            circuit_error = excluded.circuit_error, circuit_failures = excluded.circuit_failures, next_try = excluded.next_try)
                         delete from rowbell.sink
                         where process = :process and name <> all (:sinks::text[])
                           or process <> :process and seen < clock_timestamp() - :forgotten::interval
@@ -53,13 +73,20 @@ public final class SinkRepository {
                 .param(
                         "delivered",
                         sinks.values().stream()
-                                .map(Throughput.Rate::deliveredPerMinute)
+                                .map(announced -> announced.rate().deliveredPerMinute())
                                 .toArray(Double[]::new))
                 .param(
                         "failed",
                         sinks.values().stream()
-                                .map(Throughput.Rate::failedPerMinute)
+                                .map(announced -> announced.rate().failedPerMinute())
                                 .toArray(Double[]::new))
+                .param("errors", sinks.values().stream().map(Announced::error).toArray(String[]::new))
+                .param(
+                        "failures",
+                        sinks.values().stream().map(Announced::failures).toArray(Integer[]::new))
+                .param(
+                        "tries",
+                        sinks.values().stream().map(Announced::secondsUntilTry).toArray(Double[]::new))
                 .param("forgotten", FORGOTTEN.toSeconds() + " s")
                 .update();
     }
@@ -160,6 +187,9 @@ public final class SinkRepository {
      * @param failedPerMinute likewise, the alerts whose delivery failed
      * @param nextDue when its next delivery is due, in the time zone of this machine, as {@code 2026-11-23 08:00:00}; null where none waits
      * @param lastError of those that are tried again; null where none is
+     * @param circuitError why the circuits of all these processes are open; null where one is closed
+     * @param circuitFailures then, how many tries in a row have failed
+     * @param nextTry then, when the next delivery is tried, as {@code nextDue}
      */
     public record State(
             String name,
@@ -167,7 +197,10 @@ public final class SinkRepository {
             Double deliveredPerMinute,
             Double failedPerMinute,
             String nextDue,
-            String lastError) {}
+            String lastError,
+            String circuitError,
+            Integer circuitFailures,
+            String nextTry) {}
 
     /** In the order of the names, at a cost that does not grow with the queues. */
     public List<State> states(Collection<String> sinks) {
@@ -177,10 +210,15 @@ public final class SinkRepository {
                           (select to_char(min(d.due), 'YYYY-MM-DD HH24:MI:SS') from rowbell.delivery d where d.sink = n.name) as next_due,
                           (select d.last_error
                             from (select d.last_error, d.due from rowbell.delivery d where d.sink = n.name order by d.due desc limit 100) d
-                            where d.last_error is not null order by d.due desc limit 1) as last_error
+                            where d.last_error is not null order by d.due desc limit 1) as last_error,
+                          case when p.open then p.circuit_error end as circuit_error,
+                          case when p.open then p.circuit_failures end as circuit_failures,
+                          case when p.open then to_char(greatest(p.next_try, clock_timestamp()), 'YYYY-MM-DD HH24:MI:SS') end as next_try
                         from unnest(:sinks::text[]) with ordinality as n (name, place)
                         cross join lateral (
-                          select count(*) as processes, sum(s.delivered_per_minute) as delivered_per_minute, sum(s.failed_per_minute) as failed_per_minute
+                          select count(*) as processes, sum(s.delivered_per_minute) as delivered_per_minute, sum(s.failed_per_minute) as failed_per_minute,
+                            bool_and(s.circuit_error is not null) as open, max(s.circuit_error) as circuit_error,
+                            max(s.circuit_failures) as circuit_failures, min(s.next_try) as next_try
                           from rowbell.sink s
                           where s.name = n.name and s.seen > clock_timestamp() - :forgotten::interval) p
                         order by n.place

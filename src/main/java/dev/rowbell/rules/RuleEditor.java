@@ -135,4 +135,22 @@ public final class RuleEditor {
             return new Tried(List.of(), Math.min(rows, COUNTED), rows > COUNTED, shown);
         });
     }
+
+    /**
+     * Whether a row meets a rule now, in a sentence.
+     *
+     * @param key as people write it
+     * @throws SettingsException where there is no such rule, or no role without rights that could evaluate it
+     * @throws DataAccessException where that fails, or takes too long
+     */
+    public String look(String rule, String key) {
+        return session.run(own -> {
+            String query = own.lookOf(rule, key);
+            own.readOnlyFromNowOn();
+            return own.trialRows(query, 1, LENGTH * 10).stream()
+                    .map(row -> AlertJson.parse(row).get("finding").toString())
+                    .findFirst()
+                    .orElse("there is no such row now, or the role of queries may not read it");
+        });
+    }
 }

@@ -1,7 +1,6 @@
 package dev.rowbell.rules;
 
 import dev.rowbell.alert.AlertJson;
-import dev.rowbell.database.Checkup.Finding;
 import dev.rowbell.database.StorableText;
 import dev.rowbell.database.Transactions;
 import dev.rowbell.settings.SettingsException;
@@ -12,6 +11,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -35,11 +35,6 @@ import org.springframework.transaction.support.TransactionTemplate;
  * fails. Safe for many threads.
  */
 public final class RuleRepository {
-
-    /** Of an id of which nothing is known. */
-    public static final Finding NOWHERE = new Finding(
-            "note",
-            "no alert with this id waits, and the history has none: it is older than that, its transaction is still open, or there never was one");
 
     private static final String UNTRANSLATABLE = "22P05";
     /** Of errors that a person can mend, whose message says how. */
@@ -251,9 +246,12 @@ public final class RuleRepository {
         return broken;
     }
 
-    /** Of all rules that the database has. */
-    public Set<String> names() {
-        return jdbc.sql("select name from rowbell.rule").query(String.class).set();
+    /** Of the rules that the database has, so many at most, in their order. */
+    public Set<String> names(int most) {
+        return new LinkedHashSet<>(jdbc.sql("select name from rowbell.rule order by name limit ?")
+                .param(most)
+                .query(String.class)
+                .list());
     }
 
     /** All rules, ordered by name. */
@@ -323,13 +321,22 @@ public final class RuleRepository {
      * @param key of a row, as people write it; null: the rule alone
      * @throws SettingsException where there is no such rule, or the feed has no such key
      */
-    public List<Finding> explain(String rule, String key) {
-        return orRefused(() ->
-                readOnly.execute(transaction -> jdbc.sql("select level, finding from rowbell.explain(?, ?)")
+    public Explanation explain(String rule, String key) {
+        return explain(rule, key, true);
+    }
+
+    private Explanation explain(String rule, String key, boolean look) {
+        return orRefused(() -> readOnly.execute(
+                transaction -> explanation(jdbc.sql("select level, finding, about, name from rowbell.explain(?, ?, ?)")
                         .param(rule)
                         .param(2, key, Types.VARCHAR)
-                        .query((row, number) -> new Finding(row.getString(1), row.getString(2)))
-                        .list()));
+                        .param(look))));
+    }
+
+    private static Explanation explanation(JdbcClient.StatementSpec found) {
+        return Explanation.of(found.query((row, number) ->
+                        new Explanation.Detail(row.getString(1), row.getString(2), row.getString(3), row.getString(4)))
+                .list());
     }
 
     /** @throws SettingsException where the database refuses what a person can mend */
@@ -353,9 +360,16 @@ public final class RuleRepository {
      * The same for an asker who is not known: no code of a stranger runs with Rowbell's rights. So the row itself is looked at only where neither the
      * condition nor a column of the feed can call any.
      */
-    public List<Finding> explainToAnyone(String rule, String key) {
-        return readOnly.execute(
-                transaction -> key == null || isHarmless(rule) ? explain(rule, key) : explainWithoutTheRow(rule, key));
+    public Explanation explainToAnyone(String rule, String key) {
+        return readOnly.execute(transaction -> explain(rule, key, key == null || isHarmless(rule)));
+    }
+
+    /** The query for a sentence about a row, for {@link #trialRows} in a transaction that is rolled back. */
+    String lookOf(String rule, String key) {
+        return orRefused(() -> jdbc.sql("select rowbell.look_of(?, ?)")
+                .params(rule, key)
+                .query(String.class)
+                .single());
     }
 
     /** Whether no code of a stranger runs when the row is looked at in this transaction. */
@@ -379,28 +393,6 @@ public final class RuleRepository {
                         left join pg_class c on c.oid = rowbell.find_feed(r.feed)
                         where r.name = ?
                         """).param(rule).query(Boolean.class).optional().orElse(true);
-    }
-
-    private List<Finding> explainWithoutTheRow(String rule, String key) {
-        List<Finding> findings = new ArrayList<>(jdbc.sql("""
-                        select e.level, e.finding
-                        from rowbell.rule r
-                        cross join lateral (
-                          select string_agg(format('%s=%s', c, coalesce(rowbell.key_written(k, :key) ->> c, 'null')), ',' order by n) as subject
-                          from rowbell.key_of(rowbell.find_feed(r.feed)) k
-                          cross join unnest(k) with ordinality as u (c, n)) s
-                        cross join lateral rowbell.explain_rule(r, s.subject) e
-                        where r.name = :rule
-                        """)
-                .param("rule", rule)
-                .param("key", key)
-                .query((row, number) -> new Finding(row.getString(1), row.getString(2)))
-                .list());
-        findings.add(new Finding(
-                "note",
-                "the row is not looked at here: Rowbell has no right to read the table, or the condition or the type of a column may"
-                        + " call functions of other roles. The command explain looks at it"));
-        return findings;
     }
 
     /** The columns of {@code rowbell.rule} that have a value, in their order, as text. Empty where there is no such rule. */
@@ -607,21 +599,17 @@ public final class RuleRepository {
                 .list();
     }
 
-    /** What became of the alert with this id, and where it waits; empty where that is not known: {@link #NOWHERE}. */
-    public List<Finding> explainAlert(String id) {
-        return jdbc.sql("select level, finding from rowbell.explain_alert(?)")
-                .param(id)
-                .query((row, number) -> new Finding(row.getString(1), row.getString(2)))
-                .list();
+    /** What became of the alert with this id, and where it waits; empty where that is not known: {@link Explanation#NOWHERE}. */
+    public Explanation explainAlert(String id) {
+        return explanation(jdbc.sql("select level, finding, about, name from rowbell.explain_alert(?)")
+                .param(id));
     }
 
-    /** The same without where it waits, which takes the longer the more alerts wait. */
-    public List<Finding> alertTimeline(String id) {
-        return jdbc.sql(
-                        "select level, format('%s  %s', to_char(at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS'), finding) from rowbell.alert_timeline(?)")
-                .param(id)
-                .query((row, number) -> new Finding(row.getString(1), row.getString(2)))
-                .list();
+    /** The same without where it waits, which takes the longer the more alerts wait, and so without a summary. */
+    public Explanation alertTimeline(String id) {
+        return explanation(jdbc.sql(
+                        "select level, format('%s  %s', to_char(at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS'), finding), about, name from rowbell.alert_timeline(?)")
+                .param(id));
     }
 
     /**

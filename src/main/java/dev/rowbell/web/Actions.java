@@ -76,6 +76,7 @@ public final class Actions {
             Map.entry("/sinks/pause", (all, form, user) -> all.pause(form)),
             Map.entry("/sinks/resume", (all, form, user) -> all.resume(form)),
             Map.entry("/rules/measure", (all, form, user) -> all.measure()),
+            Map.entry("/explain/look", (all, form, user) -> all.look(form)),
             Map.entry("/sinks/test", (all, form, user) -> all.test(form.text("sink"), user)),
             Map.entry("/rules/disable", (all, form, user) -> all.disable(form, user)),
             Map.entry(
@@ -378,6 +379,19 @@ public final class Actions {
     private static Action rule(String name, Form form, Predicate<String> work, String done, String notDone) {
         String rule = form.text("name");
         return new Action(name, "rule " + rule, pageOf(rule), () -> work.test(rule) ? done : notDone);
+    }
+
+    private Action look(Form form) {
+        String rule = form.text("rule");
+        String key = form.text("key");
+        return new Action(
+                "look at row",
+                "rule %s, key %s".formatted(rule, key),
+                "/explain?rule=%s&key=%s"
+                        .formatted(
+                                URLEncoder.encode(rule, StandardCharsets.UTF_8),
+                                URLEncoder.encode(key, StandardCharsets.UTF_8)),
+                () -> editor.look(rule, key));
     }
 
     /** Measures before the transaction begins, which has nothing to do with it. */

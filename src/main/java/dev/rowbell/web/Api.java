@@ -2,7 +2,7 @@ package dev.rowbell.web;
 
 import dev.rowbell.alert.AlertJson;
 import dev.rowbell.error.Errors;
-import dev.rowbell.rules.RuleRepository;
+import dev.rowbell.rules.Explanation;
 import dev.rowbell.web.Pages.Page;
 import dev.rowbell.web.Users.User;
 import java.io.IOException;
@@ -36,6 +36,7 @@ public final class Api {
     static final String DESCRIPTION = PATH + "openapi.yaml";
 
     private static final String ALERT = PATH + "alerts/";
+    private static final String EXPLAIN = PATH + "explain";
 
     /** By path, the page and the names that its values have here; a value that the page does not have is left out. */
     private static final Map<String, Source> SOURCES = Map.ofEntries(
@@ -43,7 +44,10 @@ public final class Api {
             Map.entry(
                     PATH + "alerts",
                     new Source("/alerts", Map.of("entries", "alerts", "after", "after", "history", "history"))),
-            Map.entry(ALERT + "{id}", new Source("/explain", Map.of("findings", "timeline", "kept", "document"))),
+            Map.entry(
+                    ALERT + "{id}",
+                    new Source("/explain", Map.of("summary", "summary", "findings", "timeline", "kept", "document"))),
+            Map.entry(EXPLAIN, new Source("/explain", Map.of("summary", "summary", "findings", "findings"))),
             Map.entry(
                     PATH + "rules",
                     new Source(
@@ -60,8 +64,8 @@ public final class Api {
             Map.entry(PATH + "feeds", new Source("/feeds", Map.of("feeds", "feeds", "silent", "silentTriggers"))));
 
     /** Of records: without a time zone, which pages do not need. */
-    private static final Set<String> TIMES =
-            Set.of("routed", "since", "until", "last", "died", "lastHit", "failed", "nextDue", "disabledSince");
+    private static final Set<String> TIMES = Set.of(
+            "routed", "since", "until", "last", "died", "lastHit", "failed", "nextDue", "nextTry", "disabledSince");
 
     private static final int LONG = 50_000;
 
@@ -172,6 +176,12 @@ public final class Api {
             parameters.keySet().removeAll(Set.of("rule", "key"));
             parameters.put("id", decoded(path.substring(ALERT.length())));
         }
+        if (path.equals(EXPLAIN)) {
+            parameters.remove("id");
+            if (parameters.getOrDefault("rule", "").isBlank()) {
+                return problem(400, "give a rule");
+            }
+        }
         Source source = SOURCES.get(alert ? ALERT + "{id}" : path);
         if (source == null) {
             return problem(404, "there is no such path");
@@ -185,8 +195,8 @@ public final class Api {
             return problem(404, "there is no such thing");
         }
         Object findings = page.model().get("findings");
-        if (alert && (findings == null || List.of(RuleRepository.NOWHERE).equals(findings))) {
-            return problem(404, RuleRepository.NOWHERE.sentence());
+        if (alert && (findings == null || List.of().equals(findings))) {
+            return problem(404, Explanation.NOWHERE.summary());
         }
         Map<String, Object> json = new LinkedHashMap<>();
         source.values().forEach((name, as) -> {

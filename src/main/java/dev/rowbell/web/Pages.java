@@ -15,6 +15,7 @@ import dev.rowbell.outbox.DeadLetterRepository;
 import dev.rowbell.outbox.DeadLetterRepository.Letter;
 import dev.rowbell.outbox.SinkRepository;
 import dev.rowbell.outbox.SinkSwitches;
+import dev.rowbell.rules.Explanation;
 import dev.rowbell.rules.RuleEditor;
 import dev.rowbell.rules.RuleMeter;
 import dev.rowbell.rules.RuleMeter.Cost;
@@ -79,6 +80,8 @@ public final class Pages {
     private static final int SHOWN = 20;
     /** The most lines of a table. */
     private static final int LINES = 200;
+    /** Rules that a browser offers while one types. */
+    private static final int NAMES = 1000;
 
     private final CamelContext context;
     private final Rules rules;
@@ -168,9 +171,9 @@ public final class Pages {
             case "/firing" -> firing(model, asked);
             case "/alerts" -> alerts(model, asked);
             case "/rules" -> rules(model, asked.getOrDefault("q", ""), "cost".equals(asked.get("by")));
-            case "/rules/show" -> rule(model, asked.getOrDefault("name", ""));
+            case "/rules/show" -> rule(model, asked.getOrDefault("name", ""), operator);
             case "/rules/edit" -> edit(model, asked.getOrDefault("name", ""));
-            case "/explain" -> explain(model, asked);
+            case "/explain" -> explain(model, asked, operator);
             case "/sinks" -> {
                 sinks(model);
                 yield "sinks";
@@ -417,7 +420,7 @@ public final class Pages {
                 (String) model.get("rule"), (String) model.get("feed"), (String) model.get("severity"), (String)
                         model.get("text"));
         model.read("entries", () -> {
-            Set<String> rules = ruleRepository.names();
+            Set<String> rules = ruleRepository.names(Integer.MAX_VALUE);
             return firing.list(filter, LINES).stream()
                     .map(entry -> new Fires(
                             entry,
@@ -603,7 +606,7 @@ public final class Pages {
         return URLEncoder.encode(value, StandardCharsets.UTF_8);
     }
 
-    private String rule(Model model, String name) {
+    private String rule(Model model, String name, boolean operator) {
         model.put("name", name);
         model.put(
                 "refused",
@@ -620,7 +623,7 @@ public final class Pages {
             columns.forEach((column, value) -> lines.put(column, new ShownText.Lines(value)));
             model.put("written", lines);
         });
-        model.read("findings", () -> ruleRepository.explainToAnyone(name, null));
+        explained(model, operator, () -> ruleRepository.explainToAnyone(name, null));
         model.put(
                 "enabled",
                 written.map(columns -> "true".equals(columns.get("enabled"))).orElse(false));
@@ -639,7 +642,59 @@ public final class Pages {
         return "rule";
     }
 
-    private String explain(Model model, Map<String, String> asked) {
+    /** A finding, with links to what it is about. */
+    public record Found(Explanation.Detail detail, List<Link> links) implements Linked {
+
+        @Override
+        public Object shown() {
+            return detail;
+        }
+    }
+
+    /** @param href without the base path */
+    public record Link(ShownText.Lines href, String text) {
+
+        private Link(String href, String text) {
+            this(new ShownText.Lines(href), text);
+        }
+    }
+
+    private static List<Link> links(Explanation.Detail detail, boolean operator) {
+        String name = String.valueOf(detail.name());
+        return switch (String.valueOf(detail.about())) {
+            case "rule" ->
+                operator
+                        ? List.of(
+                                new Link("/rules/show?name=" + encoded(name), "Rule"),
+                                new Link("/rules/edit?name=" + encoded(name), "Edit"))
+                        : List.of(new Link("/rules/show?name=" + encoded(name), "Rule"));
+            case "feed" -> List.of(new Link("/feeds", "Feeds"));
+            case "silence" -> List.of(new Link("/silences#silence-" + encoded(name), "Silence " + name));
+            case "sink" -> List.of(new Link("/sinks#sink-" + encoded(name).replace("+", "%20"), "Sink " + name));
+            case "dead letter" ->
+                List.of(new Link("/dead-letters/show?number=" + encoded(name), "Dead letter " + name));
+            case "alert" -> List.of(new Link("/explain?id=" + encoded(name), "Alert"));
+            default -> List.of();
+        };
+    }
+
+    /** @return false where it cannot be read */
+    private boolean explained(Model model, boolean operator, Supplier<Explanation> explanation) {
+        return model.read("explanation", explanation)
+                .map(found -> {
+                    model.remove("explanation");
+                    model.put("summary", new ShownText.Lines(found.summary()));
+                    model.put(
+                            "findings",
+                            found.details().stream()
+                                    .map(detail -> new Found(detail, links(detail, operator)))
+                                    .toList());
+                    return found;
+                })
+                .isPresent();
+    }
+
+    private String explain(Model model, Map<String, String> asked, boolean operator) {
         String rule = asked.getOrDefault("rule", "").strip();
         String key = asked.getOrDefault("key", "").strip();
         String id = asked.getOrDefault("id", "").strip();
@@ -648,16 +703,16 @@ public final class Pages {
         model.put("id", id);
         model.put("href", href(rule));
         model.put("history", hasHistory);
+        model.read("names", () -> ruleRepository.names(NAMES));
         if (!rule.isEmpty()) {
-            model.read("findings", () -> ruleRepository.explainToAnyone(rule, key.isEmpty() ? null : key));
+            explained(model, operator, () -> ruleRepository.explainToAnyone(rule, key.isEmpty() ? null : key));
         } else if (!id.isEmpty()) {
-            boolean explained = model.read("findings", () -> {
-                        List<Finding> findings = ruleRepository.explainAlert(id);
-                        return findings.isEmpty() ? List.of(RuleRepository.NOWHERE) : findings;
-                    })
-                    .isPresent();
+            boolean explained = explained(model, operator, () -> {
+                Explanation found = ruleRepository.explainAlert(id);
+                return found.isEmpty() ? Explanation.NOWHERE : found;
+            });
             if (!explained) {
-                model.read("findings", () -> ruleRepository.alertTimeline(id));
+                explained(model, operator, () -> ruleRepository.alertTimeline(id));
             }
             model.read("kept", () -> history.document(id))
                     .flatMap(document -> document)

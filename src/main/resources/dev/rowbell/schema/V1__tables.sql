@@ -83,9 +83,13 @@ create table rowbell.sink (
   seen timestamptz not null,
   delivered_per_minute float8 not null default 0,
   failed_per_minute float8 not null default 0,
+  -- while its circuit is open: the last error, the tries that failed in a row, and when it tries again
+  circuit_error text,
+  circuit_failures int,
+  next_try timestamptz,
   primary key (process, name)
 );
-comment on table rowbell.sink is 'Which process delivers for which sinks, how many alerts a minute, and when it said so last';
+comment on table rowbell.sink is 'Which process delivers for which sinks, how many alerts a minute, whether its circuit is open, and when it said so last';
 
 -- The sinks to which no process delivers until they are resumed, see rowbell.pause_sink(). Their deliveries wait.
 create table rowbell.paused_sink (

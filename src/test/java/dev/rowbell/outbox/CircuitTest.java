@@ -45,6 +45,20 @@ class CircuitTest {
     }
 
     @Test
+    void whileItIsOpenItSaysHowOftenItFailedAndWhenItIsTriedNext() {
+        fail(2);
+        assertEquals(Optional.empty(), circuit.open(now));
+        fail(2);
+        Circuit.Open open = circuit.open(now).orElseThrow();
+        assertEquals("connection refused", open.error());
+        assertEquals(4, open.failures());
+        assertTrue(open.untilTry().compareTo(Duration.ofSeconds(16)) >= 0, open.toString());
+        pass(Duration.ofSeconds(24));
+        circuit.away(now);
+        assertEquals(Duration.ZERO, circuit.open(now).orElseThrow().untilTry());
+    }
+
+    @Test
     void aSuccessInBetweenStartsTheCountAnew() {
         fail(2);
         assertTrue(circuit.succeeded());
