@@ -404,8 +404,8 @@ declare
 begin
   with gone as (
     delete from rowbell.timer t
-    where t.rule = rule_id and (t.key, t.ended) in (
-      select e.key, e.ended from rowbell.timer e where e.rule = rule_id and e.ended <> 0 and e.ended > 0 order by e.ended limit most)
+    where t.ctid = any (array(
+      select e.ctid from rowbell.timer e where e.rule = rule_id and e.ended <> 0 and e.ended > 0 order by e.ended limit most))
     returning t)
   select array_agg(t) into ended from gone;
   if rule.resolved and ended is not null then
@@ -437,11 +437,11 @@ begin
   looked := rowbell.look(feed.id, rule_id, array(select d.key from unnest(due) d));
   perform rowbell.raise_timers(feed, rule, 'firing', array(select d from unnest(due) d where exists (select from unnest(looked) l where l.key = d.key and l.met)),
     array(select l from unnest(looked) l where l.met));
-  update rowbell.timer t
-  set fired = case when l.met then clock_timestamp() end,
-    began = case when l.met then t.began else clock_timestamp() - rule."for" + interval '1 minute' end
-  from unnest(looked) l
-  where t.rule = rule_id and t.key = l.key and t.fired is null and (l.met or l.error is not null);
+  -- by the keys in an array: for a join of so many, PostgreSQL would read all timers
+  update rowbell.timer t set fired = clock_timestamp()
+  where t.rule = rule_id and t.fired is null and t.key = any (array(select l.key from unnest(looked) l where l.met));
+  update rowbell.timer t set began = clock_timestamp() - rule."for" + interval '1 minute'
+  where t.rule = rule_id and t.fired is null and t.key = any (array(select l.key from unnest(looked) l where l.error is not null));
   delete from rowbell.timer t
   where t.rule = rule_id and t.fired is null and t.key = any (array(
     select d.key from unnest(due) d where not exists (select from unnest(looked) l where l.key = d.key and (l.met or l.error is not null))));
@@ -482,9 +482,8 @@ begin
     looked := case when cardinality(fired) > 0 then rowbell.look(feed.id, rule_id, array(select f.key from unnest(fired) f)) end;
     with gone as (
       delete from rowbell.timer t
-      using unnest(fired) f
-      where t.rule = rule_id and t.key = f.key and t.ended = 0
-        and not exists (select from unnest(looked) l where l.key = t.key and (l.met or l.error is not null))
+      where t.rule = rule_id and t.ended = 0 and t.key = any (array(
+        select f.key from unnest(fired) f where not exists (select from unnest(looked) l where l.key = f.key and (l.met or l.error is not null))))
       returning t)
     select array_agg(t) into ended from gone;
     if rule.resolved then
