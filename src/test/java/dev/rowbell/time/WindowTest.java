@@ -105,6 +105,14 @@ class WindowTest {
         return alerts;
     }
 
+    /** The same without what was counted: in any order. */
+    private List<String> statuses() {
+        return alerts().stream()
+                .map(alert -> alert.replaceAll("\\{\"shop\":\"(.*)\"\\}.*", "$1"))
+                .sorted()
+                .toList();
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"statement", "row"})
     void itFiresOnceWhenTheLineIsCrossedAndResolvesWhenItHasFallenBelow(String each) {
@@ -379,6 +387,63 @@ class WindowTest {
                 database.query("select judged > clock_timestamp() - interval '1 min' from rowbell.window_feed"));
     }
 
+    /** After a long stop, or where more is written than is folded. */
+    @ParameterizedTest
+    @Tag("long")
+    @ValueSource(ints = {1, 2, 3, 50_000})
+    void whatFiresDoesNotDependOnHowManyEventsAreFoldedAtATime(int most) {
+        payments("statement");
+        database.execute(FAILING);
+        fail(2, "above");
+        fail(3, "above");
+        fail(2, "below");
+        fail(3, "below");
+        assertEquals(List.of("firing {\"shop\":\"above\"} 5", "firing {\"shop\":\"below\"} 5"), alerts());
+        passUnseen("4 min");
+        fail(2, "above");
+        // it falls below while no process runs, and rises again
+        passUnseen("20 min");
+        for (String shop : List.of("early", "below", "early", "late")) {
+            fail(1, shop);
+            fail(1, shop);
+        }
+        passUnseen("20 min");
+        fail(2, "late");
+        fail(1, "late");
+        passUnseen("20 min");
+        for (int i = 0; i < 4; i++) {
+            fail(1, "above");
+            fail(1, "new");
+        }
+        while (database.query("select rowbell.run_windows(feed, " + most + ") from rowbell.window_feed")
+                .contains("t")) {}
+        assertEquals(
+                List.of(
+                        "firing early",
+                        "firing late",
+                        "firing new",
+                        "resolved below",
+                        "resolved early",
+                        "resolved late"),
+                statuses());
+        pass("6 min");
+        assertEquals(List.of("resolved above", "resolved new"), statuses());
+    }
+
+    @Test
+    void aSumThatGrewWhileNoRowbellRanFiresAfterTheStart() {
+        payments("statement");
+        database.execute(rule("'{NEW.shop}'", "sum, over", "'NEW.amount', 9"));
+        pay("failed", "a", "-5");
+        pass("1 min");
+        pay("failed", "a", "12");
+        work();
+        // the amount below zero left the window after 4 minutes, the other one after 5
+        passUnseen("3 hours");
+        database.execute("select rowbell.forget_windows()");
+        assertEquals(List.of("firing {\"shop\":\"a\"} 12", "resolved {\"shop\":\"a\"} 0"), alerts());
+    }
+
     @Test
     void aClockThatIsSetBackFiresNothingTwice() {
         payments("statement");
@@ -503,8 +568,11 @@ class WindowTest {
                 "create trigger refuse before insert on rowbell.feedback for each row execute function public.refuse()");
         fail(3, "a");
         work();
-        String rules = "select alert ->> 'rule' from rowbell.feedback order by 1";
+        String rules = "select alert ->> 'rule' from rowbell.feedback where alert ->> 'status' = 'firing' order by 1";
         assertEquals(List.of("other"), database.query(rules));
+        // however long it takes
+        passUnseen("1 hour");
+        work();
         database.execute("drop trigger refuse on rowbell.feedback");
         work();
         assertEquals(List.of("failing", "other"), database.query(rules));

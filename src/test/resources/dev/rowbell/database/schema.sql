@@ -2669,9 +2669,7 @@ CREATE OR REPLACE FUNCTION rowbell.fold_window_events(feed rowbell.feed, rule ro
 AS $function$
 #variable_conflict use_variable
 declare
-  within constant interval := rowbell.length_of(rule.within);
-  -- an event belongs to one of so many parts of a window: a busy group has no more rows than that
-  part constant float8 := greatest(extract(epoch from within)::float8 / 1000, 0.001);
+  part constant float8 := rowbell.part_of(rule.within);
   left_out text;
   groups bigint[];
 begin
@@ -2967,7 +2965,7 @@ AS $function$
   set judged = clock_timestamp()
   where w.feed in (
       select l.feed from rowbell.window_feed l
-      where l.judged < clock_timestamp() and not exists (select from rowbell.window_event e where e.feed = l.feed)
+      where l.judged < clock_timestamp() and not exists (select from rowbell.window_feeds() d where d.feed = l.feed and d.due_in <= 0)
       for update skip locked)
     and exists (
       select from rowbell.feed f join rowbell.rule r on r.feed = f.name where f.id = w.feed and r.enabled and coalesce(r.within, r.absent) is not null)
@@ -3335,7 +3333,7 @@ begin
   order by d.at, d.id;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.judge_what_can_be(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, groups bigint[], judged timestamp with time zone)
+CREATE OR REPLACE FUNCTION rowbell.judge_what_can_be(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, groups bigint[], judged timestamp with time zone, folded timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3346,19 +3344,19 @@ begin
   if rule.absent is not null then
     perform rowbell.judge_absent(feed, rule, state, groups, judged);
   else
-    perform rowbell.judge_windows(feed, rule, state, groups, judged);
+    perform rowbell.judge_windows(feed, rule, state, groups, judged, folded);
   end if;
 exception when data_exception or program_limit_exceeded then
   if half > 0 then
-    perform rowbell.judge_what_can_be(feed, rule, state, groups[:half], judged);
-    perform rowbell.judge_what_can_be(feed, rule, state, groups[half + 1:], judged);
+    perform rowbell.judge_what_can_be(feed, rule, state, groups[:half], judged, folded);
+    perform rowbell.judge_what_can_be(feed, rule, state, groups[half + 1:], judged, folded);
   else
     perform rowbell.rule_failed(rule.name, sqlerrm, sqlstate, rowbell.shown_name(feed.relation), 'TIMER', null);
     delete from rowbell.window_group w where w.id = groups[1];
   end if;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.judge_windows(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, groups bigint[], judged timestamp with time zone)
+CREATE OR REPLACE FUNCTION rowbell.judge_windows(feed rowbell.feed, rule rowbell.rule, state rowbell.rule_state, groups bigint[], judged timestamp with time zone, folded timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3367,7 +3365,10 @@ CREATE OR REPLACE FUNCTION rowbell.judge_windows(feed rowbell.feed, rule rowbell
 AS $function$
 #variable_conflict use_variable
 declare
-  now constant timestamptz := clock_timestamp();
+  clock constant timestamptz := clock_timestamp();
+  part constant float8 := rowbell.part_of(rule.within);
+  -- of the last part there may be more
+  now constant timestamptz := least(to_timestamp(floor(extract(epoch from folded)::float8 / part) * part) - interval '1 us', clock);
   within constant interval := rowbell.length_of(rule.within);
   feed_name constant text := rowbell.shown_name(feed.relation);
   columns constant text[] := array(select g.name from rowbell.group_columns(rule."by") g order by g.n);
@@ -3377,16 +3378,16 @@ begin
   -- the clock was set back: all goes on as it was at the last write
   select array_agg(c order by c.at) into shifted
   from rowbell.window_count c
-  where c.group_id in (select a.group_id from rowbell.window_count a where a.group_id = any (groups) and a.at > now);
+  where c.group_id in (select a.group_id from rowbell.window_count a where a.group_id = any (groups) and a.at > clock);
   if shifted is not null then
     delete from rowbell.window_count c where c.group_id in (select s.group_id from unnest(shifted) s);
     insert into rowbell.window_count (group_id, at, count, sum, keys)
-    select s.group_id, s.at - (max(s.at) over (partition by s.group_id) - now), s.count, s.sum, s.keys from unnest(shifted) s;
+    select s.group_id, s.at - (max(s.at) over (partition by s.group_id) - clock), s.count, s.sum, s.keys from unnest(shifted) s;
   end if;
   delete from rowbell.window_count c where c.group_id = any (groups) and (c.at <= judged - 2 * within or c.at < state.counts_since);
   for g in
     with known as (
-      select w.id, w.subject, w.since, w.due, greatest(case when w.until < now then w.until when w.until is not null then now end, judged - within, state.judges_since) as before
+      select w.id, w.subject, w.since, w.due, greatest(case when w.until < clock then w.until when w.until is not null then clock end, judged - within, state.judges_since) as before
       from rowbell.window_group w
       where w.id = any (groups)),
     running as (
@@ -3394,6 +3395,12 @@ begin
       from rowbell.window_count c
       where c.group_id = any (groups)
       window w as (partition by c.group_id order by c.at range between within preceding and current row)),
+    -- as parts that take away from the sum have left the window, which grows
+    left_by as (
+      select c.group_id as id, c.at + within as at, sum(c.count) over w - c.count as count, sum(c.sum) over w - c.sum as sum, c.sum < 0 as grew
+      from rowbell.window_count c
+      where rule.sum is not null and c.group_id in (select n.group_id from rowbell.window_count n where n.group_id = any (groups) and n.sum < 0)
+      window w as (partition by c.group_id order by c.at range between current row and within following)),
     -- as time goes on and nothing more is written: what is left when this part has left the window
     leaving as materialized (
       select c.group_id, c.at + within as at, coalesce(sum(c.count) over w, 0) as count, sum(c.sum) over w as sum
@@ -3406,9 +3413,11 @@ begin
       left join rowbell.window_count c on c.group_id = k.id and c.at > now - within
       group by k.id),
     ends as (
-      select r.group_id as id, r.at, r.count, r.sum from running r join known k on k.id = r.group_id and r.at > k.before
+      select r.group_id as id, r.at, r.count, r.sum from running r join known k on k.id = r.group_id and r.at > k.before and r.at <= now
       union all
-      select c.id, now, c.count, c.sum from current c),
+      select l.id, l.at, l.count, l.sum from left_by l join known k on k.id = l.id and l.at > k.before and l.at <= now where l.grew
+      union all
+      select c.id, now, c.count, c.sum from current c where folded is null),
     crossed as (
       select e.id, min(e.at) as first, max(e.at) as last, (array_agg(e.count order by e.at desc))[1] as count, (array_agg(e.sum order by e.at desc))[1] as sum
       from ends e
@@ -3423,7 +3432,8 @@ begin
     ages as (select c.group_id, max(c.at) + 2 * within as at from rowbell.window_count c where c.group_id = any (groups) group by c.group_id)
     select k.*, c.count, c.sum, x.first, x.last, x.count as crossed_count, x.sum as crossed_sum,
       rowbell.crosses(rule, c.count, c.sum) as over,
-      coalesce(t.at, a.at) as next
+      -- one that is too old for two looks is kept while another rule of the feed fails
+      coalesce(t.at, case when k.due > a.at and a.at < clock then clock + interval '1 min' else a.at end) as next
     from known k
     join current c on c.id = k.id
     left join crossed x on x.id = k.id
@@ -3447,7 +3457,7 @@ begin
             limit 10) k))));
       update rowbell.window_group w set since = g.since where w.id = g.id;
     end if;
-    if g.since is not null and not g.over then
+    if g.since is not null and not g.over and folded is null then
       if rule.resolved then
         insert into rowbell.feedback (alert) values (rowbell.timer_alert(rule, feed_name, 'resolved', g.subject, columns, json_build_object(
           'since', to_char(g.since, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'within', rule.within::text, 'count', g.count,
@@ -3455,7 +3465,9 @@ begin
       end if;
       update rowbell.window_group w set since = null, until = now where w.id = g.id;
     end if;
-    if g.next is null then
+    if folded is not null then
+      update rowbell.window_group w set due = null where w.id = g.id and w.due is not null;
+    elsif g.next is null then
       delete from rowbell.window_group w where w.id = g.id;
     elsif g.due is null or g.due <= now or g.next < g.due or g.due > now + 2 * within then
       update rowbell.window_group w set due = greatest(g.next, now + interval '10 ms') where w.id = g.id;
@@ -4692,6 +4704,14 @@ CREATE OR REPLACE FUNCTION rowbell.outcome_of(id text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select rowbell.joined_causes(array_agg(t.weight), array_agg(t.cause)) from rowbell.alert_timeline(outcome_of.id) t
+$function$
+CREATE OR REPLACE FUNCTION rowbell.part_of(within interval)
+ RETURNS double precision
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select greatest(extract(epoch from within)::float8 / 1000, 0.001)
 $function$
 CREATE OR REPLACE FUNCTION rowbell.partition_part(feed_id integer, written oid)
  RETURNS text
@@ -6344,6 +6364,8 @@ declare
   seen timestamptz;
   set_back boolean;
   backlog boolean;
+  -- windows that are still to be judged as of before
+  left_over boolean;
   taken rowbell.window_event[];
   events rowbell.window_added[];
   counting record;
@@ -6374,6 +6396,7 @@ begin
   until := least(until, now);
   backlog := coalesce(cardinality(taken), 0) = most;
   more := backlog;
+  left_over := backlog;
   for counting in
     select r as rule, s as state, s.id, s.paused is not null as paused
     from rowbell.rule r
@@ -6411,12 +6434,18 @@ begin
       elsif counting.paused then
         delete from rowbell.window_count c where c.group_id = any (groups) and c.at <= until - 2 * rowbell.length_of((counting.rule).within);
       else
-        due := array(select g.id from rowbell.window_group g where g.rule = counting.id and g.due is null limit most)
-          || array(select g.id from rowbell.window_group g where g.rule = counting.id and g.due <= now order by g.due limit most);
-        more := more or cardinality(due) >= most;
+        if backlog then
+          due := '{}';
+        else
+          due := array(select g.id from rowbell.window_group g where g.rule = counting.id and g.due is null limit most);
+          left_over := left_over or cardinality(due) >= most;
+          due := due || array(select g.id from rowbell.window_group g where g.rule = counting.id and g.due <= now order by g.due limit most);
+          more := more or cardinality(due) >= most;
+        end if;
         groups := array(select g from unnest(groups) g union select d from unnest(due) d);
         if cardinality(groups) > 0 then
-          perform rowbell.judge_what_can_be(watched, counting.rule, state, groups, case when (counting.rule).absent is null then until else seen end);
+          perform rowbell.judge_what_can_be(watched, counting.rule, state, groups, case when (counting.rule).absent is null then until else seen end,
+            case when backlog then (select max(t.at) from unnest(taken) t) end);
         end if;
       end if;
     exception when others or assert_failure then
@@ -6425,11 +6454,12 @@ begin
         raise;
       end if;
       -- the next call does it again
+      left_over := true;
       insert into rowbell.window_event select t.* from unnest(taken) t where t.rule = counting.id;
       perform rowbell.rule_failed((counting.rule).name, sqlerrm, sqlstate, rowbell.shown_name(watched.relation), 'TIMER', null);
     end;
   end loop;
-  update rowbell.window_feed w set judged = now where w.feed = feed_id;
+  update rowbell.window_feed w set judged = case when left_over then until else now end where w.feed = feed_id;
   return more;
 end
 $function$
