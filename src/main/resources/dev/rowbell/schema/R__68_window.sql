@@ -50,6 +50,14 @@ as $fn$
   select case when octet_length(subject) > 1000 then encode(sha256(convert_to(subject, 'UTF8')), 'hex') else subject end
 $fn$;
 
+-- The names of a group's members, which are those of the rule when it was counted first. The role of the feed may have passed anything as its subject.
+create or replace function rowbell.subject_columns(subject json) returns text[]
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select array(select json_object_keys(case when json_typeof(subject) = 'object' then subject else '{}' end))
+$fn$;
+
 -- For how long a rule counts, always as long: a month has 30 days.
 create or replace function rowbell.length_of(within interval) returns interval
 language sql immutable
@@ -171,7 +179,6 @@ declare
   now constant timestamptz := least(to_timestamp(floor(extract(epoch from folded)::float8 / part) * part) - interval '1 us', clock);
   within constant interval := rowbell.length_of(rule.within);
   feed_name constant text := rowbell.shown_name(feed.relation);
-  columns constant text[] := array(select g.name from rowbell.group_columns(rule."by") g order by g.n);
   shifted rowbell.window_count[];
   g record;
 begin
@@ -243,7 +250,7 @@ begin
   loop
     if g.since is null and g.first is not null then
       g.since := g.first;
-      insert into rowbell.feedback (alert) values (rowbell.timer_alert(rule, feed_name, 'firing', g.subject, columns, json_build_object(
+      insert into rowbell.feedback (alert) values (rowbell.timer_alert(rule, feed_name, 'firing', g.subject, rowbell.subject_columns(g.subject), json_build_object(
         'since', to_char(g.since, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'within', rule.within::text, 'count', g.crossed_count,
         'sum', case when rule.sum is not null then coalesce(g.crossed_sum, 0) end,
         'keys', (
@@ -259,7 +266,7 @@ begin
     end if;
     if g.since is not null and not g.over and folded is null then
       if rule.resolved then
-        insert into rowbell.feedback (alert) values (rowbell.timer_alert(rule, feed_name, 'resolved', g.subject, columns, json_build_object(
+        insert into rowbell.feedback (alert) values (rowbell.timer_alert(rule, feed_name, 'resolved', g.subject, rowbell.subject_columns(g.subject), json_build_object(
           'since', to_char(g.since, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'within', rule.within::text, 'count', g.count,
           'sum', case when rule.sum is not null then coalesce(g.sum, 0) end)));
       end if;

@@ -96,12 +96,12 @@ as $fn$
   from (select greatest(silent_at.last, state.counts_since) as at) began
 $fn$;
 
--- An alert about a group. The role of the feed may have passed anything as its subject.
+-- An alert about a group.
 create or replace function rowbell.absent_alert(rule rowbell.rule, feed_name text, status text, subject json, since timestamptz) returns json
 language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
-  select rowbell.timer_alert(rule, feed_name, status, subject, array(select json_object_keys(case when json_typeof(subject) = 'object' then subject else '{}' end)),
+  select rowbell.timer_alert(rule, feed_name, status, subject, rowbell.subject_columns(subject),
     json_build_object('since', to_char(since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')))
 $fn$;
 

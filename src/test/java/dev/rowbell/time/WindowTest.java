@@ -497,6 +497,21 @@ class WindowTest {
         assertEquals(List.of("firing {\"shop\":\"b\"} 3"), alerts());
     }
 
+    /** Else it would not be known what has ended. */
+    @Test
+    void aGroupOfBeforeOtherGroupsResolvesUnderItsOwnKey() {
+        payments("statement");
+        database.execute(FAILING);
+        fail(3, "a");
+        work();
+        database.execute("update rowbell.rule set by = '{NEW.state}'");
+        work();
+        assertEquals(
+                List.of("firing {\"shop\":\"a\"} [\"shop\"]", "resolved {\"shop\":\"a\"} [\"shop\"]"),
+                database.query(
+                        "select concat_ws(' ', alert ->> 'status', alert ->> 'new', alert ->> 'key') from rowbell.feedback order by crt_time"));
+    }
+
     @Test
     void aRuleThatIsDisabledOrGoneForgetsItsGroups() {
         payments("statement");

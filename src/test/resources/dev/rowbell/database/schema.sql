@@ -741,7 +741,7 @@ CREATE OR REPLACE FUNCTION rowbell.absent_alert(rule rowbell.rule, feed_name tex
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select rowbell.timer_alert(rule, feed_name, status, subject, array(select json_object_keys(case when json_typeof(subject) = 'object' then subject else '{}' end)),
+  select rowbell.timer_alert(rule, feed_name, status, subject, rowbell.subject_columns(subject),
     json_build_object('since', to_char(since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')))
 $function$
 CREATE OR REPLACE FUNCTION rowbell.acknowledge(rule text, key text DEFAULT NULL::text, note text DEFAULT NULL::text, assignee text DEFAULT NULL::text)
@@ -3371,7 +3371,6 @@ declare
   now constant timestamptz := least(to_timestamp(floor(extract(epoch from folded)::float8 / part) * part) - interval '1 us', clock);
   within constant interval := rowbell.length_of(rule.within);
   feed_name constant text := rowbell.shown_name(feed.relation);
-  columns constant text[] := array(select g.name from rowbell.group_columns(rule."by") g order by g.n);
   shifted rowbell.window_count[];
   g record;
 begin
@@ -3443,7 +3442,7 @@ begin
   loop
     if g.since is null and g.first is not null then
       g.since := g.first;
-      insert into rowbell.feedback (alert) values (rowbell.timer_alert(rule, feed_name, 'firing', g.subject, columns, json_build_object(
+      insert into rowbell.feedback (alert) values (rowbell.timer_alert(rule, feed_name, 'firing', g.subject, rowbell.subject_columns(g.subject), json_build_object(
         'since', to_char(g.since, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'within', rule.within::text, 'count', g.crossed_count,
         'sum', case when rule.sum is not null then coalesce(g.crossed_sum, 0) end,
         'keys', (
@@ -3459,7 +3458,7 @@ begin
     end if;
     if g.since is not null and not g.over and folded is null then
       if rule.resolved then
-        insert into rowbell.feedback (alert) values (rowbell.timer_alert(rule, feed_name, 'resolved', g.subject, columns, json_build_object(
+        insert into rowbell.feedback (alert) values (rowbell.timer_alert(rule, feed_name, 'resolved', g.subject, rowbell.subject_columns(g.subject), json_build_object(
           'since', to_char(g.since, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'within', rule.within::text, 'count', g.count,
           'sum', case when rule.sum is not null then coalesce(g.sum, 0) end)));
       end if;
@@ -6635,6 +6634,14 @@ AS $function$
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
   where c.oid = relation
+$function$
+CREATE OR REPLACE FUNCTION rowbell.subject_columns(subject json)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select array(select json_object_keys(case when json_typeof(subject) = 'object' then subject else '{}' end))
 $function$
 CREATE OR REPLACE FUNCTION rowbell.tables_of(relation oid)
  RETURNS TABLE(relid oid)
