@@ -211,8 +211,10 @@ class WindowTest {
         database.execute("update payment set amount = 2", "update payment set amount = 3");
         work();
         assertEquals(
-                List.of("every 3"),
-                database.query("select concat(alert ->> 'rule', ' ', alert ->> 'count') from rowbell.feedback"));
+                // one row, written three times
+                List.of("every 3 [{\"id\":1}]"),
+                database.query(
+                        "select concat_ws(' ', alert ->> 'rule', alert ->> 'count', alert ->> 'keys') from rowbell.feedback"));
         database.execute(
                 "update payment set state = 'paid'",
                 "update payment set state = 'failed'",

@@ -3452,7 +3452,9 @@ begin
             from rowbell.window_count c
             cross join unnest(c.keys) with ordinality as u (key, n)
             where c.group_id = g.id and c.at between g.last - within and g.last
-            order by c.at desc, u.n
+            -- a row may have been written several times
+            group by u.key
+            order by max(c.at) desc, min(u.n)
             limit 10) k))));
       update rowbell.window_group w set since = g.since where w.id = g.id;
     end if;
