@@ -139,13 +139,15 @@ begin
 end
 $fn$;
 
--- What take_query() gives of a rule: the query of "groups" is run as one of its own would be.
+-- What take_query() gives of a rule: the query of "groups" is run as one of its own would be. Each group once: a result may have as many rows as was written,
+-- of which only so many are read.
 create or replace function rowbell.query_of(rule rowbell.rule) returns jsonb
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
   select to_jsonb(rule) || case when rule.groups is null then '{}'
-    else jsonb_build_object('query', rule.groups, 'every', interval '1 minute', 'max_rows', rule.max_groups) end
+    else jsonb_build_object('query', format(E'select distinct on (row_to_json(_g.*)::text) _g.* from (%s\n) as _g', rule.groups),
+      'every', interval '1 minute', 'max_rows', rule.max_groups) end
 $fn$;
 
 -- The rules whose query is to run, and when. At once: a rule that is new or has another schedule, and where the clock was set back.

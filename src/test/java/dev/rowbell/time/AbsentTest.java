@@ -525,6 +525,17 @@ class AbsentTest {
         database.execute("update rowbell.query_run set due = clock_timestamp()");
         passUnseen("21 s");
         assertEquals(List.of("firing {\"sensor\":1}", "firing {\"sensor\":2}"), alerts());
+        // a group in several rows is one
+        database.execute(
+                "delete from rowbell.rule_failure",
+                "update rowbell.rule set groups = 'select id from public.sensor, generate_series(1, 5) where id > 1 order by id -- of each five'");
+        askForGroups();
+        work();
+        assertEquals(List.of(), failures());
+        assertEquals(
+                List.of("{\"sensor\":2}", "{\"sensor\":3}"),
+                database.query(
+                        "select subject from rowbell.window_group g join rowbell.rule_state s on s.id = g.rule order by key"));
     }
 
     @Test

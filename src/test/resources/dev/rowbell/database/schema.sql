@@ -5087,7 +5087,8 @@ CREATE OR REPLACE FUNCTION rowbell.query_of(rule rowbell.rule)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select to_jsonb(rule) || case when rule.groups is null then '{}'
-    else jsonb_build_object('query', rule.groups, 'every', interval '1 minute', 'max_rows', rule.max_groups) end
+    else jsonb_build_object('query', format(E'select distinct on (row_to_json(_g.*)::text) _g.* from (%s\n) as _g', rule.groups),
+      'every', interval '1 minute', 'max_rows', rule.max_groups) end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.query_ran(taken jsonb, result text[], next timestamp with time zone)
  RETURNS void
