@@ -1,17 +1,23 @@
 package dev.rowbell;
 
 import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.testing.FreePort;
 import dev.rowbell.testing.Maven;
 import dev.rowbell.testing.Program;
 import dev.rowbell.testing.TestDatabase;
+import dev.rowbell.testing.WebClient;
 import java.io.IOException;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -93,6 +99,69 @@ class ExamplesIT {
         try (Program shop = Program.java(dir, settings(), "-jar", "target/quarkus-app/quarkus-run.jar")) {
             getsAnAlert(shop);
         }
+    }
+
+    /** The rest of the interface is tested with plain Camel and with Spring Boot: here the web server is another one. */
+    @Test
+    void quarkusServesTheJsonInterface() throws IOException {
+        copied("quarkus", "mvn package", "ROWBELL_JDBC_PASSWORD=… java -jar target/quarkus-app/quarkus-run.jar");
+        change("pom.xml", "<dependency>\n      <groupId>dev.rowbell</groupId>", """
+                <dependency>
+                      <groupId>org.apache.camel.quarkus</groupId>
+                      <artifactId>camel-quarkus-platform-http</artifactId>
+                    </dependency>
+                    <dependency>
+                      <groupId>dev.rowbell</groupId>""");
+        change(
+                "src/main/resources/application.properties",
+                "routes/sources.camel.yaml",
+                "routes/sources.camel.yaml,classpath:dev/rowbell/routes/api.camel.yaml");
+        try (Program maven = Maven.start(dir, Maven.installed(), Map.of(), "package")) {
+            assertTrue(maven.exitWithin(600) == 0, maven.output());
+        }
+        int port = FreePort.find();
+        Map<String, String> settings = settings();
+        settings.putAll(Map.of(
+                "quarkus.http.host",
+                "127.0.0.1",
+                "quarkus.http.port",
+                String.valueOf(port),
+                "rowbell.api.enabled",
+                "true",
+                "rowbell.api.operate",
+                "true"));
+        WebClient client = new WebClient(port);
+        try (Program shop = Program.java(dir, settings, "-jar", "target/quarkus-app/quarkus-run.jar")) {
+            getsAnAlert(shop);
+            // Camel starts before the web server does
+            await().atMost(Duration.ofSeconds(120))
+                    .failFast(() -> assertTrue(shop.isAlive(), shop.output()))
+                    .until(() -> shop.output().contains("Listening on: http://127.0.0.1:" + port));
+            database.execute("""
+                    insert into rowbell.firing_state (fingerprint, rule, feed, key, severity, reason, times, since, last, silenced, alert_id)
+                    values ('f8', 'too-late', 'public.orders', 'id=8', 'critical', 'too late', 1, now(), now(), 0, 'x')""");
+            HttpResponse<String> firing = client.get("/rowbell/api/firing?rule=too-late&key=id%3D8");
+            assertEquals(200, firing.statusCode(), firing.body());
+            assertTrue(firing.body().contains("\"id=8\""), firing.body());
+            assertEquals(
+                    "application/json",
+                    firing.headers().firstValue("Content-Type").orElse("").replaceFirst(";.*", ""));
+            HttpResponse<String> explained = client.get("/rowbell/api/explain?rule=order-too-large&key=2");
+            assertTrue(explained.body().contains("\"summary\""), explained.body());
+            assertEquals(404, client.get("/rowbell/api/none").statusCode());
+            // who acts sends a password, and there are no users
+            assertEquals(
+                    401,
+                    client.post("/rowbell/api/firing/acknowledge", Map.of("rule", "too-late"), Map.of())
+                            .statusCode());
+            assertEquals(0, database.count("rowbell.audit"));
+        }
+    }
+
+    private void change(String file, String from, String to) throws IOException {
+        String before = Files.readString(dir.resolve(file));
+        assertTrue(before.contains(from), before);
+        Files.writeString(dir.resolve(file), before.replaceFirst(Pattern.quote(from), Matcher.quoteReplacement(to)));
     }
 
     /** As a clean checkout has it. */
