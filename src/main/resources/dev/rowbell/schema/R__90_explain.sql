@@ -226,7 +226,8 @@ begin
     select e.at, e.ids[n.n]
     from rowbell.history_routed e
     cross join lateral unnest(array_positions(e.keys, subject)) as n (n)
-    where e.rules[e.kinds[n.n]] = explained.name) a
+    -- a null is found among the keys
+    where subject is not null and e.rules[e.kinds[n.n]] = explained.name) a
   order by a.at desc
   limit 1;
   return query

@@ -104,6 +104,10 @@ class ExplainTest {
     @Test
     void theSummaryNamesTheCause() {
         sums("'high'", "Nothing keeps it quiet: it has not fired yet, as far as it was counted");
+        database.execute(
+                "insert into rowbell.history_routed (at, path, ids, keys, times, documents, kinds, rules, feeds, severities, statuses, reasons, sinks)"
+                        + " values (now(), 'durable', '{z}', '{null}', '{0}', '{\"{}\"}', '{1}', '{high}', '{public.orders}', '{warning}', '{firing}', '{high}', '{mail}')");
+        assertEquals(2, explain("'high'").size());
         sums("'high', '2'", "No alert: the row does not meet the condition now");
         sums("'high', '3'", "No alert: public.orders has no row with id=3 now");
         database.execute(
