@@ -927,11 +927,11 @@ begin
     limit 1;
     foreach alert in array alerts loop
       return query
-      select alert.at, 'note', coalesce('it was not sent: ' || r.why, 'it was routed to ' || array_to_string(alert.sinks, ', '),
+      select alert.at, 'note', coalesce('it was not sent: ' || r.why, 'it was routed to ' || nullif(array_to_string(alert.sinks, ', '), ''),
           'it was routed to no sink, see routes/alerts.camel.yaml'),
         (select 'silence' from rowbell.silence s where s.id = alert.silence), alert.silence::text,
         case when r.why is null and cardinality(alert.sinks) > 0 then 90 else 40 end,
-        coalesce('not sent: ' || r.why, 'routed to ' || array_to_string(alert.sinks, ', '), 'not sent: routed to no sink')
+        coalesce('not sent: ' || r.why, 'routed to ' || nullif(array_to_string(alert.sinks, ', '), ''), 'not sent: routed to no sink')
       from (
         select case
           when alert.silence > 0 then format('silence %s kept it quiet%s', alert.silence,
@@ -2274,7 +2274,8 @@ begin
     select e.at, e.ids[n.n]
     from rowbell.history_routed e
     cross join lateral unnest(array_positions(e.keys, subject)) as n (n)
-    where e.rules[e.kinds[n.n]] = explained.name) a
+    -- a null is found among the keys
+    where subject is not null and e.rules[e.kinds[n.n]] = explained.name) a
   order by a.at desc
   limit 1;
   return query
