@@ -530,9 +530,10 @@ create table rowbell.history_alert (
 ) partition by range (at);
 create index history_alert_id on rowbell.history_alert (id);
 create index history_alert_at on rowbell.history_alert (at, id);
-create index history_alert_rule on rowbell.history_alert (rule, at, id);
-create index history_alert_feed on rowbell.history_alert (feed, at, id);
-create index history_alert_key on rowbell.history_alert (key, at, id);
+-- without the id: the alerts of a transaction have one time, and their entries are stored as one
+create index history_alert_rule on rowbell.history_alert (rule, at);
+create index history_alert_feed on rowbell.history_alert (feed, at);
+create index history_alert_key on rowbell.history_alert (key, at);
 comment on table rowbell.history_alert is 'The alerts that were routed, by day; rowbell.history shows them with what became of them';
 
 create table rowbell.history_try (
