@@ -1,5 +1,6 @@
 package dev.rowbell.outbox;
 
+import dev.rowbell.database.StorableText;
 import dev.rowbell.database.Transactions;
 import dev.rowbell.settings.SettingsException;
 import java.sql.Types;
@@ -28,10 +29,12 @@ public final class SinkRepository {
     private static final String UNKNOWN = "22023";
 
     private final JdbcClient jdbc;
+    private final StorableText storable;
     private final TransactionTemplate outsideOfTransaction;
 
     public SinkRepository(DataSource dataSource) {
         jdbc = JdbcClient.create(dataSource);
+        storable = new StorableText(dataSource);
         outsideOfTransaction = new TransactionTemplate(new Transactions(dataSource));
         outsideOfTransaction.setPropagationBehavior(TransactionDefinition.PROPAGATION_NOT_SUPPORTED);
     }
@@ -80,7 +83,13 @@ public final class SinkRepository {
                         sinks.values().stream()
                                 .map(announced -> announced.rate().failedPerMinute())
                                 .toArray(Double[]::new))
-                .param("errors", sinks.values().stream().map(Announced::error).toArray(String[]::new))
+                // as the receiver worded it
+                .param(
+                        "errors",
+                        sinks.values().stream()
+                                .map(Announced::error)
+                                .map(error -> error == null ? null : storable.of(error))
+                                .toArray(String[]::new))
                 .param(
                         "failures",
                         sinks.values().stream().map(Announced::failures).toArray(Integer[]::new))

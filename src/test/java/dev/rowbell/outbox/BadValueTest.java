@@ -80,8 +80,12 @@ class BadValueTest {
                         "insert into rowbell.feedback (alert) values ('{\"id\": \"a1\", \"rule\": \"\\u0436\"}')");
                 await().until(() -> database.count("rowbell.dead_letter where strpos(last_error, '550 \\u') > 0") == 1);
                 await().until(database::isDelivered);
-                server.answer("250 OK");
+                server.answer("451 нет места");
                 database.execute("select rowbell.retry()");
+                await().until(() ->
+                        database.count("rowbell.sink where name = 'mail' and strpos(circuit_error, '451 \\u') > 0")
+                                == 1);
+                server.answer("250 OK");
                 await().until(() -> server.taken() == 1 && database.isDelivered());
             }
             assertEquals(List.of("a1"), filed());
