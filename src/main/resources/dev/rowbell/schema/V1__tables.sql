@@ -401,7 +401,11 @@ comment on table rowbell.window_count is 'What was counted for each group of a r
 -- The feeds with such rules, and until when their windows were judged. A process locks the row while it works on them.
 create table rowbell.window_feed (
   feed int primary key references rowbell.feed on delete cascade,
-  judged timestamptz not null default clock_timestamp()
+  judged timestamptz not null default clock_timestamp(),
+  -- rules whose alerts could not be stored, as rowbell.rule_state.id: until when their windows were judged, and when they are tried again
+  failing int[] not null default '{}',
+  failing_judged timestamptz,
+  retry timestamptz
 );
 comment on table rowbell.window_feed is 'The feeds of rules that count; locked by the process that works on their windows';
 

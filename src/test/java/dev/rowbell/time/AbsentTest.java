@@ -75,7 +75,8 @@ class AbsentTest {
                 "update rowbell.window_event set at = at - interval '" + time + "'",
                 "update rowbell.window_group set since = since - interval '%1$s', due = due - interval '%1$s', last = last - interval '%1$s'"
                         .formatted(time),
-                "update rowbell.window_feed set judged = judged - interval '" + time + "'",
+                "update rowbell.window_feed set (judged, failing_judged, retry) = (judged - i, failing_judged - i, retry - i) from (select interval '"
+                        + time + "') t (i)",
                 "update rowbell.query_run set due = due - interval '" + time + "'",
                 "update rowbell.rule_state set counts_since = counts_since - interval '%1$s', paused = paused - interval '%1$s', pauses = array(select tstzrange(lower(p) - interval '%1$s', upper(p) - interval '%1$s') from unnest(pauses) p)"
                         .formatted(time));
@@ -574,14 +575,18 @@ class AbsentTest {
         pass("10 min");
         String rules = "select concat_ws(' ', alert ->> 'rule', alert ->> 'status') from rowbell.feedback order by 1";
         assertEquals(List.of("silent firing"), database.query(rules));
-        database.execute("alter table rowbell.feedback disable trigger refuse");
+        database.execute(
+                "alter table rowbell.feedback disable trigger refuse",
+                "update rowbell.window_feed set retry = clock_timestamp()");
         work();
         assertEquals(List.of("other firing", "silent firing"), database.query(rules));
         // nor where groups come to an end
         database.execute("alter table rowbell.feedback enable trigger refuse", "update rowbell.rule set by = '{}'");
         work();
         assertEquals(List.of("other firing", "silent firing", "silent resolved"), database.query(rules));
-        database.execute("alter table rowbell.feedback disable trigger refuse");
+        database.execute(
+                "alter table rowbell.feedback disable trigger refuse",
+                "update rowbell.window_feed set retry = clock_timestamp()");
         work();
         assertEquals(
                 List.of("other firing", "other resolved", "silent firing", "silent resolved"), database.query(rules));

@@ -84,7 +84,8 @@ class WindowTest {
                 "update rowbell.window_count set at = at - interval '9000 days' - interval '" + time + "'",
                 "update rowbell.window_group set since = since - interval '%1$s', until = until - interval '%1$s', due = due - interval '%1$s'"
                         .formatted(time),
-                "update rowbell.window_feed set judged = judged - interval '" + time + "'",
+                "update rowbell.window_feed set (judged, failing_judged, retry) = (judged - i, failing_judged - i, retry - i) from (select interval '"
+                        + time + "') t (i)",
                 "update rowbell.rule_state set counts_since = counts_since - interval '%1$s', judges_since = judges_since - interval '%1$s'"
                         .formatted(time));
     }
@@ -590,9 +591,44 @@ class WindowTest {
         // however long it takes
         passUnseen("1 hour");
         work();
-        database.execute("drop trigger refuse on rowbell.feedback");
+        database.execute(
+                "drop trigger refuse on rowbell.feedback", "update rowbell.window_feed set retry = clock_timestamp()");
         work();
         assertEquals(List.of("failing", "other"), database.query(rules));
+        assertEquals(List.of("{}"), database.query("select failing from rowbell.window_feed"));
+    }
+
+    @Test
+    void aRuleWhoseManyAlertsCannotBeStoredIsTriedNowAndThenAndTheOthersOfItsFeedGoOn() {
+        payments("statement");
+        database.execute(
+                FAILING.replace("'failing'", "'refused'"),
+                FAILING.replace("NEW.state = ''failed''", "NEW.state = ''late''")
+                        .replace("'failing'", "'other'"),
+                "create function public.refuse() returns trigger language plpgsql as 'begin if new.alert ->> ''rule'' = ''refused'' then raise ''refused''; end if; return new; end'",
+                "create trigger refuse before insert on rowbell.feedback for each row execute function public.refuse()");
+        // more than one call takes, in windows that have ended
+        for (int i = 0; i < 3; i++) {
+            fail(3, "a");
+            passUnseen("1 s");
+        }
+        database.execute("insert into payment (state, shop) select 'late', 'b' from generate_series(1, 3)");
+        String call = "select rowbell.run_windows(f.feed, 2) from rowbell.window_feed f";
+        while (database.query(call).contains("t"))
+            ;
+        String rules = "select concat_ws(' ', alert ->> 'rule', alert ->> 'status') from rowbell.feedback order by 1";
+        assertEquals(List.of("other firing"), database.query(rules));
+        assertEquals(3, database.count("rowbell.window_event"));
+        assertEquals(
+                List.of("t"),
+                database.query("select due_in > 0 from rowbell.window_feeds()"),
+                "it is not tried again at once");
+        database.execute(
+                "drop trigger refuse on rowbell.feedback", "update rowbell.window_feed set retry = clock_timestamp()");
+        while (database.query(call).contains("t"))
+            ;
+        assertEquals(List.of("other firing", "refused firing"), database.query(rules));
+        assertEquals(List.of("{}"), database.query("select failing from rowbell.window_feed"));
     }
 
     /** In several steps where there are many. */

@@ -335,7 +335,10 @@ table rowbell.window_event (
 );
 table rowbell.window_feed (
   feed integer not null,
-  judged timestamp with time zone not null default clock_timestamp()
+  judged timestamp with time zone not null default clock_timestamp(),
+  failing integer[] not null default '{}'::integer[],
+  failing_judged timestamp with time zone,
+  retry timestamp with time zone
 );
 table rowbell.window_group (
   id bigint not null identity,
@@ -2703,11 +2706,16 @@ begin
     return groups;
   end if;
   with counted as (
-    select g.id, greatest(to_timestamp(floor(extract(epoch from e.at)::float8 / part) * part), state.counts_since) as at, e.count, e.sum, e.keys
-    from unnest(events) e
+    select g.id, greatest(to_timestamp(floor(extract(epoch from e.written)::float8 / part) * part), state.counts_since) as at, e.count, e.sum, e.keys, e.n
+    from unnest(events) with ordinality as e (rule, key, written, count, sum, keys, n)
     join rowbell.window_group g on g.rule = state.id and g.key = rowbell.group_key(e.key)),
   keys as (
-    select c.id, c.at, (array_agg(k))[1:10] as keys from counted c cross join unnest(c.keys) k group by c.id, c.at),
+    -- a row may have been written several times
+    select k.id, k.at, (array_agg(k.key order by k.n))[1:10] as keys
+    from (
+      select c.id, c.at, u.key, min(array[c.n, u.place]) as n from counted c cross join unnest(c.keys) with ordinality as u (key, place)
+      group by c.id, c.at, u.key) k
+    group by k.id, k.at),
   changed as (
     insert into rowbell.window_count as w (group_id, at, count, sum, keys)
     select c.id, c.at, c.count, c.sum, coalesce(k.keys, '{}')
@@ -2715,7 +2723,7 @@ begin
     left join keys k on k.id = c.id and k.at = c.at
     on conflict (group_id, at) do update set count = w.count + excluded.count,
       sum = case when w.sum is null or excluded.sum is null then coalesce(w.sum, excluded.sum) else w.sum + excluded.sum end,
-      keys = (excluded.keys || w.keys)[1:10]
+      keys = array(select u.key from unnest(excluded.keys || w.keys) with ordinality as u (key, n) group by u.key order by min(u.n) limit 10)
     returning w.group_id)
   select array_agg(distinct c.group_id) into groups from changed c;
   return groups;
@@ -3367,9 +3375,7 @@ AS $function$
 #variable_conflict use_variable
 declare
   clock constant timestamptz := clock_timestamp();
-  part constant float8 := rowbell.part_of(rule.within);
-  -- of the last part there may be more
-  now constant timestamptz := least(to_timestamp(floor(extract(epoch from folded)::float8 / part) * part) - interval '1 us', clock);
+  now constant timestamptz := least(rowbell.judgeable(folded, rule.within), clock);
   within constant interval := rowbell.length_of(rule.within);
   feed_name constant text := rowbell.shown_name(feed.relation);
   shifted rowbell.window_count[];
@@ -3468,7 +3474,8 @@ begin
       update rowbell.window_group w set since = null, until = now where w.id = g.id;
     end if;
     if folded is not null then
-      update rowbell.window_group w set due = null where w.id = g.id and w.due is not null;
+      -- not null, which is to be judged as of before
+      update rowbell.window_group w set due = clock where w.id = g.id;
     elsif g.next is null then
       delete from rowbell.window_group w where w.id = g.id;
     elsif g.due is null or g.due <= now or g.next < g.due or g.due > now + 2 * within then
@@ -3476,6 +3483,14 @@ begin
     end if;
   end loop;
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.judgeable(folded timestamp with time zone, within interval)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select to_timestamp(floor(extract(epoch from folded)::float8 / p) * p) - interval '1 us' from rowbell.part_of(within) p
 $function$
 CREATE OR REPLACE FUNCTION rowbell.keep_history(keep interval)
  RETURNS integer
@@ -6361,14 +6376,22 @@ AS $function$
 #variable_conflict use_variable
 declare
   watched rowbell.feed;
+  found_feed rowbell.window_feed;
   until timestamptz;
   now timestamptz;
+  -- rules that are not tried now, and those that fail in this call
+  waiting int[] := '{}';
+  failed int[] := '{}';
+  failing int[];
+  -- until when the windows of a rule were judged
+  judged timestamptz;
   -- what was committed before is in the events
   seen timestamptz;
   set_back boolean;
   backlog boolean;
-  -- windows that are still to be judged as of before
-  left_over boolean;
+  folded timestamptz;
+  -- until when all windows are judged after this call
+  judged_now timestamptz;
   taken rowbell.window_event[];
   events rowbell.window_added[];
   counting record;
@@ -6378,19 +6401,23 @@ declare
   more boolean;
   context text;
 begin
-  select w.judged into until from rowbell.window_feed w where w.feed = feed_id for update skip locked;
+  select w.* into found_feed from rowbell.window_feed w where w.feed = feed_id for update skip locked;
   if not found then
     return false;
   end if;
+  until := found_feed.judged;
   select f.* into watched from rowbell.feed f where f.id = feed_id and rowbell.sql_name(f.relation) = f.name;
   if not found then
     return false;
   end if;
   seen := clock_timestamp();
+  if found_feed.retry between seen and seen + interval '10 s' then
+    waiting := found_feed.failing;
+  end if;
   with gone as (
     delete from rowbell.window_event e
     where e.feed = feed_id and e.ctid = any (array(
-      select f.ctid from rowbell.window_event f where f.feed = feed_id order by f.at limit most for update skip locked))
+      select f.ctid from rowbell.window_event f where f.feed = feed_id and f.rule <> all (waiting) order by f.at limit most for update skip locked))
     returning e)
   select array_agg(e) into taken from gone;
   events := rowbell.read_window_events(taken);
@@ -6399,15 +6426,27 @@ begin
   until := least(until, now);
   backlog := coalesce(cardinality(taken), 0) = most;
   more := backlog;
-  left_over := backlog;
+  judged_now := now;
+  if backlog then
+    folded := (select max(t.at) from unnest(taken) t);
+    select case
+        -- sums that may grow as time goes on, and groups that are to be judged as of before, are judged when all is folded
+        when bool_or(r.sum is not null or s.judges_again or exists (select from rowbell.window_group g where g.rule = s.id and g.due is null)) then until
+        else least(greatest(until, min(rowbell.judgeable(folded, r.within))), now) end
+    into judged_now
+    from rowbell.rule r
+    join rowbell.rule_state s on s.rule = r.name
+    where r.feed = watched.name and r.enabled and r.within is not null and s.paused is null and s.id <> all (found_feed.failing);
+  end if;
   for counting in
     select r as rule, s as state, s.id, s.paused is not null as paused
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
-    where r.feed = watched.name and r.enabled and (r.within is not null or r.absent is not null and s.broken is null)
+    where r.feed = watched.name and r.enabled and (r.within is not null or r.absent is not null and s.broken is null) and s.id <> all (waiting)
     order by r.name
   loop
     state := counting.state;
+    judged := case when counting.id = any (found_feed.failing) then least(until, found_feed.failing_judged) else until end;
     -- the clock was set back since
     state.counts_since := case when state.counts_since > now then '-infinity' else state.counts_since end;
     state.judges_since := case when state.judges_since > now then '-infinity' else state.judges_since end;
@@ -6430,25 +6469,31 @@ begin
       groups := rowbell.fold_what_can_be(watched, counting.rule, state, array(
         select e from unnest(events) e
         where e.rule = counting.id and e.at >= state.counts_since
-          and ((counting.rule).within is null or e.at > until - 2 * rowbell.length_of((counting.rule).within))), until);
+          and ((counting.rule).within is null or e.at > judged - 2 * rowbell.length_of((counting.rule).within))), judged);
       if backlog and (counting.rule).absent is not null then
         -- a write that is not folded yet may have met the condition
         update rowbell.window_group w set due = null where w.id = any (groups);
       elsif counting.paused then
-        delete from rowbell.window_count c where c.group_id = any (groups) and c.at <= until - 2 * rowbell.length_of((counting.rule).within);
+        delete from rowbell.window_count c where c.group_id = any (groups) and c.at <= judged - 2 * rowbell.length_of((counting.rule).within);
       else
-        if backlog then
-          due := '{}';
+        if not backlog then
+          due := array(select g.id from rowbell.window_group g where g.rule = counting.id and g.due is null limit most)
+            || array(select g.id from rowbell.window_group g where g.rule = counting.id and g.due <= now order by g.due limit most);
+          if cardinality(due) >= most then
+            more := true;
+            judged_now := until;
+          end if;
+        elsif judged_now > until then
+          -- of the part that the call before left out
+          due := array(
+            select g.id from rowbell.window_group g
+            where g.rule = counting.id and g.due <= now and exists (select from rowbell.window_count c where c.group_id = g.id and c.at > judged));
         else
-          due := array(select g.id from rowbell.window_group g where g.rule = counting.id and g.due is null limit most);
-          left_over := left_over or cardinality(due) >= most;
-          due := due || array(select g.id from rowbell.window_group g where g.rule = counting.id and g.due <= now order by g.due limit most);
-          more := more or cardinality(due) >= most;
+          due := '{}';
         end if;
         groups := array(select g from unnest(groups) g union select d from unnest(due) d);
         if cardinality(groups) > 0 then
-          perform rowbell.judge_what_can_be(watched, counting.rule, state, groups, case when (counting.rule).absent is null then until else seen end,
-            case when backlog then (select max(t.at) from unnest(taken) t) end);
+          perform rowbell.judge_what_can_be(watched, counting.rule, state, groups, case when (counting.rule).absent is null then judged else seen end, folded);
         end if;
       end if;
     exception when others or assert_failure then
@@ -6456,13 +6501,18 @@ begin
       if rowbell_alert.is_cancel(sqlstate, context) then
         raise;
       end if;
-      -- the next call does it again
-      left_over := true;
+      failed := failed || counting.id;
       insert into rowbell.window_event select t.* from unnest(taken) t where t.rule = counting.id;
       perform rowbell.rule_failed((counting.rule).name, sqlerrm, sqlstate, rowbell.shown_name(watched.relation), 'TIMER', null);
     end;
   end loop;
-  update rowbell.window_feed w set judged = case when left_over then until else now end where w.feed = feed_id;
+  -- one that is well again is judged as of before until all is folded
+  failing := failed || case when backlog then array(select i from unnest(found_feed.failing) i where i <> all (failed)) else waiting end;
+  update rowbell.window_feed w
+  set judged = coalesce(judged_now, until), failing = failing,
+    failing_judged = case when cardinality(failing) > 0 then least(found_feed.failing_judged, until) end,
+    retry = case when cardinality(failed) > 0 then now + interval '10 s' when cardinality(waiting) > 0 then found_feed.retry end
+  where w.feed = feed_id;
   return more;
 end
 $function$
@@ -7515,15 +7565,17 @@ AS $function$
 #variable_conflict use_column
 begin
   return query
-  select f.id, f.name, (case when w.judged > clock_timestamp() or exists (select from rowbell.window_event e where e.feed = f.id) then 0 else (
+  select f.id, f.name, (case when w.judged > clock_timestamp() or exists (select from rowbell.window_event e where e.feed = f.id and e.rule <> all (a.waiting)) then 0 else (
     select min(case when s.paused is null then case when s.judges_again and (r.absent is not null or exists (select from rowbell.window_group g where g.rule = s.id)) then 0 else (
       select case when exists (select from rowbell.window_group n where n.rule = s.id and n.due is null) then 0
         else extract(epoch from min(g.due) - clock_timestamp()) * 1000 end
       from (select g.due from rowbell.window_group g where g.rule = s.id order by g.due limit 1) g) end end)
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
-    where r.feed = f.name and r.enabled and (r.within is not null or r.absent is not null and s.broken is null)) end)::double precision
+    where r.feed = f.name and r.enabled and (r.within is not null or r.absent is not null and s.broken is null) and s.id <> all (a.waiting)) end)::double precision
   from rowbell.window_feed w
+  cross join lateral (
+    select case when w.retry between clock_timestamp() and clock_timestamp() + interval '10 s' then w.failing else '{}' end as waiting) a
   join rowbell.feed f on f.id = w.feed;
 end
 $function$
