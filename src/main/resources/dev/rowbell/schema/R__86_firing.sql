@@ -80,7 +80,8 @@ begin
 end
 $fn$;
 
--- Ends what rules fired for that were removed, were disabled or send no durable alerts any more. Called now and then.
+-- Ends what rules fired for that were removed, were disabled, send no durable alerts any more, or have become rules of another kind or table: no alert
+-- tells the end of what they fired for before. Called now and then.
 create or replace function rowbell.end_firing_of_gone_rules() returns void
 language sql
 security definer
@@ -98,7 +99,24 @@ as $fn$
         from rowbell.rule_change c
         where c.rule is not null and not exists (select from rowbell.rule r where r.name = c.rule and r.enabled and r.delivery = 'durable')))
     order by g.fingerprint
-    for update skip locked))
+    for update skip locked));
+  -- what the rule of now has fired for is behind the change
+  with changed as materialized (
+    select c.rule, max(c.at) as at
+    from rowbell.rule_change c
+    where c.before ? 'feed' and c.after ? 'feed'
+      or c.before is not null and c.after is not null
+        and exists (select from unnest('{for,within,absent,query}'::text[]) kind where (c.before ? kind) <> (c.after ? kind))
+    group by c.rule)
+  update rowbell.firing_state f set times = 0, ended = c.at
+  from changed c
+  where c.rule = f.rule and f.fingerprint = any (array(
+    select g.fingerprint
+    from changed h
+    join rowbell.firing_state g on g.rule = h.rule and g.last <= h.at
+    where g.times > 0
+    order by g.fingerprint
+    for update of g skip locked))
 $fn$;
 
 -- Takes what a rule fires for off the list, without an alert; key: as alerts show it ("id=2"), null for all of the rule. Returns how much that was.

@@ -108,6 +108,26 @@ class FiringTest {
 
     @Test
     @Tag("long")
+    void aRuleOfAnotherKindOrTableEndsWhatItHad() {
+        feed("('kind', 'public.feed', 'NEW.c > 10', 'once', true, default, 'info', 'durable'),"
+                + " ('moved', 'public.feed', 'NEW.c > 10', 'once', true, default, 'info', 'durable'),"
+                + " ('stays', 'public.feed', 'NEW.c > 10', 'once', true, default, 'info', 'durable')");
+        database.execute("create table public.other (id int primary key, c int)");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            database.execute("insert into public.feed values (1, 11)");
+            await().until(() -> database.count("rowbell.firing") == 3);
+            database.execute(
+                    "update rowbell.rule set count = 1, within = '1 h' where name = 'kind'",
+                    "update rowbell.rule set feed = 'public.other' where name = 'moved'",
+                    "update rowbell.rule set condition = 'NEW.c > 9', severity = 'warning' where name = 'stays'",
+                    "insert into public.feed values (2, 11)");
+            await().until(() -> database.query("select concat_ws(' ', rule, key) from rowbell.firing order by 1")
+                    .equals(List.of("kind", "stays id=1", "stays id=2")));
+        }
+    }
+
+    @Test
+    @Tag("long")
     void whatHasNoEndLeavesTheListAfterAWhile() {
         feed("('each', 'public.feed', 'NEW.c > 10', 'every', false, default, 'info', 'durable'),"
                 + " ('ends', 'public.feed', 'NEW.c > 10', 'once', true, default, 'info', 'durable')");

@@ -1966,7 +1966,24 @@ AS $function$
         from rowbell.rule_change c
         where c.rule is not null and not exists (select from rowbell.rule r where r.name = c.rule and r.enabled and r.delivery = 'durable')))
     order by g.fingerprint
-    for update skip locked))
+    for update skip locked));
+  -- what the rule of now has fired for is behind the change
+  with changed as materialized (
+    select c.rule, max(c.at) as at
+    from rowbell.rule_change c
+    where c.before ? 'feed' and c.after ? 'feed'
+      or c.before is not null and c.after is not null
+        and exists (select from unnest('{for,within,absent,query}'::text[]) kind where (c.before ? kind) <> (c.after ? kind))
+    group by c.rule)
+  update rowbell.firing_state f set times = 0, ended = c.at
+  from changed c
+  where c.rule = f.rule and f.fingerprint = any (array(
+    select g.fingerprint
+    from changed h
+    join rowbell.firing_state g on g.rule = h.rule and g.last <= h.at
+    where g.times > 0
+    order by g.fingerprint
+    for update of g skip locked))
 $function$
 CREATE OR REPLACE FUNCTION rowbell.end_groups(feed rowbell.feed, rule rowbell.rule, ended bigint[])
  RETURNS void
