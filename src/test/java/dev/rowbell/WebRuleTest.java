@@ -5,9 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.alert.AlertJson;
+import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
 import dev.rowbell.testing.WebClient;
+import java.net.URLEncoder;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -417,8 +419,41 @@ class WebRuleTest {
         operator.act("/explain/look", Map.of("rule", "strange", "key", "a=1"));
         assertSays(operator.get("/"), 200, "Nothing was done: ", "invalid input syntax for type integer");
         assertEquals(before, rights());
-        assertTrue(audit().startsWith("ada|look at row|rule strange, key 40|the row meets"), audit());
+        assertEquals(
+                "ada|look at row|rule strange, key 40|the row meets the condition now",
+                audit().lines().findFirst().orElseThrow());
         database.execute("drop function public.strange, public.curious");
+    }
+
+    @Test
+    void aRowIsLookedAtByItsKeyAsItIsAndWhatItHoldsIsNotNoted() {
+        String key = "https://ann@shop/1?a=b&c\u200b=\"";
+        database.execute(
+                "create table public.link (url text primary key, secret text)",
+                "create function public.stranger(t text) returns boolean language plpgsql as 'begin return t <> repeat(t, 2); end'",
+                "insert into rowbell.rule (name, feed, condition) values ('li&nk', 'public.link', 'public.stranger(NEW.secret)')",
+                "insert into public.link values ('" + key + "', 'hush-hush')");
+        WebClient operator = operator();
+        String page = operator.get("/explain?rule=li%26nk&key=" + URLEncoder.encode(key, StandardCharsets.UTF_8))
+                .body();
+        Matcher which = Pattern.compile("name=\"which\" value=\"([^\"]+)\"").matcher(page);
+        assertTrue(which.find(), page);
+        List<String> logged;
+        try (LogLines log = new LogLines("dev.rowbell.web.Actions")) {
+            String next = operator.act(
+                            "/explain/look", Map.of("which", which.group(1).replace("&amp;", "&")))
+                    .headers()
+                    .firstValue("Location")
+                    .orElse("");
+            assertSays(operator.get(next), 200, "the row meets the condition now: {", "hush-hush");
+            assertFalse(operator.get(next).body().contains("hush-hush"), "it is shown once");
+            logged = log.lines();
+        }
+        String noted = audit();
+        assertTrue(noted.endsWith("key " + key + "|the row meets the condition now"), noted);
+        assertEquals(1, logged.size(), logged::toString);
+        assertTrue(logged.get(0).endsWith(": the row meets the condition now"), logged::toString);
+        database.execute("drop table public.link cascade", "drop function public.stranger");
     }
 
     @Test

@@ -137,20 +137,36 @@ public final class RuleEditor {
     }
 
     /**
-     * Whether a row meets a rule now, in a sentence.
+     * A row that was looked at.
+     *
+     * @param verdict whether it meets the rule now, in a sentence
+     * @param row its JSON, cut where it is long; empty where there is none
+     */
+    public record Looked(String verdict, String row) {
+
+        /** With the row. */
+        public String sentence() {
+            return row.isEmpty() ? verdict : verdict + ": " + row;
+        }
+    }
+
+    /**
+     * Whether a row meets a rule now.
      *
      * @param key as people write it
      * @throws SettingsException where there is no such rule, or no role without rights that could evaluate it
      * @throws DataAccessException where that fails, or takes too long
      */
-    public String look(String rule, String key) {
+    public Looked look(String rule, String key) {
         return session.run(own -> {
             String query = own.lookOf(rule, key);
             own.readOnlyFromNowOn();
             return own.trialRows(query, 1, LENGTH * 10).stream()
-                    .map(row -> AlertJson.parse(row).get("finding").toString())
+                    .map(AlertJson::parse)
+                    .map(found -> new Looked(
+                            found.get("verdict").toString(), found.get("row").toString()))
                     .findFirst()
-                    .orElse("there is no such row now, or the role of queries may not read it");
+                    .orElse(new Looked("there is no such row now, or the role of queries may not read it", ""));
         });
     }
 }

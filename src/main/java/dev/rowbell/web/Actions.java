@@ -31,6 +31,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.function.LongPredicate;
 import java.util.function.Predicate;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.sql.DataSource;
@@ -146,7 +147,23 @@ public final class Actions {
      * @param what the rules, sinks or letters that the action changes, in the audit too
      * @param next the page that the browser shows afterwards
      */
-    private record Action(String name, String what, String next, Work work) {}
+    private record Action(String name, String what, String next, Supplier<Done> work) {
+
+        Action(String name, String what, String next, Work work) {
+            this(name, what, next, () -> {
+                String said = work.run();
+                return new Done(said, said);
+            });
+        }
+    }
+
+    /**
+     * What was done, in words.
+     *
+     * @param said to the operator
+     * @param noted in the log and the audit, which keep it for longer than the history keeps a row
+     */
+    private record Done(String said, String noted) {}
 
     /** Makes an action of a form. */
     private interface Maker {
@@ -279,21 +296,22 @@ public final class Actions {
 
     private Result perform(Action action, String user, String from) {
         int outcome = 200;
-        String said;
+        Done done;
         try {
-            said = transaction.execute(status -> {
+            done = transaction.execute(status -> {
                 // what the database notes of the session says who it was
                 set("application_name", "Rowbell web console: " + user);
                 set("statement_timeout", String.valueOf(LIMIT.toMillis()));
                 set("lock_timeout", "5s");
-                String done = action.work().run();
-                audit.add(user, from, action.name(), action.what(), done);
-                return done;
+                Done worked = action.work().get();
+                audit.add(user, from, action.name(), action.what(), worked.noted());
+                return worked;
             });
         } catch (SettingsException | DataAccessException e) {
             outcome = e instanceof SettingsException ? 400 : 503;
-            said = "Nothing was done: " + (e instanceof SettingsException ? e.getMessage() : Errors.inWords(e));
+            String said = "Nothing was done: " + (e instanceof SettingsException ? e.getMessage() : Errors.inWords(e));
             noteFailure(action, user, from, said);
+            done = new Done(said, said);
         }
         LOG.info(
                 "web console: {} from {}: {}: {}: {}",
@@ -301,8 +319,8 @@ public final class Actions {
                 from,
                 action.name(),
                 Printable.line(action.what()),
-                Printable.line(said));
-        return new Result(outcome, said, action.next());
+                Printable.line(done.noted()));
+        return new Result(outcome, done.said(), action.next());
     }
 
     private void set(String setting, String value) {
@@ -382,8 +400,9 @@ public final class Actions {
     }
 
     private Action look(Form form) {
-        String rule = form.text("rule");
-        String key = form.text("key");
+        Thing thing = things(form).get(0);
+        String rule = thing.rule();
+        String key = thing.key() == null ? "" : thing.key();
         return new Action(
                 "look at row",
                 "rule %s, key %s".formatted(rule, key),
@@ -391,7 +410,10 @@ public final class Actions {
                         .formatted(
                                 URLEncoder.encode(rule, StandardCharsets.UTF_8),
                                 URLEncoder.encode(key, StandardCharsets.UTF_8)),
-                () -> editor.look(rule, key));
+                () -> {
+                    RuleEditor.Looked looked = editor.look(rule, key);
+                    return new Done(looked.sentence(), looked.verdict());
+                });
     }
 
     /** Measures before the transaction begins, which has nothing to do with it. */
@@ -427,13 +449,13 @@ public final class Actions {
     }
 
     /**
-     * A thing that fires.
+     * A thing that fires, or a row of a rule.
      *
      * @param key null: all of the rule
      */
     private record Thing(String rule, String key) {
 
-        /** As a check box of the page has it. */
+        /** As a page sends it: encoded, since a page shows a text changed where it has characters that are not seen, or a login. */
         static Thing of(String sent) {
             String[] parts = sent.split("&", -1);
             if (parts.length != 2) {

@@ -702,6 +702,7 @@ public final class Pages {
         model.put("key", key);
         model.put("id", id);
         model.put("href", href(rule));
+        model.put("which", new ShownText.Lines(encoded(rule) + "&" + encoded(key)));
         model.put("history", hasHistory);
         model.read("names", () -> ruleRepository.names(NAMES));
         if (!rule.isEmpty()) {

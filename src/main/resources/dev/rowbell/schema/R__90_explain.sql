@@ -269,8 +269,8 @@ as $fn$
     (select string_agg(format('new.%1$I = r.%1$I', c), ' and ') from unnest(columns) c))
 $fn$;
 
--- The query for a sentence about the row with this key: whether it meets the rule now. For query_rows() as that of trial_of() is, so that no function that
--- the rule or the table calls has the rights of its caller. Of a rule that looks at single rows.
+-- The query for the row with this key and a sentence that says whether it meets the rule now. For query_rows() as that of trial_of() is, so that no function
+-- that the rule or the table calls has the rights of its caller. Of a rule that looks at single rows.
 create or replace function rowbell.look_of(rule text, key text) returns text
 language plpgsql
 security definer
@@ -290,8 +290,8 @@ begin
   if written is null then
     raise exception 'no row of rule "%" has the key "%"', look_of.rule, look_of.key using errcode = 'RB001', column = 'key';
   end if;
-  look := format(E'select left(concat(''the row '', case when l.met then ''meets'' else ''does not meet'' end, '' the condition now'','
-    ' case when l.met is null then '' (it is NULL)'' end, '': '', l.document), 2000) as finding from (%s) l',
+  look := format(E'select concat(''the row '', case when l.met then ''meets'' else ''does not meet'' end, '' the condition now'','
+    ' case when l.met is null then '' (it is NULL)'' end) as verdict, left(l.document::text, 2000) as row from (%s) l',
     rowbell.row_query(relation, looked.condition, rowbell.key_of(relation), written));
   perform rowbell.grant_query(look);
   return look;

@@ -3750,8 +3750,8 @@ begin
   if written is null then
     raise exception 'no row of rule "%" has the key "%"', look_of.rule, look_of.key using errcode = 'RB001', column = 'key';
   end if;
-  look := format(E'select left(concat(''the row '', case when l.met then ''meets'' else ''does not meet'' end, '' the condition now'','
-    ' case when l.met is null then '' (it is NULL)'' end, '': '', l.document), 2000) as finding from (%s) l',
+  look := format(E'select concat(''the row '', case when l.met then ''meets'' else ''does not meet'' end, '' the condition now'','
+    ' case when l.met is null then '' (it is NULL)'' end) as verdict, left(l.document::text, 2000) as row from (%s) l',
     rowbell.row_query(relation, looked.condition, rowbell.key_of(relation), written));
   perform rowbell.grant_query(look);
   return look;
