@@ -256,6 +256,16 @@ class ExplainTest {
     }
 
     @Test
+    void aSinkIsAskedOnceHoweverManyAlertsWaitForIt() {
+        database.execute(
+                "insert into rowbell.delivery (sink, documents) select 'mail', array['{\"id\":\"a\",\"rule\":\"high\"}'] from generate_series(1, 50)",
+                "begin; set local track_functions = 'all'; select from rowbell.explain('high');"
+                        + " create table public.calls as select pg_stat_get_xact_function_calls('rowbell.sink_trouble(text)'::regprocedure) as n; commit");
+        says("'high'", "note alerts of it that wait for the sink mail: 50, .*");
+        assertEquals(List.of("1"), database.query("select n from public.calls"));
+    }
+
+    @Test
     void anAlertIsFoundInALongQueueAndWhatWasNotLookedAtIsSaid() {
         database.execute("""
                 insert into rowbell.delivery (sink, documents, filed, due)

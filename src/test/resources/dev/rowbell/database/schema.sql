@@ -2277,7 +2277,8 @@ begin
     'sink', d.sink, case when d.last_error is null and d.trouble is null then 33 else 20 end, rowbell.wait_of(d.sink, min(d.due), d.last_error, d.trouble)
   from (
     select w.sink, b.due, b.attempts, b.last_error, document, w.trouble
-    from (select k.sink, rowbell.sink_trouble(k.sink) as trouble from rowbell.waiting_sinks() k (sink)) w
+    -- offset 0: else it is asked for each alert
+    from (select k.sink, rowbell.sink_trouble(k.sink) as trouble from rowbell.waiting_sinks() k (sink) offset 0) w
     cross join lateral (
       select *, sum(alerts) over (order by due, id) - alerts as before
       from (select * from rowbell.delivery a where a.sink = w.sink order by a.due limit most) a) b
