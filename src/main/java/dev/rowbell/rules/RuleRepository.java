@@ -379,14 +379,14 @@ public final class RuleRepository {
                         select format('lock table %s in access share mode', rowbell.sql_name(c.oid))
                         from rowbell.rule r
                         join pg_class c on c.oid = rowbell.find_feed(r.feed)
-                        where r.name = ? and r.within is null and has_table_privilege(c.oid, 'select')
+                        where r.name = ? and coalesce(r.within, r.absent) is null and has_table_privilege(c.oid, 'select')
                         """)
                 .param(rule)
                 .query(String.class)
                 .optional()
                 .ifPresent(lock -> jdbc.sql(lock).update());
         return jdbc.sql("""
-                        select r.feed is null or r.within is not null or coalesce(
+                        select r.feed is null or coalesce(r.within, r.absent) is not null or coalesce(
                           rowbell.plain_condition(r.condition, c.oid) is not null and rowbell.document_settings(c.oid) is not null
                             and not c.relrowsecurity and has_table_privilege(c.oid, 'select'), false)
                         from rowbell.rule r

@@ -266,6 +266,18 @@ class ExplainTest {
     }
 
     @Test
+    void aGroupIsLookedAtThoughTheConditionMayCallFunctionsOfOthers() {
+        database.execute(
+                "create function public.strange(n int) returns boolean language plpgsql as 'begin return n > 0; end'",
+                "create table public.beat (id int primary key, shop text)",
+                "insert into rowbell.rule (name, feed, condition, absent, by) values ('quiet', 'public.beat', 'public.strange(NEW.id)', '1 h', '{NEW.shop}')",
+                "insert into beat values (1, 'a')",
+                "do 'begin while rowbell.run_windows(2) loop end loop; end'");
+        sums("'quiet', 'a', false", "Shop=a is waiting");
+        sums("'quiet', 'b', false", "No alert: no write of shop=b was seen yet, or it was forgotten");
+    }
+
+    @Test
     void anAlertIsFoundInALongQueueAndWhatWasNotLookedAtIsSaid() {
         database.execute("""
                 insert into rowbell.delivery (sink, documents, filed, due)
