@@ -99,8 +99,35 @@ as $fn$
     else format('the sink %s failed, next try %s: %s', sink, rowbell.ahead(due), last_error) end)
 $fn$;
 
--- What Rowbell's own tables say of a rule, and of one row where subject is its key as alerts show it ("id=2"; null: of the rule alone).
-create or replace function rowbell.explain_rule(explained rowbell.rule, subject text)
+-- Whether an alert that waits to be routed is of this rule, and about the row or group with this key. Its own key has the names of columns alone, whose values
+-- stand in the row that it is about; or it is the key in words, of a dead letter that is sent again.
+create or replace function rowbell.is_about(alert json, rule text, key json, subject text) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  parts record;
+begin
+  -- reads a long document once
+  select * into parts from json_to_record(alert) as r (rule text, status text, key json, old json, new json);
+  if parts.rule is distinct from is_about.rule then
+    return false;
+  elsif json_typeof(parts.key) = 'string' then
+    return parts.key #>> '{}' = subject;
+  end if;
+  return (
+    select bool_and(coalesce(v.value, 'null') = coalesce(is_about.key ->> c, 'null'))
+    from json_array_elements_text(parts.key) c
+    left join json_each_text(case when parts.status = 'resolved' then coalesce(parts.old, parts.new) else coalesce(parts.new, parts.old) end) v on v.key = c);
+-- anybody who may insert into the table may have written it
+exception when data_exception or program_limit_exceeded then
+  return false;
+end
+$fn$;
+
+-- What Rowbell's own tables say of a rule, and of one row where subject is its key as alerts show it ("id=2"; null: of the rule alone), and key the same by
+-- column.
+create or replace function rowbell.explain_rule(explained rowbell.rule, subject text, key json)
 returns table (level text, finding text, about text, name text, weight int, cause text)
 language plpgsql stable
 security definer
@@ -114,7 +141,13 @@ declare
   -- a backlog of millions is not read for one answer: of each queue, so many alerts
   most constant int := 2000;
   -- what each alert of it has in its text; null where it may be escaped
-  sought constant text := (select s from (select coalesce(subject, explained.name) as s) s where s ~ '^[a-zA-Z0-9 _.:=-]+$');
+  named constant text := substring(explained.name from '^[a-zA-Z0-9 _.:=-]+$');
+  sought constant text := case when subject is null then named else substring(subject from '^[a-zA-Z0-9 _.:=-]+$') end;
+  -- and what each has that waits to be routed and is about the row
+  valued constant text := (
+    select v.value from json_each_text(explain_rule.key) v where v.value ~ '^[a-zA-Z0-9 _.:=-]+$' order by length(v.value) desc limit 1);
+  -- a failure of long ago, or before its last alert, explains nothing of today
+  fails boolean;
   disabled text;
   fired text;
   last_alert text;
@@ -199,7 +232,9 @@ begin
   select 'note', format('alerts of it that wait to be routed: %s, the oldest since %s', count(*), date_trunc('second', min(f.crt_time))), null, null,
     22, format('waits: to be routed since %s', date_trunc('second', min(f.crt_time)))
   from (select * from rowbell.feedback order by crt_time limit most) f
-  where (sought is null or strpos(f.alert::text, sought) > 0) and rowbell.alert_text(f.alert, 'rule') = explained.name
+  where (named is null or strpos(f.alert::text, named) > 0) and (valued is null or strpos(f.alert::text, valued) > 0)
+    and case when subject is null then rowbell.alert_text(f.alert, 'rule') = explained.name
+      else rowbell.is_about(f.alert, explained.name, explain_rule.key, subject) end
   having count(*) > 0;
   return query
   select case when d.last_error is null and d.trouble is null then 'note' else 'wrong' end,
@@ -323,7 +358,7 @@ begin
   end if;
   relation := rowbell.find_feed(explained.feed);
   if relation is null and explained.query is null then
-    return query select * from rowbell.explain_rule(explained, null);
+    return query select * from rowbell.explain_rule(explained, null, null);
     return query select 'wrong', format('there is no table %s', explained.feed), null, null, 9, format('no alert: there is no table %s', explained.feed);
     return;
   end if;
@@ -341,7 +376,7 @@ begin
     end if;
     subject := (select string_agg(format('%s=%s', c, coalesce(written ->> c, 'null')), ',' order by n) from unnest(columns) with ordinality as u (c, n));
   end if;
-  return query select * from rowbell.explain_rule(explained, subject);
+  return query select * from rowbell.explain_rule(explained, subject, written);
   if explained.query is not null then
     return query
     select case when r.late then 'wrong' else 'note' end,

@@ -256,6 +256,42 @@ class ExplainTest {
     }
 
     @Test
+    void anAlertThatWaitsToBeRoutedIsFoundByTheKeyOfItsRow() {
+        database.execute("insert into orders values (5, 9)");
+        sums("'high', '5'", "Waits: to be routed since 20.*");
+        sums("'high', '1'", "No new alert: the row meets the condition already.*");
+        database.execute(
+                "create table public.item (a int, b text, v int, primary key (a, b))",
+                "insert into rowbell.rule (name, feed, condition, resolved, operations)"
+                        + " values ('item', 'public.item', 'NEW.v > 5', true, '{insert,update,delete}')",
+                "insert into item values (1, 'x,\"y', 9), (2, 'z', 9), (3, 'gone', 9)",
+                "delete from rowbell.feedback where alert -> 'new' ->> 'a' in ('2', '3')",
+                "delete from item where a = 3");
+        sums("'item', 'a=1,b=x,\"y'", "Waits: to be routed since 20.*");
+        sums("'item', 'a=2,b=z'", "No new alert: the row meets the condition already.*");
+        sums("'item', 'a=1,b=z'", "No alert: public.item has no row with a=1,b=z now");
+        sums("'item', 'a=3,b=gone'", "Waits: to be routed since 20.*");
+        // a dead letter of the routing that is sent again has its key in words
+        database.execute(
+                "insert into rowbell.feedback (alert) values ('{\"rule\":\"item\",\"key\":\"a=2,b=z\",\"new\":{\"a\":7}}'), ('{\"rule\":\"item\",\"key\":[]}'), ('{\"rule\":\"item\",\"key\":[\"a\"],\"new\":\"x\"}')");
+        sums("'item', 'a=2,b=z'", "Waits: to be routed since 20.*");
+        says("'item'", "note alerts of it that wait to be routed: 5, .*");
+    }
+
+    @Test
+    void aGroupWhoseAlertWaitsToBeRoutedIsFound() {
+        database.execute(
+                "create table public.payment (id int primary key, shop text)",
+                "insert into rowbell.rule (name, feed, condition, count, within, by)"
+                        + " values ('many', 'public.payment', 'NEW.id > 0', 2, '1 h', '{NEW.shop}')",
+                "insert into payment values (1, 'a'), (2, 'a'), (3, 'b'), (4, null), (5, null)",
+                "do 'begin while rowbell.run_windows(2) loop end loop; end'");
+        sums("'many', 'a'", "Waits: to be routed since 20.*");
+        sums("'many', 'shop=null'", "Waits: to be routed since 20.*");
+        sums("'many', 'b'", "Shop=b is below");
+    }
+
+    @Test
     void aSinkIsAskedOnceHoweverManyAlertsWaitForIt() {
         database.execute(
                 "insert into rowbell.delivery (sink, documents) select 'mail', array['{\"id\":\"a\",\"rule\":\"high\"}'] from generate_series(1, 50)",

@@ -565,7 +565,7 @@ rowbell.erase_history(text,text): execute to rowbell_admin
 rowbell.explain(text,text,boolean): execute to rowbell_admin
 rowbell.explain_alert(text): execute to rowbell_admin
 rowbell.explain_alert(text): execute to rowbell_consumer
-rowbell.explain_rule(rowbell.rule,text): execute to rowbell_admin
+rowbell.explain_rule(rowbell.rule,text,json): execute to rowbell_admin
 rowbell.feed: select to rowbell_admin
 rowbell.feed: select to rowbell_consumer
 rowbell.feedback: delete, insert, select, update to rowbell_consumer
@@ -2168,7 +2168,7 @@ AS $function$
     select f.level, f.finding, f.about, f.name, f.n from findings f) s (level, finding, about, name, n)
   order by s.n
 $function$
-CREATE OR REPLACE FUNCTION rowbell.explain_rule(explained rowbell.rule, subject text)
+CREATE OR REPLACE FUNCTION rowbell.explain_rule(explained rowbell.rule, subject text, key json)
  RETURNS TABLE(level text, finding text, about text, name text, weight integer, cause text)
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -2182,7 +2182,13 @@ declare
   -- a backlog of millions is not read for one answer: of each queue, so many alerts
   most constant int := 2000;
   -- what each alert of it has in its text; null where it may be escaped
-  sought constant text := (select s from (select coalesce(subject, explained.name) as s) s where s ~ '^[a-zA-Z0-9 _.:=-]+$');
+  named constant text := substring(explained.name from '^[a-zA-Z0-9 _.:=-]+$');
+  sought constant text := case when subject is null then named else substring(subject from '^[a-zA-Z0-9 _.:=-]+$') end;
+  -- and what each has that waits to be routed and is about the row
+  valued constant text := (
+    select v.value from json_each_text(explain_rule.key) v where v.value ~ '^[a-zA-Z0-9 _.:=-]+$' order by length(v.value) desc limit 1);
+  -- a failure of long ago, or before its last alert, explains nothing of today
+  fails boolean;
   disabled text;
   fired text;
   last_alert text;
@@ -2267,7 +2273,9 @@ begin
   select 'note', format('alerts of it that wait to be routed: %s, the oldest since %s', count(*), date_trunc('second', min(f.crt_time))), null, null,
     22, format('waits: to be routed since %s', date_trunc('second', min(f.crt_time)))
   from (select * from rowbell.feedback order by crt_time limit most) f
-  where (sought is null or strpos(f.alert::text, sought) > 0) and rowbell.alert_text(f.alert, 'rule') = explained.name
+  where (named is null or strpos(f.alert::text, named) > 0) and (valued is null or strpos(f.alert::text, valued) > 0)
+    and case when subject is null then rowbell.alert_text(f.alert, 'rule') = explained.name
+      else rowbell.is_about(f.alert, explained.name, explain_rule.key, subject) end
   having count(*) > 0;
   return query
   select case when d.last_error is null and d.trouble is null then 'note' else 'wrong' end,
@@ -3291,6 +3299,31 @@ AS $function$
   join pg_stat_activity a on a.pid = l.pid
   where l.relation in ('rowbell.rule'::regclass, 'rowbell.feed'::regclass, 'rowbell.rule_state'::regclass) and l.granted and l.pid <> pg_backend_pid()
     and l.mode not in ('AccessShareLock')
+$function$
+CREATE OR REPLACE FUNCTION rowbell.is_about(alert json, rule text, key json, subject text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  parts record;
+begin
+  -- reads a long document once
+  select * into parts from json_to_record(alert) as r (rule text, status text, key json, old json, new json);
+  if parts.rule is distinct from is_about.rule then
+    return false;
+  elsif json_typeof(parts.key) = 'string' then
+    return parts.key #>> '{}' = subject;
+  end if;
+  return (
+    select bool_and(coalesce(v.value, 'null') = coalesce(is_about.key ->> c, 'null'))
+    from json_array_elements_text(parts.key) c
+    left join json_each_text(case when parts.status = 'resolved' then coalesce(parts.old, parts.new) else coalesce(parts.new, parts.old) end) v on v.key = c);
+-- anybody who may insert into the table may have written it
+exception when data_exception or program_limit_exceeded then
+  return false;
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.joined_causes(weights integer[], causes text[])
  RETURNS text
@@ -6111,7 +6144,7 @@ begin
   end if;
   relation := rowbell.find_feed(explained.feed);
   if relation is null and explained.query is null then
-    return query select * from rowbell.explain_rule(explained, null);
+    return query select * from rowbell.explain_rule(explained, null, null);
     return query select 'wrong', format('there is no table %s', explained.feed), null, null, 9, format('no alert: there is no table %s', explained.feed);
     return;
   end if;
@@ -6129,7 +6162,7 @@ begin
     end if;
     subject := (select string_agg(format('%s=%s', c, coalesce(written ->> c, 'null')), ',' order by n) from unnest(columns) with ordinality as u (c, n));
   end if;
-  return query select * from rowbell.explain_rule(explained, subject);
+  return query select * from rowbell.explain_rule(explained, subject, written);
   if explained.query is not null then
     return query
     select case when r.late then 'wrong' else 'note' end,
