@@ -292,6 +292,20 @@ class ExplainTest {
     }
 
     @Test
+    void aFailureOfLongAgoIsNoCause() {
+        database.execute(
+                "insert into rowbell.rule_state (rule, failure, failed) values ('high', 'too big', now() - interval '1 hour')"
+                        + " on conflict (rule) do update set failure = excluded.failure, failed = excluded.failed");
+        sums("'high', '1'", "The rule failed last at 20.*: too big");
+        database.execute("update rowbell.rule_state set hits = 1, last_hit = now()");
+        sums("'high', '1'", "No new alert: the row meets the condition already.*");
+        says("'high', '1'", "note it failed last at 20.*: too big");
+        database.execute("update rowbell.rule_state set last_hit = null, failed = now() - interval '2 days'");
+        sums("'high', '1'", "No new alert: the row meets the condition already.*");
+        sums("'high'", "The rule failed last at 20.*: too big");
+    }
+
+    @Test
     void aSinkIsAskedOnceHoweverManyAlertsWaitForIt() {
         database.execute(
                 "insert into rowbell.delivery (sink, documents) select 'mail', array['{\"id\":\"a\",\"rule\":\"high\"}'] from generate_series(1, 50)",

@@ -2218,8 +2218,9 @@ begin
     null, null, null::int, null
   where explained.delivery = 'notify';
   if state.failure is not null and state.broken is null then
-    return query select 'wrong', format('it failed%s: %s', ' last at ' || date_trunc('second', state.failed), state.failure), 'rule', explained.name,
-      36, format('the rule failed%s: %s', ' last at ' || date_trunc('second', state.failed), state.failure);
+    fails := coalesce(state.failed > greatest(state.last_hit, clock_timestamp() - interval '1 day'), false);
+    return query select case when fails then 'wrong' else 'note' end, format('it failed%s: %s', ' last at ' || date_trunc('second', state.failed), state.failure),
+      'rule', explained.name, case when fails then 36 else 70 end, format('the rule failed%s: %s', ' last at ' || date_trunc('second', state.failed), state.failure);
   end if;
   if explained.feed is not null and explained.enabled then
     return query
