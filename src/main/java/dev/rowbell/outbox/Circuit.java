@@ -59,14 +59,10 @@ final class Circuit {
         return failuresInARow >= opensAfter;
     }
 
-    /** The last error, while it is open. */
-    synchronized Optional<String> openedBy() {
-        return isOpen() ? Optional.of(lastError) : Optional.empty();
-    }
-
     /**
-     * That it is open.
+     * An open circuit.
      *
+     * @param error the last one
      * @param failures in a row
      * @param untilTry zero while it is tried
      */

@@ -337,25 +337,25 @@ public class OutboxComponent extends DefaultComponent {
 
     /** Tells the other processes which sinks this one delivers for, how fast, and which circuits are open. */
     private void announce() {
+        Map<String, Integer> failures = failures();
         Map<String, SinkRepository.Announced> sinks = new TreeMap<>();
         consumers.forEach((sink, consumer) -> sinks.put(sink, consumer.announced()));
         tables().sinks().announce(process, sinks);
-        announcedFailures = failures(sinks);
+        announcedFailures = failures;
     }
 
-    /** Who asks why nothing is delivered asks while a circuit opens. */
+    /** Soon: an operator asks why nothing is delivered when a circuit has just opened. */
     private void announceCircuits() {
-        Map<String, SinkRepository.Announced> sinks = new TreeMap<>();
-        consumers.forEach((sink, consumer) -> sinks.put(sink, consumer.announced()));
-        if (!failures(sinks).equals(announcedFailures)) {
+        if (!failures().equals(announcedFailures)) {
             announce();
         }
     }
 
     /** By sink whose circuit is open, how many tries in a row have failed. */
-    private static Map<String, Integer> failures(Map<String, SinkRepository.Announced> sinks) {
+    private Map<String, Integer> failures() {
         Map<String, Integer> failures = new TreeMap<>();
-        sinks.forEach((sink, announced) -> announced.circuit().ifPresent(open -> failures.put(sink, open.failures())));
+        consumers.forEach(
+                (sink, consumer) -> consumer.circuit().ifPresent(open -> failures.put(sink, open.failures())));
         return failures;
     }
 
@@ -414,7 +414,8 @@ public class OutboxComponent extends DefaultComponent {
     /** By sink whose route runs in this process, the error that keeps its circuit open; empty where it is not. */
     public Map<String, Optional<String>> circuits() {
         Map<String, Optional<String>> circuits = new TreeMap<>();
-        consumers.forEach((sink, consumer) -> circuits.put(sink, consumer.openedBy()));
+        consumers.forEach(
+                (sink, consumer) -> circuits.put(sink, consumer.circuit().map(Circuit.Open::error)));
         return circuits;
     }
 }

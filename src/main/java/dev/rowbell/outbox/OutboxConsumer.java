@@ -72,13 +72,13 @@ final class OutboxConsumer extends DefaultConsumer {
         metrics().failed(getEndpoint().getSink(), dead, alerts);
     }
 
-    Optional<String> openedBy() {
-        return circuit.openedBy();
+    SinkRepository.Announced announced() {
+        return new SinkRepository.Announced(throughput.rate(System.nanoTime()), circuit());
     }
 
-    SinkRepository.Announced announced() {
-        long now = System.nanoTime();
-        return new SinkRepository.Announced(throughput.rate(now), circuit.open(now));
+    /** Empty where it is not open. */
+    Optional<Circuit.Open> circuit() {
+        return circuit.open(System.nanoTime());
     }
 
     /** The table has deliveries for this sink. */

@@ -38,10 +38,10 @@ class CircuitTest {
         fail(2);
         assertFalse(circuit.isOpen());
         assertEquals(Duration.ZERO, circuit.away(now));
-        assertEquals(Optional.empty(), circuit.openedBy());
+        assertEquals(Optional.empty(), circuit.open(now).map(Circuit.Open::error));
         assertEquals(3, circuit.failed(now, Duration.ZERO, "no route", new Object()));
         assertTrue(circuit.isOpen());
-        assertEquals(Optional.of("no route"), circuit.openedBy());
+        assertEquals(Optional.of("no route"), circuit.open(now).map(Circuit.Open::error));
     }
 
     @Test
@@ -78,7 +78,7 @@ class CircuitTest {
         circuit.probed();
         // the second backoff
         assertWaits(Duration.ofSeconds(16), Duration.ofSeconds(24));
-        assertEquals(Optional.of("still away"), circuit.openedBy());
+        assertEquals(Optional.of("still away"), circuit.open(now).map(Circuit.Open::error));
     }
 
     @Test
@@ -94,7 +94,7 @@ class CircuitTest {
     void whereNothingWaitsItIsHalfOpenAndOneFailureOpensItAgain() {
         fail(20);
         circuit.halfOpen();
-        assertEquals(Optional.empty(), circuit.openedBy());
+        assertEquals(Optional.empty(), circuit.open(now).map(Circuit.Open::error));
         assertEquals(Duration.ZERO, circuit.away(now));
         fail(1);
         assertTrue(circuit.isOpen());
@@ -112,7 +112,7 @@ class CircuitTest {
         assertTrue(circuit.succeeded());
         circuit.probed();
         assertFalse(circuit.isOpen());
-        assertEquals(Optional.empty(), circuit.openedBy());
+        assertEquals(Optional.empty(), circuit.open(now).map(Circuit.Open::error));
         assertEquals(Duration.ZERO, circuit.away(now));
         assertEquals(Duration.ZERO, circuit.away(now));
     }
