@@ -149,7 +149,7 @@ class ExamplesIT {
             HttpResponse<String> explained = client.get("/rowbell/api/explain?rule=order-too-large&key=2");
             assertTrue(explained.body().contains("\"summary\""), explained.body());
             assertEquals(404, client.get("/rowbell/api/none").statusCode());
-            // who acts sends a password, and there are no users
+            // an action takes a password, and there are no users
             assertEquals(
                     401,
                     client.post("/rowbell/api/firing/acknowledge", Map.of("rule", "too-late"), Map.of())

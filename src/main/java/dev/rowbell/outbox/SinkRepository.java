@@ -39,7 +39,7 @@ public final class SinkRepository {
         outsideOfTransaction.setPropagationBehavior(TransactionDefinition.PROPAGATION_NOT_SUPPORTED);
     }
 
-    /** What a process tells of a sink for which it delivers. */
+    /** The state of a sink in a process that delivers for it, as the others are told. */
     record Announced(Throughput.Rate rate, Optional<Circuit.Open> circuit) {
 
         private String error() {
@@ -55,7 +55,7 @@ public final class SinkRepository {
         }
     }
 
-    /** Stores that the process delivers for these sinks and no others, and deletes what processes announced that were killed. */
+    /** Stores that the process delivers for these sinks and no others, and deletes the sinks of processes that were killed. */
     void announce(UUID process, Map<String, Announced> sinks) {
         jdbc.sql("""
                         with announced as (

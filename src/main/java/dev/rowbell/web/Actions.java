@@ -158,7 +158,7 @@ public final class Actions {
     }
 
     /**
-     * What was done, in words.
+     * The result of an action, in words.
      *
      * @param said to the operator
      * @param noted in the log and the audit, which keep it for longer than the history keeps a row

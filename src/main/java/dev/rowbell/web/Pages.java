@@ -642,7 +642,7 @@ public final class Pages {
         return "rule";
     }
 
-    /** A finding, with links to what it is about. */
+    /** A finding, and links to its rule, feed, silence, sink, dead letter or alert. */
     public record Found(Explanation.Detail detail, List<Link> links) implements Linked {
 
         @Override

@@ -149,8 +149,8 @@ begin
     return groups;
   end if;
   with counted as (
-    select g.id, greatest(to_timestamp(floor(extract(epoch from e.written)::float8 / part) * part), state.counts_since) as at, e.count, e.sum, e.keys, e.n
-    from unnest(events) with ordinality as e (rule, key, written, count, sum, keys, n)
+    select g.id, greatest(to_timestamp(floor(extract(epoch from e.at)::float8 / part) * part), state.counts_since) as at, e.count, e.sum, e.keys, e.n
+    from unnest(events) with ordinality as e (rule, key, at, count, sum, keys, n)
     join rowbell.window_group g on g.rule = state.id and g.key = rowbell.group_key(e.key)),
   keys as (
     -- a row may have been written several times
@@ -250,7 +250,7 @@ begin
     ages as (select c.group_id, max(c.at) + 2 * within as at from rowbell.window_count c where c.group_id = any (groups) group by c.group_id)
     select k.*, c.count, c.sum, x.first, x.last, x.count as crossed_count, x.sum as crossed_sum,
       rowbell.crosses(rule, c.count, c.sum) as over,
-      -- one that is too old for two looks is kept while another rule of the feed fails
+      -- while more groups are due than a call judges, one that is too old for two looks keeps its counts: it must not be due again at once
       coalesce(t.at, case when k.due > a.at and a.at < clock then clock + interval '1 min' else a.at end) as next
     from known k
     join current c on c.id = k.id

@@ -119,7 +119,7 @@ begin
     select bool_and(coalesce(v.value, 'null') = coalesce(is_about.key ->> c, 'null'))
     from json_array_elements_text(parts.key) c
     left join json_each_text(case when parts.status = 'resolved' then coalesce(parts.old, parts.new) else coalesce(parts.new, parts.old) end) v on v.key = c);
--- anybody who may insert into the table may have written it
+-- each role that may insert into the table can write any JSON
 exception when data_exception or program_limit_exceeded then
   return false;
 end
@@ -482,17 +482,12 @@ language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
   with findings as materialized (
-    select f.*, row_number() over () as n from rowbell.rule_findings(explain.rule, explain.key, explain.look) f),
-  causes as (
-    select c.*
-    from findings c
-    where c.cause is not null
-    order by c.weight, c.n)
+    select f.*, row_number() over () as n from rowbell.rule_findings(explain.rule, explain.key, explain.look) f)
   select s.level, s.finding, s.about, s.name
   from (
     select 'summary', upper(left(c.cause, 1)) || substr(c.cause, 2) || coalesce((select '; ' || l.cause from findings l where l.weight = 80 and c.weight = 40), ''),
       c.about, c.name, 0
-    from (select * from causes limit 1) c
+    from (select * from findings f where f.cause is not null order by f.weight, f.n limit 1) c
     union all
     select f.level, f.finding, f.about, f.name, f.n from findings f) s (level, finding, about, name, n)
   order by s.n

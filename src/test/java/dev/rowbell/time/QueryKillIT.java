@@ -41,7 +41,7 @@ class QueryKillIT {
         Map<String, String> settings = database.settings();
         settings.put("rowbell.file.dir", dir.resolve("alerts").toString());
         settings.put("rowbell.console", "OFF");
-        // what a killed process had in flight comes again within the wait below
+        // deliveries that a killed process had in flight come again within the wait below
         settings.put("rowbell.outbox.lease", "5s");
         for (int i = 0; i < 6; i++) {
             String moment = MOMENTS.get(i % MOMENTS.size());

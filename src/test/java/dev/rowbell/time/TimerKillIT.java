@@ -37,7 +37,7 @@ class TimerKillIT {
         Map<String, String> settings = database.settings();
         settings.put("rowbell.file.dir", dir.resolve("alerts").toString());
         settings.put("rowbell.console", "OFF");
-        // what a killed process had in flight comes again within the wait below
+        // deliveries that a killed process had in flight come again within the wait below
         settings.put("rowbell.outbox.lease", "5s");
         for (int i = 0; i < 6; i++) {
             int first = i * ROWS;

@@ -2136,17 +2136,12 @@ CREATE OR REPLACE FUNCTION rowbell.explain(rule text, key text DEFAULT NULL::tex
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   with findings as materialized (
-    select f.*, row_number() over () as n from rowbell.rule_findings(explain.rule, explain.key, explain.look) f),
-  causes as (
-    select c.*
-    from findings c
-    where c.cause is not null
-    order by c.weight, c.n)
+    select f.*, row_number() over () as n from rowbell.rule_findings(explain.rule, explain.key, explain.look) f)
   select s.level, s.finding, s.about, s.name
   from (
     select 'summary', upper(left(c.cause, 1)) || substr(c.cause, 2) || coalesce((select '; ' || l.cause from findings l where l.weight = 80 and c.weight = 40), ''),
       c.about, c.name, 0
-    from (select * from causes limit 1) c
+    from (select * from findings f where f.cause is not null order by f.weight, f.n limit 1) c
     union all
     select f.level, f.finding, f.about, f.name, f.n from findings f) s (level, finding, about, name, n)
   order by s.n
@@ -2733,8 +2728,8 @@ begin
     return groups;
   end if;
   with counted as (
-    select g.id, greatest(to_timestamp(floor(extract(epoch from e.written)::float8 / part) * part), state.counts_since) as at, e.count, e.sum, e.keys, e.n
-    from unnest(events) with ordinality as e (rule, key, written, count, sum, keys, n)
+    select g.id, greatest(to_timestamp(floor(extract(epoch from e.at)::float8 / part) * part), state.counts_since) as at, e.count, e.sum, e.keys, e.n
+    from unnest(events) with ordinality as e (rule, key, at, count, sum, keys, n)
     join rowbell.window_group g on g.rule = state.id and g.key = rowbell.group_key(e.key)),
   keys as (
     -- a row may have been written several times
@@ -3321,7 +3316,7 @@ begin
     select bool_and(coalesce(v.value, 'null') = coalesce(is_about.key ->> c, 'null'))
     from json_array_elements_text(parts.key) c
     left join json_each_text(case when parts.status = 'resolved' then coalesce(parts.old, parts.new) else coalesce(parts.new, parts.old) end) v on v.key = c);
--- anybody who may insert into the table may have written it
+-- each role that may insert into the table can write any JSON
 exception when data_exception or program_limit_exceeded then
   return false;
 end
@@ -3490,7 +3485,7 @@ begin
     ages as (select c.group_id, max(c.at) + 2 * within as at from rowbell.window_count c where c.group_id = any (groups) group by c.group_id)
     select k.*, c.count, c.sum, x.first, x.last, x.count as crossed_count, x.sum as crossed_sum,
       rowbell.crosses(rule, c.count, c.sum) as over,
-      -- one that is too old for two looks is kept while another rule of the feed fails
+      -- while more groups are due than a call judges, one that is too old for two looks keeps its counts: it must not be due again at once
       coalesce(t.at, case when k.due > a.at and a.at < clock then clock + interval '1 min' else a.at end) as next
     from known k
     join current c on c.id = k.id
