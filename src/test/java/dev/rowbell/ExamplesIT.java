@@ -4,6 +4,7 @@ import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.testing.CamelJBang;
 import dev.rowbell.testing.FreePort;
 import dev.rowbell.testing.Maven;
 import dev.rowbell.testing.Program;
@@ -75,17 +76,8 @@ class ExamplesIT {
     @Test
     void camelJBangGetsAnAlert() throws IOException {
         copied("jbang", "ROWBELL_JDBC_PASSWORD=… camel run application.properties *.camel.yaml");
-        try (Program shop = Program.java(
-                dir,
-                settings(),
-                "-Dmaven.repo.local=" + Maven.installed(),
-                "-cp",
-                Maven.camelJBang(dir),
-                Path.of("src/test/jbang/CamelJBang.java").toAbsolutePath().toString(),
-                "run",
-                "application.properties",
-                "alerts.camel.yaml",
-                "desk.camel.yaml")) {
+        try (Program shop = CamelJBang.start(
+                dir, settings(), "run", "application.properties", "alerts.camel.yaml", "desk.camel.yaml")) {
             getsAnAlert(shop);
         }
     }

@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.testing.AlertFiles;
+import dev.rowbell.testing.CamelJBang;
 import dev.rowbell.testing.FreePort;
-import dev.rowbell.testing.Maven;
 import dev.rowbell.testing.Program;
 import dev.rowbell.testing.TestDatabase;
 import java.io.IOException;
@@ -15,11 +15,9 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Tag;
@@ -38,12 +36,11 @@ class JBangIT {
     @Tag("long")
     void camelJBangRunsTheBundle() throws IOException, InterruptedException {
         TestDatabase database = TestDatabase.create();
-        List<String> command = command("run");
         Map<String, String> settings = database.settings();
         int port = FreePort.find();
         settings.put("rowbell.health.enabled", "true");
         settings.put("rowbell.health.port", String.valueOf(port));
-        try (Program camel = Program.java(dir, settings, command.toArray(String[]::new))) {
+        try (Program camel = CamelJBang.startWithShippedFiles(dir, settings, "run")) {
             await().atMost(Duration.ofSeconds(120))
                     .failFast(() -> assertEquals(true, camel.isAlive(), camel.output()))
                     .until(() -> camel.output().contains("(rowbell) started"));
@@ -72,13 +69,14 @@ class JBangIT {
     @ValueSource(strings = {"camel-main", "spring-boot"})
     void camelJBangExportsTheBundleAndOpensNoDatabase(String runtime) throws IOException {
         // Camel 4.17.0 has no catalogue of Kamelets of its own, and looks into one
-        List<String> command = command(
+        try (Program camel = CamelJBang.startWithShippedFiles(
+                dir,
+                Map.of(),
                 "export",
                 "--runtime=" + runtime,
                 "--gav=org.example:exported:1",
                 "--dir=out",
-                "--kamelets-version=4.18.0");
-        try (Program camel = Program.java(dir, Map.of(), command.toArray(String[]::new))) {
+                "--kamelets-version=4.18.0")) {
             assertEquals(0, camel.exitWithin(300), camel.output());
             String pom = Files.readString(dir.resolve("out/pom.xml"));
             assertTrue(pom.contains("<artifactId>rowbell</artifactId>"), pom);
@@ -91,26 +89,5 @@ class JBangIT {
             }
             assertFalse(Files.exists(dir.resolve(".rowbell")), camel.output());
         }
-    }
-
-    /** {@code camel ARGUMENTS application.properties routes/*} in a directory that has these files. */
-    private List<String> command(String... arguments) throws IOException {
-        Files.copy(Path.of("application.properties"), dir.resolve("application.properties"));
-        List<String> command = new ArrayList<>(List.of(
-                "-XX:TieredStopAtLevel=1",
-                "-Dmaven.repo.local=" + Maven.installed(),
-                "-cp",
-                Maven.camelJBang(dir),
-                Path.of("src/test/jbang/CamelJBang.java").toAbsolutePath().toString()));
-        command.addAll(List.of(arguments));
-        command.add("application.properties");
-        Files.createDirectory(dir.resolve("routes"));
-        try (DirectoryStream<Path> routes = Files.newDirectoryStream(Path.of("routes"))) {
-            for (Path route : routes) {
-                Files.copy(route, dir.resolve(route));
-                command.add(route.toString());
-            }
-        }
-        return command;
     }
 }
