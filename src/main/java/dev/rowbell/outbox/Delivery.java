@@ -29,6 +29,10 @@ record Delivery(UUID id, List<String> documents, int attempts, Lease lease) {
         return deliveries.stream().mapToInt(Delivery::size).sum();
     }
 
+    static long characters(List<String> documents) {
+        return documents.stream().mapToLong(String::length).sum();
+    }
+
     /** The id of the alert; empty where the document cannot be read. */
     static String alertId(String document) {
         try {

@@ -30,6 +30,11 @@ import org.springframework.transaction.support.TransactionTemplate;
  */
 final class DeliveryRepository {
 
+    /** Of what is leased at once, as PostgreSQL stores it: a digest of 20,000 alerts of usual length, and a small part of a small heap. */
+    private static final int BYTES_AT_MOST = 32_000_000;
+
+    private static final int MOST_BYTES_OF_A_CHARACTER = 4;
+
     private final JdbcTemplate template;
     private final JdbcClient jdbc;
     private final DeadLetterRepository deadLetters;
@@ -62,9 +67,18 @@ final class DeliveryRepository {
         });
     }
 
+    /** Whether there may be more that were not leased for their length. */
+    static boolean isHeavy(List<Delivery> leased) {
+        return leased.stream()
+                        .mapToLong(delivery -> Delivery.characters(delivery.documents()))
+                        .sum()
+                > BYTES_AT_MOST / MOST_BYTES_OF_A_CHARACTER;
+    }
+
     /**
-     * Leases due deliveries, the longest due first, with up to so many alerts together; none of a sink that is paused. Each has no more alerts than a
-     * batch of the sink, and a batch whose lease had ended is split: one of its alerts may have ended the process that had it.
+     * Leases due deliveries, the longest due first, with up to so many alerts together, and no more than fit into memory; none of a sink that is
+     * paused. Each has no more alerts than a batch of the sink, and a batch whose lease had ended is split: one of its alerts may have ended the
+     * process that had it.
      *
      * @param cursor remembers how far the queue of the sink is taken
      */
@@ -73,7 +87,7 @@ final class DeliveryRepository {
         PollCursor.Scan scan = cursor.next();
         List<Row> rows = jdbc.sql("""
                         with waiting as materialized (
-                          select id, ctid, due, alerts, locked_by
+                          select id, ctid, due, alerts, locked_by, pg_column_size(documents) as bytes
                           from rowbell.delivery
                           where sink = :sink
                             and not exists (select from rowbell.paused_sink p where p.sink = :sink)
@@ -90,8 +104,11 @@ final class DeliveryRepository {
                               locked_until = clock_timestamp() + :length * interval '1 ms'
                           where ctid = any(array(
                             select ctid
-                            from (select ctid, alerts, sum(alerts) over (order by due, id) as total from waiting) as counted
-                            where total <= :alerts or total = alerts))
+                            from (
+                              select ctid, alerts, sum(alerts) over w as total, sum(bytes) over w as total_bytes
+                              from waiting
+                              window w as (order by due, id)) as counted
+                            where total <= :alerts and total_bytes <= :bytes or total = alerts))
                           returning id, documents, attempts)
                         select id, documents, attempts, locked_by is not null as expired, due
                         from leased
@@ -102,6 +119,7 @@ final class DeliveryRepository {
                 .param("since", scan.since(), Types.TIMESTAMP)
                 .param("length", lease.length().toMillis())
                 .param("alerts", alerts)
+                .param("bytes", BYTES_AT_MOST)
                 .param("lease", lease.id())
                 .query((row, number) ->
                         new Row(delivery(row, lease), row.getBoolean("expired"), row.getTimestamp("due")))

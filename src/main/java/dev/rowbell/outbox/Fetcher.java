@@ -92,7 +92,7 @@ final class Fetcher {
         fetchedAt = System.nanoTime();
         List<Delivery> fetched = lease(alerts);
         int found = Delivery.alerts(fetched);
-        boolean full = found >= alerts;
+        boolean full = found >= alerts || DeliveryRepository.isHeavy(fetched);
         queue.add(readable.apply(fetched));
         queue.caughtUp(!full);
         if (full) {

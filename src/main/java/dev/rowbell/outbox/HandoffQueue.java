@@ -2,7 +2,6 @@ package dev.rowbell.outbox;
 
 import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.Deque;
 import java.util.List;
 
@@ -12,10 +11,16 @@ import java.util.List;
  */
 final class HandoffQueue {
 
+    /** Alerts may be as long as a megabyte, and each sink has a queue. */
+    static final int CHARACTERS_AT_MOST = 16_000_000;
+
     private final int capacity;
     private final Deque<Delivery> waiting = new ArrayDeque<>();
     private int size;
     private int reserved;
+    /** Of those that wait, and those for which there is a reservation. */
+    private long characters;
+
     private boolean open;
     private boolean closed;
 
@@ -29,23 +34,32 @@ final class HandoffQueue {
         open = caughtUp && !closed;
     }
 
-    /** Whether so many alerts may be filed as leased. If so, they are to be offered, or the reservation is to be cancelled. */
-    synchronized boolean reserve(int alerts) {
-        if (!open || size + reserved + alerts > capacity) {
-            open = false;
-            return false;
+    /** Whether alerts may be filed as leased. If so, they are to be offered, or the reservation is to be cancelled. */
+    synchronized boolean reserve(List<String> documents) {
+        long length = Delivery.characters(documents);
+        boolean fits = size + reserved + documents.size() <= capacity && characters + length <= CHARACTERS_AT_MOST;
+        open = open && fits;
+        if (open) {
+            reserved += documents.size();
+            characters += length;
         }
-        reserved += alerts;
-        return true;
+        return open;
     }
 
-    synchronized void cancel(int alerts) {
-        reserved -= alerts;
+    synchronized void cancel(List<Delivery> deliveries) {
+        reserved -= Delivery.alerts(deliveries);
+        characters -= characters(deliveries);
+    }
+
+    private static long characters(List<Delivery> deliveries) {
+        return deliveries.stream()
+                .mapToLong(delivery -> Delivery.characters(delivery.documents()))
+                .sum();
     }
 
     /** @return false where the queue was closed since they were reserved */
     synchronized boolean offer(List<Delivery> deliveries) {
-        reserved -= Delivery.alerts(deliveries);
+        cancel(deliveries);
         if (closed) {
             return false;
         }
@@ -54,11 +68,10 @@ final class HandoffQueue {
     }
 
     /** Adds deliveries from the table. */
-    synchronized void add(Collection<Delivery> deliveries) {
-        for (Delivery delivery : deliveries) {
-            waiting.add(delivery);
-            size += delivery.size();
-        }
+    synchronized void add(List<Delivery> deliveries) {
+        waiting.addAll(deliveries);
+        size += Delivery.alerts(deliveries);
+        characters += characters(deliveries);
     }
 
     /** The first deliveries, with up to so many alerts together; the first one in any case. */
@@ -72,6 +85,7 @@ final class HandoffQueue {
             taken.add(waiting.poll());
         }
         size -= Delivery.alerts(taken);
+        characters -= characters(taken);
         return taken;
     }
 

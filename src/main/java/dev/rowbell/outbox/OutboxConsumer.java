@@ -108,13 +108,13 @@ final class OutboxConsumer extends DefaultConsumer {
         return Lease.start(Duration.ofMillis(getEndpoint().getLease()));
     }
 
-    /** Whether so many alerts may be filed as leased, to be offered as soon as they are committed. A digest is collected in the table. */
-    boolean reserve(int alerts) {
-        return getEndpoint().getEvery() == 0 && !isPaused() && !circuit.isOpen() && queue.reserve(alerts);
+    /** Whether alerts may be filed as leased, to be offered as soon as they are committed. A digest is collected in the table. */
+    boolean reserve(List<String> documents) {
+        return getEndpoint().getEvery() == 0 && !isPaused() && !circuit.isOpen() && queue.reserve(documents);
     }
 
-    void cancel(int alerts) {
-        queue.cancel(alerts);
+    void cancel(List<Delivery> deliveries) {
+        queue.cancel(deliveries);
     }
 
     /** @param deliveries that were reserved and are committed */

@@ -111,7 +111,7 @@ final class OutboxTransaction implements TransactionSynchronization {
         List<NewDelivery> deliveries = new ArrayList<>();
         documents.forEach((sink, all) -> {
             OutboxConsumer consumer = outbox.consumer(sink);
-            boolean leased = consumer != null && consumer.reserve(all.size());
+            boolean leased = consumer != null && consumer.reserve(all);
             Lease lease = leased ? consumer.newLease() : null;
             List<NewDelivery> own = new ArrayList<>();
             batches(all, consumer == null ? 1 : consumer.batch())
@@ -191,7 +191,7 @@ final class OutboxTransaction implements TransactionSynchronization {
             if (committed) {
                 consumer.offer(leased);
             } else {
-                consumer.cancel(Delivery.alerts(leased));
+                consumer.cancel(leased);
             }
         });
         if (committed && refused) {

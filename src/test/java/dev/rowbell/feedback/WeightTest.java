@@ -1,11 +1,16 @@
 package dev.rowbell.feedback;
 
 import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.Program;
+import dev.rowbell.testing.SmtpServer;
 import dev.rowbell.testing.TestDatabase;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
@@ -20,7 +25,57 @@ class WeightTest {
     @TempDir
     Path dir;
 
+    private static final int ALERTS = 400;
+
     private final TestDatabase database = TestDatabase.createWithSchema();
+
+    private Program small(Map<String, String> settings) {
+        return Program.java(
+                dir,
+                settings,
+                "-Xmx512m",
+                "-XX:+ExitOnOutOfMemoryError",
+                "-cp",
+                System.getProperty("java.class.path"),
+                "dev.rowbell.Main");
+    }
+
+    /** In the table, as after an outage of the mail server, and in memory, for a receiver that does not answer. */
+    @Test
+    void heavyAlertsThatWaitForASinkFitIntoAHeapOf512Megabytes() throws IOException {
+        database.execute("""
+                insert into rowbell.delivery (sink, documents)
+                select 'mail', array[json_build_object('id', 'm' || g, 'rule', 'r', 'new', json_build_object('id', g, 'note', repeat('x', 990000)))::text]
+                from generate_series(1, %d) g""".formatted(ALERTS));
+        Map<String, String> settings = database.settings();
+        settings.put("rowbell.file.dir", dir.resolve("alerts").toString());
+        settings.put("rowbell.console", "OFF");
+        settings.put("rowbell.rehearsal", "0");
+        settings.put("rowbell.mail.starttls", "false");
+        settings.put("rowbell.mail.host", "127.0.0.1");
+        settings.put("rowbell.mail.to", "desk@example.org");
+        settings.put("rowbell.mail.digest", "1ms");
+        settings.put("rowbell.http.response-timeout", "10m");
+        settings.put("rowbell.outbox.lease", "30m");
+        try (SmtpServer mail = new SmtpServer();
+                ServerSocket deaf = new ServerSocket(0, 50, InetAddress.getLoopbackAddress())) {
+            settings.put("rowbell.mail.port", String.valueOf(mail.port()));
+            settings.put("rowbell.http.url", "http://127.0.0.1:" + deaf.getLocalPort());
+            try (Program rowbell = small(settings)) {
+                rowbell.awaitOutput("Rowbell is watching");
+                database.execute("""
+                        insert into rowbell.feedback (alert)
+                        select json_build_object('id', 'f' || g, 'rule', 'r', 'new', json_build_object('id', g, 'note', repeat('x', 990000)))
+                        from generate_series(1, %d) g""".formatted(ALERTS));
+                await().atMost(Duration.ofMinutes(3))
+                        .until(() -> !rowbell.isAlive()
+                                || database.count("rowbell.feedback") == 0
+                                        && database.alerts("sink in ('file', 'mail')") == 0);
+                assertTrue(rowbell.isAlive(), rowbell::output);
+                assertEquals(ALERTS, database.alerts("sink = 'http'"));
+            }
+        }
+    }
 
     @Test
     void heavyRowsStopNothingInAHeapOf512Megabytes() {
@@ -35,14 +90,7 @@ class WeightTest {
                 "insert into feed values (1, repeat('x', 120000000))",
                 "insert into feed select g, repeat('x', 990000) from generate_series(2, 401) g",
                 "insert into other values (1)");
-        try (Program rowbell = Program.java(
-                dir,
-                settings,
-                "-Xmx512m",
-                "-XX:+ExitOnOutOfMemoryError",
-                "-cp",
-                System.getProperty("java.class.path"),
-                "dev.rowbell.Main")) {
+        try (Program rowbell = small(settings)) {
             await().atMost(Duration.ofMinutes(3))
                     .until(() ->
                             !rowbell.isAlive() || database.count("rowbell.feedback") == 0 && database.isDelivered());

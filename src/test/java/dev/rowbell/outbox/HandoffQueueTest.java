@@ -26,8 +26,12 @@ class HandoffQueueTest {
 
     private final HandoffQueue queue = new HandoffQueue(10);
 
+    private static List<String> documents(int alerts) {
+        return Collections.nCopies(alerts, "{}");
+    }
+
     private static Delivery delivery(int alerts) {
-        return new Delivery(UUID.randomUUID(), Collections.nCopies(alerts, "{}"), 0, LEASE);
+        return new Delivery(UUID.randomUUID(), documents(alerts), 0, LEASE);
     }
 
     private static List<Integer> sizes(List<Delivery> deliveries) {
@@ -36,18 +40,18 @@ class HandoffQueueTest {
 
     private void handOff(int... alerts) {
         for (int each : alerts) {
-            assertTrue(queue.reserve(each));
+            assertTrue(queue.reserve(documents(each)));
             assertTrue(queue.offer(List.of(delivery(each))));
         }
     }
 
     @Test
     void nothingIsHandedOffBeforeTheTableIsKnownToHaveNothingOlder() {
-        assertFalse(queue.reserve(1));
+        assertFalse(queue.reserve(documents(1)));
         queue.caughtUp(true);
-        assertTrue(queue.reserve(1));
+        assertTrue(queue.reserve(documents(1)));
         queue.caughtUp(false);
-        assertFalse(queue.reserve(1));
+        assertFalse(queue.reserve(documents(1)));
     }
 
     @Test
@@ -55,7 +59,7 @@ class HandoffQueueTest {
         queue.caughtUp(true);
         List<Delivery> offered =
                 Stream.of(1, 2, 3).map(HandoffQueueTest::delivery).toList();
-        assertTrue(queue.reserve(6));
+        assertTrue(queue.reserve(documents(6)));
         assertTrue(queue.offer(offered));
         assertEquals(6, queue.size());
         assertEquals(offered, queue.takeAll());
@@ -66,23 +70,23 @@ class HandoffQueueTest {
     void aFullQueueSendsAllThatComesLaterToTheTableUntilItHasCaughtUp() {
         queue.caughtUp(true);
         handOff(9);
-        assertFalse(queue.reserve(2));
+        assertFalse(queue.reserve(documents(2)));
         // there is room for one, but an older one waits in the table
-        assertFalse(queue.reserve(1));
+        assertFalse(queue.reserve(documents(1)));
         queue.takeAll();
-        assertFalse(queue.reserve(1));
+        assertFalse(queue.reserve(documents(1)));
         queue.caughtUp(true);
-        assertTrue(queue.reserve(1));
+        assertTrue(queue.reserve(documents(1)));
     }
 
     @Test
     void whatIsReservedTakesRoomUntilItIsCancelled() {
         queue.caughtUp(true);
-        assertTrue(queue.reserve(10));
-        assertFalse(queue.reserve(1));
-        queue.cancel(10);
+        assertTrue(queue.reserve(documents(10)));
+        assertFalse(queue.reserve(documents(1)));
+        queue.cancel(List.of(delivery(10)));
         queue.caughtUp(true);
-        assertTrue(queue.reserve(10));
+        assertTrue(queue.reserve(documents(10)));
     }
 
     @Test
@@ -90,7 +94,7 @@ class HandoffQueueTest {
         queue.add(List.of(delivery(8), delivery(8)));
         assertEquals(16, queue.size());
         queue.caughtUp(true);
-        assertFalse(queue.reserve(1));
+        assertFalse(queue.reserve(documents(1)));
         assertEquals(List.of(8, 8), sizes(queue.takeAll()));
     }
 
@@ -108,16 +112,16 @@ class HandoffQueueTest {
     @Test
     void aQueueThatIsClosedTakesNothingNotEvenWhatWasReserved() {
         queue.caughtUp(true);
-        assertTrue(queue.reserve(1));
+        assertTrue(queue.reserve(documents(1)));
         queue.close();
         assertFalse(queue.offer(List.of(delivery(1))));
         assertTrue(queue.isEmpty());
         queue.caughtUp(true);
-        assertFalse(queue.reserve(1), "closed means closed");
+        assertFalse(queue.reserve(documents(1)), "closed means closed");
         queue.reopen();
-        assertFalse(queue.reserve(1), "nobody has looked at the table since");
+        assertFalse(queue.reserve(documents(1)), "nobody has looked at the table since");
         queue.caughtUp(true);
-        assertTrue(queue.reserve(10), "what was refused takes no room");
+        assertTrue(queue.reserve(documents(10)), "what was refused takes no room");
     }
 
     @Test
@@ -135,7 +139,7 @@ class HandoffQueueTest {
                 writers.add(threads.submit(() -> {
                     for (int i = 0; i < 2000; i++) {
                         Delivery delivery = delivery(1 + i % 3);
-                        if (shared.reserve(delivery.size())) {
+                        if (shared.reserve(delivery.documents())) {
                             offered.add(delivery.id());
                             shared.offer(List.of(delivery));
                         }
@@ -163,6 +167,6 @@ class HandoffQueueTest {
         assertEquals(new HashSet<>(offered), distinct);
         assertEquals(0, shared.size());
         shared.caughtUp(true);
-        assertTrue(shared.reserve(50), "every reservation was given back");
+        assertTrue(shared.reserve(documents(50)), "every reservation was given back");
     }
 }
