@@ -74,12 +74,19 @@ final class HandoffQueue {
         characters += characters(deliveries);
     }
 
-    /** The first deliveries, with up to so many alerts together; the first one in any case. */
-    synchronized List<Delivery> take(int alerts) {
+    /**
+     * The first deliveries, with up to so many alerts together; the first one in any case.
+     *
+     * @param split one that has failed comes alone: it may be what the others of its batch failed for
+     */
+    synchronized List<Delivery> take(int alerts, boolean split) {
         List<Delivery> taken = new ArrayList<>();
         for (int sum = 0; !waiting.isEmpty(); ) {
-            sum += waiting.peek().size();
-            if (!taken.isEmpty() && sum > alerts) {
+            Delivery next = waiting.peek();
+            sum += next.size();
+            boolean alone = split
+                    && (next.attempts() > 0 || !taken.isEmpty() && taken.get(0).attempts() > 0);
+            if (!taken.isEmpty() && (alone || sum > alerts)) {
                 break;
             }
             taken.add(waiting.poll());
@@ -90,7 +97,7 @@ final class HandoffQueue {
     }
 
     synchronized List<Delivery> takeAll() {
-        return take(Integer.MAX_VALUE);
+        return take(Integer.MAX_VALUE, false);
     }
 
     synchronized int size() {

@@ -108,7 +108,7 @@ final class OutboxWorker implements Runnable {
             probe();
         } else {
             consumer.fetcher.fetchIfDue();
-            List<Delivery> batch = consumer.queue.take(endpoint.getBatch());
+            List<Delivery> batch = consumer.queue.take(endpoint.getBatch(), endpoint.isSplit());
             if (batch.isEmpty()) {
                 consumer.wakeup.sleep(calls, consumer.fetcher.untilNextFetch());
             } else {
@@ -142,7 +142,7 @@ final class OutboxWorker implements Runnable {
 
     /**
      * Tries each delivery once. Where a batch fails though the sink is there, one of its alerts may be at fault: it is split and tried in halves, so
-     * that the others go on. What is left when the consumer stops, the sink is paused or the circuit opens, is released.
+     * that the others go on. Where the sink may be away, its alerts are tried again one by one: an answer 500 may be about one of them, too. What is left when the consumer stops, the sink is paused or the circuit opens, is released.
      */
     private void deliver(List<Delivery> batch) {
         Deque<List<Delivery>> untried = new ArrayDeque<>(List.of(batch));
@@ -196,7 +196,8 @@ final class OutboxWorker implements Runnable {
     }
 
     private void failed(List<Delivery> deliveries, Failure failure, boolean probe, Deque<List<Delivery>> untried) {
-        if (Delivery.alerts(deliveries) > 1 && endpoint.isSplit() && !failure.aboutSink()) {
+        boolean several = Delivery.alerts(deliveries) > 1 && endpoint.isSplit();
+        if (several && !failure.aboutSink()) {
             List<Delivery> single = split(deliveries);
             int half = single.size() / 2;
             push(single.subList(half, single.size()), untried);
@@ -208,7 +209,7 @@ final class OutboxWorker implements Runnable {
         } else {
             // in an outage of the sink, a delivery that was chosen to probe would be given up though nothing is wrong
             // with it
-            retry(deliveries, failure, !(probe && failure.aboutSink()));
+            retry(several ? split(deliveries) : deliveries, failure, !(probe && failure.aboutSink()));
         }
     }
 

@@ -102,11 +102,26 @@ class HandoffQueueTest {
     void aWorkerTakesWholeDeliveriesUpToSoManyAlertsAndAtLeastOne() {
         queue.caughtUp(true);
         handOff(2, 2, 2, 4);
-        assertEquals(List.of(2, 2), sizes(queue.take(5)));
-        assertEquals(List.of(2), sizes(queue.take(1)));
-        assertEquals(List.of(4), sizes(queue.take(1)), "a delivery of more than a worker takes at a time");
-        assertEquals(List.of(), queue.take(1));
+        assertEquals(List.of(2, 2), sizes(queue.take(5, true)));
+        assertEquals(List.of(2), sizes(queue.take(1, true)));
+        assertEquals(List.of(4), sizes(queue.take(1, true)), "a delivery of more than a worker takes at a time");
+        assertEquals(List.of(), queue.take(1, true));
         assertEquals(0, queue.size());
+    }
+
+    @Test
+    void whatHasFailedComesAloneUnlessItsBatchIsNotSplit() {
+        queue.add(List.of(delivery(1), failed(1), failed(1), delivery(1), delivery(1)));
+        assertEquals(List.of(1), sizes(queue.take(5, true)));
+        assertEquals(List.of(1), sizes(queue.take(5, true)));
+        assertEquals(List.of(1, 1, 1), sizes(queue.take(5, false)));
+        queue.add(List.of(failed(1), delivery(1), delivery(1)));
+        assertEquals(List.of(1), sizes(queue.take(5, true)));
+        assertEquals(List.of(1, 1), sizes(queue.take(5, true)));
+    }
+
+    private static Delivery failed(int alerts) {
+        return new Delivery(UUID.randomUUID(), documents(alerts), 1, LEASE);
     }
 
     @Test
@@ -147,7 +162,7 @@ class HandoffQueueTest {
                 }));
                 workers.add(threads.submit(() -> {
                     while (!over.get() || !shared.isEmpty()) {
-                        shared.take(5).forEach(delivery -> taken.add(delivery.id()));
+                        shared.take(5, true).forEach(delivery -> taken.add(delivery.id()));
                         shared.caughtUp(true);
                     }
                 }));

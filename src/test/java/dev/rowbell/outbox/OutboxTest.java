@@ -25,6 +25,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -152,6 +154,46 @@ class OutboxTest {
             });
             await().until(database::isDelivered);
             assertEquals(last.get(), posted().stream().distinct().count());
+        }
+    }
+
+    /** Which alerts the receiver has taken, in requests without this one. */
+    private Set<String> takenWithout(String alert) {
+        return web.requests().stream()
+                .filter(request -> !request.body().contains("\"" + alert + "\""))
+                .flatMap(request -> Pattern.compile("\"id\":\"(a\\d+)\"")
+                        .matcher(request.body())
+                        .results())
+                .map(found -> found.group(1))
+                .collect(Collectors.toSet());
+    }
+
+    /** An answer 500 says the same of a receiver that is ill and of a batch that has one alert it cannot take. */
+    @Test
+    void anAlertThatDrawsAServerErrorMakesNoDeadLettersOfTheOthersInItsBatch() {
+        settings.put("rowbell.http.batch", "10");
+        settings.put("rowbell.outbox.max-attempts", "4");
+        settings.put("rowbell.outbox.max-backoff", "50ms");
+        web.answer(request -> request.body().contains("\"a3\"") ? 500 : 200);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 6);
+            await().until(() -> database.count("rowbell.dead_letter") > 0 && database.isDelivered());
+            assertEquals(
+                    List.of("a3/4"),
+                    database.query("select alert_id || '/' || attempts from rowbell.dead_letter order by alert_id"));
+            assertEquals(Set.of("a1", "a2", "a4", "a5", "a6"), takenWithout("a3"));
+        }
+    }
+
+    @Test
+    void anAlertThatDrawsAServerErrorDelaysNoOtherInItsBatchAlsoWhileTheCircuitIsOpen() {
+        settings.put("rowbell.http.batch", "10");
+        settings.put("rowbell.outbox.circuit", "1");
+        settings.put("rowbell.outbox.max-backoff", "50ms");
+        web.answer(request -> request.body().contains("\"a3\"") ? 500 : 200);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 6);
+            await().until(() -> takenWithout("a3").equals(Set.of("a1", "a2", "a4", "a5", "a6")));
         }
     }
 
