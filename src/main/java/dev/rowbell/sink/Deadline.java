@@ -84,7 +84,9 @@ public final class Deadline implements HttpClientConfigurer {
     @Override
     public void configureHttpClient(HttpClientBuilder builder) {
         Proxies proxies = new Proxies(System.getenv());
-        builder.disableCookieManagement()
+        // the outbox retries, and counts the tries
+        builder.disableAutomaticRetries()
+                .disableCookieManagement()
                 .disableContentCompression()
                 .setProxySelector(proxies)
                 .setDefaultCredentialsProvider(proxies.logins());

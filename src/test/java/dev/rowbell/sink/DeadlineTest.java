@@ -156,6 +156,20 @@ class DeadlineTest {
         }
     }
 
+    /** The outbox retries and counts the tries; an application that embeds the jar may have left those of the client on. */
+    @Test
+    void theClientRetriesNothingByItself() throws IOException {
+        HttpClientBuilder builder = HttpClientBuilder.create();
+        new Deadline(context, () -> Duration.ofMinutes(1)).configureHttpClient(builder);
+        try (WebReceiver web = new WebReceiver();
+                CloseableHttpClient client = builder.build()) {
+            web.answer(request -> 503);
+            int status = client.execute(new HttpPost(web.url()), response -> response.getCode());
+            assertEquals(503, status);
+            assertEquals(1, web.requests().size());
+        }
+    }
+
     /** Some receivers refuse a body of unknown length, as chunks are. */
     @Test
     void aBodyOfUnknownLengthIsSentWithItsLength() throws IOException {
