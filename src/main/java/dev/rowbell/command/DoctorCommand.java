@@ -2,6 +2,7 @@ package dev.rowbell.command;
 
 import dev.rowbell.database.Checkup;
 import dev.rowbell.database.Checkup.Finding;
+import dev.rowbell.error.Errors;
 import dev.rowbell.error.Printable;
 import dev.rowbell.rules.Rules;
 import dev.rowbell.settings.Settings;
@@ -69,7 +70,7 @@ final class DoctorCommand implements Callable<Integer> {
         try {
             why = attempt.apply(settings);
         } catch (SettingsException | IllegalArgumentException e) {
-            why = e.getMessage();
+            why = Errors.withoutSecrets(e.getMessage());
         }
         findings.add(
                 why.isEmpty()

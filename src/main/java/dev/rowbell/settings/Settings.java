@@ -7,6 +7,8 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
+import java.net.URI;
+import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
@@ -27,6 +29,7 @@ import org.apache.camel.spi.PropertiesComponent;
 import org.apache.camel.spi.PropertiesSource;
 import org.apache.camel.util.IOHelper;
 import org.apache.camel.util.TimeUtils;
+import org.apache.camel.util.UnsafeUriCharactersEncoder;
 
 /**
  * The settings of one CamelContext. Camel finds them in the environment, in system properties and in files; the default of each is in the
@@ -236,6 +239,19 @@ public final class Settings {
         require(
                 text("rowbell.http.url").matches("(https?://[^/?#@]+([/?#].*)?)?"),
                 "rowbell.http.url: write it as https://host/path, without a login");
+        require(
+                !isSet("rowbell.http.url") || hasHost(text("rowbell.http.url")),
+                "rowbell.http.url: its host is no name that Java can use: letters from a to z, digits, hyphens and dots,"
+                        + " no underscore. Give the receiver another name, such as a network alias");
+    }
+
+    /** The HTTP client refuses each request otherwise. */
+    private static boolean hasHost(String url) {
+        try {
+            return new URI(UnsafeUriCharactersEncoder.encodeHttpURI(url)).getHost() != null;
+        } catch (URISyntaxException e) {
+            return false;
+        }
     }
 
     private static void require(boolean usable, String problem) {

@@ -8,7 +8,9 @@ import java.net.Proxy;
 import java.net.ProxySelector;
 import java.net.SocketAddress;
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.net.UnknownHostException;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -17,6 +19,8 @@ import org.apache.hc.client5.http.auth.AuthScope;
 import org.apache.hc.client5.http.auth.CredentialsProvider;
 import org.apache.hc.client5.http.auth.UsernamePasswordCredentials;
 import org.apache.hc.client5.http.impl.auth.SystemDefaultCredentialsProvider;
+import org.apache.hc.core5.net.PercentCodec;
+import org.apache.hc.core5.net.URIAuthority;
 
 /**
  * The proxy of an address: that of Java, as {@code -Dhttp.proxyHost} sets it, else that of the environment: {@code http_proxy} or {@code https_proxy}
@@ -38,12 +42,12 @@ final class Proxies extends ProxySelector {
         List<Proxy> ofJava = ProxySelector.getDefault() == null
                 ? List.of(Proxy.NO_PROXY)
                 : ProxySelector.getDefault().select(uri);
-        String host = uri.getHost().replaceAll("[\\[\\]]", "").toLowerCase(Locale.ROOT);
+        String host = authority(uri).getHostName().toLowerCase(Locale.ROOT);
         if (!ofJava.stream().allMatch(Proxy.NO_PROXY::equals)
                 || System.getProperty(uri.getScheme() + ".proxyHost") != null
                 || isLoopback(host)
                 || Stream.of(variable("no_proxy").split("[,\\s]+"))
-                        .anyMatch(entry -> isOf(host, uri.getPort(), entry))) {
+                        .anyMatch(entry -> isOf(host, authority(uri).getPort(), entry))) {
             return ofJava;
         }
         URI proxy = proxy(uri.getScheme());
@@ -66,8 +70,10 @@ final class Proxies extends ProxySelector {
                 // said when it is to be used
                 return;
             }
-            if (proxy != null && proxy.getUserInfo() != null) {
-                String[] login = proxy.getUserInfo().split(":", 2);
+            String user = proxy == null ? null : authority(proxy).getUserInfo();
+            if (user != null) {
+                String[] login =
+                        PercentCodec.decode(user, StandardCharsets.UTF_8).split(":", 2);
                 logins.setCredentials(
                         new AuthScope(
                                 address(proxy).getHostString(), address(proxy).getPort()),
@@ -92,7 +98,8 @@ final class Proxies extends ProxySelector {
         }
         try {
             URI proxy = URI.create(value.contains("://") ? value : "http://" + value);
-            if (proxy.getScheme().equalsIgnoreCase("http") && proxy.getHost() != null) {
+            if (proxy.getScheme().equalsIgnoreCase("http")
+                    && !authority(proxy).getHostName().isEmpty()) {
                 return proxy;
             }
         } catch (IllegalArgumentException e) {
@@ -102,7 +109,18 @@ final class Proxies extends ProxySelector {
     }
 
     private static InetSocketAddress address(URI proxy) {
-        return InetSocketAddress.createUnresolved(proxy.getHost(), proxy.getPort() < 0 ? 80 : proxy.getPort());
+        URIAuthority authority = authority(proxy);
+        return InetSocketAddress.createUnresolved(
+                authority.getHostName(), authority.getPort() < 0 ? 80 : authority.getPort());
+    }
+
+    /** Also of a host that Java takes for none, for a letter that the DNS does not allow: names of containers have underscores. */
+    static URIAuthority authority(URI uri) {
+        try {
+            return URIAuthority.create(uri.getRawAuthority());
+        } catch (URISyntaxException e) {
+            throw new IllegalArgumentException("the address has no host", e);
+        }
     }
 
     private static boolean isLoopback(String host) {

@@ -17,6 +17,8 @@ import java.util.Properties;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
 import javax.net.ssl.SSLSocketFactory;
+import org.apache.camel.util.UnsafeUriCharactersEncoder;
+import org.apache.hc.core5.net.URIAuthority;
 
 /** Whether the receivers that the settings name can be reached. Sends them no alert, and makes no file. */
 public final class Reachability {
@@ -67,21 +69,24 @@ public final class Reachability {
      * @return why that is not possible, empty where it is
      */
     public static String http(Settings settings) {
-        URI address = URI.create(settings.text("rowbell.http.url"));
+        // as the HTTP client does; an error that Java makes of an address has all of it
+        URI address = URI.create(UnsafeUriCharactersEncoder.encodeHttpURI(settings.text("rowbell.http.url")));
         boolean tls = address.getScheme().equals("https");
-        int port = address.getPort() >= 0 ? address.getPort() : tls ? 443 : 80;
+        URIAuthority authority = Proxies.authority(address);
+        String host = authority.getHostName();
+        int port = authority.getPort() >= 0 ? authority.getPort() : tls ? 443 : 80;
         int timeout = (int) settings.duration("rowbell.http.connect-timeout").toMillis();
         Proxy proxy = new Proxies(System.getenv()).select(address).get(0);
         try (Socket socket = new Socket(proxy)) {
             socket.connect(
                     proxy.type() == Proxy.Type.DIRECT
-                            ? new InetSocketAddress(address.getHost(), port)
-                            : InetSocketAddress.createUnresolved(address.getHost(), port),
+                            ? new InetSocketAddress(host, port)
+                            : InetSocketAddress.createUnresolved(host, port),
                     timeout);
             socket.setSoTimeout(timeout);
             if (tls) {
                 SSLSocketFactory factory = (SSLSocketFactory) SSLSocketFactory.getDefault();
-                try (SSLSocket secured = (SSLSocket) factory.createSocket(socket, address.getHost(), port, true)) {
+                try (SSLSocket secured = (SSLSocket) factory.createSocket(socket, host, port, true)) {
                     SSLParameters parameters = secured.getSSLParameters();
                     parameters.setEndpointIdentificationAlgorithm("HTTPS");
                     secured.setSSLParameters(parameters);

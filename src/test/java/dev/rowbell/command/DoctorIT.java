@@ -98,7 +98,7 @@ class DoctorIT {
         settings.put("rowbell.mail.host", "localhost");
         settings.put("rowbell.mail.port", closed);
         settings.put("rowbell.mail.to", "desk@example.org");
-        settings.put("rowbell.http.url", "https://localhost:" + closed + "/secret");
+        settings.put("rowbell.http.url", "https://localhost:" + closed + "/secret path");
         settings.put("rowbell.file.dir", "a-file/alerts");
         settings.put("rowbell.jdbc.user", "stranger");
         String output = says(

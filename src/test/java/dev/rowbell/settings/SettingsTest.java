@@ -238,6 +238,7 @@ class SettingsTest {
         "rowbell.rules.file, file:, the path of a file",
         "rowbell.http.url, localhost, https://host/path",
         "rowbell.http.url, https://bob:s3cret@localhost/, without a login",
+        "rowbell.http.url, http://alert_receiver:8080/hook?key=s3cret, no underscore",
         "rowbell.web.base-path, rowbell, write it as /rowbell",
         "rowbell.web.base-path, /rowbell/, without a slash at its end",
         "rowbell.web.base-path, /observe/web, /observe is taken",

@@ -33,6 +33,8 @@ class ProxiesTest {
         "https_proxy, http://bob:s3cret@proxy:3128/,  https://a.example.org, proxy:3128",
         "HTTPS_PROXY, http://proxy,                   https://a.example.org, proxy:80",
         "HTTPS_PROXY, ' ',                            https://a.example.org, none",
+        "http_proxy,  http://proxy:3128,              http://alert_receiver, proxy:3128",
+        "https_proxy, http://my_proxy:3128,           https://a.example.org, my_proxy:3128",
         "http_proxy,  http://proxy:3128,              http://localhost:8080, none",
         "http_proxy,  http://proxy:3128,              http://127.1.2.3,      none",
         "http_proxy,  http://proxy:3128,              http://[::1]:80,       none"
