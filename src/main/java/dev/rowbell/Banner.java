@@ -16,7 +16,7 @@ import org.apache.camel.model.RouteDefinition;
 /** The text that the program prints when it has started: where to look and what to change. */
 final class Banner {
 
-    private static final Pattern SWITCH = Pattern.compile("\\{\\{" + RowbellPlugin.CONFIGURED + ":(.+)}}");
+    private static final Pattern SWITCH = Pattern.compile("\\{\\{" + RowbellSetup.CONFIGURED + ":(.+)}}");
 
     private Banner() {}
 

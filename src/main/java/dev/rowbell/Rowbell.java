@@ -485,7 +485,6 @@ public final class Rowbell extends ServiceSupport {
 
     @Override
     protected void doInit() {
-        AlertJson.addConverter(context.getTypeConverterRegistry());
         context.addLifecycleStrategy(new LifecycleStrategySupport() {
             @Override
             public void onServiceAdd(CamelContext to, Service service, Route route) {

@@ -41,36 +41,46 @@ class ExamplesIT {
         }
     }
 
+    /** Which loads no plugin. */
+    @Test
+    void plainCamelOfTheOldestVersionGetsAnAlert() throws IOException {
+        copied("camel-main", "ROWBELL_JDBC_PASSWORD=… mvn compile exec:exec");
+        useCamel("4.14.0");
+        try (Program shop = Maven.start(dir, Maven.installed(), settings(), "compile", "exec:exec")) {
+            getsAnAlert(shop);
+        }
+    }
+
     /** Which would say that there is no component outbox. */
     @Test
     void aCamelThatIsTooOldIsToldSoAtTheStart() throws IOException {
         copied("camel-main", "ROWBELL_JDBC_PASSWORD=… mvn compile exec:exec");
-        Path pom = dir.resolve("pom.xml");
-        Files.writeString(
-                pom,
-                Files.readString(pom)
-                        .replace("<version>4.17.0<", "<version>4.14.0<")
-                        .replaceFirst("<dependencies>", """
-                        <dependencyManagement>
-                          <dependencies>
-                            <dependency>
-                              <groupId>org.apache.camel</groupId>
-                              <artifactId>camel-bom</artifactId>
-                              <version>4.14.0</version>
-                              <type>pom</type>
-                              <scope>import</scope>
-                            </dependency>
-                          </dependencies>
-                        </dependencyManagement>
-                        <dependencies>"""));
+        useCamel("4.13.0");
         try (Program shop = Maven.start(dir, Maven.installed(), settings(), "compile", "exec:exec")) {
             assertTrue(shop.exitWithin(600) != 0, shop.output());
             assertTrue(
                     shop.output()
                             .contains(
-                                    "Rowbell needs Apache Camel 4.15 or newer, and this is 4.14.0: docs/embedding.md lists the versions"),
+                                    "Rowbell needs Apache Camel 4.14 or newer, and this is 4.13.0: docs/embedding.md lists the versions"),
                     shop.output());
         }
+    }
+
+    private void useCamel(String version) throws IOException {
+        change("pom.xml", "<version>4.17.0<", "<version>" + version + "<");
+        change("pom.xml", "<dependencies>", """
+                <dependencyManagement>
+                  <dependencies>
+                    <dependency>
+                      <groupId>org.apache.camel</groupId>
+                      <artifactId>camel-bom</artifactId>
+                      <version>%s</version>
+                      <type>pom</type>
+                      <scope>import</scope>
+                    </dependency>
+                  </dependencies>
+                </dependencyManagement>
+                <dependencies>""".formatted(version));
     }
 
     @Test
