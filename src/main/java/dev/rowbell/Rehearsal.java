@@ -12,13 +12,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import org.apache.camel.CamelContext;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * Runs the code that alerts go through after a start, since Java is slow in code that it has not run some hundred times: real polls, which find nothing,
- * and an alert of its own that is read, filed, noted and acknowledged in a transaction that rolls back. No route, no sink and no other session sees that alert,
- * and it is counted nowhere. In a thread of its own, with pauses; a real alert meets a poll under way at most.
+ * and an alert of its own that is read, routed by {@link RehearsalRoutes}, filed, noted and acknowledged in a transaction that rolls back. No route of the
+ * application, no sink and no other session sees that alert, and it is counted nowhere. In a thread of its own, with pauses; a real alert meets a poll
+ * under way at most.
  */
 final class Rehearsal implements Runnable {
 
@@ -35,6 +37,7 @@ final class Rehearsal implements Runnable {
             "channel":"channel_1","key":["id"]}""";
 
     private final int rounds;
+    private final CamelContext context;
     private final Doorbell doorbell;
     private final AlertReader alerts;
     private final OutboxComponent outbox;
@@ -45,12 +48,14 @@ final class Rehearsal implements Runnable {
     /** @param rounds how many alerts are rehearsed */
     Rehearsal(
             int rounds,
+            CamelContext context,
             Doorbell doorbell,
             AlertReader alerts,
             OutboxComponent outbox,
             RoutingNotes notes,
             Clock clock) {
         this.rounds = rounds;
+        this.context = context;
         this.doorbell = doorbell;
         this.alerts = alerts;
         this.outbox = outbox;
@@ -72,20 +77,30 @@ final class Rehearsal implements Runnable {
     @Override
     public void run() {
         try {
-            boolean stopped = stop.await(AFTER_START.toMillis(), TimeUnit.MILLISECONDS);
-            for (int round = 0; round < rounds && !stopped; round++) {
-                doorbell.ring();
-                Map<String, Object> alert =
-                        alerts.fromTrigger(DOCUMENT.formatted(AlertId.next(clock), clock.instant()));
-                outbox.rehearse(
-                        alert, () -> notes.note("durable", List.of(new Routed(alert, null, List.of("rehearsal")))));
-                stopped = stop.await(PAUSE.toMillis(), TimeUnit.MILLISECONDS);
+            if (!stop.await(AFTER_START.toMillis(), TimeUnit.MILLISECONDS)) {
+                rehearse();
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-        } catch (RuntimeException e) {
+        } catch (Exception e) {
             // the alerts themselves meet the same trouble, and tell it
             LOG.debug("the rehearsal ended early", e);
+        }
+    }
+
+    private void rehearse() throws Exception {
+        try (RehearsalRoutes routes = new RehearsalRoutes(context, doorbell, outbox::fileRehearsed)) {
+            boolean stopped = false;
+            for (int round = 0; round < rounds && !stopped; round++) {
+                routes.ring();
+                Map<String, Object> alert =
+                        alerts.fromTrigger(DOCUMENT.formatted(AlertId.next(clock), clock.instant()));
+                outbox.rehearse(alert, () -> {
+                    routes.route(alert);
+                    notes.note("durable", List.of(new Routed(alert, null, List.of("rehearsal"))));
+                });
+                stopped = stop.await(PAUSE.toMillis(), TimeUnit.MILLISECONDS);
+            }
         }
     }
 }

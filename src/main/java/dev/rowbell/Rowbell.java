@@ -453,7 +453,7 @@ public final class Rowbell extends ServiceSupport {
         int rounds = settings.number("rowbell.rehearsal", 0);
         if (database.ifOpen() != null && notes != null && rounds > 0) {
             outbox().ifPresent(outbox -> {
-                rehearsal = new Rehearsal(rounds, doorbell, alerts, outbox, notes, Clock.systemUTC());
+                rehearsal = new Rehearsal(rounds, context, doorbell, alerts, outbox, notes, Clock.systemUTC());
                 rehearsal.start();
             });
         }

@@ -43,10 +43,15 @@ class RehearsalTest {
     @Test
     void whatIsRehearsedLeavesNoTrace() throws IOException {
         try (LogLines log = new LogLines("dev.rowbell");
+                LogLines camel = new LogLines("org.apache.camel");
                 RunningRowbell rowbell = RunningRowbell.start(settings)) {
             log.clear();
+            camel.clear();
             awaitFiled(ROUNDS);
             await().until(() -> !isRehearsing());
+            assertEquals(List.of(), camel.lines());
+            assertTrue(Thread.getAllStackTraces().keySet().stream()
+                    .noneMatch(thread -> thread.getName().contains("rowbell-rehearsal")));
             assertEquals(0, database.count("rowbell.delivery"));
             assertEquals(0, database.count("rowbell.dead_letter"));
             assertEquals(0, database.count("rowbell.feedback"));

@@ -182,6 +182,15 @@ public class OutboxComponent extends DefaultComponent {
         }
     }
 
+    /** Files the alert in the body for a sink. */
+    void file(Exchange exchange, String sink) {
+        Object origin = OriginalAlert.of(exchange);
+        Map<String, Object> alert = alerts.fromBody(exchange.getIn().getBody(), origin);
+        String id = (String) alert.get("id");
+        String document = AlertJson.write(alert);
+        file(transaction -> transaction.add(sink, id, document, origin));
+    }
+
     /** Where the work fails, the transaction of the thread is as it was before. */
     void withSavepoint(Runnable work) {
         tables().savepoint().executeWithoutResult(status -> work.run());
@@ -190,20 +199,23 @@ public class OutboxComponent extends DefaultComponent {
     /**
      * Takes the steps of a delivery that leave nothing behind: the alert is read, filed and acknowledged in a transaction that rolls back.
      *
-     * @param more to be done in this transaction
+     * @param routing to be done in this transaction; calls {@link #fileRehearsed}
      */
-    public void rehearse(Map<String, Object> alert, Runnable more) {
+    public void rehearse(Map<String, Object> alert, Runnable routing) {
         String document = AlertJson.write(alert);
         AlertJson.parseLazily(document).get("new");
         Delivery delivery = new Delivery(UUID.randomUUID(), List.of(document), 0, Lease.start(KEEP));
         tables().transaction().executeWithoutResult(status -> {
-            OutboxTransaction transaction = OutboxTransaction.current(this);
-            transaction.add(REHEARSAL, (String) alert.get("id"), document, alert);
-            more.run();
-            transaction.beforeCommit(false);
+            routing.run();
+            OutboxTransaction.current(this).beforeCommit(false);
             deliveries().acknowledge(REHEARSAL, List.of(Outcome.delivered(delivery, null)));
             status.setRollbackOnly();
         });
+    }
+
+    /** Files the alert in the body for a sink that does not exist. In the transaction of {@link #rehearse} alone. */
+    public void fileRehearsed(Exchange exchange) {
+        file(exchange, REHEARSAL);
     }
 
     /** Whether PostgreSQL refuses the data, so that another try is of no use. */
@@ -240,19 +252,10 @@ public class OutboxComponent extends DefaultComponent {
 
     private synchronized SinkSwitches switches() {
         if (switches == null) {
-            switches = new SinkSwitches(getCamelContext(), this::isElsewhere);
+            switches =
+                    new SinkSwitches(getCamelContext(), () -> tables().sinks().elsewhere(process));
         }
         return switches;
-    }
-
-    private boolean isElsewhere(String sink) {
-        try {
-            return tables().sinks().isElsewhere(process, sink);
-        } catch (DataAccessException e) {
-            // the connection of the alert's transaction will fail as well
-            LOG.debug("other processes of sink {} are not known", sink, e);
-            return false;
-        }
     }
 
     /** @param rules names and patterns, separated by commas; null for none */
@@ -317,6 +320,7 @@ public class OutboxComponent extends DefaultComponent {
     protected void doStart() throws Exception {
         super.doStart();
         housekeeping.register("look which sinks are paused", LOOK, this::lookForPauses);
+        housekeeping.register("look which sinks are on", LOOK, () -> switches().look());
         housekeeping.register("announce the sinks of this process", KEEP, this::announce);
         housekeeping.register("announce the circuits of this process", LOOK, this::announceCircuits);
         housekeeping.register("repair due times after the clock was set back", KEEP, this::repairClockSkew);

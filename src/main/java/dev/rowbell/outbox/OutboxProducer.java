@@ -1,8 +1,5 @@
 package dev.rowbell.outbox;
 
-import dev.rowbell.alert.AlertJson;
-import dev.rowbell.alert.OriginalAlert;
-import java.util.Map;
 import org.apache.camel.Exchange;
 import org.apache.camel.support.DefaultProducer;
 
@@ -28,13 +25,8 @@ final class OutboxProducer extends DefaultProducer {
     public void process(Exchange exchange) {
         OutboxComponent component = getEndpoint().getComponent();
         String sink = getEndpoint().getSink();
-        if (component.isOff(sink)) {
-            return;
+        if (!component.isOff(sink)) {
+            component.file(exchange, sink);
         }
-        Object origin = OriginalAlert.of(exchange);
-        Map<String, Object> alert = component.alerts().fromBody(exchange.getIn().getBody(), origin);
-        String id = (String) alert.get("id");
-        String document = AlertJson.write(alert);
-        component.file(transaction -> transaction.add(sink, id, document, origin));
     }
 }

@@ -9,6 +9,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import javax.sql.DataSource;
 import org.postgresql.util.PSQLException;
@@ -109,20 +110,18 @@ public final class SinkRepository {
                 .list();
     }
 
-    /** Whether another process delivers for the sink. Uses a connection of its own: a failure must not fail the transaction of the thread. */
-    boolean isElsewhere(UUID process, String sink) {
+    /** The sinks for which other processes deliver. Uses a connection of its own: a failure must not fail the transaction of the thread. */
+    Set<String> elsewhere(UUID process) {
         return outsideOfTransaction.execute(status -> jdbc.sql("""
-                        select exists (
-                          select from rowbell.sink
-                          where name = ?
-                            and process <> ?
-                            and seen > clock_timestamp() - ?::interval)
+                        select name
+                        from rowbell.sink
+                        where process <> ?
+                          and seen > clock_timestamp() - ?::interval
                         """)
-                .param(sink)
                 .param(process)
                 .param(FORGOTTEN.toSeconds() + " s")
-                .query(Boolean.class)
-                .single());
+                .query(String.class)
+                .set());
     }
 
     /** Files a delivery of one alert, as routing does. */

@@ -1,13 +1,14 @@
 package dev.rowbell.outbox;
 
 import dev.rowbell.settings.Misspelled;
-import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.function.Predicate;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.apache.camel.CamelContext;
 import org.apache.camel.model.FromDefinition;
@@ -15,65 +16,85 @@ import org.apache.camel.model.ModelCamelContext;
 import org.apache.camel.model.RouteDefinition;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessException;
 
 /** Which sinks are off, by the routes of a context. Safe for many threads. */
 public final class SinkSwitches {
 
     private static final Logger LOG = LoggerFactory.getLogger(SinkSwitches.class);
 
-    private static final Duration FRESH = Duration.ofSeconds(1);
-
     /** Two letters that changed places are two typos. */
     private static final int MOST_TYPOS = 2;
 
-    private record Switch(boolean off, long seenAt) {}
-
     private final CamelContext context;
-    private final Predicate<String> isElsewhere;
-    private final Map<String, Switch> switches = new ConcurrentHashMap<>();
+    private final Supplier<Set<String>> elsewhere;
+    /** Sinks that routes here send to. */
+    private final Set<String> asked = ConcurrentHashMap.newKeySet();
+    /** By sink that was asked for, whether it is off, as it was seen last. */
+    private final Map<String, Boolean> off = new ConcurrentHashMap<>();
     /** Sinks for which the missing route was logged. */
     private final Set<String> routeless = ConcurrentHashMap.newKeySet();
 
-    /** @param isElsewhere whether another process delivers for a sink */
-    SinkSwitches(CamelContext context, Predicate<String> isElsewhere) {
+    /** @param elsewhere the sinks for which other processes deliver */
+    SinkSwitches(CamelContext context, Supplier<Set<String>> elsewhere) {
         this.context = context;
-        this.isElsewhere = isElsewhere;
+        this.elsewhere = elsewhere;
     }
 
     /**
      * Whether a sink is off: its route is here and says {@code autoStartup: false}, and no other process has it on. A sink without a route here may
-     * be another process's, so it is not off and its deliveries wait. A change takes effect within a second.
+     * be another process's, so it is not off and its deliveries wait. As it was seen by the last {@link #look}, since alerts wait for the answer.
      */
     boolean isOff(String sink) {
-        Switch known = switches.get(sink);
-        if (known == null || System.nanoTime() - known.seenAt() > FRESH.toNanos()) {
-            known = new Switch(isSwitchedOff(sink), System.nanoTime());
-            switches.put(sink, known);
+        Boolean known = off.get(sink);
+        if (known != null) {
+            return known;
         }
-        return known.off();
+        asked.add(sink);
+        boolean isOff = isOffHere(sink);
+        try {
+            isOff = isOff && !elsewhere.get().contains(sink);
+            off.put(sink, isOff);
+        } catch (DataAccessException e) {
+            // the connection of the alert's transaction will fail as well
+            LOG.debug("other processes of sink {} are not known", sink, e);
+        }
+        return isOff;
     }
 
-    private boolean isSwitchedOff(String sink) {
+    /**
+     * Looks again which of the sinks are off that routes here send to.
+     *
+     * @throws DataAccessException where the database fails: they are as they were
+     */
+    void look() {
+        Map<String, Boolean> here = new HashMap<>();
+        asked.forEach(sink -> here.put(sink, isOffHere(sink)));
+        Set<String> others = here.containsValue(true) ? elsewhere.get() : Set.of();
+        here.forEach((sink, isOff) -> off.put(sink, isOff && !others.contains(sink)));
+    }
+
+    private boolean isOffHere(String sink) {
         List<RouteDefinition> routes = routesOf(sink);
         if (!routes.isEmpty()) {
             routeless.remove(sink);
         } else if (!routeless.contains(sink)) {
             warnIfRouteless(sink);
         }
-        return routes.stream().anyMatch(route -> !isOn(context, route)) && !isElsewhere.test(sink);
+        return routes.stream().anyMatch(route -> !isOn(context, route));
     }
 
     /** To be called when a route that sends to the sink starts: a misspelled name is told before the first alert. */
     void warnIfRouteless(String sink) {
+        asked.add(sink);
         if (!routesOf(sink).isEmpty()) {
             return;
         }
         routeless.add(sink);
-        Set<String> sinks = ((ModelCamelContext) context)
-                .getRouteDefinitions().stream()
-                        .map(route -> sinkOf(context, route))
-                        .filter(Objects::nonNull)
-                        .collect(Collectors.toSet());
+        Set<String> sinks = definitions().stream()
+                .map(route -> sinkOf(context, route))
+                .filter(Objects::nonNull)
+                .collect(Collectors.toSet());
         LOG.warn(
                 "alerts are sent to outbox:{}, and no route here is from outbox:{}{}: they wait until a process has one. Add the route,"
                         + " or correct the name in routes/alerts.camel.yaml",
@@ -86,10 +107,14 @@ public final class SinkSwitches {
     }
 
     private List<RouteDefinition> routesOf(String sink) {
-        return ((ModelCamelContext) context)
-                .getRouteDefinitions().stream()
-                        .filter(route -> sink.equals(sinkOf(context, route)))
-                        .toList();
+        return definitions().stream()
+                .filter(route -> sink.equals(sinkOf(context, route)))
+                .toList();
+    }
+
+    /** As they are now: a reload of routes changes the list of Camel's. */
+    private List<RouteDefinition> definitions() {
+        return new ArrayList<>(((ModelCamelContext) context).getRouteDefinitions());
     }
 
     /** Whether a route starts by itself. */
