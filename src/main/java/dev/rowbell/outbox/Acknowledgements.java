@@ -18,7 +18,7 @@ import org.springframework.dao.DataAccessException;
 final class Acknowledgements {
 
     /** A crash repeats what was delivered within this time at most. */
-    private static final Duration INTERVAL = Duration.ofMillis(50);
+    static final Duration INTERVAL = Duration.ofMillis(50);
 
     private static final Logger LOG = LoggerFactory.getLogger(Acknowledgements.class);
 

@@ -12,7 +12,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 import org.apache.camel.Exchange;
 import org.apache.camel.Processor;
@@ -40,6 +42,10 @@ final class OutboxConsumer extends DefaultConsumer {
     final Wakeup wakeup = new Wakeup();
     private final Throughput throughput = new Throughput(System.nanoTime());
 
+    /** Acknowledges while a route runs, which may take long. */
+    private ScheduledExecutorService acknowledger;
+
+    private final AtomicBoolean acknowledging = new AtomicBoolean();
     private ExecutorService workers;
     private volatile boolean running;
     private volatile boolean aborted;
@@ -187,8 +193,27 @@ final class OutboxConsumer extends DefaultConsumer {
      */
     record Result(Throwable thrown, Tried.Answer answer) {}
 
+    /** What is still to be acknowledged does not wait for the end of a route. */
+    private void acknowledgeMeanwhile() {
+        if (acknowledgements.size() > 0 && acknowledging.compareAndSet(false, true)) {
+            acknowledger.schedule(
+                    () -> {
+                        acknowledging.set(false);
+                        try {
+                            acknowledgements.flush(false);
+                            acknowledgeMeanwhile();
+                        } catch (RuntimeException e) {
+                            LOG.debug("the worker will try again, and tell it", e);
+                        }
+                    },
+                    Acknowledgements.INTERVAL.toMillis(),
+                    TimeUnit.MILLISECONDS);
+        }
+    }
+
     /** Runs the route. */
     Result route(List<Delivery> deliveries) {
+        acknowledgeMeanwhile();
         Exchange exchange = createExchange(false);
         try {
             List<Map<String, Object>> alerts = deliveries.stream()
@@ -238,6 +263,11 @@ final class OutboxConsumer extends DefaultConsumer {
         notBefore = System.nanoTime();
         queue.reopen();
         fetcher.rewind();
+        acknowledger = getEndpoint()
+                .getCamelContext()
+                .getExecutorServiceManager()
+                .newSingleThreadScheduledExecutor(
+                        this, "outbox:" + getEndpoint().getSink() + " acknowledge");
         int threads = getEndpoint().getParallel();
         workers = getEndpoint()
                 .getCamelContext()
@@ -262,12 +292,14 @@ final class OutboxConsumer extends DefaultConsumer {
             workers.shutdown();
             // not only once the slowest worker is done
             acknowledgeLast();
-            if (!isDone(patience())) {
+            if (!isDone(workers, patience())) {
                 // what becomes of a delivery that hangs is not known, so it is repeated
                 aborted = true;
                 workers.shutdownNow();
-                isDone(Duration.ofSeconds(1));
+                isDone(workers, Duration.ofSeconds(1));
             }
+            acknowledger.shutdown();
+            isDone(acknowledger, Duration.ofSeconds(1));
             acknowledgeLast();
             release(queue.takeAll());
         }
@@ -310,9 +342,9 @@ final class OutboxConsumer extends DefaultConsumer {
                 .dividedBy(3);
     }
 
-    private boolean isDone(Duration patience) {
+    private static boolean isDone(ExecutorService threads, Duration patience) {
         try {
-            return workers.awaitTermination(patience.toMillis(), TimeUnit.MILLISECONDS);
+            return threads.awaitTermination(patience.toMillis(), TimeUnit.MILLISECONDS);
         } catch (InterruptedException e) {
             // Camel's own patience is at its end; what follows is short and must be done all the same
             return false;

@@ -245,6 +245,30 @@ class OutboxTest {
         }
     }
 
+    /** A kill, or another process after the lease, would repeat them. */
+    @Test
+    void whatWasDeliveredIsAcknowledgedWhileTheNextReceiverHangs() {
+        CountDownLatch over = new CountDownLatch(1);
+        web.answer(request -> {
+            if (request.body().contains("\"a30\"")) {
+                try {
+                    over.await();
+                } catch (InterruptedException e) {
+                    return 500;
+                }
+            }
+            return 200;
+        });
+        settings.put("rowbell.http.response-timeout", "10m");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(1, 30);
+            await().until(() -> posted().contains("a30"));
+            await().until(() -> database.alerts("sink = 'http'") == 1);
+            over.countDown();
+            await().until(database::isDelivered);
+        }
+    }
+
     @Test
     void aSlowReceiverDelaysNobodyElseAndHoldsNoTransaction() throws InterruptedException {
         CountDownLatch release = new CountDownLatch(1);
