@@ -22,7 +22,9 @@ public final class Errors {
     private static final int LENGTH = 1000;
     private static final int READ = 10 * LENGTH;
     /** The path of an address may be a secret: that of a webhook often is. */
-    private static final Pattern ADDRESS = Pattern.compile("(https?://)(?:[^/@\\s]*@)?([^/?#\\s]+)\\S*");
+    private static final Pattern ADDRESS = Pattern.compile("(https?:(?:\\\\?/){2})(?:[^/@\\s]*@)?([^/?#\\s\\\\]+)\\S*");
+    /** Camel's words for an answer that sends elsewhere. A login's page is told where to go on: at the address of the request. */
+    private static final Pattern REDIRECT = Pattern.compile("(redirectLocation: )(?!https?:)\\S+");
 
     /**
      * What a server answers that may take the same later, by SQLSTATE (appendix A of PostgreSQL's manual): no connection, also where the host has
@@ -173,6 +175,6 @@ public final class Errors {
         // no more than can be shown: a receiver may answer at any length
         String line =
                 Printable.line(text.substring(0, Math.min(text.length(), READ))).strip();
-        return ADDRESS.matcher(line).replaceAll("$1$2/…");
+        return REDIRECT.matcher(ADDRESS.matcher(line).replaceAll("$1$2/…")).replaceAll("$1…");
     }
 }

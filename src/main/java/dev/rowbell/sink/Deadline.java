@@ -4,6 +4,7 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.SocketTimeoutException;
+import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
 import java.time.Duration;
 import java.util.concurrent.Future;
@@ -11,6 +12,7 @@ import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.apache.camel.CamelContext;
 import org.apache.camel.component.http.HttpClientConfigurer;
 import org.apache.camel.component.http.HttpComponent;
@@ -38,6 +40,7 @@ import org.apache.hc.core5.http.io.entity.ByteArrayEntity;
 import org.apache.hc.core5.http.protocol.HttpContext;
 import org.apache.hc.core5.io.CloseMode;
 import org.apache.hc.core5.io.Closer;
+import org.apache.hc.core5.net.PercentCodec;
 import org.apache.hc.core5.ssl.SSLContexts;
 
 /**
@@ -58,6 +61,9 @@ public final class Deadline implements HttpClientConfigurer {
 
     /** Of a body, in bytes: 500 characters of any language. */
     private static final int KEPT = 2000;
+
+    /** Of a part of an address, in characters, from which on it is taken for a secret. */
+    private static final int SECRET = 8;
 
     /** The attribute of a request's context that holds the task which ends the request. */
     private static final String END = "rowbell.deadline";
@@ -196,6 +202,27 @@ public final class Deadline implements HttpClientConfigurer {
         return late;
     }
 
+    /** The body without what it repeats of the path and query of the request, which may be secrets. */
+    private static byte[] withoutAddress(byte[] body, String address) {
+        String path = address.replaceFirst("\\?.*", "");
+        Stream<String> whole = Stream.of(address, path).filter(part -> part.length() > 1);
+        Stream<String> parts = Stream.of(address.split("[/?&=]+")).filter(part -> part.length() >= SECRET);
+        // as bytes are
+        String text = new String(body, StandardCharsets.ISO_8859_1);
+        for (String part : Stream.concat(whole, parts)
+                .flatMap(part -> Stream.of(part, decoded(part)))
+                .toList()) {
+            text = text.replace(part, "...");
+        }
+        return text.getBytes(StandardCharsets.ISO_8859_1);
+    }
+
+    private static String decoded(String part) {
+        return new String(
+                PercentCodec.decode(part, StandardCharsets.UTF_8).getBytes(StandardCharsets.UTF_8),
+                StandardCharsets.ISO_8859_1);
+    }
+
     /**
      * Some receivers refuse a body of unknown length, so its length is found out. Of the response a short body is read, so that the connection can be
      * used again; whatever it is, the status says what became of the request.
@@ -222,7 +249,7 @@ public final class Deadline implements HttpClientConfigurer {
                     beginning.length == 0 || response.containsHeader(HttpHeaders.CONTENT_ENCODING)
                             ? null
                             : new ByteArrayEntity(
-                                    beginning,
+                                    withoutAddress(beginning, request.getPath()),
                                     ContentType.parseLenient(
                                             response.getEntity().getContentType())));
         }

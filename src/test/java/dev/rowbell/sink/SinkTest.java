@@ -17,6 +17,7 @@ import dev.rowbell.testing.TestDatabase;
 import dev.rowbell.testing.WebReceiver;
 import jakarta.mail.BodyPart;
 import jakarta.mail.Message;
+import jakarta.mail.internet.InternetAddress;
 import jakarta.mail.internet.MimeMessage;
 import jakarta.mail.internet.MimeMultipart;
 import java.nio.charset.StandardCharsets;
@@ -152,14 +153,21 @@ class SinkTest {
 
     @Test
     void severalPeopleAndAddressesOfAllKindsGetTheMail() throws Exception {
-        settings.put("rowbell.mail.to", "ops+rowbell@example.org, \"100% & more\" <team@example.org>");
+        settings.put(
+                "rowbell.mail.to",
+                "ops+rowbell@example.org, \"100% & more\" <team@example.org>, Dienst Süd <sued@example.org>,"
+                        + " \"Night, Shift; B\" <night@example.org>");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             raise(UPDATE);
-            await().until(() -> mail.getReceivedMessages().length == 2);
+            await().until(() -> mail.getReceivedMessages().length == 4);
             assertEquals(
-                    List.of("ops+rowbell@example.org", "100% & more <team@example.org>"),
+                    List.of(
+                            "ops+rowbell@example.org",
+                            "100% & more <team@example.org>",
+                            "\"Dienst Süd\" <sued@example.org>",
+                            "\"Night, Shift; B\" <night@example.org>"),
                     Stream.of(mail.getReceivedMessages()[0].getRecipients(Message.RecipientType.TO))
-                            .map(Objects::toString)
+                            .map(recipient -> ((InternetAddress) recipient).toUnicodeString())
                             .toList());
             await().until(() -> database.isDelivered());
         }
@@ -227,6 +235,29 @@ class SinkTest {
                 await().until(() -> web.requests().size() == all);
             }
             assertFalse(web.requests().get(1).headers().containsKey("Cookie"));
+        }
+    }
+
+    /** As web servers say what they did not find, and what they ask a login for. */
+    @Test
+    void aReceiverThatRepeatsTheAddressGivesAwayNoSecret() {
+        settings.put("rowbell.http.url", web.url() + "/s3cret%2fpath/x?key=s3cret+key&more=s3cret%20more");
+        web.answerHeader("Location", "/login?next=/s3cret%2Fpath");
+        web.answerBody(
+                request -> "Cannot POST %s or /s3cret/path/x nor s3cret more&amp; or https:\\/\\/example.org\\/s3cret"
+                        .formatted(request.uri()));
+        web.answer(request ->
+                request.body().contains("\"ok\"") ? 200 : request.body().contains("\"gone\"") ? 404 : 302);
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise("{\"id\": \"1\", \"rule\": \"ok\"}");
+            raise("{\"id\": \"2\", \"rule\": \"gone\"}");
+            raise("{\"id\": \"3\", \"rule\": \"moved\"}");
+            await().until(() -> database.count("rowbell.dead_letter") == 2
+                    && database.count("rowbell.history_try where answer like 'Cannot POST%'") == 2);
+            List<String> kept = database.query("select last_error from rowbell.dead_letter");
+            kept.addAll(database.query("select concat_ws(' ', answer, error) from rowbell.history_try"));
+            assertTrue(kept.stream().anyMatch(text -> text.contains("302")), kept.toString());
+            assertTrue(kept.stream().noneMatch(text -> text.contains("s3cret")), kept.toString());
         }
     }
 

@@ -15,6 +15,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Function;
 import java.util.function.ToIntFunction;
 
 /** A real HTTP server on loopback that keeps what it got and answers as it is told. */
@@ -26,6 +27,7 @@ public final class WebReceiver implements AutoCloseable {
     private final ExecutorService threads = Executors.newCachedThreadPool();
     private final HttpServer server;
     private volatile ToIntFunction<Request> answer = request -> 204;
+    private volatile Function<Request, String> answerBody = request -> "";
     private final Map<String, String> answerHeaders = new ConcurrentHashMap<>();
 
     public WebReceiver() {
@@ -44,7 +46,9 @@ public final class WebReceiver implements AutoCloseable {
                     exchange.getRemoteAddress().getPort());
             requests.add(request);
             answerHeaders.forEach(exchange.getResponseHeaders()::set);
-            exchange.sendResponseHeaders(answer.applyAsInt(request), -1);
+            byte[] body = answerBody.apply(request).getBytes(StandardCharsets.UTF_8);
+            exchange.sendResponseHeaders(answer.applyAsInt(request), body.length == 0 ? -1 : body.length);
+            exchange.getResponseBody().write(body);
             exchange.close();
         });
         server.start();
@@ -58,6 +62,11 @@ public final class WebReceiver implements AutoCloseable {
     /** What every answer says besides its status. */
     public void answerHeader(String name, String value) {
         answerHeaders.put(name, value);
+    }
+
+    /** What an answer has besides its status and headers. */
+    public void answerBody(Function<Request, String> body) {
+        answerBody = body;
     }
 
     /** As a receiver answers that is busy or far away. */
