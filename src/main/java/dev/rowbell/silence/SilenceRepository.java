@@ -238,8 +238,8 @@ public final class SilenceRepository {
                           select c.ctid
                           from rowbell.cooldown c
                           left join rowbell.rule r on r.name = c.rule
-                          where c.last < clock_timestamp() - coalesce(r.cooldown, interval '0')
-                          order by c.last
+                          where greatest(c.routed, c.last) < clock_timestamp() - coalesce(r.cooldown, interval '0')
+                          order by c.routed
                           limit ?
                           for update of c skip locked))
                         """).param(most).update();

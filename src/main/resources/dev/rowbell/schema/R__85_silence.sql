@@ -11,7 +11,7 @@ as $fn$
 begin
   insert into rowbell.cooldown as c (rule, path, status, key, last)
   values (passes_cooldown.rule, passes_cooldown.path, passes_cooldown.status, passes_cooldown.key, passes_cooldown.at)
-  on conflict on constraint cooldown_pkey do update set last = excluded.last, silenced = 0
+  on conflict on constraint cooldown_pkey do update set last = excluded.last, routed = excluded.routed, silenced = 0
   where excluded.last not between c.last - passes_cooldown.rule_cooldown and c.last + passes_cooldown.rule_cooldown
     or excluded.last = c.last + passes_cooldown.rule_cooldown;
   if found then

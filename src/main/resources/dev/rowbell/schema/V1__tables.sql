@@ -139,7 +139,7 @@ create table rowbell.rule (
   enabled boolean not null default true,
   origin text,
   -- how long further alerts about a row are counted and not delivered
-  cooldown interval not null default '0' constraint rule_cooldown check (cooldown >= interval '0'),
+  cooldown interval not null default '0' constraint rule_cooldown check (cooldown >= interval '0' and cooldown <= interval '100 years'),
   -- how long the condition has to hold before the rule fires; null: it fires at once
   "for" interval constraint rule_for check ("for" > interval '0' and "for" <= interval '100 years'),
   -- for rows that met the condition before the rule existed: whether they are watched too, and an expression over NEW for since when
@@ -278,11 +278,13 @@ create table rowbell.cooldown (
   status text not null,
   key text not null,
   last timestamptz not null,
+  -- when that alert was routed: as long after it the row is needed, since others of its backlog may come
+  routed timestamptz not null default clock_timestamp(),
   -- alerts that were dropped since
   silenced bigint not null default 0,
   primary key (rule, path, status, key)
 );
-create index cooldown_last on rowbell.cooldown (last);
+create index cooldown_routed on rowbell.cooldown (routed);
 comment on table rowbell.cooldown is 'When each rule that has a cooldown fired last, for each row';
 
 -- What happened to rows for rules with "for": a (armed: the row meets the condition from now on), d (disarmed: no more), m (moved: it still does, under

@@ -214,6 +214,39 @@ class SilenceTest {
         }
     }
 
+    /** PostgreSQL cannot add a longer one to a time: no alert of the rule would be routed, nor any other of its batch. */
+    @Test
+    void aCooldownLastsAHundredYearsAtMost() {
+        String insert =
+                "insert into rowbell.rule (name, feed, condition, cooldown) values ('%s', 'public.feed', 'true', '%s')";
+        database.execute("create table public.feed (id int)", insert.formatted("longest", "100 years"));
+        IllegalStateException refused = assertThrows(
+                IllegalStateException.class, () -> database.execute(insert.formatted("longer", "101 years")));
+        assertTrue(refused.getCause().getMessage().contains("rule_cooldown"), refused::toString);
+    }
+
+    /** As after a stop: the times of the alerts count, however long ago they are. */
+    @Test
+    @Tag("long")
+    void aBacklogIsJudgedByACooldownAsIfItHadNotWaited() {
+        database.execute(
+                "create table public.feed (id int primary key, c2 int)",
+                "insert into rowbell.rule (name, feed, condition, fires, cooldown) values ('quiet', 'public.feed', 'NEW.c2 > 10', 'every', '10 min')");
+        String waited =
+                "{\"id\": \"%s\", \"rule\": \"quiet\", \"table\": \"public.feed\", \"key\": \"id=1\", \"time\": \"%s\"}";
+        Instant first = Instant.now().minus(Duration.ofHours(2));
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            raise(waited.formatted("a", first));
+            // one that is over when housekeeping comes by
+            database.execute(
+                    "insert into rowbell.cooldown (rule, path, status, key, last, routed) values ('quiet', 'durable', 'firing', 'over', now() - interval '1 d', now() - interval '1 d')");
+            await().until(() -> database.count("rowbell.cooldown where key = 'over'") == 0);
+            raise(waited.formatted("b", first.plus(Duration.ofMinutes(9))));
+            raise(waited.formatted("c", first.plus(Duration.ofMinutes(11))));
+            assertEquals(List.of("a", "c"), delivered());
+        }
+    }
+
     @Test
     @Tag("long")
     void anOpenTransactionOfAnAdministratorHoldsUpNeitherRoutingNorHousekeeping() throws SQLException {

@@ -26,6 +26,7 @@ table rowbell.cooldown (
   status text not null,
   key text not null,
   last timestamp with time zone not null,
+  routed timestamp with time zone not null default clock_timestamp(),
   silenced bigint not null default 0
 );
 table rowbell.dead_letter (
@@ -410,7 +411,7 @@ view rowbell.waiting as
 
 -- constraints, indexes, triggers
 
-CREATE INDEX cooldown_last ON rowbell.cooldown USING btree (last)
+CREATE INDEX cooldown_routed ON rowbell.cooldown USING btree (routed)
 CREATE INDEX dead_letter_alert ON rowbell.dead_letter USING btree (alert_id)
 CREATE INDEX dead_letter_died ON rowbell.dead_letter USING btree (died)
 CREATE INDEX dead_letter_group ON rowbell.dead_letter USING btree (sink, hashtextextended("left"(last_error, 1000), (0)::bigint))
@@ -495,7 +496,7 @@ rowbell.query_key: query_key_pkey PRIMARY KEY (rule, key)
 rowbell.query_run: query_run_pkey PRIMARY KEY (rule)
 rowbell.row_feed: row_feed_feed_fkey FOREIGN KEY (feed) REFERENCES rowbell.feed(id) ON DELETE CASCADE
 rowbell.row_feed: row_feed_pkey PRIMARY KEY (feed)
-rowbell.rule: rule_cooldown CHECK ((cooldown >= '00:00:00'::interval))
+rowbell.rule: rule_cooldown CHECK (((cooldown >= '00:00:00'::interval) AND (cooldown <= '100 years'::interval)))
 rowbell.rule: rule_for CHECK ((("for" > '00:00:00'::interval) AND ("for" <= '100 years'::interval)))
 rowbell.rule: rule_pkey PRIMARY KEY (name)
 rowbell.rule_change: rule_change_pkey PRIMARY KEY (id)
@@ -4870,7 +4871,7 @@ AS $function$
 begin
   insert into rowbell.cooldown as c (rule, path, status, key, last)
   values (passes_cooldown.rule, passes_cooldown.path, passes_cooldown.status, passes_cooldown.key, passes_cooldown.at)
-  on conflict on constraint cooldown_pkey do update set last = excluded.last, silenced = 0
+  on conflict on constraint cooldown_pkey do update set last = excluded.last, routed = excluded.routed, silenced = 0
   where excluded.last not between c.last - passes_cooldown.rule_cooldown and c.last + passes_cooldown.rule_cooldown
     or excluded.last = c.last + passes_cooldown.rule_cooldown;
   if found then
