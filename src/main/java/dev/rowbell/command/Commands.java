@@ -45,6 +45,17 @@ public final class Commands {
     /** The exit code where a setting or an argument is wrong. */
     static final int WRONG_SETTING = 2;
 
+    /** The most rows that a command shows. */
+    record Limit(int rows) {
+
+        private static Limit of(String text) {
+            if (!text.matches("0*[1-9][0-9]{0,8}")) {
+                throw new TypeConversionException("give a whole number from 1 to 999999999");
+            }
+            return new Limit(Integer.parseInt(text));
+        }
+    }
+
     private final Supplier<Main> camel;
 
     private Commands(Supplier<Main> camel) {
@@ -60,6 +71,7 @@ public final class Commands {
     public static int run(Supplier<Main> camel, String... arguments) {
         return new CommandLine(new Commands(camel))
                 .registerConverter(Duration.class, Commands::duration)
+                .registerConverter(Limit.class, Limit::of)
                 .setOut(utf8(System.out))
                 .setErr(utf8(System.err))
                 .setColorScheme(CommandLine.Help.defaultColorScheme(CommandLine.Help.Ansi.OFF))

@@ -1,5 +1,6 @@
 package dev.rowbell.command;
 
+import dev.rowbell.command.Commands.Limit;
 import dev.rowbell.error.Printable;
 import dev.rowbell.outbox.DeadLetterRepository;
 import dev.rowbell.outbox.DeadLetterRepository.Filter;
@@ -38,9 +39,9 @@ final class DeliveriesCommands {
                             paramLabel = "N",
                             defaultValue = "100",
                             description = "The most deliveries; default ${DEFAULT-VALUE}.")
-                    int limit) {
+                    Limit limit) {
         try (CommandContext context = program.open()) {
-            List<Letter> letters = new DeadLetterRepository(context.dataSource()).list(filter.filter(), limit);
+            List<Letter> letters = new DeadLetterRepository(context.dataSource()).list(filter.filter(), limit.rows());
             TextTable table = new TextTable(
                     List.of("number", "sink", "rule", "alert", "attempts", "given up", "last error"),
                     letters.stream().map(DeliveriesCommands::row).toList());

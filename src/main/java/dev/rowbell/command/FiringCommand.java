@@ -1,5 +1,6 @@
 package dev.rowbell.command;
 
+import dev.rowbell.command.Commands.Limit;
 import dev.rowbell.firing.FiringRepository;
 import dev.rowbell.firing.FiringRepository.Entry;
 import java.util.List;
@@ -38,13 +39,13 @@ final class FiringCommand implements Callable<Integer> {
             paramLabel = "N",
             defaultValue = "100",
             description = "The most rows; default ${DEFAULT-VALUE}.")
-    private int limit;
+    private Limit limit;
 
     @Override
     public Integer call() {
         try (CommandContext context = program.open()) {
             List<Entry> entries = new FiringRepository(context.dataSource())
-                    .list(new FiringRepository.Filter(rule, "", severity, ""), limit);
+                    .list(new FiringRepository.Filter(rule, "", severity, ""), limit.rows());
             TextTable table = new TextTable(
                     List.of(
                             "rule",

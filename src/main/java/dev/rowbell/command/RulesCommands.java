@@ -1,5 +1,6 @@
 package dev.rowbell.command;
 
+import dev.rowbell.command.Commands.Limit;
 import dev.rowbell.error.Printable;
 import dev.rowbell.rules.RuleRepository;
 import dev.rowbell.rules.RuleState;
@@ -15,7 +16,6 @@ import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
@@ -130,10 +130,9 @@ final class RulesCommands {
                             paramLabel = "N",
                             defaultValue = "100",
                             description = "The most changes; default ${DEFAULT-VALUE}.")
-                    int limit) {
-        requireLimit("history", limit);
+                    Limit limit) {
         try (CommandContext context = program.open()) {
-            List<List<String>> changes = new RuleRepository(context.dataSource()).history(name, limit);
+            List<List<String>> changes = new RuleRepository(context.dataSource()).history(name, limit.rows());
             out().println(
                             changes.isEmpty()
                                     ? "no changes"
@@ -152,28 +151,21 @@ final class RulesCommands {
                             paramLabel = "N",
                             defaultValue = "100",
                             description = "The most rows; default ${DEFAULT-VALUE}.")
-                    int limit) {
-        requireLimit("test", limit);
+                    Limit limit) {
         try (CommandContext context = program.open()) {
             RuleRepository rules = new RuleRepository(context.dataSource());
             List<String> names = rules.list().stream().map(RuleState::name).toList();
             requireRule(name, names);
             Optional<RuleRepository.Query> query = rules.queryOf(name);
             int rows = query.isPresent()
-                    ? result(context, query.get(), limit)
-                    : rules.test(name, limit, row -> out().println(Printable.json(row)));
+                    ? result(context, query.get(), limit.rows())
+                    : rules.test(name, limit.rows(), row -> out().println(Printable.json(row)));
             out().println("%d %s%s"
                     .formatted(
                             rows,
                             rows == 1 ? "row" : "rows",
-                            rows == limit ? " shown, there may be more: --limit" : ""));
+                            rows == limit.rows() ? " shown, there may be more: --limit" : ""));
             return 0;
-        }
-    }
-
-    private void requireLimit(String command, int limit) {
-        if (limit < 1) {
-            throw new ParameterException(spec.subcommands().get(command), "--limit: give a whole number of at least 1");
         }
     }
 

@@ -1,5 +1,6 @@
 package dev.rowbell.command;
 
+import dev.rowbell.command.Commands.Limit;
 import dev.rowbell.settings.SettingsException;
 import dev.rowbell.silence.SilenceRepository;
 import dev.rowbell.silence.SilenceRepository.Added;
@@ -41,9 +42,9 @@ final class SilencesCommands {
                             paramLabel = "N",
                             defaultValue = "100",
                             description = "The most silences; default ${DEFAULT-VALUE}.")
-                    int limit) {
+                    Limit limit) {
         try (CommandContext context = program.open()) {
-            List<Shown> silences = new SilenceRepository(context.dataSource()).list(limit);
+            List<Shown> silences = new SilenceRepository(context.dataSource()).list(limit.rows());
             TextTable table = new TextTable(
                     List.of("number", "state", "rule", "feed", "key", "since", "until", "by", "kept back", "why"),
                     silences.stream().map(SilencesCommands::row).toList());

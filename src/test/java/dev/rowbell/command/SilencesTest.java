@@ -92,6 +92,12 @@ class SilencesTest {
         assertEquals(
                 "rowbell: this silence would be over already",
                 command(2, "silences", "add", "--all", "--from", "2026-01-01", "--for", "1h", "--why", "x"));
+        for (String limit : List.of("0", "-1", "9999999999", "many")) {
+            for (String list : List.of("silences", "deliveries")) {
+                String refused = command(2, list, "list", "--limit", limit);
+                assertTrue(refused.contains("give a whole number from 1"), refused);
+            }
+        }
         assertEquals(List.of(), silences("id"));
         String role = "silences_of_" + database.name();
         database.execute("create role %s login password 'pw'".formatted(role), "grant rowbell_consumer to " + role);
