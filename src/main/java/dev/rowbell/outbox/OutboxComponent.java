@@ -13,6 +13,7 @@ import dev.rowbell.outbox.SinkRepository.Pause;
 import dev.rowbell.settings.Settings;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -82,6 +83,8 @@ public class OutboxComponent extends DefaultComponent {
     private final Map<String, OutboxConsumer> consumers = new ConcurrentHashMap<>();
     /** By sink of this process, the rules that it asks for. */
     private final Map<String, String[]> subscriptions = new ConcurrentHashMap<>();
+    /** Those of them whose sink had no route when that was looked at last. */
+    private Map<String, String[]> routeless = Map.of();
     /** By which other processes know this one. */
     private final UUID process = UUID.randomUUID();
 
@@ -261,14 +264,25 @@ public class OutboxComponent extends DefaultComponent {
     /** @param rules names and patterns, separated by commas; null for none */
     void subscribe(String sink, String rules) {
         if (rules == null) {
-            unsubscribe(sink);
+            subscriptions.remove(sink);
         } else {
             subscriptions.put(sink, rules.trim().split("\\s*,\\s*"));
         }
     }
 
-    void unsubscribe(String sink) {
-        subscriptions.remove(sink);
+    /**
+     * Removes the subscriptions of sinks whose route has been gone for a while. That of a route that is replaced, or could not be, stays: its alerts wait,
+     * as those that the route alerts sends.
+     */
+    private void forgetSubscriptions() {
+        Map<String, String[]> now = new HashMap<>(subscriptions);
+        now.keySet().removeIf(sink -> consumers.containsKey(sink) || switches().hasRoute(sink));
+        routeless.forEach((sink, rules) -> {
+            if (now.get(sink) == rules) {
+                subscriptions.remove(sink, rules);
+            }
+        });
+        routeless = now;
     }
 
     /** For which sinks the transaction of the thread files each alert, by the alert as it was taken; empty where it has filed none. */
@@ -322,6 +336,7 @@ public class OutboxComponent extends DefaultComponent {
         housekeeping.register("look which sinks are paused", LOOK, this::lookForPauses);
         housekeeping.register("look which sinks are on", LOOK, () -> switches().look());
         housekeeping.register("announce the sinks of this process", KEEP, this::announce);
+        housekeeping.register("forget what sinks asked for that are gone", KEEP, this::forgetSubscriptions);
         housekeeping.register("announce the circuits of this process", LOOK, this::announceCircuits);
         housekeeping.register("repair due times after the clock was set back", KEEP, this::repairClockSkew);
     }

@@ -306,13 +306,6 @@ final class OutboxConsumer extends DefaultConsumer {
         super.doStop();
     }
 
-    /** Not when it stops: alerts wait for the next start, as those that the route alerts sends. */
-    @Override
-    protected void doShutdown() throws Exception {
-        getEndpoint().getComponent().unsubscribe(getEndpoint().getSink());
-        super.doShutdown();
-    }
-
     private void acknowledgeLast() {
         try {
             acknowledgements.flush(true);

@@ -106,6 +106,11 @@ public final class SinkSwitches {
                         .orElse(""));
     }
 
+    /** Whether a route of this process is from the sink, running or not. */
+    boolean hasRoute(String sink) {
+        return !routesOf(sink).isEmpty();
+    }
+
     private List<RouteDefinition> routesOf(String sink) {
         return definitions().stream()
                 .filter(route -> sink.equals(sinkOf(context, route)))

@@ -2,6 +2,7 @@ package dev.rowbell.outbox;
 
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.alert.AlertJson;
@@ -28,6 +29,9 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.apache.camel.spi.Resource;
+import org.apache.camel.spi.RoutesLoader;
+import org.apache.camel.support.PluginHelper;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -398,6 +402,44 @@ class OutboxTest {
         try (RunningRowbell rowbell = RunningRowbell.start(settings, routes)) {
             await().until(() -> database.isDelivered());
             assertEquals(IntStream.rangeClosed(1, 5).mapToObj(i -> "a" + i).toList(), posted());
+        }
+    }
+
+    /** Its alerts would be lost: no step of the route alerts sends them. */
+    @Test
+    void whileTheRouteOfASinkThatAsksForAlertsIsReplacedTheyWait() throws Exception {
+        Path chat = dir.resolve("chat.camel.yaml");
+        String route = """
+                - route:
+                    id: chat
+                    errorHandler:
+                      noErrorHandler: {}
+                    from:
+                      uri: outbox:chat
+                      parameters:
+                        rules: r
+                      steps:
+                        - to:
+                            uri: "%s"
+                """;
+        Files.writeString(chat, route.formatted("bean:rowbellFile?method=append"));
+        RunningRowbell.writeAlertsRoute(dir, "- stop: {}\n");
+        try (RunningRowbell rowbell =
+                RunningRowbell.start(settings, "file:routes/sources.camel.yaml,file:" + dir + "/*.camel.yaml")) {
+            raise(1, 1);
+            await().until(() -> filed().equals(List.of("a1")));
+            // as a reload does
+            RoutesLoader loader = PluginHelper.getRoutesLoader(rowbell.context());
+            Resource resource =
+                    PluginHelper.getResourceLoader(rowbell.context()).resolveResource("file:" + chat);
+            Files.writeString(chat, route.formatted("mistake:in-it"));
+            assertThrows(Exception.class, () -> loader.updateRoutes(resource));
+            raise(2, 2);
+            await().until(() -> database.count("rowbell.feedback") == 0);
+            assertEquals(1, database.alerts("sink = 'chat'"));
+            Files.writeString(chat, route.formatted("bean:rowbellFile?method=append"));
+            loader.updateRoutes(resource);
+            await().until(() -> filed().equals(List.of("a1", "a2")));
         }
     }
 
