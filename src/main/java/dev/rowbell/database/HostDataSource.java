@@ -10,7 +10,6 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Properties;
@@ -118,8 +117,9 @@ final class HostDataSource extends DelegatingDataSource {
     /** Returns what to set back. */
     private static Map<String, String> begin(Connection connection) throws SQLException {
         Map<String, String> before = new LinkedHashMap<>();
-        try (Statement statement = connection.createStatement();
-                ResultSet row = statement.executeQuery(Sessions.POOLED)) {
+        // prepared, since to parse and plan it takes longer than to send and run it
+        try (PreparedStatement statement = connection.prepareStatement(Sessions.POOLED);
+                ResultSet row = statement.executeQuery()) {
             while (row.next()) {
                 before.put(row.getString(1), row.getString(2));
             }
