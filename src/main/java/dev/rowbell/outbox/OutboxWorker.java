@@ -142,7 +142,8 @@ final class OutboxWorker implements Runnable {
 
     /**
      * Tries each delivery once. Where a batch fails though the sink is there, one of its alerts may be at fault: it is split and tried in halves, so
-     * that the others go on. Where the sink may be away, its alerts are tried again one by one: an answer 500 may be about one of them, too. What is left when the consumer stops, the sink is paused or the circuit opens, is released.
+     * that the others go on. Where the sink may be away, the alerts of the batch are tried again one by one, since an answer 500 may be about one of
+     * them. Deliveries that are left when the consumer stops, the sink is paused or the circuit opens are released.
      */
     private void deliver(List<Delivery> batch) {
         Deque<List<Delivery>> untried = new ArrayDeque<>(List.of(batch));
