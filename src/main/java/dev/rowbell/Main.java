@@ -77,6 +77,7 @@ public final class Main {
         CamelContext context = camel.getCamelContext();
         Rowbell rowbell = Rowbell.of(context);
         rowbell.watchdog.onOutOfMemory(Main::endWithoutMemory);
+        rowbell.rehearseRoutes();
         Thread.setDefaultUncaughtExceptionHandler((thread, failure) -> {
             rowbell.watchdog.caught(failure);
             LoggerFactory.getLogger(Main.class).error("thread {} has ended", thread.getName(), failure);

@@ -2,6 +2,7 @@ package dev.rowbell;
 
 import dev.rowbell.alert.AlertId;
 import dev.rowbell.alert.AlertReader;
+import dev.rowbell.alert.OriginalAlert;
 import dev.rowbell.feedback.Doorbell;
 import dev.rowbell.history.Routed;
 import dev.rowbell.history.RoutingNotes;
@@ -12,13 +13,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.apache.camel.CamelContext;
+import org.apache.camel.Exchange;
+import org.apache.camel.support.DefaultExchange;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * Runs the code that alerts go through after a start, since Java is slow in code that it has not run some hundred times: real polls, which find nothing,
- * and an alert of its own that is read, routed by {@link RehearsalRoutes}, filed, noted and acknowledged in a transaction that rolls back. No route of the
+ * and an alert of its own that is read, routed, filed, noted and acknowledged in a transaction that rolls back. No route of the
  * application, no sink and no other session sees that alert, and it is counted nowhere. In a thread of its own, with pauses; a real alert meets a poll
  * under way at most.
  */
@@ -37,6 +41,7 @@ final class Rehearsal implements Runnable {
             "channel":"channel_1","key":["id"]}""";
 
     private final int rounds;
+    private final boolean routed;
     private final CamelContext context;
     private final Doorbell doorbell;
     private final AlertReader alerts;
@@ -45,9 +50,13 @@ final class Rehearsal implements Runnable {
     private final Clock clock;
     private final CountDownLatch stop = new CountDownLatch(1);
 
-    /** @param rounds how many alerts are rehearsed */
+    /**
+     * @param rounds how many alerts are rehearsed
+     * @param routed whether they go through {@link RehearsalRoutes}
+     */
     Rehearsal(
             int rounds,
+            boolean routed,
             CamelContext context,
             Doorbell doorbell,
             AlertReader alerts,
@@ -55,6 +64,7 @@ final class Rehearsal implements Runnable {
             RoutingNotes notes,
             Clock clock) {
         this.rounds = rounds;
+        this.routed = routed;
         this.context = context;
         this.doorbell = doorbell;
         this.alerts = alerts;
@@ -89,18 +99,33 @@ final class Rehearsal implements Runnable {
     }
 
     private void rehearse() throws Exception {
-        try (RehearsalRoutes routes = new RehearsalRoutes(context, doorbell, outbox::fileRehearsed)) {
-            boolean stopped = false;
-            for (int round = 0; round < rounds && !stopped; round++) {
-                routes.ring();
-                Map<String, Object> alert =
-                        alerts.fromTrigger(DOCUMENT.formatted(AlertId.next(clock), clock.instant()));
-                outbox.rehearse(alert, () -> {
-                    routes.route(alert);
-                    notes.note("durable", List.of(new Routed(alert, null, List.of("rehearsal"))));
-                });
-                stopped = stop.await(PAUSE.toMillis(), TimeUnit.MILLISECONDS);
+        if (routed) {
+            try (RehearsalRoutes routes =
+                    new RehearsalRoutes(context.getApplicationContextClassLoader(), doorbell, outbox::fileRehearsed)) {
+                rehearse(routes::ring, routes::route);
             }
+        } else {
+            rehearse(doorbell::ring, this::file);
         }
+    }
+
+    private void rehearse(Runnable bell, Consumer<Map<String, Object>> routing) throws InterruptedException {
+        boolean stopped = false;
+        for (int round = 0; round < rounds && !stopped; round++) {
+            bell.run();
+            Map<String, Object> alert = alerts.fromTrigger(DOCUMENT.formatted(AlertId.next(clock), clock.instant()));
+            outbox.rehearse(alert, () -> {
+                routing.accept(alert);
+                notes.note("durable", List.of(new Routed(alert, null, List.of("rehearsal"))));
+            });
+            stopped = stop.await(PAUSE.toMillis(), TimeUnit.MILLISECONDS);
+        }
+    }
+
+    private void file(Map<String, Object> alert) {
+        Exchange exchange = new DefaultExchange(context);
+        exchange.getIn().setBody(alert);
+        OriginalAlert.set(exchange, alert);
+        outbox.fileRehearsed(exchange);
     }
 }

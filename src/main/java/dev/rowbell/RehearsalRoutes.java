@@ -20,16 +20,29 @@ import org.apache.camel.support.service.ServiceSupport;
 
 /**
  * Routes of the same shape as the shipped ones, in a CamelContext of their own: Camel runs the same code for an alert that is rehearsed as for a real one,
- * and the context of the application has no route, no exchange and no figure more. For one thread.
+ * and the context of the application has no route, no exchange and no figure more. Of the program alone: in an application, libraries that attach
+ * themselves to each CamelContext, such as a debugger, would see this one. For one thread.
  */
 final class RehearsalRoutes implements AutoCloseable {
 
-    private final DefaultCamelContext context = new DefaultCamelContext(false);
+    private final DefaultCamelContext context = new WithoutPlugins();
     private final Producer doorbell;
     private final Producer feedback;
     private final Producer alerts;
 
-    /** Without the plug-ins of the class path, of which Rowbell is one. */
+    /** Rowbell is a plug-in of the class path, too. */
+    private static final class WithoutPlugins extends DefaultCamelContext {
+
+        private WithoutPlugins() {
+            super(false);
+        }
+
+        @Override
+        protected ContextServiceLoaderPluginResolver createContextServiceLoaderPlugin() {
+            return new NoPlugins();
+        }
+    }
+
     private static final class NoPlugins extends ServiceSupport implements ContextServiceLoaderPluginResolver {
 
         private CamelContext context;
@@ -59,11 +72,13 @@ final class RehearsalRoutes implements AutoCloseable {
         }
     }
 
-    /** @param sink is given the exchange in the place of the first sink of the route alerts */
-    RehearsalRoutes(CamelContext host, Doorbell bell, Processor sink) throws Exception {
+    /**
+     * @param loader of the application
+     * @param sink is given the exchange in the place of the first sink of the route alerts
+     */
+    RehearsalRoutes(ClassLoader loader, Doorbell bell, Processor sink) throws Exception {
         context.getCamelContextExtension().setName("rowbell-rehearsal");
-        context.getCamelContextExtension().addContextPlugin(ContextServiceLoaderPluginResolver.class, new NoPlugins());
-        context.setApplicationContextClassLoader(host.getApplicationContextClassLoader());
+        context.setApplicationContextClassLoader(loader);
         context.setStartupSummaryLevel(StartupSummaryLevel.Off);
         context.disableJMX();
         context.addRoutes(routes(new Bell(bell), sink));

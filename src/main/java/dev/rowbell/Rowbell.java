@@ -106,6 +106,8 @@ public final class Rowbell extends ServiceSupport {
     /** Null where there was none. */
     private volatile Rehearsal rehearsal;
 
+    private boolean rehearsesRoutes;
+
     /** Null where no route takes alerts. */
     private volatile RoutingNotes notes;
     /** Null while the database is closed. */
@@ -448,12 +450,18 @@ public final class Rowbell extends ServiceSupport {
         }
     }
 
+    /** To be called before Camel starts, by the program alone. */
+    void rehearseRoutes() {
+        rehearsesRoutes = true;
+    }
+
     /** Where the routes use the database. */
     private void rehearse() {
         int rounds = settings.number("rowbell.rehearsal", 0);
         if (database.ifOpen() != null && notes != null && rounds > 0) {
             outbox().ifPresent(outbox -> {
-                rehearsal = new Rehearsal(rounds, context, doorbell, alerts, outbox, notes, Clock.systemUTC());
+                rehearsal = new Rehearsal(
+                        rounds, rehearsesRoutes, context, doorbell, alerts, outbox, notes, Clock.systemUTC());
                 rehearsal.start();
             });
         }

@@ -45,6 +45,7 @@ class RehearsalTest {
         try (LogLines log = new LogLines("dev.rowbell");
                 LogLines camel = new LogLines("org.apache.camel");
                 RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            Rowbell.of(rowbell.context()).rehearseRoutes();
             log.clear();
             camel.clear();
             awaitFiled(ROUNDS);
