@@ -30,8 +30,11 @@ import org.springframework.transaction.support.TransactionTemplate;
  */
 final class DeliveryRepository {
 
-    /** Of what is leased at once, as PostgreSQL stores it: a digest of 20,000 alerts of usual length, and a small part of a small heap. */
-    private static final int BYTES_AT_MOST = 32_000_000;
+    /**
+     * Of what is leased at once, in characters, or in bytes where PostgreSQL stores more of them: a digest of 20,000 alerts of usual length, and a small
+     * part of a small heap.
+     */
+    private static final int SIZE_AT_MOST = 32_000_000;
 
     private static final int MOST_BYTES_OF_A_CHARACTER = 4;
 
@@ -54,16 +57,17 @@ final class DeliveryRepository {
     /** Files all of them in one round trip. They are due in the order of the list. */
     void insert(List<NewDelivery> deliveries) {
         template.batchUpdate("""
-                insert into rowbell.delivery (id, sink, documents, locked_by, locked_until)
-                values (?, ?, ?, ?, coalesce(clock_timestamp() + ?::bigint * interval '1 ms', '-infinity'))
+                insert into rowbell.delivery (id, sink, documents, characters, locked_by, locked_until)
+                values (?, ?, ?, ?, ?, coalesce(clock_timestamp() + ?::bigint * interval '1 ms', '-infinity'))
                 """, deliveries, deliveries.size(), (statement, delivery) -> {
             Lease lease = delivery.lease();
             statement.setObject(1, delivery.id());
             statement.setString(2, delivery.sink());
             statement.setObject(
                     3, delivery.documents().stream().map(storable::of).toArray(String[]::new));
-            statement.setObject(4, lease == null ? null : lease.id());
-            statement.setObject(5, lease == null ? null : lease.length().toMillis(), Types.BIGINT);
+            statement.setLong(4, Delivery.characters(delivery.documents()));
+            statement.setObject(5, lease == null ? null : lease.id());
+            statement.setObject(6, lease == null ? null : lease.length().toMillis(), Types.BIGINT);
         });
     }
 
@@ -72,7 +76,7 @@ final class DeliveryRepository {
         return leased.stream()
                         .mapToLong(delivery -> Delivery.characters(delivery.documents()))
                         .sum()
-                > BYTES_AT_MOST / MOST_BYTES_OF_A_CHARACTER;
+                > SIZE_AT_MOST / MOST_BYTES_OF_A_CHARACTER;
     }
 
     /**
@@ -87,7 +91,7 @@ final class DeliveryRepository {
         PollCursor.Scan scan = cursor.next();
         List<Row> rows = jdbc.sql("""
                         with waiting as materialized (
-                          select id, ctid, due, alerts, locked_by, pg_column_size(documents) as bytes
+                          select id, ctid, due, alerts, locked_by, greatest(characters, pg_column_size(documents)) as size
                           from rowbell.delivery
                           where sink = :sink
                             and not exists (select from rowbell.paused_sink p where p.sink = :sink)
@@ -105,10 +109,10 @@ final class DeliveryRepository {
                           where ctid = any(array(
                             select ctid
                             from (
-                              select ctid, alerts, sum(alerts) over w as total, sum(bytes) over w as total_bytes
+                              select ctid, alerts, sum(alerts) over w as total, sum(size) over w as total_size
                               from waiting
                               window w as (order by due, id)) as counted
-                            where total <= :alerts and total_bytes <= :bytes or total = alerts))
+                            where total <= :alerts and total_size <= :size or total = alerts))
                           returning id, documents, attempts)
                         select id, documents, attempts, locked_by is not null as expired, due
                         from leased
@@ -119,7 +123,7 @@ final class DeliveryRepository {
                 .param("since", scan.since(), Types.TIMESTAMP)
                 .param("length", lease.length().toMillis())
                 .param("alerts", alerts)
-                .param("bytes", BYTES_AT_MOST)
+                .param("size", SIZE_AT_MOST)
                 .param("lease", lease.id())
                 .query((row, number) ->
                         new Row(delivery(row, lease), row.getBoolean("expired"), row.getTimestamp("due")))
@@ -152,8 +156,8 @@ final class DeliveryRepository {
                             and locked_by = any(:leases::uuid[])
                           returning *),
                         single as (
-                          insert into rowbell.delivery (sink, documents, attempts, filed, due, locked_by, locked_until, last_error)
-                          select sink, array[document], attempts, filed, due + place * interval '1 us', :lease,
+                          insert into rowbell.delivery (sink, documents, characters, attempts, filed, due, locked_by, locked_until, last_error)
+                          select sink, array[document], length(document), attempts, filed, due + place * interval '1 us', :lease,
                             clock_timestamp() + :length * interval '1 ms', last_error
                           from batch
                           cross join unnest(documents) with ordinality as alert (document, place)

@@ -118,8 +118,8 @@ as $fn$
   with gone as (
     delete from rowbell.dead_letter d where d.id in (select unnest($1)) returning d.*),
   filed as (
-    insert into rowbell.delivery (sink, documents)
-    select g.sink, array[g.alert::text] from gone g where g.sink is not null order by g.died, g.id),
+    insert into rowbell.delivery (sink, documents, characters)
+    select g.sink, array[g.alert::text], length(g.alert::text) from gone g where g.sink is not null order by g.died, g.id),
   routed as (
     insert into rowbell.feedback (alert) select g.alert from gone g where g.sink is null order by g.died, g.id),
   by_sink as (

@@ -30,6 +30,8 @@ create table rowbell.delivery (
   -- the alerts as JSON; text, so that a document of any content, size and depth is passed on as it is
   documents text[] not null check (array_ndims(documents) = 1 and array_position(documents, null) is null),
   alerts int not null generated always as (cardinality(documents)) stored check (alerts > 0),
+  -- of the documents together, as they are in memory: they may be stored compressed. 0: not known
+  characters int not null default 0,
   attempts int not null default 0,
   filed timestamptz not null default clock_timestamp(),
   due timestamptz not null default clock_timestamp(),

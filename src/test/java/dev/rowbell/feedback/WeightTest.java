@@ -13,6 +13,7 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -40,13 +41,19 @@ class WeightTest {
                 "dev.rowbell.Main");
     }
 
-    /** In the table, as after an outage of the mail server, and in memory, for a receiver that does not answer. */
+    /**
+     * In the table, as after an outage of the mail server, and in memory, for a receiver that does not answer. Stored compressed, as on a server with
+     * LZ4, a megabyte of them takes some kilobytes.
+     */
     @Test
     void heavyAlertsThatWaitForASinkFitIntoAHeapOf512Megabytes() throws IOException {
-        database.execute("""
-                insert into rowbell.delivery (sink, documents)
-                select 'mail', array[json_build_object('id', 'm' || g, 'rule', 'r', 'new', json_build_object('id', g, 'note', repeat('x', 990000)))::text]
-                from generate_series(1, %d) g""".formatted(ALERTS));
+        database.execute(
+                "alter table rowbell.delivery alter column documents set storage extended", """
+                insert into rowbell.delivery (sink, documents, characters)
+                select 'mail', array[document], length(document)
+                from generate_series(1, %d) g
+                cross join lateral (select json_build_object('id', 'm' || g, 'rule', 'r', 'new', json_build_object('id', g, 'note', repeat('x', 990000)))::text) d (document)
+                """.formatted(ALERTS));
         Map<String, String> settings = database.settings();
         settings.put("rowbell.file.dir", dir.resolve("alerts").toString());
         settings.put("rowbell.console", "OFF");
@@ -73,6 +80,10 @@ class WeightTest {
                                         && database.alerts("sink in ('file', 'mail')") == 0);
                 assertTrue(rowbell.isAlive(), rowbell::output);
                 assertEquals(ALERTS, database.alerts("sink = 'http'"));
+                assertEquals(
+                        List.of("t"),
+                        database.query(
+                                "select bool_and(characters = length(documents[1])) from rowbell.delivery where alerts = 1"));
             }
         }
     }

@@ -44,6 +44,7 @@ table rowbell.delivery (
   sink text not null,
   documents text[] not null storage e,
   alerts integer not null default cardinality(documents),
+  characters integer not null default 0,
   attempts integer not null default 0,
   filed timestamp with time zone not null default clock_timestamp(),
   due timestamp with time zone not null default clock_timestamp(),
@@ -5648,8 +5649,8 @@ AS $function$
   with gone as (
     delete from rowbell.dead_letter d where d.id in (select unnest($1)) returning d.*),
   filed as (
-    insert into rowbell.delivery (sink, documents)
-    select g.sink, array[g.alert::text] from gone g where g.sink is not null order by g.died, g.id),
+    insert into rowbell.delivery (sink, documents, characters)
+    select g.sink, array[g.alert::text], length(g.alert::text) from gone g where g.sink is not null order by g.died, g.id),
   routed as (
     insert into rowbell.feedback (alert) select g.alert from gone g where g.sink is null order by g.died, g.id),
   by_sink as (
