@@ -74,7 +74,7 @@ class WeightTest {
                         insert into rowbell.feedback (alert)
                         select json_build_object('id', 'f' || g, 'rule', 'r', 'new', json_build_object('id', g, 'note', repeat('x', 990000)))
                         from generate_series(1, %d) g""".formatted(ALERTS));
-                await().atMost(Duration.ofMinutes(3))
+                await().atMost(Duration.ofMinutes(10))
                         .until(() -> !rowbell.isAlive()
                                 || database.count("rowbell.feedback") == 0
                                         && database.alerts("sink in ('file', 'mail')") == 0);
@@ -102,7 +102,7 @@ class WeightTest {
                 "insert into feed select g, repeat('x', 990000) from generate_series(2, 401) g",
                 "insert into other values (1)");
         try (Program rowbell = small(settings)) {
-            await().atMost(Duration.ofMinutes(3))
+            await().atMost(Duration.ofMinutes(10))
                     .until(() ->
                             !rowbell.isAlive() || database.count("rowbell.feedback") == 0 && database.isDelivered());
             assertTrue(rowbell.isAlive(), rowbell::output);
