@@ -4,7 +4,6 @@ import dev.rowbell.alert.OriginalAlert;
 import dev.rowbell.feedback.Batch;
 import dev.rowbell.feedback.Doorbell;
 import java.util.Map;
-import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
 import org.apache.camel.Processor;
 import org.apache.camel.Producer;
@@ -13,10 +12,10 @@ import org.apache.camel.RuntimeCamelException;
 import org.apache.camel.StartupSummaryLevel;
 import org.apache.camel.builder.RouteBuilder;
 import org.apache.camel.impl.DefaultCamelContext;
+import org.apache.camel.impl.engine.DefaultContextServiceLoaderPlugin;
 import org.apache.camel.model.language.LanguageExpression;
 import org.apache.camel.spi.ContextServiceLoaderPluginResolver;
 import org.apache.camel.support.RoutePolicySupport;
-import org.apache.camel.support.service.ServiceSupport;
 
 /**
  * Routes of the same shape as the shipped ones, in a CamelContext of their own: Camel runs the same code for an alert that is rehearsed as for a real one,
@@ -39,22 +38,12 @@ final class RehearsalRoutes implements AutoCloseable {
 
         @Override
         protected ContextServiceLoaderPluginResolver createContextServiceLoaderPlugin() {
-            return new NoPlugins();
-        }
-    }
-
-    private static final class NoPlugins extends ServiceSupport implements ContextServiceLoaderPluginResolver {
-
-        private CamelContext context;
-
-        @Override
-        public void setCamelContext(CamelContext context) {
-            this.context = context;
-        }
-
-        @Override
-        public CamelContext getCamelContext() {
-            return context;
+            return new DefaultContextServiceLoaderPlugin() {
+                @Override
+                protected void doStart() {
+                    // loads none
+                }
+            };
         }
     }
 

@@ -202,7 +202,7 @@ public final class Deadline implements HttpClientConfigurer {
         return late;
     }
 
-    /** The body without what it repeats of the path and query of the request, which may be secrets. */
+    /** Removes from a body the parts of the path and query of the request, which may be secrets. */
     private static byte[] withoutAddress(byte[] body, String address) {
         String path = address.replaceFirst("\\?.*", "");
         Stream<String> whole = Stream.of(address, path).filter(part -> part.length() > 1);
