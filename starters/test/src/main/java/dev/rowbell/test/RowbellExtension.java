@@ -5,22 +5,22 @@ import java.io.IOException;
 import java.util.List;
 import java.util.UUID;
 import java.util.function.Supplier;
-import org.junit.jupiter.api.extension.AfterAllCallback;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
 import org.junit.jupiter.api.extension.ExtensionContext.Store;
 import org.junit.jupiter.api.extension.ParameterContext;
 import org.junit.jupiter.api.extension.ParameterResolver;
+import org.junit.platform.commons.support.AnnotationSupport;
 import org.postgresql.ds.PGSimpleDataSource;
 
 /** What {@link RowbellTest} does, also for a database that the test brings: a static field with {@code @RegisterExtension}. */
-public final class RowbellExtension implements BeforeAllCallback, AfterAllCallback, ParameterResolver {
+public final class RowbellExtension implements BeforeAllCallback, ParameterResolver {
 
     private static final Namespace NAMESPACE = Namespace.create(RowbellExtension.class);
 
     /** One server for all test classes of a run. */
-    private record Server(EmbeddedPostgres postgres) implements Store.CloseableResource {
+    private record Server(EmbeddedPostgres postgres) implements Store.CloseableResource, AutoCloseable {
 
         static Server start() {
             try {
@@ -60,7 +60,12 @@ public final class RowbellExtension implements BeforeAllCallback, AfterAllCallba
 
     @Override
     public void beforeAll(ExtensionContext context) {
-        RowbellTest test = context.getRequiredTestClass().getAnnotation(RowbellTest.class);
+        RowbellTest test = AnnotationSupport.findAnnotation(context.getRequiredTestClass(), RowbellTest.class)
+                .orElse(null);
+        if (test == null && isNested(context)) {
+            // it has the database of the class around
+            return;
+        }
         WatchedDatabase database = new WatchedDatabase(
                 given == null ? embedded(context) : given.get(), test == null ? rules : test.rules());
         context.getStore(NAMESPACE).put(WatchedDatabase.class, database);
@@ -79,12 +84,10 @@ public final class RowbellExtension implements BeforeAllCallback, AfterAllCallba
         return database;
     }
 
-    @Override
-    public void afterAll(ExtensionContext context) {
-        WatchedDatabase database = context.getStore(NAMESPACE).remove(WatchedDatabase.class, WatchedDatabase.class);
-        if (database != null) {
-            database.close();
-        }
+    private static boolean isNested(ExtensionContext context) {
+        return context.getParent()
+                .map(around -> around.getStore(NAMESPACE).get(WatchedDatabase.class))
+                .isPresent();
     }
 
     @Override
