@@ -32,6 +32,7 @@ import org.apache.camel.support.PatternHelper;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessException;
+import org.springframework.jdbc.datasource.DelegatingDataSource;
 import org.springframework.transaction.TransactionDefinition;
 import org.springframework.transaction.support.TransactionSynchronizationManager;
 import org.springframework.transaction.support.TransactionTemplate;
@@ -70,11 +71,14 @@ public class OutboxComponent extends DefaultComponent {
             TransactionTemplate savepoint = new TransactionTemplate(manager);
             savepoint.setPropagationBehavior(TransactionDefinition.PROPAGATION_NESTED);
             DeadLetterRepository deadLetters = new DeadLetterRepository(dataSource);
+            TransactionTemplate transaction = new TransactionTemplate(manager);
+            // a transaction that has just ended is still that of the thread while it calls what waited for its end
+            transaction.setPropagationBehavior(TransactionDefinition.PROPAGATION_REQUIRES_NEW);
             return new Tables(
                     new DeliveryRepository(dataSource, deadLetters, history),
                     deadLetters,
                     new SinkRepository(dataSource),
-                    new TransactionTemplate(manager),
+                    transaction,
                     savepoint);
         }
     }
@@ -96,6 +100,10 @@ public class OutboxComponent extends DefaultComponent {
     private final Supplier<DataSource> dataSource;
     private final BooleanSupplier connected;
     private Tables tables;
+    /** On the DataSource of the application, for what is filed in a transaction of its own; null where it has none. */
+    private Tables tablesOfHost;
+
+    private DataSource host;
     private SinkSwitches switches;
     /** By sink, those that are paused, as it was seen last; null until it is known. */
     private volatile Map<String, Pause> pauses;
@@ -155,9 +163,29 @@ public class OutboxComponent extends DefaultComponent {
 
     private synchronized Tables tables() {
         if (tables == null) {
-            tables = Tables.of(dataSource.get(), history);
+            DataSource opened = dataSource.get();
+            tables = Tables.of(opened, history);
+            if (opened instanceof DelegatingDataSource borrowed) {
+                host = borrowed.getTargetDataSource();
+                tablesOfHost = Tables.of(host, history);
+            }
         }
         return tables;
+    }
+
+    /** Those of the transaction of the thread. */
+    private synchronized Tables tablesOfTransaction() {
+        Tables own = tables();
+        return host != null && TransactionSynchronizationManager.hasResource(host) ? tablesOfHost : own;
+    }
+
+    void insert(List<NewDelivery> deliveries) {
+        tablesOfTransaction().deliveries().insert(deliveries);
+    }
+
+    void insertDead(List<NewDeadLetter> letters) {
+        tablesOfTransaction().deadLetters().insert(letters);
+        tablesOfTransaction().deliveries().noteDead(letters);
     }
 
     DeliveryRepository deliveries() {
@@ -168,7 +196,10 @@ public class OutboxComponent extends DefaultComponent {
         return tables().deadLetters();
     }
 
-    /** Files something in the transaction of the thread; where it has none, in one of its own. */
+    /**
+     * Files something in the transaction of the thread, which may be one that the application began on its DataSource; where it has none, in one of
+     * its own.
+     */
     void file(Consumer<OutboxTransaction> work) {
         if (TransactionSynchronizationManager.isSynchronizationActive()) {
             work.accept(OutboxTransaction.current(this));
@@ -196,7 +227,7 @@ public class OutboxComponent extends DefaultComponent {
 
     /** Where the work fails, the transaction of the thread is as it was before. */
     void withSavepoint(Runnable work) {
-        tables().savepoint().executeWithoutResult(status -> work.run());
+        tablesOfTransaction().savepoint().executeWithoutResult(status -> work.run());
     }
 
     /**

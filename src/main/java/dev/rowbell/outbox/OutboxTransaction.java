@@ -40,6 +40,8 @@ final class OutboxTransaction implements TransactionSynchronization {
     private final Map<OutboxConsumer, List<NewDelivery>> reserved = new HashMap<>();
     /** Whether an alert that PostgreSQL refuses has been found. */
     private boolean refused;
+    /** How many of the alerts were there just before the commit, and are filed with it. */
+    private int written;
 
     private OutboxTransaction(OutboxComponent outbox) {
         this.outbox = outbox;
@@ -85,11 +87,12 @@ final class OutboxTransaction implements TransactionSynchronization {
 
     @Override
     public void beforeCommit(boolean readOnly) {
+        written = alerts.size();
         if (outbox.isCareful()) {
             fileOneByOne();
         } else if (!alerts.isEmpty()) {
             try {
-                outbox.deliveries().insert(deliveries());
+                outbox.insert(deliveries());
             } catch (DataAccessException e) {
                 if (OutboxComponent.isRefusal(e)) {
                     outbox.startCareful();
@@ -98,8 +101,7 @@ final class OutboxTransaction implements TransactionSynchronization {
             }
         }
         if (!deadLetters.isEmpty()) {
-            outbox.deadLetters().insert(deadLetters);
-            outbox.deliveries().noteDead(deadLetters);
+            outbox.insertDead(deadLetters);
         }
     }
 
@@ -144,9 +146,8 @@ final class OutboxTransaction implements TransactionSynchronization {
     private void fileOneByOne() {
         for (Alert alert : alerts) {
             try {
-                outbox.withSavepoint(() -> outbox.deliveries()
-                        .insert(List.of(
-                                new NewDelivery(UUID.randomUUID(), alert.sink(), List.of(alert.document()), null))));
+                outbox.withSavepoint(() -> outbox.insert(
+                        List.of(new NewDelivery(UUID.randomUUID(), alert.sink(), List.of(alert.document()), null))));
             } catch (DataAccessException e) {
                 if (!OutboxComponent.isRefusal(e)) {
                     throw e;
@@ -194,6 +195,10 @@ final class OutboxTransaction implements TransactionSynchronization {
                 consumer.cancel(leased);
             }
         });
+        if (committed && written < alerts.size()) {
+            // they came later: from what the application does after its commit
+            outbox.file(transaction -> transaction.alerts.addAll(alerts.subList(written, alerts.size())));
+        }
         if (committed && refused) {
             outbox.endCareful();
         }
