@@ -409,4 +409,31 @@ class EmbeddingTest extends CamelTestSupport {
         assertTrue(Errors.forUser(refused).contains(why), Errors.forUser(refused));
         application.stop();
     }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+                    small    | rowbell.datasource=orders may have 1 connection, and Rowbell needs 2 at a time: set a larger maximumPoolSize
+                    readOnly | rowbell.datasource=orders is for reading only: name one that may write
+                    other    | rowbell.datasource=orders leads to another database than rowbell.jdbc.url: let both name the same one
+                    """)
+    void aPoolThatCannotDoTheWorkEndsTheStart(String fault, String why) {
+        Map<String, String> settings = DATABASE.settings();
+        try (HikariDataSource orders = new HikariDataSource()) {
+            orders.setJdbcUrl(fault.equals("other") ? TestDatabase.create().url() : DATABASE.url());
+            orders.setUsername(settings.get("rowbell.jdbc.user"));
+            orders.setPassword(settings.get("rowbell.jdbc.password"));
+            orders.setMaximumPoolSize(fault.equals("small") ? 1 : 2);
+            orders.setReadOnly(fault.equals("readOnly"));
+            settings.put("rowbell.datasource", "orders");
+            Properties all = new Properties();
+            all.putAll(settings);
+            Main application = new Main();
+            application.bind("orders", orders);
+            application.setOverrideProperties(all);
+            application.configure().withRoutesIncludePattern("classpath:dev/rowbell/routes/*.camel.yaml");
+            Exception refused = assertThrows(Exception.class, application::start);
+            assertTrue(Errors.forUser(refused).contains(why), Errors.forUser(refused));
+            application.stop();
+        }
+    }
 }

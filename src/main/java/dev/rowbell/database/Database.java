@@ -121,6 +121,9 @@ public final class Database implements AutoCloseable {
             if (row.getBoolean(5) && !shared) {
                 put(login, "options", "-c default_transaction_read_only=off");
             }
+            if (host != null) {
+                HostDataSource.requireUsable(host, settings, connection);
+            }
         } catch (SQLException e) {
             throw refused(e);
         }

@@ -10,6 +10,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Properties;
@@ -27,6 +28,8 @@ import org.springframework.jdbc.datasource.DelegatingDataSource;
 final class HostDataSource extends DelegatingDataSource {
 
     private static final Logger LOG = LoggerFactory.getLogger(HostDataSource.class);
+    /** Connections: a transaction that takes alerts has one, and at times needs another. */
+    private static final int LEAST = 2;
 
     HostDataSource(DataSource host) {
         super(host);
@@ -65,6 +68,45 @@ final class HostDataSource extends DelegatingDataSource {
         throw new SettingsException(
                 "%s is a %s, which does not say where it leads to: set rowbell.jdbc.url, .user and .password as well"
                         .formatted(name, host.getClass().getName()));
+    }
+
+    /**
+     * Looks whether Rowbell can work with it.
+     *
+     * @param known a session of the database that Rowbell works on
+     * @throws SettingsException where it cannot
+     */
+    static void requireUsable(DataSource host, Settings settings, Connection known) throws SQLException {
+        String name = "rowbell.datasource=" + settings.text("rowbell.datasource");
+        int most = host.isWrapperFor(HikariDataSource.class)
+                ? host.unwrap(HikariDataSource.class).getMaximumPoolSize()
+                : Integer.MAX_VALUE;
+        if (most < LEAST) {
+            throw new SettingsException(
+                    "%s may have %d connection, and Rowbell needs %d at a time: set a larger maximumPoolSize"
+                            .formatted(name, most, LEAST));
+        }
+        try (Connection connection = host.getConnection()) {
+            if (connection.isReadOnly()) {
+                throw new SettingsException(name + " is for reading only: name one that may write");
+            } else if (!database(connection).equals(database(known))) {
+                throw new SettingsException(
+                        name + " leads to another database than rowbell.jdbc.url: let both name the same one");
+            }
+        }
+    }
+
+    /** By its number, and by the start of its server. */
+    private static String database(Connection connection) throws SQLException {
+        try (Statement statement = connection.createStatement();
+                ResultSet row = statement.executeQuery("""
+                        select concat_ws(' ', oid, extract(epoch from pg_catalog.pg_postmaster_start_time()))
+                        from pg_catalog.pg_database
+                        where datname = current_database()
+                        """)) {
+            row.next();
+            return row.getString(1);
+        }
     }
 
     private static String postgresql(String url, String name) {
