@@ -278,8 +278,12 @@ public final class Database implements AutoCloseable {
         if (shared && !settings.isSet("rowbell.listen.url")) {
             return sessions(url, login, application, "");
         }
-        String beginning = Sessions.ALONE + "; set lock_timeout = "
-                + Math.max(1, settings.duration("rowbell.jdbc.wait").toMillis());
+        // the URL may give sessions another name
+        String beginning = "%s; set lock_timeout = %d; set application_name = '%s'"
+                .formatted(
+                        Sessions.ALONE,
+                        Math.max(1, settings.duration("rowbell.jdbc.wait").toMillis()),
+                        application);
         return shared
                 ? sessions(listenUrl(settings), listenLogin(settings, login), application, beginning)
                 : sessions(url, login, application, beginning);

@@ -90,6 +90,30 @@ class LockTest {
         }
     }
 
+    /** As a DataSource of the driver does, whose URL has all of its properties. */
+    @Test
+    void aUrlThatNamesItsSessionsMakesTheStartNoStrangerToItself() throws Exception {
+        TestDatabase database = TestDatabase.createWithSchema();
+        Map<String, String> settings = settings(database);
+        settings.compute(
+                "rowbell.jdbc.url", (key, url) -> url + (url.contains("?") ? "&" : "?") + "ApplicationName=mine");
+        try (LogLines log = new LogLines("dev.rowbell.database.LockWatch");
+                Connection holder = database.connect();
+                Statement locks = holder.createStatement()) {
+            database.execute("delete from rowbell.flyway_schema_history where script like 'R\\_\\_98%'");
+            holder.setAutoCommit(false);
+            // which the migration needs when it has the lock of Flyway
+            locks.execute("lock table rowbell.flyway_schema_history in share mode");
+            CompletableFuture<Void> start = CompletableFuture.runAsync(() -> open(settings));
+            await().until(() ->
+                    log.lines().stream().anyMatch(line -> line.contains("rowbell.flyway_schema_history, which pid ")));
+            holder.rollback();
+            start.get(1, TimeUnit.MINUTES);
+            assertTrue(
+                    log.lines().stream().noneMatch(line -> line.contains("application mine")), log.lines()::toString);
+        }
+    }
+
     @Test
     void channelsOfASessionThatIsGoneAreFreeAtOnceAndOthersAreNot() throws SQLException {
         TestDatabase database = TestDatabase.createWithSchema();
