@@ -102,7 +102,15 @@ public final class Errors {
         String place = Stream.of(place(failure), mailServer(failure))
                 .filter(part -> !part.isEmpty())
                 .collect(Collectors.joining(": "));
-        return limited((place.isEmpty() ? "" : place + ": ") + (silent ? name : name + ": " + said.getMessage()));
+        return limited((place.isEmpty() ? "" : place + ": ") + (silent ? name : name + ": " + withoutRow(said)));
+    }
+
+    /** The detail of PostgreSQL's has the row. Rowbell's own pool asks for none, and that of an application may. */
+    private static String withoutRow(Throwable said) {
+        String detail = said instanceof PSQLException refused && refused.getServerErrorMessage() != null
+                ? refused.getServerErrorMessage().getDetail()
+                : null;
+        return detail == null ? said.getMessage() : said.getMessage().replace(detail, "…");
     }
 
     /** Of a mail server that cannot be reached, whose name Jakarta Mail says in an outer exception: {@code mail.example.org:25}; empty for none. */
