@@ -61,6 +61,10 @@ class MainIT {
         }
         settings.remove("java.opts");
         Program.ends(0, Program.start(dir, settings, List.of(script.toString(), "rules", "list")), "no rules");
+        // as in /usr/local/bin, with another collector than that of the script
+        Path link = Files.createSymbolicLink(dir.resolve("rowbell"), script);
+        settings.put("java.opts", "-XX:+UseG1GC");
+        Program.ends(0, Program.start(dir, settings, List.of(link.toString(), "rules", "list")), "no rules");
     }
 
     @Test
