@@ -43,9 +43,16 @@ final class DoctorCommand implements Callable<Integer> {
             } catch (SettingsException e) {
                 findings.add(new Finding("wrong", e.getMessage()));
             }
-            Rules.Feeds rules = new Rules(context.camel(), settings).feeds();
-            rules.problems().forEach(problem -> findings.add(new Finding("wrong", problem.toString())));
-            findings.addAll(Checkup.of(settings, rules.feeds()));
+            List<String> feeds = List.of();
+            try {
+                Rules.Feeds rules = new Rules(context.camel(), settings).feeds();
+                rules.problems().forEach(problem -> findings.add(new Finding("wrong", problem.toString())));
+                feeds = rules.feeds();
+            } catch (SettingsException e) {
+                // the start goes on with the rules in the database
+                findings.add(new Finding("note", e.getMessage()));
+            }
+            findings.addAll(Checkup.of(settings, feeds));
             receiver("file", "rowbell.file.dir", Reachability::file, settings, findings);
             receiver("HTTP receiver", "rowbell.http.url", Reachability::http, settings, findings);
             receiver("mail server", "rowbell.mail.host", Reachability::mail, settings, findings);

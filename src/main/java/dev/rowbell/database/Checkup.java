@@ -75,6 +75,13 @@ public final class Checkup {
         } catch (SQLException e) {
             wrong("it cannot listen: " + Errors.inWords(e));
         }
+        if (settings.isSet("rowbell.query.url") || settings.isSet("rowbell.query.user")) {
+            try (Connection querying = database.querying().getConnection()) {
+                ok("it can run queries of rules as " + querying.getMetaData().getUserName());
+            } catch (SQLException e) {
+                wrong("rowbell.query.url, rowbell.query.user: " + Errors.inWords(e));
+            }
+        }
         int needed = settings.number("rowbell.jdbc.pool-size", 2) + BESIDE_THE_POOL;
         jdbc.sql("select rolconnlimit from pg_roles where rolname = current_user and rolconnlimit between 0 and ?")
                 .param(needed - 1)
@@ -83,6 +90,17 @@ public final class Checkup {
                 .ifPresent(limit -> wrong(
                         "%1$s may have %2$d connections and Rowbell opens up to %3$d: alter role %1$s connection limit %3$d, or set a smaller rowbell.jdbc.pool-size"
                                 .formatted(database.role(), limit, needed)));
+        jdbc.sql("""
+                        select datconnlimit
+                        from pg_database, pg_roles
+                        where datname = current_database() and rolname = current_user and not rolsuper and datconnlimit between 0 and ?
+                        """)
+                .param(needed - 1)
+                .query(Integer.class)
+                .optional()
+                .ifPresent(limit -> wrong(
+                        "the database %1$s may have %2$d connections and Rowbell opens up to %3$d: alter database %1$s connection limit %3$d, or more"
+                                .formatted(database.name(), limit, needed)));
     }
 
     private void clocks(JdbcClient jdbc) {
@@ -171,15 +189,19 @@ public final class Checkup {
 
     private void feed(String feed, Database database, JdbcClient jdbc) {
         try {
-            // null where there is no such table
-            Boolean mayWatch = jdbc.sql("select has_table_privilege(to_regclass(?), 'trigger')")
-                    .param(feed)
-                    .query(Boolean.class)
-                    .optional()
-                    .orElse(null);
-            if (mayWatch == null) {
+            record Relation(boolean isTable, boolean mayWatch) {}
+            Relation relation =
+                    jdbc.sql("""
+                            select relkind in ('r', 'p') as is_table, has_table_privilege(oid, 'trigger') as may_watch
+                            from pg_class
+                            where oid = to_regclass(?)
+                            """).param(feed).query(Relation.class).optional().orElse(null);
+            if (relation == null) {
                 wrong("feed %s: there is no such table".formatted(feed));
-            } else if (!mayWatch) {
+            } else if (!relation.isTable()) {
+                wrong("feed %s is no table: a view or a foreign table cannot be watched; name the table behind it"
+                        .formatted(feed));
+            } else if (!relation.mayWatch()) {
                 wrong("feed %1$s: %2$s may not make triggers: grant trigger on %1$s to %2$s"
                         .formatted(feed, database.role()));
             } else {

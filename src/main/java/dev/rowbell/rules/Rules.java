@@ -242,11 +242,18 @@ public final class Rules {
     /** The tables that the rules of the file watch, and what is wrong with its form. */
     public record Feeds(List<String> feeds, List<Problem> problems) {}
 
-    /** Of the file of the settings, without the database. None where there is no file. */
+    /**
+     * Of the file of the settings, without the database. None where the setting is empty.
+     *
+     * @throws SettingsException where there is no such file
+     */
     public Feeds feeds() throws IOException {
-        Content content = file().isEmpty() ? null : read(file());
-        if (content == null || content.text() == null) {
+        if (file().isEmpty()) {
             return new Feeds(List.of(), List.of());
+        }
+        Content content = read(file());
+        if (content.text() == null) {
+            throw new SettingsException("rowbell.rules.file=%s: there is no such file".formatted(file()));
         }
         RulesFile rules = new RulesReader(content.file(), channels()).read(content.text());
         return new Feeds(rules.feeds().stream().filter(feed -> !feed.isEmpty()).toList(), rules.problems());

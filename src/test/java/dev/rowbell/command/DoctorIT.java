@@ -72,12 +72,16 @@ class DoctorIT {
     @Test
     void aRoleIsToldWhichRightsItLacks() throws IOException {
         String poor = database.name() + "_poor";
-        database.execute("create role " + poor + " login password 'secret' connection limit 9");
+        database.execute(
+                "create role " + poor + " login password 'secret' connection limit 9",
+                "alter database " + database.name() + " connection limit 8",
+                "create view sales as select * from orders");
         settings.put("rowbell.jdbc.user", poor);
         settings.put("rowbell.jdbc.password", "secret");
         Files.writeString(
                 dir.resolve("rules.yaml"),
-                "  - {name: b, feed: public.nowhere, condition: 'true'}\n",
+                "  - {name: b, feed: public.nowhere, condition: 'true'}\n"
+                        + "  - {name: c, feed: public.sales, condition: 'true'}\n",
                 StandardOpenOption.APPEND);
         says(
                 1,
@@ -86,6 +90,8 @@ class DoctorIT {
                 "wrong feed public.orders: %1$s may not make triggers: grant trigger on public.orders to %1$s"
                         .formatted(poor),
                 "wrong feed public.nowhere: there is no such table",
+                "wrong feed public.sales is no table: a view",
+                "wrong the database %s may have 8 connections and Rowbell opens up to 15".formatted(database.name()),
                 "note %s may make no roles: ".formatted(poor),
                 "wrong %1$s may have 9 connections and Rowbell opens up to 15: alter role %1$s connection limit 15"
                         .formatted(poor));
@@ -108,6 +114,16 @@ class DoctorIT {
                 "wrong HTTP receiver: rowbell.http.url: ",
                 "wrong mail server: rowbell.mail.host: ");
         assertTrue(!output.contains("secret"), output);
+    }
+
+    @Test
+    void aFileOfRulesThatIsMissingAndALoginForQueriesThatIsRefusedAreNamed() {
+        settings.put("rowbell.rules.file", "none.yaml");
+        settings.put("rowbell.query.user", "stranger");
+        says(
+                1,
+                "note rowbell.rules.file=none.yaml: there is no such file",
+                "wrong rowbell.query.url, rowbell.query.user: ");
     }
 
     @Test
