@@ -279,6 +279,15 @@ public final class Settings {
     public List<String> misspelled(Map<String, String> environment) {
         Set<String> given =
                 properties().loadProperties(name -> name.startsWith(PREFIX)).stringPropertyNames();
+        return misspelled(given, environment);
+    }
+
+    /**
+     * The same where Camel cannot list the keys.
+     *
+     * @param given all keys that begin with {@code rowbell.}
+     */
+    public List<String> misspelled(Set<String> given, Map<String, String> environment) {
         Set<String> givenNames = environment.keySet().stream()
                 .filter(name -> name.startsWith(inEnvironment(PREFIX)))
                 .collect(Collectors.toSet());

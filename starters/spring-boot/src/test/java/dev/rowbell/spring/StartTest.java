@@ -293,6 +293,24 @@ class StartTest {
     }
 
     @Test
+    void aMisspelledSettingInYamlIsNamedAndOneThatSpringWritesInAnotherWayIsNone(
+            @TempDir Path config, CapturedOutput output) throws IOException {
+        Files.writeString(config.resolve("application.yaml"), """
+                rowbell:
+                  sourse: shop
+                  outbox:
+                    maxAttempts: 3
+                """);
+        try (ConfigurableApplicationContext application =
+                start(Application.class, "--spring.config.location=file:" + config + "/")) {
+            assertThat(output).contains("rowbell.sourse is no setting: did you mean rowbell.source?");
+            assertThat(output.toString().split("is no setting")).hasSize(2);
+            assertThat(new Settings(application.getBean(CamelContext.class)).number("rowbell.outbox.max-attempts", 1))
+                    .isEqualTo(3);
+        }
+    }
+
+    @Test
     void anUnreachableDatabaseIsOneSentence(CapturedOutput output) {
         assertThatThrownBy(() -> start(
                         Application.class,
