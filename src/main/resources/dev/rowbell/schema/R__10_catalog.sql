@@ -67,15 +67,55 @@ as $fn$
   where c.oid = relation
 $fn$;
 
--- The columns of the primary key; none where there is no key.
+-- The columns of the primary key; none where there is no key. Columns that the index only includes tell no rows apart.
 create or replace function rowbell.key_of(relation oid) returns text[]
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
   select coalesce(array_agg(a.attname::text order by a.attnum), '{}')
   from pg_index i
-  join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
+  join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any ((i.indkey::int2[])[:i.indnkeyatts - 1])
   where i.indrelid = relation and i.indisprimary
+$fn$;
+
+-- The same with their types, and with the schema of the operators that compare them: those of an extension's type are not in pg_catalog.
+create or replace function rowbell.key_columns(relation oid) returns table (name text, type text, n bigint, operators name)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select a.attname::text, format_type(a.atttypid, a.atttypmod), u.n, n.nspname
+  from unnest(rowbell.key_of(relation)) with ordinality as u (k, n)
+  join pg_attribute a on a.attrelid = relation and a.attname = u.k
+  join pg_index i on i.indrelid = relation and i.indisprimary
+  join pg_opclass c on c.oid = i.indclass[array_position(i.indkey::int2[], a.attnum)]
+  join pg_amop m on m.amopfamily = c.opcfamily and m.amopstrategy = 3 and m.amoplefttype = c.opcintype and m.amoprighttype = c.opcintype
+  join pg_operator o on o.oid = m.amopopr
+  join pg_namespace n on n.oid = o.oprnamespace
+$fn$;
+
+-- Whether two rows have the same key, as SQL; false where there is no key.
+create or replace function rowbell.same_key_sql(relation oid, one text, other text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select coalesce(string_agg(format('%s.%I operator(%I.=) %s.%2$I', one, k.name, k.operators, other), ' and ' order by k.n), 'false')
+  from rowbell.key_columns(relation) k
+$fn$;
+
+-- The columns of a row by their names, as SQL.
+create or replace function rowbell.columns_sql(names text[], row_name text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select string_agg(format('%s.%I', row_name, u.name), ', ' order by u.n) from unnest(names) with ordinality as u (name, n)
+$fn$;
+
+-- The columns of a table in their order.
+create or replace function rowbell.columns_of(relation oid) returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select array_agg(a.attname::text order by a.attnum) from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
 $fn$;
 
 -- A table with all below it: partitions and children of any kind.

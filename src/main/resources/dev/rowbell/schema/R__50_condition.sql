@@ -100,17 +100,9 @@ create or replace function rowbell.rows_in_order(condition text, relation oid, c
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
-  with columns as (
-    select t.relid, array_agg(a.attname order by a.attnum) as names
-    from rowbell.tables_of(relation) t
-    join pg_attribute a on a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped
-    group by t.relid)
-  select case when (select count(distinct c.names) from columns c) <= 1 then condition
-    else (
-      select format('(select %s from (select %s) as new%s)', condition, string_agg(format('new.%I', n), ', ' order by place),
-        case when compares then format(', (select %s) as old', string_agg(format('old.%I', n), ', ' order by place)) end)
-      from columns c, unnest(c.names) with ordinality as u (n, place)
-      where c.relid = relation)
+  select case when (select count(distinct rowbell.columns_of(t.relid)) from rowbell.tables_of(relation) t) <= 1 then condition
+    else format('(select %s from (select %s) as new%s)', condition, rowbell.columns_sql(rowbell.columns_of(relation), 'new'),
+      case when compares then format(', (select %s) as old', rowbell.columns_sql(rowbell.columns_of(relation), 'old')) end)
   end
 $fn$;
 

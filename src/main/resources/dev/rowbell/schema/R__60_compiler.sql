@@ -164,9 +164,11 @@ as $fn$
     array_to_string(codes, E',\n        '))
 $fn$;
 
--- The partition or child that a row is in, as SQL over the row named by row_name: of a partitioned table by the bounds of its partitions; of a table with
--- children by the key of the row, where it has one and is still there. Null where the table has neither. PostgreSQL writes the bounds by these settings.
-create or replace function rowbell.partition_sql(relation oid, row_name text) returns text
+-- The partition or child that a row is in after an operation, as SQL over the row new, or old where it was deleted: of a partitioned table by the bounds of its
+-- partitions; of a table with children by the key of the row, where all have the key and the role of the feed may see all rows. Null where that does not tell.
+-- PostgreSQL writes the bounds by these settings.
+drop function if exists rowbell.partition_sql(oid, text);
+create or replace function rowbell.partition_sql(feed rowbell.feed, operation text) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set DateStyle = 'ISO, MDY'
@@ -177,6 +179,8 @@ set extra_float_digits = 1
 set quote_all_identifiers = off
 as $fn$
 declare
+  relation constant oid := feed.relation;
+  row_name constant text := case operation when 'DELETE' then 'old' else 'new' end;
   key constant text[] := rowbell.key_of(relation);
   parent record;
   found_by text;
@@ -195,17 +199,31 @@ begin
       found_by := replace(found_by, format('%L::oid', parent.relid::text), format('%L::regclass', rowbell.sql_name(parent.relid)));
     end loop;
     return found_by;
-  -- a deleted row is in no table: what is found by its key is another row
-  elsif row_name <> 'old' and cardinality(key) > 0 and exists (select from pg_inherits i where i.inhparent = relation) then
+  -- a row that was inserted is in the table of the statement, and one that was deleted in none: what is found by its key is another row
+  elsif operation = 'UPDATE' and cardinality(key) > 0 and exists (select from pg_inherits i where i.inhparent = relation)
+      -- without the index, the writer would wait while all rows are read
+      and not exists (select from rowbell.tables_of(relation) t where not (rowbell.key_of(t.relid) @> key and rowbell.key_of(t.relid) <@ key))
+      and rowbell.may_look_up(feed) then
     -- keys are unique in each of the tables alone: where two have it, the row cannot be told
     return format(
       '(select case when count(*) = 1 then nullif(min(n.nspname || ''.'' || c.relname), %L) end from %s _f'
         ' join pg_class c on c.oid = _f.tableoid join pg_namespace n on n.oid = c.relnamespace where %s)',
-      rowbell.shown_name(relation), rowbell.sql_name(relation),
-      (select string_agg(format('_f.%1$I = %2$s.%1$I', k, row_name), ' and ') from unnest(key) k));
+      rowbell.shown_name(relation), rowbell.sql_name(relation), rowbell.same_key_sql(relation, '_f', row_name));
   end if;
   return null;
 end
+$fn$;
+
+-- Whether what judges a feed may look up rows of it by their key, and no policy hides any.
+create or replace function rowbell.may_look_up(feed rowbell.feed) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select not c.relrowsecurity and has_schema_privilege(e, c.relnamespace, 'usage')
+    and not exists (select from unnest(rowbell.key_of(c.oid) || 'tableoid'::text) k where not has_column_privilege(e, c.oid, k, 'select'))
+  from pg_class c
+  cross join rowbell.evaluator_of(feed.id) e
+  where c.oid = feed.relation
 $fn$;
 
 -- The parts of a trigger function that plain conditions do without, because they call no function: in the handler, for errors that a function names
@@ -357,12 +375,11 @@ begin
       into hits from new_rows as new cross join old_rows as old where not exists (select from new_rows offset 1);
       if not found then$part$, jsonb_build_object(
           'codes', rowbell.codes_sql(part.codes),
-          'partitions', coalesce('array[' || rowbell.partition_sql(feed.relation, 'new') || ']', 'null::pg_catalog.text[]'))) end,
+          'partitions', coalesce('array[' || rowbell.partition_sql(feed, part.operation) || ']', 'null::pg_catalog.text[]'))) end,
       'end_single', case when single then E'\n      end if;' end,
       'olds', case when part.operation = 'INSERT' then 'null::pg_catalog.json[]' else 'pg_catalog.array_agg(pg_catalog.row_to_json(old.*))' end,
       'news', case when part.operation = 'DELETE' then 'null::pg_catalog.json[]' else 'pg_catalog.array_agg(pg_catalog.row_to_json(new.*))' end,
-      'partitions', coalesce('pg_catalog.array_agg(' || rowbell.partition_sql(feed.relation, case when part.operation = 'DELETE' then 'old' else 'new' end)
-        || ')', 'null::pg_catalog.text[]'),
+      'partitions', coalesce('pg_catalog.array_agg(' || rowbell.partition_sql(feed, part.operation) || ')', 'null::pg_catalog.text[]'),
       'rows', rowbell.rows_sql(part.operation, part.compares, part.whole_rows),
       'indent', case when single then '  ' end,
       'codes', array_to_string(part.codes, E',\n          '))) end,
@@ -614,17 +631,34 @@ declare
   fenced constant boolean := rowbell.may_call_strangers(feed, transitions);
   settings text[];
 begin
+  -- what the functions do depends on these
+  if rowbell.has_role(feed.id) then
+    perform rowbell.grant_right(r.name, rowbell.role_of(feed.id))
+    from (
+      -- also of a partition that came after the rules
+      select distinct format('usage on schema %s', c.relnamespace::regnamespace) as name
+      from rowbell.tables_of(feed.relation) t
+      join pg_class c on c.oid = t.relid
+      where c.relnamespace::regnamespace::text not in ('rowbell', 'rowbell_alert')
+        and not has_schema_privilege(rowbell.role_of(feed.id), c.relnamespace, 'usage')
+      union all
+      select format('select (%s) on %s', string_agg(quote_ident(k), ', '), rowbell.sql_name(feed.relation))
+      from unnest(rowbell.key_of(feed.relation) || 'tableoid'::text) k
+      where has_children and cardinality(rowbell.key_of(feed.relation)) > 0 and not has_column_privilege(rowbell.role_of(feed.id), feed.relation, k, 'select')
+      having count(*) > 0) r;
+  end if;
   settings := case
     when (select bool_and(t.plain) from unnest(transitions) t) is not true
       -- bounds are read by the setting for texts with a backslash
-      or strpos(rowbell.partition_sql(feed.relation, 'new'), E'\\') > 0 then rowbell.all_settings()
+      or strpos(rowbell.partition_sql(feed, 'UPDATE'), E'\\') > 0 then rowbell.all_settings()
     -- the bounds of partitions are written by PostgreSQL, without schemas
     when has_children then array['search_path=pg_catalog, pg_temp'] || rowbell.document_settings(feed.relation)
     else rowbell.document_settings(feed.relation)
   end;
   perform rowbell.make_function(raise_function, 'returns int', '{}', rowbell.raise_sql(feed, transitions), current_user);
   perform rowbell.make_function(again_function, 'returns text', array['search_path=pg_catalog, pg_temp'],
-    format(E'\nbegin\n  return rowbell.one_by_one_sql(%s, operation, relation, %L);\nend\n', feed.id, rowbell.rules_one_by_one(feed, transitions)), current_user);
+    format(E'\nbegin\n  return rowbell.one_by_one_sql(%s, operation, relation, %L, %L);\nend\n', feed.id, rowbell.rules_one_by_one(feed, transitions),
+      rowbell.columns_of(feed.relation)), current_user);
   if by_row or to_regproc(format('rowbell.on_row_%s', feed.id)) is not null then
     perform rowbell.make_function(format('rowbell.on_row_%s()', feed.id), 'returns trigger', case when by_row then settings else '{}' end,
       case when by_row then rowbell.on_row_sql(feed, transitions, settings, fenced) else E'\nbegin\n  return null;\nend\n' end, evaluator);
@@ -651,19 +685,7 @@ begin
       select format('execute on function %s', f::regprocedure) as name
       from unnest(array[to_regproc(format('rowbell_alert.raise_%s', feed.id)), to_regproc(format('rowbell_alert.again_%s', feed.id)),
         to_regproc(format('rowbell_alert.moves_%s', feed.id))]) f
-      where not has_function_privilege(rowbell.role_of(feed.id), f, 'execute')
-      union all
-      -- also of a partition that came after the rules
-      select distinct format('usage on schema %s', c.relnamespace::regnamespace)
-      from rowbell.tables_of(feed.relation) t
-      join pg_class c on c.oid = t.relid
-      where c.relnamespace::regnamespace::text not in ('rowbell', 'rowbell_alert')
-        and not has_schema_privilege(rowbell.role_of(feed.id), c.relnamespace, 'usage')
-      union all
-      select format('select (%s) on %s', string_agg(quote_ident(k), ', '), rowbell.sql_name(feed.relation))
-      from unnest(rowbell.key_of(feed.relation) || 'tableoid'::text) k
-      where has_children and cardinality(rowbell.key_of(feed.relation)) > 0 and not has_column_privilege(rowbell.role_of(feed.id), feed.relation, k, 'select')
-      having count(*) > 0) r;
+      where not has_function_privilege(rowbell.role_of(feed.id), f, 'execute')) r;
   end if;
 end
 $fn$;

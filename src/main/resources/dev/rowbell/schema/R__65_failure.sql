@@ -8,14 +8,13 @@ language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
   select coalesce(jsonb_agg(jsonb_build_object('rule', rule, 'operation', operation,
-    'judge', format($query$select judged.code, %s as old, %s as new, %s as partition
-from (select ($1).* offset 0) as old
+    'judged', format('%s as old, %s as new',
+      case when added is not null then added when operation = 'INSERT' then 'null::json' else 'row_to_json(old.*)' end,
+      case when added is not null then subject when operation = 'DELETE' then 'null::json' else 'row_to_json(new.*)' end),
+    'rows', format($query$from (select ($1).* offset 0) as old
 cross join (select ($2).* offset 0) as new
 cross join lateral (select case%s end) as judged (code)
-where judged.code is not null$query$,
-      case when added is not null then added when operation = 'INSERT' then 'null::json' else 'row_to_json(old.*)' end,
-      case when added is not null then subject when operation = 'DELETE' then 'null::json' else 'row_to_json(new.*)' end,
-      coalesce(rowbell.partition_sql(feed.relation, case operation when 'DELETE' then 'old' else 'new' end), 'null'), cases),
+where judged.code is not null$query$, cases),
     'key', format('select row_to_json(k.*) from (select %s) as k',
       (select string_agg(format('(%s).%I', case operation when 'DELETE' then '$1' else '$2' end, k), ', ') from unnest(rowbell.key_of(feed.relation)) k))))
     , '[]')
@@ -48,16 +47,31 @@ as $fn$
   where a.attrelid = written and a.attnum > 0 and not a.attisdropped
 $fn$;
 
--- The query that hands the rows of a statement, or of a row trigger, to judge_each. Run by the trigger function, which alone sees them.
-create or replace function rowbell.one_by_one_sql(feed_id int, operation text, relation oid, rules jsonb) returns text
+-- SQL that has rows in the order of a feed, see rows_in_order(), with the columns that the feed has now.
+create or replace function rowbell.with_columns(sql text, known text[], now text[]) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select replace(replace(sql, format('(select %s) as new', rowbell.columns_sql(known, 'new')), format('(select %s) as new', rowbell.columns_sql(now, 'new'))),
+    format('(select %s) as old', rowbell.columns_sql(known, 'old')), format('(select %s) as old', rowbell.columns_sql(now, 'old')))
+$fn$;
+
+-- The query that hands the rows of a statement, or of a row trigger, to judge_each. Run by the trigger function, which alone sees them. known: the columns that
+-- the feed had when the rules were compiled. Names are those of now, which refresh() has yet to see: else no rule of a feed would fire after a column that none
+-- names was dropped, or the table renamed. Children are not looked up, which may have been what failed.
+drop function if exists rowbell.one_by_one_sql(int, text, oid, jsonb);
+create or replace function rowbell.one_by_one_sql(feed_id int, operation text, relation oid, rules jsonb, known text[]) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
 declare
   table_name constant text := rowbell.sql_name(relation);
-  key constant text[] := rowbell.key_of(relation);
   columns text;
-  feed_relation constant oid := (select f.relation from rowbell.feed f where f.id = feed_id);
+  feed constant rowbell.feed := (select f from rowbell.feed f where f.id = feed_id);
+  feed_relation constant oid := feed.relation;
+  -- a transaction may not see a feed that is new
+  now constant text[] := coalesce(rowbell.columns_of(feed_relation), known);
+  partition text;
   old_rows text;
   new_rows text;
 begin
@@ -80,8 +94,7 @@ begin
       old_rows := format(
         'case when (select pg_catalog.count(*) from new_rows) operator(pg_catalog.=) (select pg_catalog.count(*) from old_rows) then %s'
           ' else array(select (select row(%s)::%s from old_rows as _r where %s limit 1) from new_rows as _n) end',
-        old_rows, columns, table_name,
-        coalesce((select string_agg(format('_r.%1$I operator(pg_catalog.=) _n.%1$I', k), ' and ') from unnest(key) k), 'false'));
+        old_rows, columns, table_name, rowbell.same_key_sql(relation, '_r', '_n'));
     end if;
     if (select rowbell.notes_moves(f) from rowbell.feed f where f.id = feed_id) then
       if operation <> 'DELETE' then
@@ -92,8 +105,16 @@ begin
       end if;
     end if;
   end if;
-  return format('select * from rowbell_alert.judge_each(%L, %s, %s)',
-    (select jsonb_agg(r) from jsonb_array_elements(rules) r where r ->> 'operation' = operation), old_rows, new_rows);
+  if (select c.relkind = 'p' from pg_class c where c.oid = feed_relation) then
+    partition := rowbell.partition_sql(feed, operation);
+  end if;
+  return format('select * from rowbell_alert.judge_each(%L, %s, %s)', (
+      select jsonb_agg(r || jsonb_build_object('judge', format(E'select judged.code, %s, %s as partition\n%s', q.judged, coalesce(partition, 'null'), q.rows)))
+      from jsonb_array_elements(rules) r
+      cross join lateral (
+        select rowbell.with_columns(r ->> 'judged', known, now) as judged,
+          rowbell.with_columns(r ->> 'rows', known, now) as rows) q
+      where r ->> 'operation' = operation), old_rows, new_rows);
 end
 $fn$;
 

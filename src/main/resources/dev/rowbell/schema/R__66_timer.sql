@@ -79,14 +79,7 @@ language sql
 set search_path = pg_catalog, pg_temp
 as $fn$
   with key as (
-    select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, u.n, n.nspname as operators
-    from unnest(rowbell.key_of(feed.relation)) with ordinality as u (k, n)
-    join pg_attribute a on a.attrelid = feed.relation and a.attname = u.k
-    join pg_index i on i.indrelid = feed.relation and i.indisprimary
-    join pg_opclass c on c.oid = i.indclass[array_position(i.indkey::int2[], a.attnum)]
-    join pg_amop m on m.amopfamily = c.opcfamily and m.amopstrategy = 3 and m.amoplefttype = c.opcintype and m.amoprighttype = c.opcintype
-    join pg_operator o on o.oid = m.amopopr
-    join pg_namespace n on n.oid = o.oprnamespace),
+    select * from rowbell.key_columns(feed.relation)),
   parts as (
     select rowbell.sql_name(feed.relation) as feed,
       string_agg(format('%I %s', name, type), ', ' order by n) as columns,

@@ -293,7 +293,7 @@ begin
 end
 $fn$;
 
--- The query for the row with this key and whether it meets the condition, with OLD being NULL.
+-- The query for the row with this key and whether it meets the condition, with OLD being NULL. columns: those of the key.
 create or replace function rowbell.row_query(relation oid, condition text, columns text[], key json) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -302,8 +302,7 @@ as $fn$
     rowbell.rows_by_name(condition, relation), row_query.key,
     (select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ')
       from pg_attribute a where a.attrelid = relation and a.attname = any (columns)),
-    rowbell.sql_name(relation),
-    (select string_agg(format('new.%1$I = r.%1$I', c), ' and ') from unnest(columns) c))
+    rowbell.sql_name(relation), rowbell.same_key_sql(relation, 'new', 'r'))
 $fn$;
 
 -- The query for the row with this key and a sentence that says whether it meets the rule now. For query_rows() as that of trial_of() is, so that no function

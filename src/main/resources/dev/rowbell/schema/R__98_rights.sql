@@ -41,7 +41,7 @@ begin
       rowbell.feeds_named(text), rowbell.rows_by_name(text, oid), rowbell.tables_of(oid), rowbell.tree_of(oid), rowbell.sql_name(oid),
       rowbell.for_each(text, text), rowbell.readable(text, text), rowbell.pause(text), rowbell.resume(text), rowbell.disable(text, text, text),
       rowbell.enable(text), rowbell.write_rule(json, text), rowbell.rule_version(rowbell.rule), rowbell.trial_of(json), rowbell.measure_of(text, int), rowbell.look_of(text, text), rowbell.key_text(json, text[]),
-      rowbell.members_of(json), rowbell.all_settings(), rowbell.explain(text, text, boolean), rowbell.rule_findings(text, text, boolean), rowbell.row_query(oid, text, text[], json), rowbell.explain_alert(text), rowbell.alert_timeline(text),
+      rowbell.members_of(json), rowbell.all_settings(), rowbell.explain(text, text, boolean), rowbell.rule_findings(text, text, boolean), rowbell.row_query(oid, text, text[], json), rowbell.same_key_sql(oid, text, text), rowbell.key_columns(oid), rowbell.explain_alert(text), rowbell.alert_timeline(text),
       rowbell.explain_rule(rowbell.rule, text, json), rowbell.key_written(text[], text), rowbell.times(bigint), rowbell.group_columns(text[]), rowbell.denied(text, text), rowbell.grant_for(text, text),
       rowbell.plain_condition(text, oid, boolean), rowbell.document_settings(oid) to rowbell_admin;
     grant execute on function rowbell.silent_at(rowbell.rule, rowbell.rule_state, timestamptz), rowbell.length_of(interval) to rowbell_admin;

@@ -437,6 +437,17 @@ class ExplainTest {
         says("'item', '" + key + "'", "note the row meets the condition now: \\{\"a\":1,\"b\":\"x y\",\"v\":9}");
     }
 
+    /** Its operators are not in pg_catalog. */
+    @Test
+    void aKeyOfATypeOfAnExtensionIsFound() {
+        database.execute(
+                "create extension ltree",
+                "create table public.item (k ltree primary key, v int)",
+                "insert into rowbell.rule (name, feed, condition) values ('item', 'public.item', 'NEW.v > 5')",
+                "insert into item values ('a.b', 9)");
+        says("'item', 'a.b'", "note the row meets the condition now: \\{\"k\":\"a.b\",\"v\":9}");
+    }
+
     @Test
     @Tag("long")
     void theCommandPrintsItAndItsExitCodeSaysWhetherSomethingIsWrong() {

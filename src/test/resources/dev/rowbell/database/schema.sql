@@ -596,6 +596,7 @@ rowbell.history_alert: select to rowbell_consumer
 rowbell.history_try: select to rowbell_admin
 rowbell.history_try: select to rowbell_consumer
 rowbell.keep_history(interval): execute to rowbell_consumer
+rowbell.key_columns(oid): execute to rowbell_admin
 rowbell.key_of(oid): execute to -
 rowbell.key_text(json,text[]): execute to rowbell_admin
 rowbell.key_written(text[],text): execute to rowbell_admin
@@ -659,6 +660,7 @@ rowbell.rule_version(rowbell.rule): execute to rowbell_admin
 rowbell.rule_version(rowbell.rule): execute to rowbell_consumer
 rowbell.run_timers(integer,integer): execute to rowbell_consumer
 rowbell.run_windows(integer,integer): execute to rowbell_consumer
+rowbell.same_key_sql(oid,text,text): execute to rowbell_admin
 rowbell.setting: insert, select, update to rowbell_consumer
 rowbell.silence: delete, insert, select, update to rowbell_admin
 rowbell.silence: select to rowbell_consumer
@@ -1432,6 +1434,22 @@ CREATE OR REPLACE FUNCTION rowbell.compile(feed_name text, patience interval DEF
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+CREATE OR REPLACE FUNCTION rowbell.columns_of(relation oid)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select array_agg(a.attname::text order by a.attnum) from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+$function$
+CREATE OR REPLACE FUNCTION rowbell.columns_sql(names text[], row_name text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select string_agg(format('%s.%I', row_name, u.name), ', ' order by u.n) from unnest(names) with ordinality as u (name, n)
+$function$
  SET standard_conforming_strings TO 'on'
 AS $function$
 <<compile>>
@@ -1482,14 +1500,31 @@ begin
   settings := case
     when (select bool_and(t.plain) from unnest(transitions) t) is not true
       -- bounds are read by the setting for texts with a backslash
-      or strpos(rowbell.partition_sql(feed.relation, 'new'), E'\\') > 0 then rowbell.all_settings()
+      or strpos(rowbell.partition_sql(feed, 'UPDATE'), E'\\') > 0 then rowbell.all_settings()
     -- the bounds of partitions are written by PostgreSQL, without schemas
+  -- what the functions do depends on these
+  if rowbell.has_role(feed.id) then
+    perform rowbell.grant_right(r.name, rowbell.role_of(feed.id))
+    from (
+      -- also of a partition that came after the rules
+      select distinct format('usage on schema %s', c.relnamespace::regnamespace) as name
+      from rowbell.tables_of(feed.relation) t
+      join pg_class c on c.oid = t.relid
+      where c.relnamespace::regnamespace::text not in ('rowbell', 'rowbell_alert')
+        and not has_schema_privilege(rowbell.role_of(feed.id), c.relnamespace, 'usage')
+      union all
+      select format('select (%s) on %s', string_agg(quote_ident(k), ', '), rowbell.sql_name(feed.relation))
+      from unnest(rowbell.key_of(feed.relation) || 'tableoid'::text) k
+      where has_children and cardinality(rowbell.key_of(feed.relation)) > 0 and not has_column_privilege(rowbell.role_of(feed.id), feed.relation, k, 'select')
+      having count(*) > 0) r;
+  end if;
     when has_children then array['search_path=pg_catalog, pg_temp'] || rowbell.document_settings(feed.relation)
     else rowbell.document_settings(feed.relation)
   end;
   perform rowbell.make_function(raise_function, 'returns int', '{}', rowbell.raise_sql(feed, transitions), current_user);
   perform rowbell.make_function(again_function, 'returns text', array['search_path=pg_catalog, pg_temp'],
-    format(E'\nbegin\n  return rowbell.one_by_one_sql(%s, operation, relation, %L);\nend\n', feed.id, rowbell.rules_one_by_one(feed, transitions)), current_user);
+    format(E'\nbegin\n  return rowbell.one_by_one_sql(%s, operation, relation, %L, %L);\nend\n', feed.id, rowbell.rules_one_by_one(feed, transitions),
+      rowbell.columns_of(feed.relation)), current_user);
   if by_row or to_regproc(format('rowbell.on_row_%s', feed.id)) is not null then
     perform rowbell.make_function(format('rowbell.on_row_%s()', feed.id), 'returns trigger', case when by_row then settings else '{}' end,
       case when by_row then rowbell.on_row_sql(feed, transitions, settings, fenced) else E'\nbegin\n  return null;\nend\n' end, evaluator);
@@ -1516,19 +1551,7 @@ begin
       select format('execute on function %s', f::regprocedure) as name
       from unnest(array[to_regproc(format('rowbell_alert.raise_%s', feed.id)), to_regproc(format('rowbell_alert.again_%s', feed.id)),
         to_regproc(format('rowbell_alert.moves_%s', feed.id))]) f
-      where not has_function_privilege(rowbell.role_of(feed.id), f, 'execute')
-      union all
-      -- also of a partition that came after the rules
-      select distinct format('usage on schema %s', c.relnamespace::regnamespace)
-      from rowbell.tables_of(feed.relation) t
-      join pg_class c on c.oid = t.relid
-      where c.relnamespace::regnamespace::text not in ('rowbell', 'rowbell_alert')
-        and not has_schema_privilege(rowbell.role_of(feed.id), c.relnamespace, 'usage')
-      union all
-      select format('select (%s) on %s', string_agg(quote_ident(k), ', '), rowbell.sql_name(feed.relation))
-      from unnest(rowbell.key_of(feed.relation) || 'tableoid'::text) k
-      where has_children and cardinality(rowbell.key_of(feed.relation)) > 0 and not has_column_privilege(rowbell.role_of(feed.id), feed.relation, k, 'select')
-      having count(*) > 0) r;
+      where not has_function_privilege(rowbell.role_of(feed.id), f, 'execute')) r;
   end if;
 end
 $function$
@@ -3580,9 +3603,24 @@ CREATE OR REPLACE FUNCTION rowbell.key_of(relation oid)
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+CREATE OR REPLACE FUNCTION rowbell.key_columns(relation oid)
+ RETURNS TABLE(name text, type text, n bigint, operators name)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select a.attname::text, format_type(a.atttypid, a.atttypmod), u.n, n.nspname
+  from unnest(rowbell.key_of(relation)) with ordinality as u (k, n)
+  join pg_attribute a on a.attrelid = relation and a.attname = u.k
+  join pg_index i on i.indrelid = relation and i.indisprimary
+  join pg_opclass c on c.oid = i.indclass[array_position(i.indkey::int2[], a.attnum)]
+  join pg_amop m on m.amopfamily = c.opcfamily and m.amopstrategy = 3 and m.amoplefttype = c.opcintype and m.amoprighttype = c.opcintype
+  join pg_operator o on o.oid = m.amopopr
+  join pg_namespace n on n.oid = o.oprnamespace
+$function$
   select coalesce(array_agg(a.attname::text order by a.attnum), '{}')
   from pg_index i
-  join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
+  join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any ((i.indkey::int2[])[:i.indnkeyatts - 1])
   where i.indrelid = relation and i.indisprimary
 $function$
 CREATE OR REPLACE FUNCTION rowbell.key_pattern(columns text[])
@@ -3795,14 +3833,7 @@ CREATE OR REPLACE FUNCTION rowbell.look_sql(feed rowbell.feed, transitions rowbe
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   with key as (
-    select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, u.n, n.nspname as operators
-    from unnest(rowbell.key_of(feed.relation)) with ordinality as u (k, n)
-    join pg_attribute a on a.attrelid = feed.relation and a.attname = u.k
-    join pg_index i on i.indrelid = feed.relation and i.indisprimary
-    join pg_opclass c on c.oid = i.indclass[array_position(i.indkey::int2[], a.attnum)]
-    join pg_amop m on m.amopfamily = c.opcfamily and m.amopstrategy = 3 and m.amoplefttype = c.opcintype and m.amoprighttype = c.opcintype
-    join pg_operator o on o.oid = m.amopopr
-    join pg_namespace n on n.oid = o.oprnamespace),
+    select * from rowbell.key_columns(feed.relation)),
   parts as (
     select rowbell.sql_name(feed.relation) as feed,
       string_agg(format('%I %s', name, type), ', ' order by n) as columns,
@@ -4069,6 +4100,18 @@ CREATE OR REPLACE FUNCTION rowbell.may_name(condition text, name text)
  IMMUTABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+CREATE OR REPLACE FUNCTION rowbell.may_look_up(feed rowbell.feed)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select not c.relrowsecurity and has_schema_privilege(e, c.relnamespace, 'usage')
+    and not exists (select from unnest(rowbell.key_of(c.oid) || 'tableoid'::text) k where not has_column_privilege(e, c.oid, k, 'select'))
+  from pg_class c
+  cross join rowbell.evaluator_of(feed.id) e
+  where c.oid = feed.relation
+$function$
   select strpos(condition, name) > 0 or strpos(lower(condition), name) > 0 or strpos(condition, quote_ident(name)) > 0
 $function$
 CREATE OR REPLACE FUNCTION rowbell.may_notify()
@@ -4642,12 +4685,11 @@ begin
       into hits from new_rows as new cross join old_rows as old where not exists (select from new_rows offset 1);
       if not found then$part$, jsonb_build_object(
           'codes', rowbell.codes_sql(part.codes),
-          'partitions', coalesce('array[' || rowbell.partition_sql(feed.relation, 'new') || ']', 'null::pg_catalog.text[]'))) end,
+          'partitions', coalesce('array[' || rowbell.partition_sql(feed, part.operation) || ']', 'null::pg_catalog.text[]'))) end,
       'end_single', case when single then E'\n      end if;' end,
       'olds', case when part.operation = 'INSERT' then 'null::pg_catalog.json[]' else 'pg_catalog.array_agg(pg_catalog.row_to_json(old.*))' end,
       'news', case when part.operation = 'DELETE' then 'null::pg_catalog.json[]' else 'pg_catalog.array_agg(pg_catalog.row_to_json(new.*))' end,
-      'partitions', coalesce('pg_catalog.array_agg(' || rowbell.partition_sql(feed.relation, case when part.operation = 'DELETE' then 'old' else 'new' end)
-        || ')', 'null::pg_catalog.text[]'),
+      'partitions', coalesce('pg_catalog.array_agg(' || rowbell.partition_sql(feed, part.operation) || ')', 'null::pg_catalog.text[]'),
       'rows', rowbell.rows_sql(part.operation, part.compares, part.whole_rows),
       'indent', case when single then '  ' end,
       'codes', array_to_string(part.codes, E',\n          '))) end,
@@ -4706,7 +4748,7 @@ $body$, fence || rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(
     || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.one_by_one_sql(feed_id integer, operation text, relation oid, rules jsonb)
+CREATE OR REPLACE FUNCTION rowbell.one_by_one_sql(feed_id integer, operation text, relation oid, rules jsonb, known text[])
  RETURNS text
  LANGUAGE plpgsql
  STABLE
@@ -4714,9 +4756,12 @@ CREATE OR REPLACE FUNCTION rowbell.one_by_one_sql(feed_id integer, operation tex
 AS $function$
 declare
   table_name constant text := rowbell.sql_name(relation);
-  key constant text[] := rowbell.key_of(relation);
   columns text;
-  feed_relation constant oid := (select f.relation from rowbell.feed f where f.id = feed_id);
+  feed constant rowbell.feed := (select f from rowbell.feed f where f.id = feed_id);
+  feed_relation constant oid := feed.relation;
+  -- a transaction may not see a feed that is new
+  now constant text[] := coalesce(rowbell.columns_of(feed_relation), known);
+  partition text;
   old_rows text;
   new_rows text;
 begin
@@ -4739,8 +4784,7 @@ begin
       old_rows := format(
         'case when (select pg_catalog.count(*) from new_rows) operator(pg_catalog.=) (select pg_catalog.count(*) from old_rows) then %s'
           ' else array(select (select row(%s)::%s from old_rows as _r where %s limit 1) from new_rows as _n) end',
-        old_rows, columns, table_name,
-        coalesce((select string_agg(format('_r.%1$I operator(pg_catalog.=) _n.%1$I', k), ' and ') from unnest(key) k), 'false'));
+        old_rows, columns, table_name, rowbell.same_key_sql(relation, '_r', '_n'));
     end if;
     if (select rowbell.notes_moves(f) from rowbell.feed f where f.id = feed_id) then
       if operation <> 'DELETE' then
@@ -4751,8 +4795,16 @@ begin
       end if;
     end if;
   end if;
-  return format('select * from rowbell_alert.judge_each(%L, %s, %s)',
-    (select jsonb_agg(r) from jsonb_array_elements(rules) r where r ->> 'operation' = operation), old_rows, new_rows);
+  if (select c.relkind = 'p' from pg_class c where c.oid = feed_relation) then
+    partition := rowbell.partition_sql(feed, operation);
+  end if;
+  return format('select * from rowbell_alert.judge_each(%L, %s, %s)', (
+      select jsonb_agg(r || jsonb_build_object('judge', format(E'select judged.code, %s, %s as partition\n%s', q.judged, coalesce(partition, 'null'), q.rows)))
+      from jsonb_array_elements(rules) r
+      cross join lateral (
+        select rowbell.with_columns(r ->> 'judged', known, now) as judged,
+          rowbell.with_columns(r ->> 'rows', known, now) as rows) q
+      where r ->> 'operation' = operation), old_rows, new_rows);
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.operations_of(rule rowbell.rule)
@@ -4797,7 +4849,7 @@ begin
     where f.id = feed_id);
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.partition_sql(relation oid, row_name text)
+CREATE OR REPLACE FUNCTION rowbell.partition_sql(feed rowbell.feed, operation text)
  RETURNS text
  LANGUAGE plpgsql
  STABLE
@@ -4816,6 +4868,8 @@ declare
 begin
   if (select c.relkind = 'p' from pg_class c where c.oid = relation) then
     select format('(select case%s end from (select %s.*) as _row)',
+  relation constant oid := feed.relation;
+  row_name constant text := case operation when 'DELETE' then 'old' else 'new' end;
       string_agg(format(' when %s then %L', pg_get_partition_constraintdef(t.relid), rowbell.shown_name(t.relid)), '' order by t.relid), row_name)
     into found_by
     from rowbell.tables_of(relation) t
@@ -4828,14 +4882,16 @@ begin
       found_by := replace(found_by, format('%L::oid', parent.relid::text), format('%L::regclass', rowbell.sql_name(parent.relid)));
     end loop;
     return found_by;
-  -- a deleted row is in no table: what is found by its key is another row
-  elsif row_name <> 'old' and cardinality(key) > 0 and exists (select from pg_inherits i where i.inhparent = relation) then
+  -- a row that was inserted is in the table of the statement, and one that was deleted in none: what is found by its key is another row
+  elsif operation = 'UPDATE' and cardinality(key) > 0 and exists (select from pg_inherits i where i.inhparent = relation)
+      -- without the index, the writer would wait while all rows are read
+      and not exists (select from rowbell.tables_of(relation) t where not (rowbell.key_of(t.relid) @> key and rowbell.key_of(t.relid) <@ key))
+      and rowbell.may_look_up(feed) then
     -- keys are unique in each of the tables alone: where two have it, the row cannot be told
     return format(
       '(select case when count(*) = 1 then nullif(min(n.nspname || ''.'' || c.relname), %L) end from %s _f'
         ' join pg_class c on c.oid = _f.tableoid join pg_namespace n on n.oid = c.relnamespace where %s)',
-      rowbell.shown_name(relation), rowbell.sql_name(relation),
-      (select string_agg(format('_f.%1$I = %2$s.%1$I', k, row_name), ' and ') from unnest(key) k));
+      rowbell.shown_name(relation), rowbell.sql_name(relation), rowbell.same_key_sql(relation, '_f', row_name));
   end if;
   return null;
 end
@@ -5851,8 +5907,7 @@ AS $function$
     rowbell.rows_by_name(condition, relation), row_query.key,
     (select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ')
       from pg_attribute a where a.attrelid = relation and a.attname = any (columns)),
-    rowbell.sql_name(relation),
-    (select string_agg(format('new.%1$I = r.%1$I', c), ' and ') from unnest(columns) c))
+    rowbell.sql_name(relation), rowbell.same_key_sql(relation, 'new', 'r'))
 $function$
 CREATE OR REPLACE FUNCTION rowbell.row_text_sql(relation oid, row_name text)
  RETURNS text
@@ -5886,17 +5941,9 @@ CREATE OR REPLACE FUNCTION rowbell.rows_in_order(condition text, relation oid, c
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  with columns as (
-    select t.relid, array_agg(a.attname order by a.attnum) as names
-    from rowbell.tables_of(relation) t
-    join pg_attribute a on a.attrelid = t.relid and a.attnum > 0 and not a.attisdropped
-    group by t.relid)
-  select case when (select count(distinct c.names) from columns c) <= 1 then condition
-    else (
-      select format('(select %s from (select %s) as new%s)', condition, string_agg(format('new.%I', n), ', ' order by place),
-        case when compares then format(', (select %s) as old', string_agg(format('old.%I', n), ', ' order by place)) end)
-      from columns c, unnest(c.names) with ordinality as u (n, place)
-      where c.relid = relation)
+  select case when (select count(distinct rowbell.columns_of(t.relid)) from rowbell.tables_of(relation) t) <= 1 then condition
+    else format('(select %s from (select %s) as new%s)', condition, rowbell.columns_sql(rowbell.columns_of(relation), 'new'),
+      case when compares then format(', (select %s) as old', rowbell.columns_sql(rowbell.columns_of(relation), 'old')) end)
   end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.rows_sql(operation text, with_both boolean, table_name text)
@@ -6301,14 +6348,13 @@ CREATE OR REPLACE FUNCTION rowbell.rules_one_by_one(feed rowbell.feed, transitio
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
   select coalesce(jsonb_agg(jsonb_build_object('rule', rule, 'operation', operation,
-    'judge', format($query$select judged.code, %s as old, %s as new, %s as partition
-from (select ($1).* offset 0) as old
+    'judged', format('%s as old, %s as new',
+      case when added is not null then added when operation = 'INSERT' then 'null::json' else 'row_to_json(old.*)' end,
+      case when added is not null then subject when operation = 'DELETE' then 'null::json' else 'row_to_json(new.*)' end),
+    'rows', format($query$from (select ($1).* offset 0) as old
 cross join (select ($2).* offset 0) as new
 cross join lateral (select case%s end) as judged (code)
-where judged.code is not null$query$,
-      case when added is not null then added when operation = 'INSERT' then 'null::json' else 'row_to_json(old.*)' end,
-      case when added is not null then subject when operation = 'DELETE' then 'null::json' else 'row_to_json(new.*)' end,
-      coalesce(rowbell.partition_sql(feed.relation, case operation when 'DELETE' then 'old' else 'new' end), 'null'), cases),
+where judged.code is not null$query$, cases),
     'key', format('select row_to_json(k.*) from (select %s) as k',
       (select string_agg(format('(%s).%I', case operation when 'DELETE' then '$1' else '$2' end, k), ', ') from unnest(rowbell.key_of(feed.relation)) k))))
     , '[]')
@@ -6574,6 +6620,15 @@ AS $function$
   update rowbell.rule_state s
   set scan = pg_current_xact_id(), scan_pass = 0, scan_after = null
   from rowbell.rule r
+CREATE OR REPLACE FUNCTION rowbell.same_key_sql(relation oid, one text, other text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select coalesce(string_agg(format('%s.%I operator(%I.=) %s.%2$I', one, k.name, k.operators, other), ' and ' order by k.n), 'false')
+  from rowbell.key_columns(relation) k
+$function$
   where r.name = s.rule and r.name = any (names) and r.enabled and r."for" is not null
 $function$
 CREATE OR REPLACE FUNCTION rowbell.scan_timers(feed rowbell.feed, rule rowbell.rule, rule_id integer, most integer)
@@ -7666,6 +7721,15 @@ CREATE OR REPLACE FUNCTION rowbell.with_moves_sql(operation text, written oid, f
 AS $function$
   select rowbell.fill(case when operation = 'UPDATE'
       then '({{rows}}) operator(pg_catalog.||) array(select row({{moved_columns}})::{{table}} from (select $1[i][{{side}}]::{{feed}} as r'
+CREATE OR REPLACE FUNCTION rowbell.with_columns(sql text, known text[], now text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select replace(replace(sql, format('(select %s) as new', rowbell.columns_sql(known, 'new')), format('(select %s) as new', rowbell.columns_sql(now, 'new'))),
+    format('(select %s) as old', rowbell.columns_sql(known, 'old')), format('(select %s) as old', rowbell.columns_sql(now, 'old')))
+$function$
         ' from pg_catalog.generate_subscripts($1, 1) i order by i offset 0) as _m)'
       else 'array(select _s.r from (select row({{columns}})::{{table}} as r, {{text}} as t, pg_catalog.row_number() over (partition by {{text}}) as n'
         ' from {{transition_table}} as _r) as _s left join (select $1[i][{{side}}] as t, pg_catalog.count(*) as n from pg_catalog.generate_subscripts($1, 1) i'
