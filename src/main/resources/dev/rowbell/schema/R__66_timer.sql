@@ -32,6 +32,7 @@ declare
   opening constant text := '{' || to_json(key[1]) || ':';
   keys text[];
   moved_to text[];
+  now_key text[];
 begin
   if (operation = any ('{INSERT,UPDATE,DELETE}')) is not true or relation <> feed_relation and rowbell.partition_part(feed_id, relation) is null then
     return;
@@ -57,9 +58,13 @@ begin
     into keys, moved_to
     from unnest(codes, olds, news) with ordinality as h (code, old, new, n);
   end if;
-  if array_position(keys, null) > 0 and key <> rowbell.key_of(feed_relation) then
+  if array_position(keys, null) > 0 then
+    -- not by feed_relation, which is the number of before in a database that was restored
+    now_key := nullif(rowbell.key_of((select f.relation from rowbell.feed f where f.id = feed_id)), '{}');
+  end if;
+  if key <> now_key then
     -- a column was renamed, and refresh() has not compiled the feed yet
-    perform rowbell.append_timer_events(feed_id, feed_relation, operation, relation, codes, olds, news, timer_codes, rowbell.key_of(feed_relation));
+    perform rowbell.append_timer_events(feed_id, feed_relation, operation, relation, codes, olds, news, timer_codes, now_key);
     return;
   end if;
   insert into rowbell.timer_event (feed, rule, kind, key, moved_to, whole, at)

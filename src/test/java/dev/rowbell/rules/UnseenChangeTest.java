@@ -120,6 +120,23 @@ class UnseenChangeTest {
         assertEquals(List.of("a {\"id\":1}"), database.query("select concat(kind, ' ', key) from rowbell.timer_event"));
     }
 
+    /** As in a database that was restored from a dump, until the next start. */
+    @Test
+    void aRowIsArmedBesideARuleThatCountsWhereTheFunctionKnowsTheFeedByAnotherNumber() {
+        database.execute(
+                "create schema s",
+                "create table s.feed (id int primary key, v int)",
+                "insert into rowbell.rule (name, feed, condition, \"for\") values ('timed', 's.feed', 'NEW.v > 5', '1h')",
+                "insert into rowbell.rule (name, feed, condition, count, within) values ('counted', 's.feed', 'NEW.v > 5', 2, '1h')",
+                "do $do$ begin execute regexp_replace(pg_get_functiondef('rowbell_alert.raise_1'::regproc),"
+                        + " '\\m' || 's.feed'::regclass::oid || '\\M', '1', 'g'); end $do$",
+                "insert into s.feed values (1, 9)",
+                "update s.feed set v = 1");
+        assertEquals(
+                List.of("a {\"id\":1}", "d {\"id\":1}"),
+                database.query("select concat(kind, ' ', key) from rowbell.timer_event order by id"));
+    }
+
     private void rule(String name, String condition) {
         database.execute("insert into rowbell.rule (name, feed, condition) values ('%s', 's.feed', '%s')"
                 .formatted(name, condition));
