@@ -221,6 +221,8 @@ $fn$;
 create or replace function rowbell.grant_named(feed_id int, relation oid, condition text, selected text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+-- PostgreSQL guesses that there are many tables, and would compile the query for 100 ms
+set jit = off
 as $fn$
 declare
   role_name constant text := rowbell.role_of(feed_id);

@@ -266,6 +266,8 @@ as $fn$
   select from rowbell.rule r where r.name = any (array(select g.name from unnest(rules) g)) order by r.name for no key update;
   update rowbell.rule_override v set enabled = g.enabled from unnest(rules) g where v.rule = g.name and v.enabled <> g.enabled;
   insert into rowbell.rule as r select w.* from unnest(rules) g cross join lateral rowbell.with_override(g) w
+  -- a trigger checks each that is inserted, before a conflict is found
+  where not exists (select from rowbell.rule k where k.name = w.name and k is not distinct from w)
   on conflict (name) do update set
     feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
     columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,

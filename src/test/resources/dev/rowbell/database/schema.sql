@@ -1434,11 +1434,6 @@ AS $function$
   select format(case when cardinality(codes) = 1 then 'array[%s]' else E'pg_catalog.array_remove(array[\n        %s], null)' end,
     array_to_string(codes, E',\n        '))
 $function$
-CREATE OR REPLACE FUNCTION rowbell.compile(feed_name text, patience interval DEFAULT '00:00:10'::interval)
- RETURNS void
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
 CREATE OR REPLACE FUNCTION rowbell.columns_of(relation oid)
  RETURNS text[]
  LANGUAGE sql
@@ -1455,6 +1450,11 @@ CREATE OR REPLACE FUNCTION rowbell.columns_sql(names text[], row_name text)
 AS $function$
   select string_agg(format('%s.%I', row_name, u.name), ', ' order by u.n) from unnest(names) with ordinality as u (name, n)
 $function$
+CREATE OR REPLACE FUNCTION rowbell.compile(feed_name text, patience interval DEFAULT '00:00:10'::interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET standard_conforming_strings TO 'on'
 AS $function$
 <<compile>>
@@ -1502,11 +1502,6 @@ declare
   fenced constant boolean := rowbell.may_call_strangers(feed, transitions);
   settings text[];
 begin
-  settings := case
-    when (select bool_and(t.plain) from unnest(transitions) t) is not true
-      -- bounds are read by the setting for texts with a backslash
-      or strpos(rowbell.partition_sql(feed, 'UPDATE'), E'\\') > 0 then rowbell.all_settings()
-    -- the bounds of partitions are written by PostgreSQL, without schemas
   -- what the functions do depends on these
   if rowbell.has_role(feed.id) then
     perform rowbell.grant_right(r.name, rowbell.role_of(feed.id))
@@ -1523,6 +1518,11 @@ begin
       where has_children and cardinality(rowbell.key_of(feed.relation)) > 0 and not has_column_privilege(rowbell.role_of(feed.id), feed.relation, k, 'select')
       having count(*) > 0) r;
   end if;
+  settings := case
+    when (select bool_and(t.plain) from unnest(transitions) t) is not true
+      -- bounds are read by the setting for texts with a backslash
+      or strpos(rowbell.partition_sql(feed, 'UPDATE'), E'\\') > 0 then rowbell.all_settings()
+    -- the bounds of partitions are written by PostgreSQL, without schemas
     when has_children then array['search_path=pg_catalog, pg_temp'] || rowbell.document_settings(feed.relation)
     else rowbell.document_settings(feed.relation)
   end;
@@ -3072,6 +3072,7 @@ CREATE OR REPLACE FUNCTION rowbell.grant_named(feed_id integer, relation oid, co
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
 AS $function$
 declare
   role_name constant text := rowbell.role_of(feed_id);
@@ -3602,12 +3603,6 @@ begin
   return dropped;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.key_of(relation oid)
- RETURNS text[]
- LANGUAGE sql
- STABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
 CREATE OR REPLACE FUNCTION rowbell.key_columns(relation oid)
  RETURNS TABLE(name text, type text, n bigint, operators name)
  LANGUAGE sql
@@ -3623,6 +3618,12 @@ AS $function$
   join pg_operator o on o.oid = m.amopopr
   join pg_namespace n on n.oid = o.oprnamespace
 $function$
+CREATE OR REPLACE FUNCTION rowbell.key_of(relation oid)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
   select coalesce(array_agg(a.attname::text order by a.attnum), '{}')
   from pg_index i
   join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any ((i.indkey::int2[])[:i.indnkeyatts - 1])
@@ -4099,12 +4100,6 @@ begin
       where y.oid = any (types) and c.oid <> feed.relation and (c.relkind in ('v', 'f') or c.relrowsecurity));
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.may_name(condition text, name text)
- RETURNS boolean
- LANGUAGE sql
- IMMUTABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
 CREATE OR REPLACE FUNCTION rowbell.may_look_up(feed rowbell.feed)
  RETURNS boolean
  LANGUAGE sql
@@ -4117,6 +4112,12 @@ AS $function$
   cross join rowbell.evaluator_of(feed.id) e
   where c.oid = feed.relation
 $function$
+CREATE OR REPLACE FUNCTION rowbell.may_name(condition text, name text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
   select strpos(condition, name) > 0 or strpos(lower(condition), name) > 0 or strpos(condition, quote_ident(name)) > 0
 $function$
 CREATE OR REPLACE FUNCTION rowbell.may_notify()
@@ -4867,14 +4868,14 @@ CREATE OR REPLACE FUNCTION rowbell.partition_sql(feed rowbell.feed, operation te
  SET quote_all_identifiers TO 'off'
 AS $function$
 declare
+  relation constant oid := feed.relation;
+  row_name constant text := case operation when 'DELETE' then 'old' else 'new' end;
   key constant text[] := rowbell.key_of(relation);
   parent record;
   found_by text;
 begin
   if (select c.relkind = 'p' from pg_class c where c.oid = relation) then
     select format('(select case%s end from (select %s.*) as _row)',
-  relation constant oid := feed.relation;
-  row_name constant text := case operation when 'DELETE' then 'old' else 'new' end;
       string_agg(format(' when %s then %L', pg_get_partition_constraintdef(t.relid), rowbell.shown_name(t.relid)), '' order by t.relid), row_name)
     into found_by
     from rowbell.tables_of(relation) t
@@ -5078,6 +5079,8 @@ AS $function$
   select from rowbell.rule r where r.name = any (array(select g.name from unnest(rules) g)) order by r.name for no key update;
   update rowbell.rule_override v set enabled = g.enabled from unnest(rules) g where v.rule = g.name and v.enabled <> g.enabled;
   insert into rowbell.rule as r select w.* from unnest(rules) g cross join lateral rowbell.with_override(g) w
+  -- a trigger checks each that is inserted, before a conflict is found
+  where not exists (select from rowbell.rule k where k.name = w.name and k is not distinct from w)
   on conflict (name) do update set
     feed = excluded.feed, condition = excluded.condition, reason = excluded.reason, severity = excluded.severity, fires = excluded.fires,
     columns = excluded.columns, delivery = excluded.delivery, channel = excluded.channel, resolved = excluded.resolved,
@@ -6617,14 +6620,6 @@ begin
   return more;
 end
 $function$
-CREATE OR REPLACE FUNCTION rowbell.scan_again(names text[])
- RETURNS void
- LANGUAGE sql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-  update rowbell.rule_state s
-  set scan = pg_current_xact_id(), scan_pass = 0, scan_after = null
-  from rowbell.rule r
 CREATE OR REPLACE FUNCTION rowbell.same_key_sql(relation oid, one text, other text)
  RETURNS text
  LANGUAGE sql
@@ -6634,6 +6629,14 @@ AS $function$
   select coalesce(string_agg(format('%s.%I operator(%I.=) %s.%2$I', one, k.name, k.operators, other), ' and ' order by k.n), 'false')
   from rowbell.key_columns(relation) k
 $function$
+CREATE OR REPLACE FUNCTION rowbell.scan_again(names text[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  update rowbell.rule_state s
+  set scan = pg_current_xact_id(), scan_pass = 0, scan_after = null
+  from rowbell.rule r
   where r.name = s.rule and r.name = any (names) and r.enabled and r."for" is not null
 $function$
 CREATE OR REPLACE FUNCTION rowbell.scan_timers(feed rowbell.feed, rule rowbell.rule, rule_id integer, most integer)
@@ -7718,14 +7721,6 @@ AS $function$
       where (o.name = n.name or o.name not in (select r.name from unnest(news) r)) and o.enabled and o.absent is not null and n.absent is not null
         and (o.feed, o.by) is not distinct from (n.feed, n.by))
 $function$
-CREATE OR REPLACE FUNCTION rowbell.with_moves_sql(operation text, written oid, feed_relation oid, rows text, transition_table text, side integer)
- RETURNS text
- LANGUAGE sql
- STABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-  select rowbell.fill(case when operation = 'UPDATE'
-      then '({{rows}}) operator(pg_catalog.||) array(select row({{moved_columns}})::{{table}} from (select $1[i][{{side}}]::{{feed}} as r'
 CREATE OR REPLACE FUNCTION rowbell.with_columns(sql text, known text[], now text[])
  RETURNS text
  LANGUAGE sql
@@ -7735,6 +7730,14 @@ AS $function$
   select replace(replace(sql, format('(select %s) as new', rowbell.columns_sql(known, 'new')), format('(select %s) as new', rowbell.columns_sql(now, 'new'))),
     format('(select %s) as old', rowbell.columns_sql(known, 'old')), format('(select %s) as old', rowbell.columns_sql(now, 'old')))
 $function$
+CREATE OR REPLACE FUNCTION rowbell.with_moves_sql(operation text, written oid, feed_relation oid, rows text, transition_table text, side integer)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select rowbell.fill(case when operation = 'UPDATE'
+      then '({{rows}}) operator(pg_catalog.||) array(select row({{moved_columns}})::{{table}} from (select $1[i][{{side}}]::{{feed}} as r'
         ' from pg_catalog.generate_subscripts($1, 1) i order by i offset 0) as _m)'
       else 'array(select _s.r from (select row({{columns}})::{{table}} as r, {{text}} as t, pg_catalog.row_number() over (partition by {{text}}) as n'
         ' from {{transition_table}} as _r) as _s left join (select $1[i][{{side}}] as t, pg_catalog.count(*) as n from pg_catalog.generate_subscripts($1, 1) i'
