@@ -159,7 +159,8 @@ as $fn$
     from rowbell.rule r
     join rowbell.rule_state s on s.rule = r.name
     where r.feed = feed.name and r.enabled and s.broken is null),
-  plainness (all_plain) as (
+  -- asked once, and not for each rule
+  plainness (all_plain) as materialized (
     select bool_and(plain_new is not null and rowbell.counts_plainly(r)) and rowbell.document_settings(feed.relation) is not null
       -- these are compared as text
       and not exists (
