@@ -460,6 +460,7 @@ begin
         return query select watched.name, format('could not be looked at: %s', rowbell.denied(sqlerrm, sqlstate));
     end;
     return query select watched.name, rowbell.unwatched(watched);
+    return query select watched.name, rowbell.hidden_rows(watched);
   end loop;
   if feed_id is null then
     perform rowbell.report_failures();
@@ -566,6 +567,26 @@ as $fn$
   where exists (select from rowbell.rule r where r.feed = feed.name and r.enabled)
     and (t.kind = 'f' or t.kind in ('r', 'p') and not has_table_privilege(t.relid, 'trigger'))
   order by t.relid
+$fn$;
+
+-- Which rules with "for" of a feed can never fire, because row security hides all rows from the role that looks at them when they are due, for
+-- an operator.
+create or replace function rowbell.hidden_rows(feed rowbell.feed) returns setof text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+  select format('rule "%s" does not fire: row security hides all rows from the role %s, which looks at rows when they are due: create policy rowbell on %s for select to %2$I using (true)',
+    r.name, e.rolname, rowbell.sql_name(c.oid))
+  from rowbell.rule r
+  join pg_class c on c.oid = feed.relation and c.relrowsecurity
+  join pg_roles e on e.rolname = rowbell.evaluator_of(feed.id)
+  where r.feed = feed.name and r.enabled and r."for" is not null
+    and not (e.rolsuper or e.rolbypassrls or not c.relforcerowsecurity and pg_has_role(e.oid, c.relowner, 'usage'))
+    and not exists (
+      select from pg_policy p
+      where p.polrelid = c.oid and p.polpermissive and p.polcmd in ('r', '*') and (0 = any (p.polroles) or exists (
+        select from unnest(p.polroles) o where o <> 0 and pg_has_role(e.oid, o, 'usage'))))
+  order by r.name
 $fn$;
 
 -- Drops the function of a feed that has no row triggers any more, or is gone, unless a trigger of another name still uses it.

@@ -137,6 +137,26 @@ class UnseenChangeTest {
                 database.query("select concat(kind, ' ', key) from rowbell.timer_event order by id"));
     }
 
+    @Test
+    void aRuleThatCanSeeNoRowWhenItIsDueIsSaidUntilThereIsAPolicy() {
+        String role = database.query("select rowbell.role_of(1)").get(0);
+        database.execute(
+                "create schema s",
+                "create table s.feed (id int primary key, v int)",
+                "insert into rowbell.rule (name, feed, condition, \"for\") values ('timed', 's.feed', 'NEW.v > 5', '1h')");
+        rule("plain", "NEW.v > 5");
+        assertEquals(List.of(), database.query("select event from rowbell.refresh()"));
+        database.execute("alter table s.feed enable row level security", "create policy own on s.feed to pg_monitor");
+        String policy = "create policy rowbell on s.feed for select to %s using (true)".formatted(role);
+        assertEquals(
+                List.of(
+                        "rule \"timed\" does not fire: row security hides all rows from the role %s, which looks at rows when they are due: %s"
+                                .formatted(role, policy)),
+                database.query("select event from rowbell.refresh()"));
+        database.execute(policy);
+        assertEquals(List.of(), database.query("select event from rowbell.refresh()"));
+    }
+
     private void rule(String name, String condition) {
         database.execute("insert into rowbell.rule (name, feed, condition) values ('%s', 's.feed', '%s')"
                 .formatted(name, condition));

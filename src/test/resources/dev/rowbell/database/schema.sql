@@ -3315,6 +3315,25 @@ AS $function$
       and (c.relkind <> 'p' and exists (select from rowbell.row_feed r where r.feed = f.id) or rowbell.foreign_part_of(f.relation) is not null
         or exists (select from pg_inherits i where i.inhrelid = f.relation)))
 $function$
+CREATE OR REPLACE FUNCTION rowbell.hidden_rows(feed rowbell.feed)
+ RETURNS SETOF text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select format('rule "%s" does not fire: row security hides all rows from the role %s, which looks at rows when they are due: create policy rowbell on %s for select to %2$I using (true)',
+    r.name, e.rolname, rowbell.sql_name(c.oid))
+  from rowbell.rule r
+  join pg_class c on c.oid = feed.relation and c.relrowsecurity
+  join pg_roles e on e.rolname = rowbell.evaluator_of(feed.id)
+  where r.feed = feed.name and r.enabled and r."for" is not null
+    and not (e.rolsuper or e.rolbypassrls or not c.relforcerowsecurity and pg_has_role(e.oid, c.relowner, 'usage'))
+    and not exists (
+      select from pg_policy p
+      where p.polrelid = c.oid and p.polpermissive and p.polcmd in ('r', '*') and (0 = any (p.polroles) or exists (
+        select from unnest(p.polroles) o where o <> 0 and pg_has_role(e.oid, o, 'usage'))))
+  order by r.name
+$function$
 CREATE OR REPLACE FUNCTION rowbell.holders()
  RETURNS text
  LANGUAGE sql
@@ -5671,6 +5690,7 @@ begin
         return query select watched.name, format('could not be looked at: %s', rowbell.denied(sqlerrm, sqlstate));
     end;
     return query select watched.name, rowbell.unwatched(watched);
+    return query select watched.name, rowbell.hidden_rows(watched);
   end loop;
   if feed_id is null then
     perform rowbell.report_failures();
