@@ -90,6 +90,7 @@ final class Fetcher {
         long before = fetchedAt;
         // first, so that the other workers sleep meanwhile
         fetchedAt = System.nanoTime();
+        queue.look();
         List<Delivery> fetched = lease(alerts);
         int found = Delivery.alerts(fetched);
         boolean full = found >= alerts || DeliveryRepository.isHeavy(fetched);

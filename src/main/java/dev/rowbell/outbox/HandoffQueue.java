@@ -23,27 +23,41 @@ final class HandoffQueue {
 
     private boolean open;
     private boolean closed;
+    /** Whether a delivery went to the table since the last look at it began. */
+    private boolean bypassed;
 
     /** @param capacity alerts that may be handed off and wait */
     HandoffQueue(int capacity) {
         this.capacity = capacity;
     }
 
-    /** @param caughtUp whether no other delivery is due in the table, as far as is known */
+    /** To be called before the table is looked at, and {@link #caughtUp} after it. */
+    synchronized void look() {
+        bypassed = false;
+    }
+
+    /** @param caughtUp whether no other delivery is due in the table, as far as the look at it says */
     synchronized void caughtUp(boolean caughtUp) {
-        open = caughtUp && !closed;
+        open = caughtUp && !bypassed && !closed;
+    }
+
+    /** A delivery goes past the queue to the table, or has gone there: those that come next go there too, until a look has found it. */
+    synchronized void bypass() {
+        bypassed = true;
+        open = false;
     }
 
     /** Whether alerts may be filed as leased. If so, they are to be offered, or the reservation is to be cancelled. */
     synchronized boolean reserve(List<String> documents) {
         long length = Delivery.characters(documents);
         boolean fits = size + reserved + documents.size() <= capacity && characters + length <= CHARACTERS_AT_MOST;
-        open = open && fits;
-        if (open) {
-            reserved += documents.size();
-            characters += length;
+        if (!open || !fits) {
+            bypass();
+            return false;
         }
-        return open;
+        reserved += documents.size();
+        characters += length;
+        return true;
     }
 
     synchronized void cancel(List<Delivery> deliveries) {

@@ -89,6 +89,7 @@ final class OutboxConsumer extends DefaultConsumer {
 
     /** The table has deliveries for this sink. */
     void wake() {
+        queue.bypass();
         fetcher.lookSoon();
         wakeup.call();
     }
@@ -99,7 +100,7 @@ final class OutboxConsumer extends DefaultConsumer {
 
     /** The sink was paused: what waits for it is in the table, and whether its receiver is there is not known. */
     void goOn() {
-        queue.caughtUp(false);
+        queue.bypass();
         circuit.halfOpen();
         fetcher.rewind();
         wakeup.call();
@@ -116,7 +117,11 @@ final class OutboxConsumer extends DefaultConsumer {
 
     /** Whether alerts may be filed as leased, to be offered as soon as they are committed. A digest is collected in the table. */
     boolean reserve(List<String> documents) {
-        return getEndpoint().getEvery() == 0 && !isPaused() && !circuit.isOpen() && queue.reserve(documents);
+        if (getEndpoint().getEvery() > 0 || isPaused() || circuit.isOpen()) {
+            queue.bypass();
+            return false;
+        }
+        return queue.reserve(documents);
     }
 
     void cancel(List<Delivery> deliveries) {

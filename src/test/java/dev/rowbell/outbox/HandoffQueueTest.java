@@ -34,6 +34,12 @@ class HandoffQueueTest {
         return new Delivery(UUID.randomUUID(), documents(alerts), 0, LEASE);
     }
 
+    /** The table was looked at, and nothing is due there. */
+    private void catchUp() {
+        queue.look();
+        queue.caughtUp(true);
+    }
+
     private static List<Integer> sizes(List<Delivery> deliveries) {
         return deliveries.stream().map(Delivery::size).toList();
     }
@@ -48,7 +54,7 @@ class HandoffQueueTest {
     @Test
     void nothingIsHandedOffBeforeTheTableIsKnownToHaveNothingOlder() {
         assertFalse(queue.reserve(documents(1)));
-        queue.caughtUp(true);
+        catchUp();
         assertTrue(queue.reserve(documents(1)));
         queue.caughtUp(false);
         assertFalse(queue.reserve(documents(1)));
@@ -75,6 +81,21 @@ class HandoffQueueTest {
         assertFalse(queue.reserve(documents(1)));
         queue.takeAll();
         assertFalse(queue.reserve(documents(1)));
+        catchUp();
+        assertTrue(queue.reserve(documents(1)));
+    }
+
+    @Test
+    void whatGoesToTheTableWhileItIsLookedAtIsNotOvertaken() {
+        queue.look();
+        assertFalse(queue.reserve(documents(1)));
+        queue.caughtUp(true);
+        assertFalse(queue.reserve(documents(1)), "the look may have come before the one that went to the table");
+        queue.look();
+        queue.caughtUp(true);
+        queue.bypass();
+        assertFalse(queue.reserve(documents(1)), "it was committed after the look");
+        queue.look();
         queue.caughtUp(true);
         assertTrue(queue.reserve(documents(1)));
     }
@@ -85,7 +106,7 @@ class HandoffQueueTest {
         assertTrue(queue.reserve(documents(10)));
         assertFalse(queue.reserve(documents(1)));
         queue.cancel(List.of(delivery(10)));
-        queue.caughtUp(true);
+        catchUp();
         assertTrue(queue.reserve(documents(10)));
     }
 
@@ -135,7 +156,7 @@ class HandoffQueueTest {
         assertFalse(queue.reserve(documents(1)), "closed means closed");
         queue.reopen();
         assertFalse(queue.reserve(documents(1)), "nobody has looked at the table since");
-        queue.caughtUp(true);
+        catchUp();
         assertTrue(queue.reserve(documents(10)), "what was refused takes no room");
     }
 
@@ -163,6 +184,7 @@ class HandoffQueueTest {
                 workers.add(threads.submit(() -> {
                     while (!over.get() || !shared.isEmpty()) {
                         shared.take(5, true).forEach(delivery -> taken.add(delivery.id()));
+                        shared.look();
                         shared.caughtUp(true);
                     }
                 }));
@@ -181,6 +203,7 @@ class HandoffQueueTest {
         assertEquals(taken.size(), distinct.size());
         assertEquals(new HashSet<>(offered), distinct);
         assertEquals(0, shared.size());
+        shared.look();
         shared.caughtUp(true);
         assertTrue(shared.reserve(documents(50)), "every reservation was given back");
     }
