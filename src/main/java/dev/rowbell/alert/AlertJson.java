@@ -34,8 +34,6 @@ public final class AlertJson {
     /** Of what comes from elsewhere. What is deeper stays text: sinks wrap alerts, and the JSON library writes a depth of 1000 at most. */
     static final int DEEPEST = 500;
 
-    private static final String ID = "{\"id\":\"";
-
     private static final JsonMapper MAPPER = mapper(1000);
     private static final JsonMapper FOREIGN_MAPPER = mapper(DEEPEST);
 
@@ -117,24 +115,11 @@ public final class AlertJson {
         return new LazyAlert(alert, null);
     }
 
-    /**
-     * The values of the first keys of a document while they are text without escapes, which are all that most sinks ask for. By hand: a parser takes
-     * several times as long. What is not in this form is left to {@link #parse}.
-     */
     static Map<String, Object> leadingTexts(String document) {
         Map<String, Object> texts = new HashMap<>(32);
-        int escape = document.indexOf('\\');
-        int escaped = escape < 0 ? document.length() : escape;
-        int at = 1;
-        while (document.startsWith("\"", at)) {
-            int key = document.indexOf('"', at + 1);
-            int value = key + 3;
-            int end = key > 0 && document.startsWith("\":\"", key) ? document.indexOf('"', value) : -1;
-            if (end < 0 || end > escaped || !document.startsWith(",", end + 1)) {
-                return texts;
-            }
-            texts.put(document.substring(at + 1, key), document.substring(value, end));
-            at = end + 2;
+        LeadingTexts leading = new LeadingTexts(document);
+        while (leading.next()) {
+            texts.put(leading.key(), leading.value());
         }
         return texts;
     }
@@ -203,17 +188,26 @@ public final class AlertJson {
         }
     }
 
-    /**
-     * The id of the alert of a document; empty where it has none, or cannot be read. Of a document that begins with it, as those of the triggers do, no more
-     * is read: each delivery takes this step.
-     */
+    /** The id of the alert of a document; empty where it has none, or cannot be read. */
     public static String id(String document) {
-        int end = document.startsWith(ID) ? document.indexOf('"', ID.length()) : -1;
-        if (end > 0 && document.lastIndexOf('\\', end) < 0) {
-            return document.substring(ID.length(), end);
+        return text(document, "id");
+    }
+
+    /** The time of the alert of a document; empty where it has none, or cannot be read. */
+    public static String time(String document) {
+        return text(document, "time");
+    }
+
+    /** Of a document that begins with texts, as those of the triggers do, no more is read: each delivery takes this step. */
+    private static String text(String document, String key) {
+        LeadingTexts leading = new LeadingTexts(document);
+        while (leading.next()) {
+            if (leading.isAt(key)) {
+                return leading.value();
+            }
         }
         try {
-            return new LazyAlert(document, null).peek("id") instanceof String id ? id : "";
+            return new LazyAlert(document, null).peek(key) instanceof String text ? text : "";
         } catch (IllegalArgumentException e) {
             return "";
         }

@@ -93,7 +93,8 @@ final class LazyAlert extends AbstractMap<String, Object> {
     /** As {@link #get}, for a caller that does not change the value. */
     Object peek(Object key) {
         Map<String, Object> known = known();
-        return known.containsKey(key) ? known.get(key) : parsed().get(key);
+        Object value = known.get(key);
+        return value != null || known.containsKey(key) ? value : parsed().get(key);
     }
 
     @Override
@@ -105,10 +106,11 @@ final class LazyAlert extends AbstractMap<String, Object> {
     @Override
     public Object get(Object key) {
         Map<String, Object> known = known();
-        if (known.containsKey(key)) {
-            return known.get(key);
+        Object value = known.get(key);
+        if (value != null || known.containsKey(key)) {
+            return value;
         }
-        Object value = parsed().get(key);
+        value = parsed().get(key);
         if (value instanceof Map || value instanceof List) {
             shared = true;
         }

@@ -45,7 +45,9 @@ public final class AlertRows extends DefaultRowMapperFactory {
                 document = names.contains("alert") && !names.contains("feedback") ? rows.findColumn("alert") : 0;
                 time = names.contains("crt_time") ? rows.findColumn("crt_time") : 0;
             }
-            transaction.taken(time > 0 ? rows.getObject(time) : null);
+            if (rows.isLast()) {
+                transaction.taken(number + 1, time > 0 ? rows.getObject(time) : null);
+            }
             Map<String, Object> alert = alerts.fromTrigger(document > 0 ? rows.getString(document) : null);
             return alert != null ? alert : alerts.fromRow(columns.mapRow(rows, number));
         }

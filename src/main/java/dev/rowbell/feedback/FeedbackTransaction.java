@@ -174,11 +174,14 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         poll.savepoints = Savepoints.begin(dataSource);
     }
 
-    /** @param time of a row, as the driver has it; null where it has none. The last row is the newest. */
-    void taken(Object time) {
+    /**
+     * @param rows how many rows the query has returned
+     * @param newest the time of the last one, as the driver has it; null where it has none
+     */
+    void taken(int rows, Object newest) {
         Poll poll = poll();
-        poll.taken++;
-        poll.newest = time;
+        poll.taken = rows;
+        poll.newest = newest;
     }
 
     @Override

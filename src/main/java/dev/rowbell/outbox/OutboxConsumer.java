@@ -238,7 +238,10 @@ final class OutboxConsumer extends DefaultConsumer {
                 metrics()
                         .delivered(
                                 getEndpoint().getSink(),
-                                alerts.stream().map(alert -> alert.get("time")).toList());
+                                deliveries.stream()
+                                        .flatMap(delivery -> delivery.documents().stream())
+                                        .map(AlertJson::time)
+                                        .toList());
                 return new Result(null, Answers.of(exchange));
             }
             return new Result(exchange.getException(), null);
