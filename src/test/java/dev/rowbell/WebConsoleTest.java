@@ -301,7 +301,7 @@ class WebConsoleTest {
         database.execute("alter table public.orders disable row level security");
         assertShows("/explain?rule=too-many&key=9", "has no row with id=9");
         assertShows("/explain?rule=none", "there is no rule &quot;none&quot;");
-        assertShows("/explain?rule=too-many&key=a,b", "the row cannot be judged");
+        assertShows("/explain?rule=too-many&key=a,b", "is no key of public.orders. Give it as id=VALUE");
         assertShows("/explain?id=alert-1", "it is the dead letter 1 of the sink pager");
         assertShows("/explain?id=nothing", "No alert with this id waits");
     }

@@ -39,7 +39,7 @@ public final class Database implements AutoCloseable {
     /** What is granted to rowbell_admin alone, and what to rowbell_consumer: R__98_rights.sql. */
     private static final Pattern ADMINS = Pattern.compile(
             "\\b(rule|silence|row_feed|(apply|find|test|check|validate)_(rules?|feed)|rule_of|feeds_named|rows_by_name|all_settings"
-                    + "|explain(_rule|_alert)?|rule_findings|row_query|key_written|plain_condition|document_settings"
+                    + "|explain(_rule|_alert)?|rule_findings|row_query|key_(written|part|query)|plain_condition|document_settings"
                     + "|tables_of|tree_of|sql_name|for_each|pause|resume|disable|enable|write_rule|trial_of|measure_of|look_of)\\b");
 
     private static final Pattern CONSUMERS = Pattern.compile(

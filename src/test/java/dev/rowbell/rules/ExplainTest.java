@@ -448,6 +448,59 @@ class ExplainTest {
         says("'item', 'a.b'", "note the row meets the condition now: \\{\"k\":\"a.b\",\"v\":9}");
     }
 
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "Artikel Nr=\"A, 1\\\"x\",Lager=1",
+                "Artikel Nr=\"A, 1\\\"x\", Lager=1",
+                "Artikel Nr=A, 1\"x,Lager=1",
+                "Artikel Nr=\",Lager=1\\\\\",Lager=2",
+                "Artikel Nr=\"\uD83D\uDD14\",Lager=3"
+            })
+    void aQuotedKeyIsReadAsAlertsShowIt(String key) {
+        database.execute(
+                "create table public.item (\"Artikel Nr\" text, \"Lager\" int, v int, primary key (\"Artikel Nr\", \"Lager\"))",
+                "insert into rowbell.rule (name, feed, condition) values ('item', 'public.item', 'NEW.v > 5')",
+                "insert into item values ('A, 1\"x', 1, 9), (',Lager=1\\', 2, 9), ('\uD83D\uDD14', 3, 9)");
+        says("'item', '" + key + "'", "note the row meets the condition now: .*");
+    }
+
+    @Test
+    void theLastAlertIsFoundByAQuotedKey() {
+        database.execute(
+                "create table public.tag (name text primary key, n int)",
+                "insert into rowbell.rule (name, feed, condition) values ('tag', 'public.tag', 'NEW.n > 0')",
+                "insert into tag values ('c, b', 1), ('x\"y', 1)",
+                "insert into rowbell.history_routed (at, path, ids, keys, times, documents, kinds, rules, feeds, severities, statuses, reasons, sinks)"
+                        + " values (now(), 'durable', '{a,b}', array['name=\"c, b\"', 'name=\"x\\\"y\"'], '{0,0}', '{\"{}\",\"{}\"}', '{1,1}', '{tag}', '{public.tag}', '{warning}', '{firing}', '{high}', '{mail}')");
+        for (String key : List.of("name=\"c, b\"", "name=c, b", "c, b")) {
+            says("'tag', '" + key + "'", "note its last alert: routed to mail");
+        }
+        for (String key : List.of("name=\"x\\\"y\"", "name=x\"y", "x\"y")) {
+            says("'tag', '" + key + "'", "note its last alert: routed to mail");
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"custom=1", "x", "99999999999999999999"})
+    void aKeyThatIsNoneOfTheTypeOfItsColumnIsRefused(String key) {
+        assertEquals(
+                "rowbell: \"" + key + "\" is no key of public.orders. Give it as id=VALUE.\n",
+                command(2, "explain", "high", key));
+    }
+
+    @Test
+    void aGroupWithoutAValueIsNotThatOfTheTextNull() {
+        database.execute(
+                "create table public.payment (id int primary key, shop text)",
+                "insert into rowbell.rule (name, feed, condition, count, within, by) values ('many', 'public.payment', 'NEW.id > 0', 2, '1 h', '{NEW.shop}')",
+                "insert into payment values (1, null), (2, null), (3, 'null')",
+                "insert into rowbell.history_routed (at, path, ids, keys, times, documents, kinds, rules, feeds, severities, statuses, reasons, sinks)"
+                        + " values (now(), 'durable', '{a}', array['shop=\"null\"'], '{0}', '{\"{}\"}', '{1}', '{many}', '{public.payment}', '{warning}', '{firing}', '{high}', '{mail}')");
+        says("'many', 'shop=\"null\"'", "note its last alert: routed to mail");
+        assertTrue(explain("'many', 'shop=null'").stream().noneMatch(line -> line.contains("last alert")));
+    }
+
     @Test
     @Tag("long")
     void theCommandPrintsItAndItsExitCodeSaysWhetherSomethingIsWrong() {

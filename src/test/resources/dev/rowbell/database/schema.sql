@@ -598,8 +598,10 @@ rowbell.history_try: select to rowbell_consumer
 rowbell.keep_history(interval): execute to rowbell_consumer
 rowbell.key_columns(oid): execute to rowbell_admin
 rowbell.key_of(oid): execute to -
+rowbell.key_part(text): execute to rowbell_admin
+rowbell.key_query(oid,text[],json): execute to rowbell_admin
 rowbell.key_text(json,text[]): execute to rowbell_admin
-rowbell.key_written(text[],text): execute to rowbell_admin
+rowbell.key_written(text[],text,boolean): execute to rowbell_admin
 rowbell.length_of(interval): execute to rowbell_admin
 rowbell.listener: delete, insert, select, update to rowbell_consumer
 rowbell.listening_session(rowbell.listener): execute to rowbell_consumer
@@ -2274,7 +2276,14 @@ begin
   from rowbell.silence s
   where s.until > clock_timestamp()
     and (s.rule is null or explained.name like replace(regexp_replace(s.rule, '([\\%_])', '\\\1', 'g'), '*', '%'))
-    and (s.feed is null or explained.feed like replace(regexp_replace(s.feed, '([\\%_])', '\\\1', 'g'), '*', '%'))
+    -- as alerts show it, or quoted as SQL has it
+    and (s.feed is null or exists (
+      select
+      from pg_class c
+      join pg_namespace n on n.oid = c.relnamespace
+      cross join unnest(array[s.feed, replace(regexp_replace(s.feed, '(^|\.)"((?:[^"]|"")*)"(?=\.|\*|$)', '\1\2', 'g'), '""', '"')]) as p (feed)
+      where c.oid = rowbell.find_feed(explained.feed)
+        and n.nspname || '.' || c.relname like replace(regexp_replace(p.feed, '([\\%_])', '\\\1', 'g'), '*', '%')))
     and (s.key is null or subject is null or subject like replace(regexp_replace(s.key, '([\\%_])', '\\\1', 'g'), '*', '%'))
   order by s.id;
   return query
@@ -3363,7 +3372,7 @@ begin
     return parts.key #>> '{}' = subject;
   end if;
   return (
-    select bool_and(coalesce(v.value, 'null') = coalesce(is_about.key ->> c, 'null'))
+    select bool_and(v.value is not distinct from is_about.key ->> c)
     from json_array_elements_text(parts.key) c
     left join json_each_text(case when parts.status = 'resolved' then coalesce(parts.old, parts.new) else coalesce(parts.new, parts.old) end) v on v.key = c);
 -- each role that may insert into the table can write any JSON
@@ -3648,6 +3657,15 @@ AS $function$
   join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any ((i.indkey::int2[])[:i.indnkeyatts - 1])
   where i.indrelid = relation and i.indisprimary
 $function$
+CREATE OR REPLACE FUNCTION rowbell.key_part(part text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case when part ~ '[\u0001-\u001f\u007f,"]' or exists (select from regexp_split_to_table(part, '') c where octet_length(c) = 4)
+    then replace(to_json(part)::text, chr(127), '\u007f') else part end
+$function$
 CREATE OR REPLACE FUNCTION rowbell.key_pattern(columns text[])
  RETURNS text
  LANGUAGE sql
@@ -3658,6 +3676,16 @@ AS $function$
   select '^' || string_agg(regexp_replace(case when c ~ '[[:cntrl:],"]' then to_json(c)::text else c end, '([^[:alnum:]_])', '\\\1', 'g')
     || '=("(?:[^"\\[:cntrl:]]|\\(?:["\\/bfnrt]|u00(?:0[1-9a-fA-F]|1[0-9a-fA-F]|7[fF])))*"|[^,"]*)', ',' order by n) || '$'
   from unnest(columns) with ordinality as u (c, n)
+$function$
+CREATE OR REPLACE FUNCTION rowbell.key_query(relation oid, columns text[], key json)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select format('select r.* from json_to_record(%L) as r (%s)', key_query.key,
+    (select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ')
+      from pg_attribute a where a.attrelid = relation and a.attname = any (columns)))
 $function$
 CREATE OR REPLACE FUNCTION rowbell.key_text(document json, key text[])
  RETURNS text
@@ -3684,25 +3712,31 @@ AS $function$
   select rowbell.rule_failed(rule_name, 'the key of a row has more than 2,600 bytes, so "for" does not watch the row', '54000',
     rowbell.shown_name(feed.relation), 'TIMER', null)
 $function$
-CREATE OR REPLACE FUNCTION rowbell.key_written(columns text[], written text)
+CREATE OR REPLACE FUNCTION rowbell.key_written(columns text[], written text, nullable boolean)
  RETURNS json
  LANGUAGE plpgsql
- IMMUTABLE
+ STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET standard_conforming_strings TO 'on'
 AS $function$
 declare
   parts text[];
+  names text[];
+  quoted constant text := '"(?:[^"\\]|\\.)*"';
 begin
   if written ~ '^\s*[{]' then
     return case when (select bool_and(written::json -> c is not null) from unnest(columns) c)
       then json_object(columns, array(select written::json ->> c from unnest(columns) with ordinality as u (c, n) order by n)) end;
   end if;
-  parts := regexp_match(written, (
-    select '^' || string_agg(regexp_replace(c, '([^[:alnum:]_])', '\\\1', 'g') || '=(.*)', ', ?' order by n) || '$'
-    from unnest(columns) with ordinality as u (c, n)));
-  if parts is null and cardinality(columns) = 1 then
-    parts := array[written];
+  names := array(
+    select format('(?:%s|%s)=', regexp_replace(c, '([^[:alnum:]_])', '\\\1', 'g'), regexp_replace(rowbell.key_part(c), '([^[:alnum:]_])', '\\\1', 'g'))
+    from unnest(columns) with ordinality as u (c, n) order by n);
+  parts := regexp_match(written, format('^%s(%s|[^",]*)$', array_to_string(names, format('(%s|[^",]*), ?', quoted)), quoted));
+  if parts is not null then
+    parts := array(
+      select case when p ~ '^"' then p::json #>> '{}' when nullable and p = 'null' then null else p end from unnest(parts) with ordinality as u (p, n) order by n);
+  else
+    parts := coalesce(regexp_match(written, format('^%s(.*)$', array_to_string(names, '(.*), ?'))), case when cardinality(columns) = 1 then array[written] end);
   end if;
   return json_object(columns, parts);
 exception when data_exception then
@@ -3841,7 +3875,7 @@ begin
   perform rowbell.require_query_role();
   select r.* into looked from rowbell.rule r where r.name = look_of.rule and r.query is null and r.within is null and r.absent is null;
   relation := rowbell.find_feed(looked.feed);
-  written := rowbell.key_written(rowbell.key_of(relation), look_of.key);
+  written := rowbell.key_written(rowbell.key_of(relation), look_of.key, false);
   if written is null then
     raise exception 'no row of rule "%" has the key "%"', look_of.rule, look_of.key using errcode = 'RB001', column = 'key';
   end if;
@@ -5931,11 +5965,9 @@ CREATE OR REPLACE FUNCTION rowbell.row_query(relation oid, condition text, colum
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-  select format(E'select row_to_json(new.*) as document, (%s\n) as met from json_to_record(%L) as r (%s) join %s as new on %s left join %4$s as old on false limit 1',
-    rowbell.rows_by_name(condition, relation), row_query.key,
-    (select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ')
-      from pg_attribute a where a.attrelid = relation and a.attname = any (columns)),
-    rowbell.sql_name(relation), rowbell.same_key_sql(relation, 'new', 'r'))
+  select format(E'select row_to_json(new.*) as document, (%s\n) as met from (%s) r join %s as new on %s left join %3$s as old on false limit 1',
+    rowbell.rows_by_name(condition, relation), rowbell.key_query(relation, columns, row_query.key), rowbell.sql_name(relation),
+    rowbell.same_key_sql(relation, 'new', 'r'))
 $function$
 CREATE OR REPLACE FUNCTION rowbell.row_text_sql(relation oid, row_name text)
  RETURNS text
@@ -6207,6 +6239,8 @@ declare
   columns text[];
   written json;
   subject text;
+  nullable boolean;
+  readable boolean;
   document json;
   met boolean;
   timer rowbell.timer;
@@ -6224,16 +6258,29 @@ begin
   columns := case when explained.query is not null then explained.key
     when coalesce(explained.within, explained.absent) is not null then array(select g.name from rowbell.group_columns(explained."by") g order by g.n)
     else rowbell.key_of(relation) end;
+  -- of these alone a key may have a null in alerts
+  nullable := coalesce(explained.query, explained.within::text, explained.absent::text, explained."for"::text) is not null;
   if key is not null then
-    written := rowbell.key_written(columns, key);
-    if written is null or (select bool_or(written -> c is null) from unnest(columns) c) is not false then
+    written := rowbell.key_written(columns, key, nullable);
+    readable := written is not null and (select bool_or(written -> c is null) from unnest(columns) c) is false;
+    if readable and look and explained.query is null and coalesce(explained.within, explained.absent) is null then
+      begin
+        execute rowbell.key_query(relation, columns, written);
+      exception when data_exception then
+        readable := false;
+      end;
+    end if;
+    if not readable then
       raise exception '"%" is no key of %', key, case when coalesce(explained.within, explained.absent) is not null then 'a group' else coalesce(explained.feed, 'the query') end
         using errcode = 'RB001', column = 'key',
-        hint = case when cardinality(columns) > 0 then format('Give it as %s.', (select string_agg(c || '=VALUE', ',') from unnest(columns) c))
+        hint = case when cardinality(columns) > 0 then format('Give it as %s.', (select string_agg(rowbell.key_part(c) || '=VALUE', ',') from unnest(columns) c))
           when coalesce(explained.within, explained.absent) is not null then 'The feed is one group: leave the key out.'
           else 'The table has no primary key: leave the key out.' end;
     end if;
-    subject := (select string_agg(format('%s=%s', c, coalesce(written ->> c, 'null')), ',' order by n) from unnest(columns) with ordinality as u (c, n));
+    subject := (
+      select string_agg(format('%s=%s', rowbell.key_part(c), case when nullable and written ->> c = 'null' then '"null"'
+        else coalesce(rowbell.key_part(written ->> c), 'null') end), ',' order by n)
+      from unnest(columns) with ordinality as u (c, n));
   end if;
   return query select * from rowbell.explain_rule(explained, subject, written);
   if explained.query is not null then
@@ -6268,7 +6315,7 @@ begin
     left join lateral (
       select format('%s is %s', subject, t ->> 'state'), t::text
       from rowbell.test_rule(explained.name, explained.max_groups) t
-      where (select bool_and(coalesce(t -> 'group' ->> c, 'null') = coalesce(written ->> c, 'null')) from unnest(columns) c)
+      where (select bool_and(t -> 'group' ->> c is not distinct from written ->> c) from unnest(columns) c)
       limit 1) g (state, details) on true
     -- even where the row must not be looked at: this reads what was counted, and no function that the rule calls runs
     where key is not null;
