@@ -1,6 +1,7 @@
 package dev.rowbell.command;
 
 import dev.rowbell.command.Commands.Limit;
+import dev.rowbell.settings.Misspelled;
 import dev.rowbell.settings.SettingsException;
 import dev.rowbell.silence.SilenceRepository;
 import dev.rowbell.silence.SilenceRepository.Added;
@@ -10,6 +11,7 @@ import java.time.Clock;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -131,7 +133,26 @@ final class SilencesCommands {
                                     ? "silence %d is planned; of what fires now it would cover %d%s"
                                     : "silence %d keeps alerts back; of what fires now it covers %d%s")
                             .formatted(added.id(), covered, covered == COVERED ? " or more" : ""));
+            // others raise alerts too, of rules that are not here
+            if (covered == 0) {
+                warnOfUnknown("has this name", patterns.rule, silences.rules());
+                warnOfUnknown("is of this feed", patterns.feed, silences.feeds());
+            }
             return 0;
+        }
+    }
+
+    private void warnOfUnknown(String has, String pattern, Set<String> known) {
+        if (pattern != null && !SilenceRepository.coversAny(pattern, known)) {
+            spec.commandLine()
+                    .getErr()
+                    .println("rowbell: no rule %s now%s"
+                            .formatted(
+                                    has,
+                                    new Misspelled(pattern)
+                                            .nearest(known)
+                                            .map("; did you mean %s?"::formatted)
+                                            .orElse("")));
         }
     }
 

@@ -3,13 +3,30 @@ package dev.rowbell.silence;
 import dev.rowbell.alert.AlertText;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
 
-/** A row of {@code rowbell.silence}; its patterns are null where they ask for anything. */
-record Silence(long id, Pattern rule, Pattern feed, Pattern key) {
+/**
+ * A row of {@code rowbell.silence}; its patterns are null where they ask for anything.
+ *
+ * @param unquotedFeed the feed as alerts show it, where people write it as SQL does
+ */
+record Silence(long id, Pattern rule, Pattern feed, Pattern unquotedFeed, Pattern key) {
+
+    private static final java.util.regex.Pattern QUOTED =
+            java.util.regex.Pattern.compile("(?<=^|\\.)\"((?:[^\"]|\"\")*+)\"(?=\\.|\\*|$)");
 
     /** @param rule the patterns as people write them, with a star for anything; null for all */
     static Silence of(long id, String rule, String feed, String key) {
-        return new Silence(id, Pattern.of(rule), Pattern.of(feed), Pattern.of(key));
+        return new Silence(id, Pattern.of(rule), Pattern.of(feed), Pattern.of(unquoted(feed)), Pattern.of(key));
+    }
+
+    /** A feed as alerts show it: {@code Lager.Artikel} for {@code "Lager"."Artikel"}. Null for null. */
+    static String unquoted(String feed) {
+        return feed == null
+                ? null
+                : QUOTED.matcher(feed)
+                        .replaceAll(
+                                part -> Matcher.quoteReplacement(part.group(1).replace("\"\"", "\"")));
     }
 
     /**
@@ -41,13 +58,17 @@ record Silence(long id, Pattern rule, Pattern feed, Pattern key) {
 
     boolean covers(Map<String, Object> alert) {
         return covers(rule, alert.get("rule"))
-                && covers(feed, alert.get("table"))
+                && coversFeed(alert.get("table"))
                 && (key == null
                         || covers(key, alert.get("key") instanceof String whole ? whole : AlertText.key(alert)));
     }
 
     boolean covers(String ofRule, String ofFeed, String ofKey) {
-        return covers(rule, ofRule) && covers(feed, ofFeed) && covers(key, ofKey);
+        return covers(rule, ofRule) && coversFeed(ofFeed) && covers(key, ofKey);
+    }
+
+    private boolean coversFeed(Object shown) {
+        return covers(feed, shown) || covers(unquotedFeed, shown);
     }
 
     private static boolean covers(Pattern pattern, Object value) {

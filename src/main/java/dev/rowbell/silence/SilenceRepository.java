@@ -230,6 +230,27 @@ public final class SilenceRepository {
                 .toList();
     }
 
+    /** The feeds of all rules, as alerts show them. */
+    public Set<String> feeds() {
+        return jdbc.sql("""
+                        select n.nspname || '.' || c.relname
+                        from (select distinct rowbell.find_feed(r.feed) as relation from rowbell.rule r where r.feed is not null) f
+                        join pg_class c on c.oid = f.relation
+                        join pg_namespace n on n.oid = c.relnamespace
+                        """).query(String.class).set();
+    }
+
+    /** The names of all rules. */
+    public Set<String> rules() {
+        return jdbc.sql("select name from rowbell.rule").query(String.class).set();
+    }
+
+    /** Whether a silence with this pattern for feeds would cover one of these, which are as alerts show them. */
+    public static boolean coversAny(String feed, Set<String> feeds) {
+        Silence silence = Silence.of(0, null, feed, null);
+        return feeds.stream().anyMatch(shown -> silence.covers(null, shown, null));
+    }
+
     /** Deletes cooldowns that are over. */
     void deleteExpired(int most) {
         jdbc.sql("""

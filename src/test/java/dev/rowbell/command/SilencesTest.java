@@ -8,6 +8,7 @@ import dev.rowbell.testing.TestDatabase;
 import java.time.LocalDate;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** Silences, by command. */
@@ -75,6 +76,38 @@ class SilencesTest {
         assertTrue(command(0, "silences", "list").contains("\n1       planned  any "));
         assertEquals("silence 1 will not begin\n", command(0, "silences", "end", "1"));
         assertTrue(command(0, "silences", "list").contains("\n1       over   any "));
+    }
+
+    @Test
+    void aNameThatNoRuleHasIsAddedWithAWarning() {
+        database.execute(
+                "create schema \"Lager\"",
+                "create table \"Lager\".\"Artikel-Bestand\" (id int primary key)",
+                "create table orders (id int primary key)",
+                "insert into rowbell.rule (name, feed, condition) values"
+                        + " ('stock-low', '\"Lager\".\"Artikel-Bestand\"', 'NEW.id > 0'), ('late', 'orders', 'NEW.id > 0')");
+        String added = "silence %d keeps alerts back; of what fires now it covers 0\n";
+        assertEquals(
+                added.formatted(1) + "rowbell: no rule has this name now; did you mean stock-low?\n",
+                add("--rule", "stok-low"));
+        assertEquals(
+                added.formatted(2) + "rowbell: no rule is of this feed now; did you mean public.orders?\n",
+                add("--feed", "public.oders"));
+        assertEquals(added.formatted(3) + "rowbell: no rule has this name now\n", add("--rule", "shop-*"));
+        assertEquals(added.formatted(4), add("--rule", "*low", "--feed", "public.orders"));
+        assertEquals(added.formatted(5), add("--feed", "\"Lager\".\"Artikel-Bestand\""));
+        assertEquals(added.formatted(6), add("--feed", "Lager.Artikel-Bestand"));
+        assertEquals(
+                List.of("5", "6"),
+                database.query("select name from rowbell.explain('stock-low') where about = 'silence' order by name"));
+    }
+
+    private String add(String... patterns) {
+        return command(
+                0,
+                Stream.of(List.of("silences", "add"), List.of(patterns), List.of("--for", "1h", "--why", "x"))
+                        .flatMap(List::stream)
+                        .toArray(String[]::new));
     }
 
     @Test

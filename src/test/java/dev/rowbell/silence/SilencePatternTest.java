@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** Which alerts a silence covers. */
@@ -37,6 +38,23 @@ class SilencePatternTest {
         }) {
             assertFalse(Silence.of(1, null, null, not[0]).covers("r", "f", not[1]), not[0] + " " + not[1]);
         }
+    }
+
+    @Test
+    void aFeedIsWrittenAsAlertsShowItOrAsSqlDoes() {
+        for (String pattern : List.of(
+                "Lager.Artikel-Bestand",
+                "\"Lager\".\"Artikel-Bestand\"",
+                "\"Lager\".*",
+                "Lager.\"Artikel-*\"",
+                "*.\"Artikel-Bestand\"")) {
+            assertTrue(Silence.of(1, null, pattern, null).covers("r", "Lager.Artikel-Bestand", "k"), pattern);
+        }
+        for (String table : List.of("public.a\"b", "public.\"a\"", "public.a\"\"b")) {
+            assertTrue(Silence.of(1, null, table, null).covers("r", table, "k"), table);
+        }
+        assertTrue(Silence.of(1, null, "public.\"a\"\"b\"", null).covers("r", "public.a\"b", "k"));
+        assertFalse(Silence.of(1, null, "\"Lager\".\"Artikel\"", null).covers("r", "Lager.Artikel-Bestand", "k"));
     }
 
     /** Anyone can notify: a key of some kB must not hold up routing. */
