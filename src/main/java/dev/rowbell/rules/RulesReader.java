@@ -3,10 +3,12 @@ package dev.rowbell.rules;
 import dev.rowbell.settings.Misspelled;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Compose;
 import org.snakeyaml.engine.v2.common.FlowStyle;
@@ -148,6 +150,7 @@ final class RulesReader {
         int problemsBefore = problems.size();
         Map<String, Object> values = new LinkedHashMap<>();
         Map<String, Integer> lines = new LinkedHashMap<>();
+        Set<String> misspelled = new HashSet<>();
         String name = nameOf(mapping);
         for (NodeTuple entry : mapping.getValue()) {
             String key = Key.scalar(entry.getKeyNode());
@@ -155,6 +158,7 @@ final class RulesReader {
             Optional<Key> known = Key.of(key);
             if (known.isEmpty()) {
                 problem(line, name, null, unknown(key), suggestion(key, Key.NAMES));
+                new Misspelled(String.valueOf(key)).nearest(Key.NAMES).ifPresent(misspelled::add);
             } else if (lines.putIfAbsent(key, line) != null) {
                 problem(line, name, key, "stands twice in this rule", "");
             } else if (!Key.isNull(entry.getValueNode())) {
@@ -177,8 +181,9 @@ final class RulesReader {
                 : lines.containsKey("absent") ? Key.REQUIRED_OF_ABSENT : Key.REQUIRED;
         for (Key key : required) {
             if (!(values.get(key.text()) instanceof String text) || text.isBlank()) {
-                boolean reported = problems.subList(problemsBefore, problems.size()).stream()
-                        .anyMatch(problem -> key.text().equals(problem.field()));
+                boolean reported = misspelled.contains(key.text())
+                        || problems.subList(problemsBefore, problems.size()).stream()
+                                .anyMatch(problem -> key.text().equals(problem.field()));
                 if (!reported) {
                     problem(lines.getOrDefault(key.text(), line(mapping)), name, null, "has no " + key.text(), "");
                 }

@@ -15,6 +15,7 @@ declare
   hint text;
   state text;
   context text;
+  unqualified text;
 begin
   if to_regproc(format('rowbell.run_%s', feed_id)) is null then
     perform rowbell.make_role(feed_id);
@@ -30,6 +31,9 @@ begin
   raise exception using errcode = 'RB004';
 exception when others or assert_failure or query_canceled then
   get stacked diagnostics message = message_text, hint = pg_exception_hint, state = returned_sqlstate, context = pg_exception_context;
+  -- a name in quotes without NEW before it, which is unknown
+  unqualified := (
+    select m.found[2] from regexp_matches(condition, '(^|[^.[:alnum:]_"])"([^"]+)"', 'g') as m (found) where strpos(message, m.found[2]) > 0 limit 1);
   if state = 'RB004' then
     return null;
   elsif state = '55P03' or rowbell_alert.is_cancel(state, context) then
@@ -44,6 +48,8 @@ exception when others or assert_failure or query_canceled then
       when state = '42501' then format('%s, which judges this feed; or grant it to %I with grant option',
         coalesce(rowbell.grant_for(message, rowbell.evaluator_of(feed_id)), format('grant it to %I', rowbell.evaluator_of(feed_id))), current_user)
       when state = '42702' then 'write NEW. or OLD. before the names of columns'
+      when state = '42883' and message like '% == %' then 'write = to compare'
+      when state = '42703' and unqualified is not null then format('texts have single quotes: %L', unqualified)
       when state in ('42883', '42P01', '42704', '3F000') and coalesce(hint, '') !~ 'NEW|OLD'
         then 'names outside of pg_catalog are written with their schema: public.is_bad(NEW.c2), operator(public.=)'
       else coalesce(hint, '')
@@ -431,6 +437,7 @@ begin
   end if;
   if rowbell.condition_error(rule.condition, relation, true, false, feed_id => feed_id) is not null then
     return query select 'condition', 'compares with OLD, so it does not hold for any time', 'with "for" write a condition over NEW alone';
+    return;
   elsif cardinality(rowbell.key_of(relation)) = 0 then
     return query select 'for', format('%s has no primary key, by which a row is found again', rule.feed), 'give the table one';
   end if;

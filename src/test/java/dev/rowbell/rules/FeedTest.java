@@ -101,6 +101,33 @@ class FeedTest {
                         + "'{\"name\": \"a\", \"feed\": \"public.Orders\", \"condition\": \"NEW.a > 5\"}')"));
     }
 
+    @Test
+    void aConditionInTheWordsOfAnotherLanguageIsCorrected() {
+        database.execute("create table placed (id int primary key, state text)");
+        assertEquals(
+                List.of("condition: operator does not exist: text == unknown (write = to compare)"),
+                problems("NEW.state == 'open'"));
+        assertEquals(
+                List.of("condition: column \"open\" does not exist (texts have single quotes: 'open')"),
+                problems("NEW.state = \"open\""));
+        assertEquals(List.of("condition: column new.open does not exist ()"), problems("NEW.\"open\" = 1"));
+    }
+
+    private List<String> problems(String condition) {
+        return database.query(
+                "select format('%s: %s (%s)', field, problem, hint) from rowbell.check_rule(json_build_object("
+                        + "'name', 'a', 'feed', 'public.placed', 'condition', $$" + condition + "$$))");
+    }
+
+    @Test
+    void aRuleWithForThatNamesOldHasOneProblem() {
+        database.execute("create table placed (id int primary key, state text)");
+        assertEquals(
+                List.of("condition"),
+                database.query("select field from rowbell.check_rule('{\"name\": \"a\", \"feed\": \"public.placed\","
+                        + " \"condition\": \"NEW.id > OLD.id\", \"for\": \"5 min\"}')"));
+    }
+
     // --- tables that are renamed, dropped, made again ---
 
     @Test

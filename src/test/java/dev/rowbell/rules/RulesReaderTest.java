@@ -110,7 +110,6 @@ class RulesReaderTest {
         assertEquals(
                 List.of(
                         "rules.yaml:4: rule \"one\": unknown key \"conditon\" (did you mean condition?)",
-                        "rules.yaml:2: rule \"one\": has no condition",
                         "rules.yaml:9: rule \"three\": feed: is no text",
                         "rules.yaml:11: rule \"three\": enabled: is neither true nor false",
                         "rules.yaml:12: rule \"three\": columns: is no list of names (write it as [c1, c2])",
