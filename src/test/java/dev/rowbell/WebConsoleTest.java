@@ -274,6 +274,14 @@ class WebConsoleTest {
     }
 
     @Test
+    void aReasonThatIsTheNameOfTheRuleStandsOnce() {
+        fires("'said-once', 'public.orders', 'id=\"4, 1\"', 'critical', 'said-once', 3");
+        String page = page("/firing");
+        assertTrue(page.contains("<strong>said-once</strong>"), page);
+        assertFalse(page.contains("<br>said-once"), page);
+    }
+
+    @Test
     void theRulesAreListedAndFoundByAPartOfTheirName() {
         assertShows("/rules", "too-many", "strange", "stays", "public.orders", "for 1h");
         assertFalse(page("/rules?q=TOO").contains("strange"));
