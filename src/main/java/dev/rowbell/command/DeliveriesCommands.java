@@ -6,10 +6,12 @@ import dev.rowbell.outbox.DeadLetterRepository;
 import dev.rowbell.outbox.DeadLetterRepository.Filter;
 import dev.rowbell.outbox.DeadLetterRepository.Letter;
 import dev.rowbell.outbox.SinkRepository;
+import dev.rowbell.settings.Misspelled;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.BiPredicate;
 import java.util.function.ToLongBiFunction;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -69,7 +71,8 @@ final class DeliveriesCommands {
     @Command(description = "Show one delivery that was given up, with its alert.")
     int show(@Parameters(paramLabel = "NUMBER", description = "As deliveries list shows it.") long number) {
         try (CommandContext context = program.open()) {
-            Optional<Letter> found = new DeadLetterRepository(context.dataSource()).find(number);
+            DeadLetterRepository letters = new DeadLetterRepository(context.dataSource());
+            Optional<Letter> found = letters.find(number);
             if (found.isEmpty()) {
                 return missing(number);
             }
@@ -77,11 +80,15 @@ final class DeliveriesCommands {
             spec.commandLine()
                     .getOut()
                     .printf(
-                            "sink        %s%ngiven up    %s, after %d attempts%nlast error  %s%n%s%n",
+                            "sink        %s%ngiven up    %s, after %d %s%nlast error  %s%n%s%s%n",
                             Printable.line(sink(letter)),
                             letter.died(),
                             letter.attempts(),
+                            letter.attempts() == 1 ? "attempt" : "attempts",
                             Printable.line(letter.lastError()),
+                            letters.answer(letter)
+                                    .map(answer -> "answer      %s%n".formatted(Printable.line(answer)))
+                                    .orElse(""),
                             Printable.json(letter.alert()));
             return 0;
         }
@@ -99,8 +106,17 @@ final class DeliveriesCommands {
         @Option(names = "--all", description = "All of them.")
         private boolean all;
 
-        private boolean isAmbiguous() {
-            return numbers.isEmpty() ? all != filter.isEmpty() : all || !filter.isEmpty();
+        /** Why it selects nothing; null where it selects something. */
+        private String problem() {
+            if (numbers.isEmpty() && filter.isEmpty() && !all) {
+                return "say which: numbers, or some of --sink, --rule and --older-than, or --all";
+            }
+            return Stream.of(!numbers.isEmpty(), !filter.isEmpty(), all)
+                                    .filter(given -> given)
+                                    .count()
+                            > 1
+                    ? "numbers, --all, and some of --sink, --rule and --older-than exclude each other: give one of these"
+                    : null;
         }
     }
 
@@ -147,10 +163,8 @@ final class DeliveriesCommands {
             BiPredicate<DeadLetterRepository, Long> changeOne,
             ToLongBiFunction<DeadLetterRepository, Filter> changeSelected,
             String done) {
-        if (selection.isAmbiguous()) {
-            throw new ParameterException(
-                    spec.subcommands().get(command),
-                    "say which: numbers, or some of --sink, --rule and --older-than, or --all");
+        if (selection.problem() != null) {
+            throw new ParameterException(spec.subcommands().get(command), selection.problem());
         }
         try (CommandContext context = program.open()) {
             DeadLetterRepository letters = new DeadLetterRepository(context.dataSource());
@@ -164,6 +178,10 @@ final class DeliveriesCommands {
             }
             if (selection.numbers.isEmpty()) {
                 count = changeSelected.applyAsLong(letters, selection.filter.filter());
+            }
+            String sink = selection.filter.filter().sink();
+            if (count == 0 && sink != null) {
+                warnOfUnknown(sink, new SinkRepository(context.dataSource()).announced());
             }
             spec.commandLine().getOut().println(count + " " + done);
             return count < selection.numbers.size() ? Commands.WRONG : 0;
@@ -202,6 +220,20 @@ final class DeliveriesCommands {
 
     private void paused(SinkRepository sinks) {
         sinks.pauses().forEach(pause -> spec.commandLine().getOut().println(Printable.line(pause.inWords())));
+    }
+
+    private void warnOfUnknown(String sink, List<String> known) {
+        if (!known.contains(sink)) {
+            spec.commandLine()
+                    .getErr()
+                    .println("rowbell: no running process has a sink %s%s"
+                            .formatted(
+                                    Printable.line(sink),
+                                    new Misspelled(sink)
+                                            .nearest(known)
+                                            .map("; did you mean %s?"::formatted)
+                                            .orElse("")));
+        }
     }
 
     private int missing(long number) {

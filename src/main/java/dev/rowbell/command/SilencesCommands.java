@@ -84,8 +84,14 @@ final class SilencesCommands {
         @Option(names = "--all", description = "All alerts.")
         private boolean all;
 
-        private boolean isAmbiguous() {
-            return all == Stream.of(rule, feed, key).anyMatch(Objects::nonNull);
+        /** Why it covers nothing; null where it covers something. */
+        private String problem() {
+            if (all != Stream.of(rule, feed, key).anyMatch(Objects::nonNull)) {
+                return null;
+            }
+            return all
+                    ? "--all excludes --rule, --feed and --key: leave it out"
+                    : "say which: some of --rule, --feed and --key, or --all";
         }
     }
 
@@ -114,9 +120,8 @@ final class SilencesCommands {
                             description = "When it ends, instead of --for.")
                     String until,
             @Option(names = "--why", paramLabel = "TEXT", required = true, description = "Why.") String why) {
-        if (patterns.isAmbiguous()) {
-            throw new ParameterException(
-                    spec.subcommands().get("add"), "say which: some of --rule, --feed and --key, or --all");
+        if (patterns.problem() != null) {
+            throw new ParameterException(spec.subcommands().get("add"), patterns.problem());
         } else if (why.isBlank()) {
             throw new SettingsException("say why alerts are to be kept back");
         }

@@ -181,6 +181,20 @@ public final class DeadLetterRepository {
                 .optional();
     }
 
+    /** What the receiver answered last, as far as the history has it: its beginning. */
+    public Optional<String> answer(Letter letter) {
+        return jdbc.sql("""
+                        select t.answer from rowbell.history_try t
+                        where t.alert_id = ? and t.sink = ? and t.answer is not null
+                        order by t.at desc
+                        limit 1
+                        """)
+                .param(letter.alertId())
+                .param(2, letter.sink(), Types.VARCHAR)
+                .query(String.class)
+                .optional();
+    }
+
     /** Sends them again, and returns how many. */
     public long retry(Filter filter) {
         return filtered("select rowbell.retry(?, ?, ?::interval)", filter)

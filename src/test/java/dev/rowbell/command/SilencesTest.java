@@ -114,7 +114,9 @@ class SilencesTest {
     void whatCannotBeIsRefused() {
         String which = "say which: some of --rule, --feed and --key, or --all";
         assertEquals(which, command(2, "silences", "add", "--for", "1h", "--why", "x"));
-        assertEquals(which, command(2, "silences", "add", "--all", "--key", "id=1", "--for", "1h", "--why", "x"));
+        assertEquals(
+                "--all excludes --rule, --feed and --key: leave it out",
+                command(2, "silences", "add", "--all", "--key", "id=1", "--for", "1h", "--why", "x"));
         assertEquals("Missing required option: '--why=TEXT'", command(2, "silences", "add", "--all", "--for", "1h"));
         assertEquals(
                 "rowbell: say why alerts are to be kept back",

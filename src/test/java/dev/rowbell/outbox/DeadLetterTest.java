@@ -2,6 +2,7 @@ package dev.rowbell.outbox;
 
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.testing.CommandLine;
@@ -85,6 +86,40 @@ class DeadLetterTest {
     }
 
     @Test
+    void aSelectionThatSelectsNothingIsExplained() {
+        String excluded =
+                "numbers, --all, and some of --sink, --rule and --older-than exclude each other: give one of these";
+        assertStartsWith(excluded, command(2, "deliveries", "retry", "--sink", "htp", "--all"));
+        assertStartsWith(excluded, command(2, "deliveries", "discard", "--all", "1"));
+        assertStartsWith("say which: numbers, or some of --sink", command(2, "deliveries", "retry"));
+        database.execute("insert into rowbell.sink values (gen_random_uuid(), 'http', now())");
+        assertEquals(
+                "rowbell: no running process has a sink htp; did you mean http?\n0 sent again\n",
+                command(0, "deliveries", "retry", "--sink", "htp"));
+        assertEquals("0 sent again\n", command(0, "deliveries", "retry", "--sink", "http", "--rule", "r9"));
+    }
+
+    private static void assertStartsWith(String start, String text) {
+        assertTrue(text.startsWith(start), text);
+    }
+
+    @Test
+    void oneIsShownWithItsAttemptsInWords() {
+        assertTrue(command(0, "deliveries", "show", "4").contains("after 1 attempt\n"));
+        assertTrue(command(0, "deliveries", "show", "1").contains("after 10 attempts\n"));
+    }
+
+    @Test
+    void oneIsShownWithTheWordsOfTheReceiver() {
+        database.execute(
+                "insert into rowbell.history_tried (at, sink, outcomes, attempts, ago, statuses, answers, errors, alert_ids, tries)"
+                        + " values (now(), 'http', '{dead}', '{10}', '{0}', '{410}', '{gone since May}', '{refused}', '{a1}', '{1}')",
+                "select rowbell.fold_history(10)");
+        assertTrue(command(0, "deliveries", "show", "1").contains("refused\nanswer      gone since May\n{"));
+        assertFalse(command(0, "deliveries", "show", "4").contains("answer "));
+    }
+
+    @Test
     void manyAreSentAgainOrDiscardedByTheirNumbers() {
         assertEquals(List.of("3"), database.query("select rowbell.replay_all('{1, 3, 4, 99}')"));
         assertEquals(List.of("a1 http", "a3 mail", "a4 routing"), waiting());
@@ -106,7 +141,7 @@ class DeadLetterTest {
     void whatIsThrownAwayIsSaidAndNothingGoesWithoutBeingNamed() {
         assertTrue(command(2, "deliveries", "discard").contains("say which"));
         assertTrue(command(2, "deliveries", "discard", "--older-than", "week").contains("30m, 12h or 7d"));
-        assertTrue(command(2, "deliveries", "discard", "1", "--all").contains("say which"));
+        assertTrue(command(2, "deliveries", "discard", "1", "--all").contains("exclude each other"));
         assertTrue(command(2, "deliveries", "discard", "--older-than", "soon").contains("30m, 12h or 7d"));
         assertEquals(4, dead().size());
         assertEquals("1 thrown away\n", command(0, "deliveries", "discard", "--older-than", "7d"));
