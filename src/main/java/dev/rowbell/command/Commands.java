@@ -19,7 +19,7 @@ import picocli.CommandLine.TypeConversionException;
 
 /** The command line of the program: {@code java -jar target/rowbell.jar rules list}. */
 @Command(
-        name = "java -jar target/rowbell.jar",
+        name = Commands.BY_JAVA,
         mixinStandardHelpOptions = true,
         scope = ScopeType.INHERIT,
         versionProvider = Commands.Version.class,
@@ -39,6 +39,8 @@ import picocli.CommandLine.TypeConversionException;
             ExplainCommand.class
         })
 public final class Commands {
+
+    static final String BY_JAVA = "java -jar target/rowbell.jar";
 
     /** The exit code where the thing asked about is wrong. */
     static final int WRONG = 1;
@@ -70,6 +72,8 @@ public final class Commands {
      */
     public static int run(Supplier<Main> camel, String... arguments) {
         return new CommandLine(new Commands(camel))
+                // bin/rowbell says how it was called
+                .setCommandName(System.getProperty("program.name", BY_JAVA))
                 .registerConverter(Duration.class, Commands::duration)
                 .registerConverter(Limit.class, Limit::of)
                 .setOut(utf8(System.out))

@@ -49,7 +49,12 @@ final class RulesCommands {
             if (!checked.problems().isEmpty()) {
                 return Commands.WRONG;
             }
-            out().println(checked.rules() == 1 ? "1 rule, all right" : checked.rules() + " rules, all right");
+            out().println(
+                            switch (checked.rules()) {
+                                case 0 -> "the file has no rules";
+                                case 1 -> "1 rule, all right";
+                                default -> checked.rules() + " rules, all right";
+                            });
             return 0;
         }
     }

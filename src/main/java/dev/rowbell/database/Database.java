@@ -8,6 +8,7 @@ import com.zaxxer.hikari.pool.HikariPool.PoolInitializationException;
 import dev.rowbell.error.Errors;
 import dev.rowbell.settings.Settings;
 import dev.rowbell.settings.SettingsException;
+import java.net.ConnectException;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.ResultSet;
@@ -36,6 +37,7 @@ public final class Database implements AutoCloseable {
     private static final int OLDEST = 130000;
     private static final String READ_ONLY = "25006";
     static final String FORBIDDEN = "42501";
+    private static final String UNREACHED = "08001";
     /** What is granted to rowbell_admin alone, and what to rowbell_consumer: R__98_rights.sql. */
     private static final Pattern ADMINS = Pattern.compile(
             "\\b(rule|silence|row_feed|(apply|find|test|check|validate)_(rules?|feed)|rule_of|feeds_named|rows_by_name|all_settings"
@@ -412,8 +414,10 @@ public final class Database implements AutoCloseable {
         } else if (state.equals("3D000")) {
             return new SettingsException("rowbell.jdbc.url: %s".formatted(why), e);
         }
-        // of a file that is missing, the driver says something else
-        String cause = e.getCause() == null || Errors.isDatabaseAway(e) ? "" : " (" + Errors.inWords(e) + ")";
+        // of a file that is missing, the driver says something else; of a host that is unknown, nothing
+        boolean said = e.getCause() == null || e.getCause() instanceof ConnectException;
+        String cause =
+                said || Errors.isDatabaseAway(e) && !state.equals(UNREACHED) ? "" : " (" + Errors.inWords(e) + ")";
         return new SettingsException(
                 "rowbell.jdbc.url: cannot connect to %s: %s%s".formatted(shownUrl(), why, cause), e);
     }

@@ -52,8 +52,7 @@ final class Schema {
                 }
             } else {
                 refuseIncomplete(
-                        info,
-                        "rowbell.migrate=false, but the schema lacks %s: apply what docs/schema.md says, or set it to true");
+                        info, "rowbell.migrate=false, but ", ": apply what docs/schema.md says, or set it to true");
             }
             try (Connection connection = dataSource.getConnection()) {
                 if (settings.flag("rowbell.migrate")) {
@@ -86,8 +85,7 @@ final class Schema {
         try {
             MigrationInfoService info = flyway(dataSource).load().info();
             refuseForeign(info);
-            refuseIncomplete(
-                    info, "the schema rowbell lacks %s: start Rowbell once, or apply what docs/schema.md says");
+            refuseIncomplete(info, "", ": start Rowbell once first, or apply what docs/schema.md says");
         } catch (FlywayException e) {
             throw new SettingsException("the schema rowbell cannot be looked at: " + Errors.inWords(e), e);
         }
@@ -168,10 +166,14 @@ final class Schema {
                         || migration.getVersion() != null && !migration.isChecksumMatching());
     }
 
-    private static void refuseIncomplete(MigrationInfoService info, String message) {
+    private static void refuseIncomplete(MigrationInfoService info, String why, String advice) {
         if (info.pending().length > 0) {
-            throw new SettingsException(message.formatted(
-                    Arrays.stream(info.pending()).map(MigrationInfo::getScript).collect(Collectors.joining(", "))));
+            String lacking =
+                    Arrays.stream(info.pending()).map(MigrationInfo::getScript).collect(Collectors.joining(", "));
+            String what = info.applied().length == 0
+                    ? "the database has no schema rowbell yet"
+                    : "the schema rowbell lacks " + lacking;
+            throw new SettingsException(why + what + advice);
         }
     }
 
