@@ -104,6 +104,9 @@ public class OutboxComponent extends DefaultComponent {
     private Tables tablesOfHost;
 
     private DataSource host;
+    /** By which Rowbell takes connections of it. */
+    private DataSource borrowed;
+
     private SinkSwitches switches;
     /** By sink, those that are paused, as it was seen last; null until it is known. */
     private volatile Map<String, Pause> pauses;
@@ -165,18 +168,22 @@ public class OutboxComponent extends DefaultComponent {
         if (tables == null) {
             DataSource opened = dataSource.get();
             tables = Tables.of(opened, history);
-            if (opened instanceof DelegatingDataSource borrowed) {
-                host = borrowed.getTargetDataSource();
+            if (opened instanceof DelegatingDataSource ofHost) {
+                borrowed = opened;
+                host = ofHost.getTargetDataSource();
                 tablesOfHost = Tables.of(host, history);
             }
         }
         return tables;
     }
 
-    /** Those of the transaction of the thread. */
+    /** Those of the transaction of the thread: one of Rowbell's own, which may begin before one of the application has wholly ended, comes first. */
     private synchronized Tables tablesOfTransaction() {
         Tables own = tables();
-        return host != null && TransactionSynchronizationManager.hasResource(host) ? tablesOfHost : own;
+        boolean isOfHost = host != null
+                && TransactionSynchronizationManager.hasResource(host)
+                && !TransactionSynchronizationManager.hasResource(borrowed);
+        return isOfHost ? tablesOfHost : own;
     }
 
     void insert(List<NewDelivery> deliveries) {
