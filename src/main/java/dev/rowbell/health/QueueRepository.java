@@ -26,6 +26,7 @@ final class QueueRepository {
         this.feedback = feedback;
     }
 
+    /** With {@code clock_timestamp()}, which is volatile, PostgreSQL would read all rows of an index to find those that are due. */
     List<Queue> queues() {
         return jdbc.sql("""
                 with recursive sink as (
@@ -50,7 +51,7 @@ final class QueueRepository {
                     join rowbell.rule_state s on s.rule = r.name
                     cross join lateral (
                       select t.began from rowbell.timer t
-                      where t.rule = s.id and t.fired is null and t.began <= clock_timestamp() - r."for" order by t.began limit %2$d) t
+                      where t.rule = s.id and t.fired is null and t.began <= statement_timestamp() - r."for" order by t.began limit %2$d) t
                     where r.enabled and s.broken is null and s.paused is null
                     union all
                     (select at from rowbell.timer_event order by feed, id limit %2$d)
@@ -59,7 +60,7 @@ final class QueueRepository {
                     from rowbell.rule r
                     join rowbell.rule_state s on s.rule = r.name
                     cross join lateral (
-                      select g.due from rowbell.window_group g where g.rule = s.id and g.due <= clock_timestamp() order by g.due limit %2$d) g
+                      select g.due from rowbell.window_group g where g.rule = s.id and g.due <= statement_timestamp() order by g.due limit %2$d) g
                     where r.enabled and coalesce(r.within, r.absent) is not null and s.broken is null and s.paused is null
                     union all
                     (select at from rowbell.window_event limit %2$d)) waiting
