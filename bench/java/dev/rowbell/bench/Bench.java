@@ -9,7 +9,8 @@ import java.util.Map;
 
 /**
  * The benchmark. Arguments choose parts, none means all (backlog measures memory too); {@code -Dbench.rounds} is how many rounds there are of each (3; three
- * times as many for the parts with writers), {@code -Dbench.seconds} the length of one round of writers (0.7), {@code -Dbench.short=true} a form of four minutes that
+ * times as many for the parts with writers), {@code -Dbench.seconds} the length of one round of writers (0.7), {@code -Dbench.time} which measures of the part time
+ * (all; quiet,absent,arming,hot,punctual,due), {@code -Dbench.short=true} a form of four minutes that
  * only shows that it works.
  */
 public final class Bench {

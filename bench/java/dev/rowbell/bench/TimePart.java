@@ -2,14 +2,18 @@ package dev.rowbell.bench;
 
 import java.sql.Connection;
 import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 
@@ -37,20 +41,42 @@ final class TimePart {
             on conflict (id) do update set c1 = excluded.c1, c2 = excluded.c2
             """;
 
+    /** From the start of a process, while Java compiles the most. */
+    private static final Duration WARM_UP = Duration.ofSeconds(Rounds.SHORT ? 5 : 30);
+
+    private static final Duration IDLE = Duration.ofSeconds(Rounds.SHORT ? 5 : 60);
+
+    private interface Measure {
+        void run() throws Exception;
+    }
+
+    private final Server server;
     private final Db db;
     private final Report report;
 
     TimePart(Server server, Report report) throws SQLException {
+        this.server = server;
         db = server.database();
         this.report = report;
     }
 
+    /** All measures, or those of {@code -Dbench.time}, separated by commas. */
     void run() throws Exception {
-        quiet();
-        arming();
-        hot();
-        punctual();
-        due();
+        Map<String, Measure> measures = new LinkedHashMap<>();
+        measures.put("quiet", this::quiet);
+        measures.put("absent", this::absent);
+        measures.put("arming", this::arming);
+        measures.put("hot", this::hot);
+        measures.put("punctual", this::punctual);
+        measures.put("due", this::due);
+        List<String> chosen = List.of(System.getProperty("bench.time", String.join(",", measures.keySet()))
+                .split(","));
+        if (!measures.keySet().containsAll(chosen)) {
+            throw new IllegalArgumentException("-Dbench.time knows " + measures.keySet());
+        }
+        for (String name : chosen) {
+            measures.get(name).run();
+        }
     }
 
     private void feed(String table) throws SQLException {
@@ -89,6 +115,39 @@ final class TimePart {
                     "no trigger",
                     series.get("quiet_0"),
                     0.82);
+        }
+    }
+
+    /** The rule waits for each of these rows, in ten groups. */
+    private void absent() throws Exception {
+        feed("absent_0");
+        feed("absent_1");
+        db.execute("insert into rowbell.rule (name, feed, condition, absent, by) values"
+                + " ('absent', 'public.absent_1', 'NEW.c1 > 0', '1 hour', '{NEW.c3}')");
+        String sql = """
+                insert into %s (id, c1, c3) select ? + g, g, g %% 10 from generate_series(1, 1000) g
+                on conflict (id) do update set c1 = excluded.c1, c3 = excluded.c3
+                """;
+        try (Writers one = new Writers(db, 1)) {
+            Rounds rounds = new Rounds().ofWriters().throwAway(2);
+            for (String table : List.of("absent_0", "absent_1")) {
+                rounds.add(table, () -> {
+                    db.execute("truncate rowbell.window_event");
+                    return BATCH
+                            * one.rate(
+                                    sql.formatted(table),
+                                    (statement, random) -> statement.setInt(1, random.nextInt(ROWS - BATCH)));
+                });
+            }
+            Map<String, Series> series = rounds.run();
+            report.atLeast(
+                    "time",
+                    "upserts of 1000 rows that a rule with absent waits for",
+                    series.get("absent_1"),
+                    "rows/s",
+                    "no trigger",
+                    series.get("absent_0"),
+                    0);
         }
     }
 
@@ -208,14 +267,20 @@ final class TimePart {
 
     /** Many rows wait, some of them for the same moment. A writer goes on writing. */
     private void due() throws Exception {
+        Db empty = server.database();
+        double without;
+        try (RowbellProcess rowbell = RowbellProcess.start(empty, Map.of())) {
+            TimeUnit.NANOSECONDS.sleep(WARM_UP.toNanos());
+            without = idleCpu(empty, rowbell);
+        }
+        // with no other rules
+        Db db = server.database();
         db.execute(
-                // of the turns before
-                "truncate rowbell.feedback, rowbell.timer_event, rowbell.window_event",
                 "create table waits (id int primary key, state text, placed timestamptz)",
                 "create table written (id bigint generated always as identity primary key, state text, placed timestamptz)",
                 "insert into rowbell.rule (name, feed, condition, \"for\") values ('writes', 'public.written', 'NEW.state = ''open''', '1 hour')");
         // from the time that most have been armed
-        int later = Rounds.SHORT ? 20 : 150;
+        int later = Rounds.SHORT ? 30 : 130;
         db.execute(
                 "insert into waits select i, 'open', now() + case when i <= %d then interval '%d s' - interval '1 hour' else interval '0' end from generate_series(1, %d) i"
                         .formatted(DUE, later, ARMED),
@@ -223,13 +288,14 @@ final class TimePart {
                 "insert into rowbell.rule (name, feed, condition, \"for\", since) values ('waits', 'public.waits', 'NEW.state = ''open''', '1 hour', 'NEW.placed')");
         try (RowbellProcess rowbell = RowbellProcess.start(db, Map.of())) {
             long start = System.nanoTime();
+            long warm = start + WARM_UP.toNanos();
             while (db.number("select count(*) from rowbell.timer") < ARMED) {
                 TimeUnit.SECONDS.sleep(1);
             }
             report.say("time     %,d rows that were there are armed after %.1f s"
                     .formatted(ARMED, (System.nanoTime() - start) / 1e9));
-            double cpu = rowbell.cpuSeconds();
-            long idle = System.nanoTime();
+            TimeUnit.NANOSECONDS.sleep(warm - System.nanoTime());
+            double with = idleCpu(db, rowbell);
             long dueIn = db.number(
                     "select (extract(epoch from min(placed) + interval '1 hour' - clock_timestamp()) * 1000)::bigint from waits");
             long at = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(dueIn);
@@ -237,21 +303,22 @@ final class TimePart {
                 throw new WrongCount("the rows were armed after they were due: make it later");
             }
             AtomicBoolean ended = new AtomicBoolean();
-            ScheduledExecutorService thread = Executors.newSingleThreadScheduledExecutor();
+            ExecutorService threads = Executors.newFixedThreadPool(2);
             TimeUnit.NANOSECONDS.sleep(at - System.nanoTime() - TimeUnit.SECONDS.toNanos(2));
-            double idleCpu = (rowbell.cpuSeconds() - cpu) / ((System.nanoTime() - idle) / 1e9) * 100;
-            CompletableFuture<Double> longest = CompletableFuture.supplyAsync(() -> longestWrite(ended), thread);
+            CompletableFuture<Double> longest = CompletableFuture.supplyAsync(() -> longestWrite(db, ended), threads);
+            CompletableFuture<Long> routed = CompletableFuture.supplyAsync(() -> awaitRouted(db), threads);
             long last = rowbell.awaitAlerts(DUE);
             ended.set(true);
-            thread.shutdown();
+            threads.shutdown();
             report.atMost(
                     "time",
-                    "%,d due of %,d armed, all written by the sink".formatted(DUE, ARMED),
-                    Series.of((last - at) / 1e9),
+                    "%,d due of %,d armed, all routed".formatted(DUE, ARMED),
+                    Series.of((routed.get() - at) / 1e9),
                     "s",
                     "to be reached",
                     Series.of(ROUTED_SECONDS),
                     1);
+            report.say("time     all written by the sink after %.2f s".formatted((last - at) / 1e9));
             report.atMost(
                     "time",
                     "longest write meanwhile",
@@ -260,10 +327,12 @@ final class TimePart {
                     "to be reached",
                     Series.of(WAIT_MILLIS),
                     1);
+            report.say("time     idle, with its sessions in PostgreSQL: %.2f %% of a core; %.2f %% without rules"
+                    .formatted(with, without));
             report.atMost(
                     "time",
-                    "CPU of Rowbell before, idle",
-                    Series.of(idleCpu),
+                    "CPU for the armed while idle: what is above that without rules",
+                    Series.of(with - without),
                     "% core",
                     "to be reached",
                     Series.of(1),
@@ -271,7 +340,59 @@ final class TimePart {
         }
     }
 
-    private double longestWrite(AtomicBoolean ended) {
+    /** Of the process and of its sessions in PostgreSQL, which runs on this machine, in percent of a core. */
+    private static double idleCpu(Db db, RowbellProcess rowbell) throws SQLException, InterruptedException {
+        Map<Long, Duration> before = cpu(db, rowbell);
+        long start = System.nanoTime();
+        TimeUnit.NANOSECONDS.sleep(IDLE.toNanos());
+        double seconds = (System.nanoTime() - start) / 1e9;
+        Duration taken = Duration.ZERO;
+        for (Map.Entry<Long, Duration> now : cpu(db, rowbell).entrySet()) {
+            // a session that the pool has begun since has none before
+            taken = taken.plus(now.getValue()).minus(before.getOrDefault(now.getKey(), Duration.ZERO));
+        }
+        return taken.toMillis() / 10.0 / seconds;
+    }
+
+    private static Map<Long, Duration> cpu(Db db, RowbellProcess rowbell) throws SQLException {
+        Map<Long, Duration> cpu = new HashMap<>();
+        try (Connection connection = db.connect();
+                Statement statement = connection.createStatement();
+                ResultSet row =
+                        statement.executeQuery("select pid from pg_stat_activity where datname = current_database()"
+                                + " and backend_type = 'client backend' and pid <> pg_backend_pid()")) {
+            while (row.next()) {
+                long pid = row.getLong(1);
+                ProcessHandle.of(pid)
+                        .flatMap(session -> session.info().totalCpuDuration())
+                        .ifPresent(duration -> cpu.put(pid, duration));
+            }
+        }
+        cpu.put(rowbell.pid(), Duration.ofMillis((long) (rowbell.cpuSeconds() * 1000)));
+        return cpu;
+    }
+
+    /** Until all that is due has fired and been routed, as {@link System#nanoTime()}. */
+    private static long awaitRouted(Db db) {
+        try (Connection connection = db.connect();
+                PreparedStatement query = connection.prepareStatement(
+                        "select count(*) = " + DUE
+                                + " and not exists (select from rowbell.feedback) from rowbell.timer where fired is not null")) {
+            while (true) {
+                try (ResultSet row = query.executeQuery()) {
+                    row.next();
+                    if (row.getBoolean(1)) {
+                        return System.nanoTime();
+                    }
+                }
+                TimeUnit.MILLISECONDS.sleep(50);
+            }
+        } catch (SQLException | InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static double longestWrite(Db db, AtomicBoolean ended) {
         double longest = 0;
         try (Connection connection = db.connect();
                 PreparedStatement insert =
