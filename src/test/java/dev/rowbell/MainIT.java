@@ -63,7 +63,7 @@ class MainIT {
         Program.ends(0, Program.start(dir, settings, List.of(script.toString(), "rules", "list")), "no rules");
         // as in /usr/local/bin, with another collector than that of the script
         Path link = Files.createSymbolicLink(dir.resolve("rowbell"), script);
-        settings.put("java.opts", "-XX:+UseG1GC");
+        settings.put("java.tool.options", "-XX:+UseG1GC");
         Program.ends(0, Program.start(dir, settings, List.of(link.toString(), "rules", "list")), "no rules");
     }
 
