@@ -142,7 +142,7 @@ public final class Database implements AutoCloseable {
         querying = querying(settings, login);
         if (host != null) {
             own = null;
-            pool = shared ? host : new HostDataSource(host);
+            pool = new HostDataSource(host, shared);
         } else {
             own = use == Use.RUN ? pool(settings, login) : visitor(login);
             pool = own;
@@ -486,7 +486,8 @@ public final class Database implements AutoCloseable {
 
     /** Ends all statements, and waits for a short while: the pool itself waits for longer where the server is silent. */
     public void closeConnections() {
-        if (own == null) {
+        if (pool instanceof HostDataSource host) {
+            host.abort();
             return;
         }
         try {

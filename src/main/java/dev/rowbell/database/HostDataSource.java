@@ -11,9 +11,13 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 import javax.sql.DataSource;
 import org.postgresql.ds.common.BaseDataSource;
@@ -31,8 +35,30 @@ final class HostDataSource extends DelegatingDataSource {
     /** Connections: a transaction that takes alerts has one, and at times needs another. */
     private static final int LEAST = 2;
 
-    HostDataSource(DataSource host) {
+    private final boolean shared;
+    private final Set<Connection> borrowed = Collections.newSetFromMap(new IdentityHashMap<>());
+
+    /** @param shared whether a pooler lends the sessions to others between transactions: no settings are made in them */
+    HostDataSource(DataSource host, boolean shared) {
         super(host);
+        this.shared = shared;
+    }
+
+    /** Ends the statements of Rowbell. */
+    void abort() {
+        List<Connection> all;
+        synchronized (borrowed) {
+            all = List.copyOf(borrowed);
+        }
+        all.forEach(HostDataSource::abort);
+    }
+
+    private static void abort(Connection connection) {
+        try {
+            connection.abort(Runnable::run);
+        } catch (SQLException e) {
+            LOG.debug("the connection cannot be aborted", e);
+        }
     }
 
     /**
@@ -128,6 +154,9 @@ final class HostDataSource extends DelegatingDataSource {
     @Override
     public Connection getConnection() throws SQLException {
         Connection connection = super.getConnection();
+        synchronized (borrowed) {
+            borrowed.add(connection);
+        }
         boolean autoCommit;
         Map<String, String> before;
         try {
@@ -135,9 +164,10 @@ final class HostDataSource extends DelegatingDataSource {
             if (!autoCommit) {
                 connection.setAutoCommit(true);
             }
-            before = begin(connection);
+            before = shared ? Map.of() : begin(connection);
         } catch (SQLException | RuntimeException e) {
             connection.close();
+            returned(connection);
             throw e;
         }
         AtomicBoolean closed = new AtomicBoolean();
@@ -147,6 +177,7 @@ final class HostDataSource extends DelegatingDataSource {
                 (proxy, method, arguments) -> {
                     if (method.getName().equals("close") && !closed.getAndSet(true)) {
                         end(connection, autoCommit, before);
+                        returned(connection);
                     }
                     try {
                         return method.invoke(connection, arguments);
@@ -154,6 +185,12 @@ final class HostDataSource extends DelegatingDataSource {
                         throw e.getCause();
                     }
                 });
+    }
+
+    private void returned(Connection connection) {
+        synchronized (borrowed) {
+            borrowed.remove(connection);
+        }
     }
 
     /** Returns what to set back. */
@@ -169,7 +206,7 @@ final class HostDataSource extends DelegatingDataSource {
         return before;
     }
 
-    private static void end(Connection connection, boolean autoCommit, Map<String, String> before) throws SQLException {
+    private static void end(Connection connection, boolean autoCommit, Map<String, String> before) {
         try {
             if (!connection.getAutoCommit()) {
                 connection.rollback();
@@ -177,9 +214,9 @@ final class HostDataSource extends DelegatingDataSource {
             }
             if (!before.isEmpty()) {
                 try (PreparedStatement statement = connection.prepareStatement("""
-                        select pg_catalog.set_config(name, setting, false)
-                        from rows from (pg_catalog.unnest(?), pg_catalog.unnest(?)) as before (name, setting)
-                        """)) {
+                    select pg_catalog.set_config(name, setting, false)
+                    from rows from (pg_catalog.unnest(?), pg_catalog.unnest(?)) as before (name, setting)
+                    """)) {
                     Array names =
                             connection.createArrayOf("text", before.keySet().toArray());
                     statement.setArray(1, names);
@@ -194,7 +231,7 @@ final class HostDataSource extends DelegatingDataSource {
         } catch (SQLException e) {
             LOG.debug("the settings of a session cannot be set back", e);
             // no other user may get it with the settings of Rowbell
-            connection.abort(Runnable::run);
+            abort(connection);
         }
     }
 }

@@ -8,11 +8,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.zaxxer.hikari.HikariDataSource;
 import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.TestDatabase;
+import java.sql.Connection;
+import java.sql.Statement;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
 import org.apache.camel.CamelContext;
 import org.apache.camel.ProducerTemplate;
 import org.apache.camel.builder.RouteBuilder;
@@ -129,6 +133,21 @@ class HostTransactionTest {
         assertEquals(
                 List.of("after", "at the end", "before"),
                 database.query("select documents[1]::json ->> 'id' from rowbell.delivery order by 1"));
+    }
+
+    @Test
+    void aStopWaitsForNoStatementForEver() throws Exception {
+        application.getShutdownStrategy().setTimeout(1);
+        try (Connection holder = database.connect();
+                Statement locks = holder.createStatement()) {
+            holder.setAutoCommit(false);
+            locks.execute("lock table rowbell.sink");
+            await().until(() ->
+                    database.count("pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")
+                            > 0);
+            CompletableFuture.runAsync(application::stop).get(1, TimeUnit.MINUTES);
+        }
+        assertEquals(0, pool.getHikariPoolMXBean().getActiveConnections());
     }
 
     @Test
