@@ -356,10 +356,12 @@ final class RandomCase {
         String c0 = columns.get(0).quoted();
         String c1 = columns.get(1).quoted();
         boolean before = random.nextBoolean();
+        // a row that is skipped on its way to another partition is gone, see docs/semantics.md
+        String skip = isPartitioned() ? "" : "elsif new." + c0 + " operator(pg_catalog.=) 8 then return null;";
         tables.add("create function @S.user_trigger() returns trigger language plpgsql as $fn$ begin "
                 + (before
-                        ? "if new." + c0 + " operator(pg_catalog.=) 3 then new." + c0 + " := 12; elsif new." + c0
-                                + " operator(pg_catalog.=) 8 then return null; end if; return new;"
+                        ? "if new." + c0 + " operator(pg_catalog.=) 3 then new." + c0 + " := 12; " + skip
+                                + " end if; return new;"
                         : "if pg_trigger_depth() operator(pg_catalog.<) 2 then update " + table + " set " + c1
                                 + " = 'again', " + c0 + " = new." + c0
                                 + " where rid operator(pg_catalog.=) (new.rid operator(pg_catalog.-) 2); end if; return null;")
