@@ -46,6 +46,9 @@ public class OutboxComponent extends DefaultComponent {
 
     private static final Logger LOG = LoggerFactory.getLogger(OutboxComponent.class);
 
+    /** The name of transactions that file what was sent in none. */
+    private static final String OWN = "rowbell outbox";
+
     /** A sink that no route has. */
     private static final String REHEARSAL = "rehearsal";
 
@@ -74,6 +77,7 @@ public class OutboxComponent extends DefaultComponent {
             TransactionTemplate transaction = new TransactionTemplate(manager);
             // a transaction that has just ended is still that of the thread while it calls what waited for its end
             transaction.setPropagationBehavior(TransactionDefinition.PROPAGATION_REQUIRES_NEW);
+            transaction.setName(OWN);
             return new Tables(
                     new DeliveryRepository(dataSource, deadLetters, history),
                     deadLetters,
@@ -104,9 +108,6 @@ public class OutboxComponent extends DefaultComponent {
     private Tables tablesOfHost;
 
     private DataSource host;
-    /** By which Rowbell takes connections of it. */
-    private DataSource borrowed;
-
     private SinkSwitches switches;
     /** By sink, those that are paused, as it was seen last; null until it is known. */
     private volatile Map<String, Pause> pauses;
@@ -168,9 +169,8 @@ public class OutboxComponent extends DefaultComponent {
         if (tables == null) {
             DataSource opened = dataSource.get();
             tables = Tables.of(opened, history);
-            if (opened instanceof DelegatingDataSource ofHost) {
-                borrowed = opened;
-                host = ofHost.getTargetDataSource();
+            if (opened instanceof DelegatingDataSource borrowed) {
+                host = borrowed.getTargetDataSource();
                 tablesOfHost = Tables.of(host, history);
             }
         }
@@ -182,7 +182,7 @@ public class OutboxComponent extends DefaultComponent {
         Tables own = tables();
         boolean isOfHost = host != null
                 && TransactionSynchronizationManager.hasResource(host)
-                && !TransactionSynchronizationManager.hasResource(borrowed);
+                && !OWN.equals(TransactionSynchronizationManager.getCurrentTransactionName());
         return isOfHost ? tablesOfHost : own;
     }
 

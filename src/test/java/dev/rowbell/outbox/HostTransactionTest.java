@@ -61,6 +61,7 @@ class HostTransactionTest {
                 from(OUTBOX)
                         .process(exchange ->
                                 heard.add(exchange.getIn().getBody(Map.class).get("id")));
+                from("outbox:off").autoStartup(false).log("off");
             }
         });
         application.start();
@@ -112,6 +113,20 @@ class HostTransactionTest {
             send("committed");
         });
         isHeard("committed");
+    }
+
+    @Test
+    void toAskTheDatabaseInTheTransactionChangesNothing() {
+        // whether the sink is off depends on other processes
+        database.execute(
+                "insert into rowbell.sink (process, name, seen) values (gen_random_uuid(), 'off', clock_timestamp())");
+        assertThrows(
+                RuntimeException.class,
+                () -> transaction.executeWithoutResult(status -> {
+                    write("(1), (1)");
+                    alerts.sendBody("outbox:off", Map.of("id", "not committed", "rule", "r"));
+                }));
+        assertEquals(0, database.count("rowbell.delivery"));
     }
 
     @Test
