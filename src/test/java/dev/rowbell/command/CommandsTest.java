@@ -38,6 +38,24 @@ class CommandsTest {
     }
 
     @Test
+    void theRecipesOfTheDocumentsAreRight(@TempDir Path dir) throws IOException {
+        TestDatabase database = TestDatabase.createWithSchema();
+        database.execute(
+                "create table orders (id int primary key, amount int, state text)",
+                "create table payment (id int primary key, shop text, state text)",
+                "create table reading (id int primary key, sensor text)",
+                "create table movement (id int primary key, account int, amount int)",
+                "create schema \"Lager\"",
+                "create table \"Lager\".\"Artikel-Bestand\" (id int primary key, \"Bestand\" int)");
+        String[] blocks = Files.readString(Path.of("docs/rules.md"))
+                .replaceFirst("(?s).*\n## Recipes\n", "")
+                .split("```(yaml)?\n");
+        Path file = Files.writeString(dir.resolve("rules.yaml"), blocks[1] + "\n  - name: quoted\n" + blocks[3]);
+        assertEquals(
+                "6 rules, all right\n", CommandLine.run(0, database.settings(), "rules", "check", file.toString()));
+    }
+
+    @Test
     void aDatabaseWithoutTheSchemaIsSaidInOneSentence() {
         assertEquals(
                 "rowbell: the database has no schema rowbell yet: start Rowbell once first, or apply what docs/schema.md says\n",
