@@ -64,7 +64,11 @@ class MainIT {
         // as in /usr/local/bin, with another collector than that of the script
         Path link = Files.createSymbolicLink(dir.resolve("rowbell"), script);
         settings.put("java.tool.options", "-XX:+UseG1GC");
-        Program.ends(0, Program.start(dir, settings, List.of(link.toString(), "rules", "list")), "no rules");
+        // Java says that it picked them up
+        Program.ends(
+                0,
+                Program.start(dir, settings, List.of(link.toString(), "rules", "list")),
+                "\\s*Picked up .*\\Rno rules");
     }
 
     @Test
@@ -271,7 +275,7 @@ class MainIT {
         Map<String, String> poor = with(database, "rowbell.jdbc.user", "poor");
         poor.put("rowbell.jdbc.password", "poor");
         refuses(poor, "rowbell.jdbc.user", "create on the database", "docs/schema.md");
-        refuses(with(database, "rowbell.migrate", "false"), "rowbell.migrate", "V1__tables.sql");
+        refuses(with(database, "rowbell.migrate", "false"), "rowbell.migrate", "no schema rowbell");
         refuses(with(database, "rowbell.feedback.table", "public.nowhere"), "rowbell.feedback.table");
         database.execute(
                 "create table no_time (a int)",
