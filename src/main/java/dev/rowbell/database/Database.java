@@ -484,6 +484,17 @@ public final class Database implements AutoCloseable {
         return querying;
     }
 
+    /** How many connections a pool has at most; 0 where it is another than HikariCP. */
+    public static int connections(DataSource pool) {
+        try {
+            return pool.isWrapperFor(HikariDataSource.class)
+                    ? pool.unwrap(HikariDataSource.class).getMaximumPoolSize()
+                    : 0;
+        } catch (SQLException e) {
+            return 0;
+        }
+    }
+
     /** Ends all statements, and waits for a short while: the pool itself waits for longer where the server is silent. */
     public void closeConnections() {
         if (pool instanceof HostDataSource host) {

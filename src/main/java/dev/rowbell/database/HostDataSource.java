@@ -104,10 +104,8 @@ final class HostDataSource extends DelegatingDataSource {
      */
     static void requireUsable(DataSource host, Settings settings, Connection known) throws SQLException {
         String name = "rowbell.datasource=" + settings.text("rowbell.datasource");
-        int most = host.isWrapperFor(HikariDataSource.class)
-                ? host.unwrap(HikariDataSource.class).getMaximumPoolSize()
-                : Integer.MAX_VALUE;
-        if (most < LEAST) {
+        int most = Database.connections(host);
+        if (most > 0 && most < LEAST) {
             throw new SettingsException(
                     "%s may have %d connection, and Rowbell needs %d at a time: set a larger maximumPoolSize"
                             .formatted(name, most, LEAST));

@@ -1,6 +1,6 @@
 package dev.rowbell.feedback;
 
-import com.zaxxer.hikari.HikariDataSource;
+import dev.rowbell.database.Database;
 import dev.rowbell.database.PollCursor;
 import dev.rowbell.database.Transactions;
 import dev.rowbell.error.Errors;
@@ -114,7 +114,7 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         this.committed = committed;
         this.whenIdle = whenIdle;
         lease = doorbell.lease();
-        mayOverlap = connections(dataSource) >= CONNECTIONS_TO_OVERLAP;
+        mayOverlap = Database.connections(dataSource) >= CONNECTIONS_TO_OVERLAP;
         doorbell.whenAThreadEnds(this::rollback);
         jdbc = JdbcClient.create(dataSource);
         manager = new Transactions(dataSource);
@@ -325,17 +325,6 @@ public final class FeedbackTransaction extends RoutePolicySupport implements Pol
         Duration everything = cursor.untilEverything(scan);
         Duration delay = delay(consumer);
         return everything == null || everything.compareTo(delay) > 0 ? delay : everything;
-    }
-
-    /** How many connections the pool has at most; 0 where it is another than Rowbell knows. */
-    private static int connections(DataSource dataSource) {
-        try {
-            return dataSource.isWrapperFor(HikariDataSource.class)
-                    ? dataSource.unwrap(HikariDataSource.class).getMaximumPoolSize()
-                    : 0;
-        } catch (SQLException e) {
-            return 0;
-        }
     }
 
     private static Duration delay(org.apache.camel.Consumer consumer) {
