@@ -81,7 +81,7 @@ end
 $fn$;
 
 -- Ends what rules fired for that were removed, were disabled, send no durable alerts any more, or have become rules of another kind or table: no alert
--- tells the end of what they fired for before. Called now and then.
+-- tells the end of what they fired for before. That holds also where the rule of now was made or enabled a moment later. Called now and then.
 create or replace function rowbell.end_firing_of_gone_rules() returns void
 language sql
 security definer
@@ -104,9 +104,9 @@ as $fn$
   with changed as materialized (
     select c.rule, max(c.at) as at
     from rowbell.rule_change c
-    where c.before ? 'feed' and c.after ? 'feed'
-      or c.before is not null and c.after is not null
-        and exists (select from unnest('{for,within,absent,query}'::text[]) kind where (c.before ? kind) <> (c.after ? kind))
+    where c.before is not null and (c.after is null or c.after ->> 'enabled' = 'false' or c.after ->> 'delivery' <> 'durable'
+      or c.before ? 'feed' and c.after ? 'feed'
+      or exists (select from unnest('{for,within,absent,query}'::text[]) kind where (c.before ? kind) <> (c.after ? kind)))
     group by c.rule)
   update rowbell.firing_state f set times = 0, ended = c.at
   from changed c

@@ -108,6 +108,29 @@ class FiringTest {
 
     @Test
     @Tag("long")
+    void aRuleThatIsBackAtOnceEndsWhatItHad() {
+        String made = "'public.feed', 'NEW.c > 10', 'once', true, default, 'info', 'durable')";
+        feed("('gone', " + made + ", ('off', " + made + ", ('sent', " + made + ", ('stays', " + made);
+        database.execute("create table public.other (id int primary key, c int)");
+        try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
+            database.execute("insert into public.feed values (1, 11)");
+            await().until(() -> database.count("rowbell.firing") == 4);
+            // in one transaction each, as a deployment does it
+            database.execute(
+                    "delete from rowbell.rule where name = 'gone';"
+                            + " insert into rowbell.rule (name, feed, condition, resolved) values ('gone', 'public.other', 'NEW.c > 10', true)",
+                    "update rowbell.rule set enabled = false where name = 'off';"
+                            + " update rowbell.rule set enabled = true where name = 'off'",
+                    "update rowbell.rule set delivery = 'notify' where name = 'sent';"
+                            + " update rowbell.rule set delivery = 'durable' where name = 'sent'",
+                    "insert into public.feed values (2, 11)");
+            await().until(() -> database.query("select concat_ws(' ', rule, key) from rowbell.firing order by 1")
+                    .equals(List.of("off id=2", "sent id=2", "stays id=1", "stays id=2")));
+        }
+    }
+
+    @Test
+    @Tag("long")
     void aRuleOfAnotherKindOrTableEndsWhatItHad() {
         feed("('kind', 'public.feed', 'NEW.c > 10', 'once', true, default, 'info', 'durable'),"
                 + " ('moved', 'public.feed', 'NEW.c > 10', 'once', true, default, 'info', 'durable'),"

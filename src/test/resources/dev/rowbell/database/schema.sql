@@ -2009,9 +2009,9 @@ AS $function$
   with changed as materialized (
     select c.rule, max(c.at) as at
     from rowbell.rule_change c
-    where c.before ? 'feed' and c.after ? 'feed'
-      or c.before is not null and c.after is not null
-        and exists (select from unnest('{for,within,absent,query}'::text[]) kind where (c.before ? kind) <> (c.after ? kind))
+    where c.before is not null and (c.after is null or c.after ->> 'enabled' = 'false' or c.after ->> 'delivery' <> 'durable'
+      or c.before ? 'feed' and c.after ? 'feed'
+      or exists (select from unnest('{for,within,absent,query}'::text[]) kind where (c.before ? kind) <> (c.after ? kind)))
     group by c.rule)
   update rowbell.firing_state f set times = 0, ended = c.at
   from changed c
