@@ -106,6 +106,16 @@ as $fn$
   end
 $fn$;
 
+-- Whether a condition compares with OLD, by its words: asked where PostgreSQL cannot be. In a text the word says nothing, where it is plain to see what is a
+-- text; where there is a doubt, the condition compares.
+create or replace function rowbell.may_compare(condition text) returns boolean
+language sql immutable
+set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
+as $fn$
+  select case when condition ~ '[\\$"]|--|/[*]' then condition else regexp_replace(condition, $re$'[^']*'$re$, '', 'g') end ~* '\mold\M'
+$fn$;
+
 -- Whether one of the columns changed, as SQL. Types without an equality, as json, are compared as text. plain: of types whose operators PostgreSQL owns.
 create or replace function rowbell.changed_sql(feed rowbell.feed, columns text[], plain boolean) returns jsonb
 language plpgsql

@@ -5,7 +5,7 @@
 create or replace function rowbell.fires_anew(rule rowbell.rule) returns boolean
 language sql immutable
 as $fn$
-  select rule.fires = 'once' and not rule.resolved and (rule.condition is null or coalesce(rule.within, rule.absent) is not null or rule.condition !~* '\mold\M')
+  select rule.fires = 'once' and not rule.resolved and (rule.condition is null or coalesce(rule.within, rule.absent) is not null or not rowbell.may_compare(rule.condition))
 $fn$;
 
 -- Brings rowbell.firing up to date with what was routed, so many transactions of it, and returns how many there were. The time of alerts decides, not the

@@ -485,7 +485,7 @@ begin
     from (select concat('the row ', case when met then 'meets' else 'does not meet' end, ' the condition now', case when met is null then ' (it is NULL)' end)) m (met);
     return query
     select 'note', 'the condition compares with OLD: here OLD is NULL, as for an insert', null, null, null::int, null
-    where explained.condition ~* '\mold\M';
+    where rowbell.may_compare(explained.condition);
   end if;
   if explained."for" is not null then
     select t.* into timer

@@ -44,7 +44,7 @@ begin
       rowbell.members_of(json), rowbell.all_settings(), rowbell.explain(text, text, boolean), rowbell.rule_findings(text, text, boolean), rowbell.row_query(oid, text, text[], json), rowbell.same_key_sql(oid, text, text), rowbell.key_columns(oid), rowbell.explain_alert(text), rowbell.alert_timeline(text),
       rowbell.explain_rule(rowbell.rule, text, json), rowbell.key_written(text[], text, boolean), rowbell.key_part(text), rowbell.key_query(oid, text[], json), rowbell.times(bigint), rowbell.group_columns(text[]), rowbell.denied(text, text), rowbell.grant_for(text, text),
       rowbell.plain_condition(text, oid, boolean), rowbell.document_settings(oid) to rowbell_admin;
-    grant execute on function rowbell.silent_at(rowbell.rule, rowbell.rule_state, timestamptz), rowbell.length_of(interval) to rowbell_admin;
+    grant execute on function rowbell.silent_at(rowbell.rule, rowbell.rule_state, timestamptz), rowbell.length_of(interval), rowbell.may_compare(text) to rowbell_admin;
     grant select on rowbell.query_run, rowbell.query_key, rowbell.rule_change, rowbell.rule_override, rowbell.firing, rowbell.history,
       rowbell.history_alert, rowbell.history_try, rowbell.paused_sink to rowbell_admin;
     grant select, delete on rowbell.audit to rowbell_admin;
@@ -66,7 +66,7 @@ begin
     grant select on rowbell.firing, rowbell.firing_state, rowbell.firing_event, rowbell.acknowledgement to rowbell_consumer;
     grant execute on function rowbell.acknowledge(text, text, text, text), rowbell.unacknowledge(text, text), rowbell.pause_sink(text, text),
       rowbell.resume_sink(text) to rowbell_consumer;
-    grant execute on function rowbell.fires_anew(rowbell.rule), rowbell.fold_firing(int), rowbell.end_firing_of_gone_rules(), rowbell.end_unseen(text, int), rowbell.forget_firing(interval, timestamptz, int) to rowbell_consumer;
+    grant execute on function rowbell.fires_anew(rowbell.rule), rowbell.may_compare(text), rowbell.fold_firing(int), rowbell.end_firing_of_gone_rules(), rowbell.end_unseen(text, int), rowbell.forget_firing(interval, timestamptz, int) to rowbell_consumer;
     grant select on rowbell.history, rowbell.history_alert, rowbell.history_try to rowbell_consumer;
     grant execute on function rowbell.note_routed(text, text[], text[], bigint[], text[], bigint[], int[], text[], text[], text[], text[], text[], text[]),
       rowbell.note_tried(text, text[], int[], bigint[], text[], int[], int[], text[], text[]), rowbell.fold_history(int), rowbell.keep_history(interval) to rowbell_consumer;

@@ -122,7 +122,8 @@ class AcknowledgeTest {
     void whatFiresAnewIsSentAndWhatHasNoEndIsQuiet() {
         database.execute(
                 "delete from rowbell.rule",
-                "insert into rowbell.rule (name, feed, condition) values ('once', 'public.feed', 'NEW.c > 10'), ('grows', 'public.feed', 'NEW.c > OLD.c')");
+                "insert into rowbell.rule (name, feed, condition) values ('once', 'public.feed', 'NEW.c > 10 and ''an old one'' is not null'),"
+                        + " ('grows', 'public.feed', 'NEW.c > OLD.c')");
         try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
             write(1, 1);
             write(1, 11);

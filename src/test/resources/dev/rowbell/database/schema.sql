@@ -606,6 +606,8 @@ rowbell.length_of(interval): execute to rowbell_admin
 rowbell.listener: delete, insert, select, update to rowbell_consumer
 rowbell.listening_session(rowbell.listener): execute to rowbell_consumer
 rowbell.look_of(text,text): execute to rowbell_admin
+rowbell.may_compare(text): execute to rowbell_admin
+rowbell.may_compare(text): execute to rowbell_consumer
 rowbell.measure_of(text,integer): execute to rowbell_admin
 rowbell.members_of(json): execute to rowbell_admin
 rowbell.new_id(): execute to -
@@ -2502,7 +2504,7 @@ CREATE OR REPLACE FUNCTION rowbell.fires_anew(rule rowbell.rule)
  LANGUAGE sql
  IMMUTABLE
 AS $function$
-  select rule.fires = 'once' and not rule.resolved and (rule.condition is null or coalesce(rule.within, rule.absent) is not null or rule.condition !~* '\mold\M')
+  select rule.fires = 'once' and not rule.resolved and (rule.condition is null or coalesce(rule.within, rule.absent) is not null or not rowbell.may_compare(rule.condition))
 $function$
 CREATE OR REPLACE FUNCTION rowbell.fit(opening text, old json, new json, closing text, key text[], most integer)
  RETURNS json
@@ -4158,6 +4160,15 @@ begin
       select from pg_type y join pg_class c on c.oid = y.typrelid
       where y.oid = any (types) and c.oid <> feed.relation and (c.relkind in ('v', 'f') or c.relrowsecurity));
 end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.may_compare(condition text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
+AS $function$
+  select case when condition ~ '[\\$"]|--|/[*]' then condition else regexp_replace(condition, $re$'[^']*'$re$, '', 'g') end ~* '\mold\M'
 $function$
 CREATE OR REPLACE FUNCTION rowbell.may_look_up(feed rowbell.feed)
  RETURNS boolean
@@ -6350,7 +6361,7 @@ begin
     from (select concat('the row ', case when met then 'meets' else 'does not meet' end, ' the condition now', case when met is null then ' (it is NULL)' end)) m (met);
     return query
     select 'note', 'the condition compares with OLD: here OLD is NULL, as for an insert', null, null, null::int, null
-    where explained.condition ~* '\mold\M';
+    where rowbell.may_compare(explained.condition);
   end if;
   if explained."for" is not null then
     select t.* into timer
