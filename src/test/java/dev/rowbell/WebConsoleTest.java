@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.rowbell.testing.FreePort;
 import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.RunningRowbell;
+import dev.rowbell.testing.TcpProxy;
 import dev.rowbell.testing.TestDatabase;
 import dev.rowbell.testing.WebReceiver;
 import java.io.IOException;
@@ -638,6 +639,28 @@ class WebConsoleTest {
             String page = page("/silences");
             assertTrue(page.contains("is missing: it took longer than 2 s"), page);
             assertShows("/dead-letters", "pager");
+        }
+    }
+
+    /** Each part would wait for a connection anew: a page took half a minute, and two of them kept all others waiting. */
+    @Test
+    void whileTheDatabaseIsAwayAPageAsksItOnce(@TempDir Path dir) throws IOException {
+        try (TcpProxy network = new TcpProxy(database.port())) {
+            Map<String, String> settings = settings(dir);
+            settings.put(
+                    "rowbell.jdbc.url", "jdbc:postgresql://localhost:%d/%s".formatted(network.port(), database.name()));
+            try (RunningRowbell away = RunningRowbell.start(settings)) {
+                Rowbell.of(away.context()).serveWebConsole();
+                network.refuse(true);
+                for (String path : PAGES) {
+                    HttpResponse<String> answer =
+                            ask(Integer.parseInt(settings.get("rowbell.health.port")), "GET", path);
+                    assertEquals(200, answer.statusCode(), path + answer.body());
+                    assertEquals(
+                            2, answer.body().split("A part of this page is missing", -1).length, path + answer.body());
+                }
+                network.refuse(false);
+            }
         }
     }
 

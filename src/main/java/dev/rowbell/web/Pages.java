@@ -258,8 +258,13 @@ public final class Pages {
 
         private final transient List<String> problems = new ArrayList<>();
         private boolean refused;
+        /** While the database is away, each part would wait for it as long as the first one did. */
+        private boolean away;
 
         private <T> Optional<T> read(String name, Supplier<T> part) {
+            if (away) {
+                return Optional.empty();
+            }
             try {
                 T value = readOnly.execute(transaction -> {
                     // no more than one CPU, and so no plan that sorts all that an index has in order
@@ -275,6 +280,7 @@ public final class Pages {
                 refused = true;
                 problems.add(e.getMessage());
             } catch (DataAccessException e) {
+                away = Errors.isDatabaseAway(e);
                 boolean canceled =
                         e.getRootCause() instanceof SQLException cause && CANCELED.equals(cause.getSQLState());
                 problems.add(
