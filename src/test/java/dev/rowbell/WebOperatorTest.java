@@ -535,6 +535,45 @@ class WebOperatorTest {
         database.execute("delete from rowbell.silence");
     }
 
+    /** As of a column char(4), of one with addresses, and of one with a character of no width. */
+    @Test
+    void aKeyIsTakenAsItIsWithItsBlanksAndWithWhatNoPageShows() {
+        WebClient operator = withToken();
+        List<String> keys = List.of("c=ab  ", "u=http://joe:secret@example.org/", "z=zero\u200bwidth");
+        for (String key : keys) {
+            database.execute("update rowbell.firing_state set key = '%s' where fingerprint = 'f8'".formatted(key));
+            // the link "Silence this" leads to a form whose fields are what a browser sends on
+            Matcher link = Pattern.compile("/silences/new\\?[^\"]*")
+                    .matcher(operator.get("/firing?text=" + key.charAt(0) + "%3D")
+                            .body());
+            assertTrue(link.find(), key);
+            Map<String, String> shown =
+                    fields(operator.get(link.group().replace("&amp;", "&")).body());
+            assertFalse(shown.get("key").contains("secret"), key);
+            String look = operator.get("/silences/new?" + WebClient.encoded(WebClient.with(shown, "why", "x")))
+                    .body();
+            assertTrue(look.contains("<strong>1</strong>"), look);
+            // and so does its button
+            assertEquals(
+                    shown.get("key"),
+                    fields(look.substring(look.indexOf("It would cover"))).get("key"));
+            operator.act("/silences/add", Map.of("rule", "", "key", shown.get("key"), "for", "1h", "why", "x"));
+            assertEquals(List.of(shown.get("key")), database.query("select key from rowbell.silence"));
+            database.execute("delete from rowbell.silence");
+
+            operator.act("/firing/acknowledge", Map.of("rule", "too-late", "key", key));
+            assertEquals("%s ".formatted(key), acknowledged());
+            operator.act("/firing/unacknowledge", Map.of("rule", "too-late", "key", key));
+            assertEquals("", acknowledged());
+        }
+        for (String key : keys.subList(1, 3)) {
+            String look = operator.get(
+                            "/silences/new?look=1&for=1h&why=x&key=" + URLEncoder.encode(key, StandardCharsets.UTF_8))
+                    .body();
+            assertTrue(look.contains("Write a * in the place") && !look.contains("Add this silence"), look);
+        }
+    }
+
     @Test
     void aSilenceIsPlannedAndRemovedBeforeItBegins() {
         WebClient operator = withToken();
@@ -585,7 +624,7 @@ class WebOperatorTest {
     /** Of the form of the page. */
     private static Map<String, String> fields(String page) {
         Map<String, String> form = new HashMap<>();
-        Pattern.compile("<input type=\"hidden\" name=\"(\\w+)\" value=\"([^\"]*)\">")
+        Pattern.compile("<input[^>]* name=\"(\\w+)\" value=\"([^\"]*)\"")
                 .matcher(page)
                 .results()
                 .forEach(field -> form.put(field.group(1), field.group(2)));

@@ -477,7 +477,7 @@ public final class Actions {
         String rule = form.text("rule");
         List<Thing> things = rule.isEmpty()
                 ? form.all("which").stream().map(Thing::of).toList()
-                : List.of(new Thing(rule, form.textOrNull("key")));
+                : List.of(new Thing(rule, form.key()));
         if (things.isEmpty()) {
             throw new SettingsException("select what it is about");
         }
@@ -497,7 +497,7 @@ public final class Actions {
     private Action silence(Form form, String user) {
         String rule = form.textOrNull("rule");
         String feed = form.textOrNull("feed");
-        String key = form.textOrNull("key");
+        String key = form.key();
         String why = form.text("why");
         Span span = Span.of(form.text("from"), form.text("until"), form.text("for"), clock);
         if (why.isEmpty()) {

@@ -18,6 +18,11 @@ record Form(Map<String, List<String>> values) {
         return all.isEmpty() ? "" : all.get(0);
     }
 
+    /** Of a row, where blanks count: a value may end with some. Null where it was not given, or is blank. */
+    String key() {
+        return all("key").stream().findFirst().filter(key -> !key.isBlank()).orElse(null);
+    }
+
     /** Null where it was not given, or is empty. */
     String textOrNull(String name) {
         String text = text(name);

@@ -42,7 +42,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
@@ -418,9 +417,15 @@ public final class Pages {
         }
     }
 
+    /** Without the blanks around it; in a key they count, as a value may end with some. Empty where it was not asked for. */
+    private static String value(Map<String, String> asked, String name) {
+        String given = asked.getOrDefault(name, "");
+        return name.equals("key") && !given.isBlank() ? given : given.strip();
+    }
+
     private String firing(Model model, Map<String, String> asked) {
         List<String> names = List.of("rule", "feed", "severity", "text");
-        names.forEach(name -> model.put(name, asked.getOrDefault(name, "").strip()));
+        names.forEach(name -> model.put(name, value(asked, name)));
         model.put("filtered", names.stream().anyMatch(name -> !"".equals(model.get(name))));
         FiringRepository.Filter filter = new FiringRepository.Filter(
                 (String) model.get("rule"), (String) model.get("feed"), (String) model.get("severity"), (String)
@@ -449,8 +454,8 @@ public final class Pages {
     }
 
     private static ShownText.Lines silenceOf(FiringRepository.Entry entry) {
-        return new ShownText.Lines("/silences/new?for=1h&rule=" + encoded(Objects.toString(entry.rule(), "")) + "&feed="
-                + encoded(Objects.toString(entry.feed(), "")) + "&key=" + encoded(Objects.toString(entry.key(), "")));
+        return new ShownText.Lines("/silences/new?for=1h&rule=" + encoded(ShownText.pattern(entry.rule())) + "&feed="
+                + encoded(ShownText.pattern(entry.feed())) + "&key=" + encoded(ShownText.pattern(entry.key())));
     }
 
     /** An alert of the history, in the list. */
@@ -464,7 +469,7 @@ public final class Pages {
 
     private String alerts(Model model, Map<String, String> asked) {
         List<String> names = List.of("id", "rule", "feed", "key", "from", "to", "outcome");
-        names.forEach(name -> model.put(name, asked.getOrDefault(name, "").strip()));
+        names.forEach(name -> model.put(name, value(asked, name)));
         String after = asked.getOrDefault("after", "");
         model.put("filtered", names.stream().anyMatch(name -> !"".equals(model.get(name))));
         model.put("first", after.isEmpty());
@@ -528,7 +533,7 @@ public final class Pages {
     /** First asks for what, then says what that is now, and only then can be sent. */
     private String newSilence(Model model, Map<String, String> asked) {
         List<String> names = List.of("rule", "feed", "key", "from", "until", "for", "why");
-        names.forEach(name -> model.put(name, asked.getOrDefault(name, "").strip()));
+        names.forEach(name -> model.put(name, value(asked, name)));
         boolean looked = asked.containsKey("look");
         model.put("zone", clock.getZone().getId());
         model.put("problem", looked ? problem(model) : "");
@@ -555,6 +560,10 @@ public final class Pages {
             Span.of((String) asked.get("from"), (String) asked.get("until"), (String) asked.get("for"), clock);
         } catch (SettingsException e) {
             return e.getMessage();
+        }
+        // a form would send another text than the one that was looked at
+        if (!Stream.of("rule", "feed", "key").allMatch(name -> RuleForm.isShown((String) asked.get(name)))) {
+            return "write a * in the place of characters that are not seen, and of a login in an address";
         }
         return "".equals(asked.get("why")) ? "say why alerts are to be kept back" : "";
     }
@@ -701,9 +710,9 @@ public final class Pages {
     }
 
     private String explain(Model model, Map<String, String> asked, boolean operator) {
-        String rule = asked.getOrDefault("rule", "").strip();
-        String key = asked.getOrDefault("key", "").strip();
-        String id = asked.getOrDefault("id", "").strip();
+        String rule = value(asked, "rule");
+        String key = value(asked, "key");
+        String id = value(asked, "id");
         model.put("rule", rule);
         model.put("key", key);
         model.put("id", id);
