@@ -17,6 +17,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
+import java.sql.Statement;
 import java.time.LocalDateTime;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -533,6 +534,27 @@ class WebOperatorTest {
         operator.act("/silences/end", Map.of("number", "1 or 1"));
         assertTrue(operator.get("/silences").body().contains("Nothing was done: number is no number"));
         database.execute("delete from rowbell.silence");
+    }
+
+    /** An application acknowledges in its transaction, and so does another operator, who has selected the same in another order. */
+    @Test
+    void whoAcknowledgesTheSameInAnotherOrderWaitsAndBothSucceed() throws Exception {
+        WebClient operator = withToken();
+        String all = "which=too-late%26id%253D9&which=too-late%26id%253D7&note=both&form=" + operator.formToken();
+        try (Connection other = database.connect();
+                Statement statement = other.createStatement()) {
+            other.setAutoCommit(false);
+            statement.execute("select rowbell.acknowledge('too-late', 'id=7')");
+            CompletableFuture<HttpResponse<String>> acting =
+                    CompletableFuture.supplyAsync(() -> operator.send("/firing/acknowledge", all));
+            await().until(() ->
+                    database.count("pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")
+                            == 1);
+            statement.execute("select rowbell.acknowledge('too-late', 'id=9')");
+            other.commit();
+            assertEquals(303, acting.join().statusCode());
+        }
+        assertEquals("id=7 both,id=9 both", acknowledged());
     }
 
     /** As of a column char(4), of one with addresses, and of one with a character of no width. */

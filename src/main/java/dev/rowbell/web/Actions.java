@@ -24,6 +24,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -32,6 +33,7 @@ import java.util.Set;
 import java.util.function.LongPredicate;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import java.util.function.ToLongFunction;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.sql.DataSource;
@@ -346,9 +348,7 @@ public final class Actions {
                 "acknowledge",
                 inWords(things) + said(", assignee ", assignee) + said(", note ", note),
                 "/firing",
-                () -> things.stream()
-                                .mapToLong(thing -> firing.acknowledge(thing.rule(), thing.key(), note, assignee))
-                                .sum()
+                () -> sum(things, thing -> firing.acknowledge(thing.rule(), thing.key(), note, assignee))
                         + " acknowledged.");
     }
 
@@ -358,10 +358,17 @@ public final class Actions {
                 "unacknowledge",
                 inWords(things),
                 "/firing",
-                () -> things.stream()
-                                .mapToLong(thing -> firing.unacknowledge(thing.rule(), thing.key()))
-                                .sum()
+                () -> sum(things, thing -> firing.unacknowledge(thing.rule(), thing.key()))
                         + " not acknowledged any more.");
+    }
+
+    /** Changes each, in an order that is the same for all: two users who selected the same would wait for each other. */
+    private static long sum(List<Thing> things, ToLongFunction<Thing> change) {
+        return things.stream()
+                .sorted(Comparator.comparing(Thing::rule)
+                        .thenComparing(Thing::key, Comparator.nullsFirst(Comparator.naturalOrder())))
+                .mapToLong(change)
+                .sum();
     }
 
     private Action endSilence(Form form) {
