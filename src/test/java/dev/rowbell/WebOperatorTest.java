@@ -557,6 +557,27 @@ class WebOperatorTest {
         assertEquals("id=7 both,id=9 both", acknowledged());
     }
 
+    /** It is all that its rule fires for. Of what others raise alerts of there may be more. */
+    @Test
+    void whatARuleFiresForWithoutAKeyIsSelectedToo() {
+        WebClient operator = withToken();
+        database.execute(
+                "update rowbell.firing_state set key = null where fingerprint in ('f7', 'f8')",
+                "update rowbell.firing_state set rule = 'too-many' where fingerprint = 'f8'");
+        Matcher box = Pattern.compile("name=\"which\" value=\"([^\"]*)\"")
+                .matcher(operator.get("/firing").body());
+        List<String> boxes = box.results()
+                .map(found -> found.group(1).replace("&amp;", "&"))
+                .sorted()
+                .toList();
+        assertEquals(List.of("too-late&id%3D9", "too-many&"), boxes);
+        operator.act("/firing/acknowledge", Map.of("which", "too-many&"));
+        assertEquals(
+                List.of("f8"), database.query("select fingerprint from rowbell.firing where acknowledged is not null"));
+        operator.act("/firing/unacknowledge", Map.of("which", "too-many&"));
+        assertEquals(0, database.count("rowbell.firing where acknowledged is not null"));
+    }
+
     /** As of a column char(4), of one with addresses, and of one with a character of no width. */
     @Test
     void aKeyIsTakenAsItIsWithItsBlanksAndWithWhatNoPageShows() {

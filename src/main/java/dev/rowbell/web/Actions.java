@@ -468,7 +468,8 @@ public final class Actions {
             if (parts.length != 2) {
                 throw new SettingsException("the form cannot be read");
             }
-            return new Thing(decoded(parts[0]), decoded(parts[1]));
+            String key = decoded(parts[1]);
+            return new Thing(decoded(parts[0]), key.isEmpty() ? null : key);
         }
 
         private static String decoded(String part) {

@@ -42,6 +42,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
@@ -402,7 +403,11 @@ public final class Pages {
         return pauses;
     }
 
-    /** A thing that fires, in the list. */
+    /**
+     * A thing that fires, in the list.
+     *
+     * @param which names it in a form; null where it cannot be selected
+     */
     public record Fires(
             FiringRepository.Entry entry,
             ShownText.Lines href,
@@ -441,8 +446,7 @@ public final class Pages {
                                     ? new ShownText.Lines("/explain?rule=" + encoded(entry.rule()) + "&key="
                                             + encoded(String.valueOf(entry.key())))
                                     : alertsOf(entry, "&key=" + encoded(String.valueOf(entry.key()))),
-                            new ShownText.Lines(
-                                    encoded(String.valueOf(entry.rule())) + "&" + encoded(String.valueOf(entry.key()))),
+                            whichOf(entry, rules),
                             silenceOf(entry)))
                     .toList();
         });
@@ -451,6 +455,13 @@ public final class Pages {
 
     private static ShownText.Lines alertsOf(FiringRepository.Entry entry, String key) {
         return new ShownText.Lines("/alerts?rule=" + encoded(String.valueOf(entry.rule())) + key);
+    }
+
+    /** Without a key it is all of a rule that we know; null where it cannot be told apart from others. */
+    private static ShownText.Lines whichOf(FiringRepository.Entry entry, Set<String> rules) {
+        return entry.rule() == null || entry.key() == null && !rules.contains(entry.rule())
+                ? null
+                : new ShownText.Lines(encoded(entry.rule()) + "&" + encoded(Objects.toString(entry.key(), "")));
     }
 
     private static ShownText.Lines silenceOf(FiringRepository.Entry entry) {
