@@ -1,11 +1,13 @@
 package dev.rowbell.rules;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rowbell.testing.TestDatabase;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
@@ -23,6 +25,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Rules change while a feed is written to. {@code -Drowbell.seconds} says for how long. */
 @Tag("scaled")
@@ -34,6 +38,33 @@ class RuleChangeTest {
     private final TestDatabase database = TestDatabase.createWithSchema();
     private final Queue<Integer> hits = new ConcurrentLinkedQueue<>();
     private final AtomicInteger numbers = new AtomicInteger();
+
+    @ParameterizedTest
+    @ValueSource(strings = {"statement", "row"})
+    void aTriggerOfDeletesThatNoRuleAsksForAnyMoreJudgesNothing(String each) throws SQLException {
+        database.execute(
+                "create table feed (id int primary key, c2 int)",
+                "select rowbell.for_each('public.feed', '" + each + "')",
+                "insert into rowbell.rule (name, feed, condition, resolved, operations) values ('r', 'public.feed', 'NEW.c2 > 9', true, '{insert,update,delete}')",
+                "update rowbell.rule set resolved = false, operations = '{insert,update}'",
+                "insert into feed values (1, 10), (2, 10)");
+        assertEquals(1, database.count("pg_trigger where tgrelid = 'feed'::regclass and tgname like 'rowbell%delete'"));
+        try (Connection connection = database.connect();
+                Statement statement = connection.createStatement()) {
+            connection.setAutoCommit(false);
+            statement.execute("set track_functions = 'all'");
+            statement.execute("delete from feed");
+            try (ResultSet judged = statement.executeQuery(
+                    "select funcname, calls from pg_stat_xact_user_functions where schemaname like 'rowbell%'")) {
+                assertTrue(judged.next());
+                // each delete went through the trigger function, and no error sent it through again_N
+                assertEquals(
+                        each.equals("row") ? "on_row_1 2" : "on_statement_1 1",
+                        judged.getString(1) + " " + judged.getInt(2));
+                assertFalse(judged.next());
+            }
+        }
+    }
 
     @Test
     @Tag("long")

@@ -4612,6 +4612,8 @@ CREATE OR REPLACE FUNCTION rowbell.on_row_sql(feed rowbell.feed, transitions row
 AS $function$
 declare
   fence constant jsonb := rowbell.fence_sql(fenced);
+  shared constant text := rowbell.any_sql(rowbell.shared_filters(feed, transitions), true);
+  look constant text := E'\n    %1$sif (%2$s) is not true then\n      %1$s%3$s\n    %1$send if;';
   parts text := '';
   part record;
 begin
@@ -4626,16 +4628,13 @@ begin
     order by t.operation desc
   loop
     parts := parts || rowbell.fill($part$
-    {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then{{other_row}}
-      if ({{any}}) is not true then
-        {{nothing}}
-      end if;{{alerts}}{{counts}}$part$, fence || jsonb_build_object(
+    {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then{{other_row}}{{look}}{{alerts}}{{counts}}$part$, fence || jsonb_build_object(
       'if', case when parts = '' then 'if' else 'elsif' end,
       'operation', part.operation,
       -- a row of NULLs, as statement triggers have it
       'other_row', case when part.operation <> 'UPDATE' and part.compares and not part.plain then
         format(E'\n      select (null::%s).* into %s;', rowbell.sql_name(feed.relation), case part.operation when 'INSERT' then 'old' else 'new' end) end,
-      'any', rowbell.any_sql(part.filters, part.plain),
+      'look', case when shared is null then format(look, '  ', rowbell.any_sql(part.filters, part.plain), fence ->> 'nothing') end,
       'alerts', case when part.codes is not null then concat(
         E'\n      codes := ', case when part.counts is null then rowbell.codes_sql(part.codes)
           else 'pg_catalog.array_remove(array[' || array_to_string(part.codes, E',\n        ') || '], null)' end, ';',
@@ -4661,7 +4660,7 @@ declare
   failures pg_catalog.jsonb;
   raised pg_catalog.int4;{{declare_context}}{{declare_met}}
 begin{{fence}}
-  begin{{zones}}{{guard}}{{parts}}
+  begin{{zones}}{{guard}}{{shared}}{{parts}}
     else
       {{nothing}}
     end if;
@@ -4691,7 +4690,8 @@ begin{{fence}}
   raised := rowbell_alert.raise_{{feed}}(tg_op, tg_relid, codes, olds, news, partitions, failures);
   return null;
 end
-$body$, fence || rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name),
+$body$, fence || rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || jsonb_build_object('shared', case when shared is not null then format(look, '', shared, fence ->> 'nothing') end, 'parts', parts, 'feed', feed.id,
+    'warning', rowbell.warning_sql(feed.name),
     'columns', (select string_agg(format('%s/%s', a.atttypid::oid, a.atttypmod), ' ' order by a.attnum)
       from pg_attribute a where a.attrelid = feed.relation and a.attnum > 0 and not a.attisdropped),
     -- where rules change within a statement, its other rows meet the new function and the settings of the old one
@@ -4709,6 +4709,8 @@ AS $function$
 declare
   partitioned constant boolean := (select c.relkind = 'p' from pg_class c where c.oid = feed.relation);
   fence constant jsonb := rowbell.fence_sql(fenced);
+  shared constant text := rowbell.any_sql(rowbell.shared_filters(feed, transitions), true);
+  look constant text := E'\n    %1$sperform from new_rows as new where %2$s limit 1;\n    %1$sif not found then\n      %1$s%3$s\n    %1$send if;';
   parts text := '';
   part record;
   single boolean;
@@ -4729,17 +4731,17 @@ begin
   loop
     single := part.operation = 'UPDATE' and not part.compares and part.counts is null;
     parts := parts || rowbell.fill($part$
-    {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then{{look}}
-        {{nothing}}
-      end if;{{pairs}}{{alerts}}{{counts}}$part$, fence || jsonb_build_object(
+    {{if}} tg_op operator(pg_catalog.=) '{{operation}}' then{{look}}{{pairs}}{{alerts}}{{counts}}$part$, fence || jsonb_build_object(
       'if', case when parts = '' then 'if' else 'elsif' end,
       'operation', part.operation,
-      'look', case when part.asks_new
-        then format(E'\n      perform from new_rows as new where %s limit 1;\n      if not found then', rowbell.any_sql(part.new_filters, part.plain))
-        else format(E'\n      if not (%s) then', concat_ws(E'\n        or ',
+      'look', case
+        when shared is not null then null
+        when part.asks_new then format(look, '  ', rowbell.any_sql(part.new_filters, part.plain), fence ->> 'nothing')
+        else format(E'\n      if not (%s) then\n        %s\n      end if;', concat_ws(E'\n        or ',
           'exists (select from new_rows as new where ' || rowbell.any_sql(part.new_filters, part.plain) || ')',
           'exists (select from old_rows as old where ' || rowbell.any_sql(part.old_filters, part.plain) || ')',
-          'exists (select from ' || rowbell.rows_sql(part.operation, true, part.whole_rows) || ' where ' || rowbell.any_sql(part.both_filters, part.plain) || ')')) end,
+          'exists (select from ' || rowbell.rows_sql(part.operation, true, part.whole_rows) || ' where ' || rowbell.any_sql(part.both_filters, part.plain) || ')'),
+          fence ->> 'nothing') end,
       -- a row that moves to another partition and is refused there leaves an OLD without a NEW
       'pairs', case when partitioned and part.operation = 'UPDATE' then $part$
       if (select pg_catalog.count(*) from new_rows) operator(pg_catalog.<>) (select pg_catalog.count(*) from old_rows) then
@@ -4797,7 +4799,7 @@ declare
   hits pg_catalog.record;
   raised pg_catalog.int4;{{declare_moves}}{{declare_context}}{{declare_met}}
 begin{{moves}}{{fence}}
-  begin{{moved}}{{zones}}{{parts}}
+  begin{{moved}}{{zones}}{{shared}}{{parts}}
     else
       {{nothing}}
     end if;
@@ -4821,7 +4823,7 @@ begin{{moves}}{{fence}}
   return null;
 end
 $body$, fence || rowbell.unless_plain_sql((select bool_and(t.plain) from unnest(transitions) t)) || rowbell.moves_parts_sql(feed)
-    || jsonb_build_object('parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
+    || jsonb_build_object('shared', case when shared is not null then format(look, '', shared, fence ->> 'nothing') end, 'parts', parts, 'feed', feed.id, 'warning', rowbell.warning_sql(feed.name))) end;
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.one_by_one_sql(feed_id integer, operation text, relation oid, rules jsonb, known text[])
@@ -6800,6 +6802,23 @@ begin
       perform rowbell.warn(format('a notification on %s was not sent: %s', channels[i], sqlerrm));
     end;
   end loop;
+end
+$function$
+CREATE OR REPLACE FUNCTION rowbell.shared_filters(feed rowbell.feed, transitions rowbell.transition[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return (select min(o.filters)
+  from (
+    select array_agg(distinct t.prefilter) as filters, bool_and(t.plain and t.asks = 'new' and t.operation <> 'DELETE') as may_share
+    from unnest(transitions) t
+    group by t.operation) o
+  having count(distinct o.filters) = 1 and bool_and(o.may_share)
+    -- bit 3 of tgtype: delete
+    and not exists (select from rowbell.triggers_of(feed.id) t join pg_trigger g on g.tgrelid = t.relid and g.tgname = t.name where g.tgtype & 8 > 0));
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.shown_name(relation oid)

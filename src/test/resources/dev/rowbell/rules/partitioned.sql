@@ -44,11 +44,11 @@ begin
     if moves is not null then
       raise exception 'MERGE has moved rows to other partitions';
     end if;
+    perform from new_rows as new where (new.amount operator(pg_catalog.>) (10)) limit 1;
+    if not found then
+      return null;
+    end if;
     if tg_op operator(pg_catalog.=) 'UPDATE' then
-      perform from new_rows as new where (new.amount operator(pg_catalog.>) (10)) limit 1;
-      if not found then
-        return null;
-      end if;
       if (select pg_catalog.count(*) from new_rows) operator(pg_catalog.<>) (select pg_catalog.count(*) from old_rows) then
         raise exception 'OLD and NEW are no pairs';
       end if;
@@ -73,10 +73,6 @@ begin
         where fired.code is not null;
       end if;
     elsif tg_op operator(pg_catalog.=) 'INSERT' then
-      perform from new_rows as new where (new.amount operator(pg_catalog.>) (10)) limit 1;
-      if not found then
-        return null;
-      end if;
       select pg_catalog.array_agg(fired.code) as codes,
         null::pg_catalog.json[] as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
         pg_catalog.array_agg((select case when ((id IS NOT NULL) AND (id = 1)) then 'public.parts_1' when ((id IS NOT NULL) AND (id = ANY (ARRAY[2, 3]))) then 'public.parts_2' end from (select new.*) as _row)) as partitions, null::pg_catalog.jsonb as failures

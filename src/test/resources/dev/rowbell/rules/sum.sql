@@ -14,11 +14,11 @@ declare
   raised pg_catalog.int4;
 begin
   begin
-    if tg_op operator(pg_catalog.=) 'UPDATE' then
-      if ((new.amount operator(pg_catalog.>) (10))
+    if ((new.amount operator(pg_catalog.>) (10))
       or (new.state operator(pg_catalog.=) 'paid')) is not true then
-        return null;
-      end if;
+      return null;
+    end if;
+    if tg_op operator(pg_catalog.=) 'UPDATE' then
       codes := pg_catalog.array_remove(array[case when (new.amount operator(pg_catalog.>) (10)) and (old.amount operator(pg_catalog.>) (10)) is not true then 1 end], null);
       olds := array[pg_catalog.row_to_json(old.*)];
       news := array[pg_catalog.row_to_json(new.*)];
@@ -30,10 +30,6 @@ begin
         news := pg_catalog.array_append(news, '{}'::pg_catalog.text::pg_catalog.json);
       end if;
     elsif tg_op operator(pg_catalog.=) 'INSERT' then
-      if ((new.amount operator(pg_catalog.>) (10))
-      or (new.state operator(pg_catalog.=) 'paid')) is not true then
-        return null;
-      end if;
       codes := pg_catalog.array_remove(array[case when (new.amount operator(pg_catalog.>) (10)) then 1 end], null);
       news := array[pg_catalog.row_to_json(new.*)];
       olds := pg_catalog.array_fill(olds[1], array[pg_catalog.cardinality(codes)]);

@@ -11,11 +11,11 @@ declare
   raised pg_catalog.int4;
 begin
   begin
+    perform from new_rows as new where (new.amount operator(pg_catalog.>) (10)) limit 1;
+    if not found then
+      return null;
+    end if;
     if tg_op operator(pg_catalog.=) 'UPDATE' then
-      perform from new_rows as new where (new.amount operator(pg_catalog.>) (10)) limit 1;
-      if not found then
-        return null;
-      end if;
       select array[case when (new.amount operator(pg_catalog.>) (10)) and (old.amount operator(pg_catalog.>) (10)) is not true then 1 end] as codes,
         array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
         null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
@@ -37,10 +37,6 @@ begin
         where fired.code is not null;
       end if;
     elsif tg_op operator(pg_catalog.=) 'INSERT' then
-      perform from new_rows as new where (new.amount operator(pg_catalog.>) (10)) limit 1;
-      if not found then
-        return null;
-      end if;
       select pg_catalog.array_agg(fired.code) as codes,
         null::pg_catalog.json[] as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
         null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
