@@ -14,10 +14,12 @@ begin
       return null;
     end if;
     if tg_op operator(pg_catalog.=) 'UPDATE' then
-      select array[1000000001] as codes, array[pg_catalog.json_build_object('count', 1, 'keys', array[pg_catalog.concat('{"id":', coalesce(pg_catalog.to_json(new.id)::pg_catalog.text, 'null'), '}')])] as olds, array[pg_catalog.concat('{"amount":', coalesce(pg_catalog.to_json(NEW.amount)::pg_catalog.text, 'null'), '}')::pg_catalog.json] as news,
-        null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-      into hits from new_rows as new cross join old_rows as old where not exists (select from new_rows offset 1) and case when (new.state operator(pg_catalog.=) 'stuck') and (old.state operator(pg_catalog.=) 'stuck') is not true then true end;
+      perform from new_rows offset 1 limit 1;
       if not found then
+        select array[1000000001] as codes, array[pg_catalog.json_build_object('count', 1, 'keys', array[pg_catalog.concat('{"id":', coalesce(pg_catalog.to_json(new.id)::pg_catalog.text, 'null'), '}')])] as olds, array[pg_catalog.concat('{"amount":', coalesce(pg_catalog.to_json(NEW.amount)::pg_catalog.text, 'null'), '}')::pg_catalog.json] as news,
+          null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+        into hits from new_rows as new cross join old_rows as old where case when (new.state operator(pg_catalog.=) 'stuck') and (old.state operator(pg_catalog.=) 'stuck') is not true then true end;
+      else
         select pg_catalog.array_agg(counted.code) as codes, pg_catalog.array_agg(counted.added) as olds, pg_catalog.array_agg(counted.subject::pg_catalog.json) as news,
         null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
         into hits from (
@@ -38,10 +40,12 @@ begin
         group by counted.g1) as counted;
       end if;
     elsif tg_op operator(pg_catalog.=) 'INSERT' then
-      select array[1000000001] as codes, array[pg_catalog.json_build_object('count', 1, 'keys', array[pg_catalog.concat('{"id":', coalesce(pg_catalog.to_json(new.id)::pg_catalog.text, 'null'), '}')])] as olds, array[pg_catalog.concat('{"amount":', coalesce(pg_catalog.to_json(NEW.amount)::pg_catalog.text, 'null'), '}')::pg_catalog.json] as news,
-        null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-      into hits from new_rows as new where not exists (select from new_rows offset 1) and case when (new.state operator(pg_catalog.=) 'stuck') then true end;
+      perform from new_rows offset 1 limit 1;
       if not found then
+        select array[1000000001] as codes, array[pg_catalog.json_build_object('count', 1, 'keys', array[pg_catalog.concat('{"id":', coalesce(pg_catalog.to_json(new.id)::pg_catalog.text, 'null'), '}')])] as olds, array[pg_catalog.concat('{"amount":', coalesce(pg_catalog.to_json(NEW.amount)::pg_catalog.text, 'null'), '}')::pg_catalog.json] as news,
+          null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+        into hits from new_rows as new where case when (new.state operator(pg_catalog.=) 'stuck') then true end;
+      else
         select pg_catalog.array_agg(counted.code) as codes, pg_catalog.array_agg(counted.added) as olds, pg_catalog.array_agg(counted.subject::pg_catalog.json) as news,
         null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
         into hits from (

@@ -43,13 +43,15 @@ begin
         or exists (select from old_rows as old where case when (select (NEW.amount > 10000) is true from (select old.*) as new) then true end)) then
         met := false; raise sqlstate 'RB004';
       end if;
-      select pg_catalog.array_remove(array[
+      perform from new_rows offset 1 limit 1;
+      if not found then
+        select pg_catalog.array_remove(array[
         case when (NEW.amount > 10000) and (select (NEW.amount > 10000) is true from (select old.*) as new) is not true then 1 end,
         case when (select (NEW.amount > 10000) is true from (select old.*) as new) and (NEW.amount > 10000) is not true then 2 end], null) as codes,
-        array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
-        null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-      into hits from new_rows as new cross join old_rows as old where not exists (select from new_rows offset 1);
-      if not found then
+          array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
+          null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+        into hits from new_rows as new cross join old_rows as old;
+      else
         select pg_catalog.array_agg(fired.code) as codes,
           pg_catalog.array_agg(pg_catalog.row_to_json(old.*)) as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
           null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures

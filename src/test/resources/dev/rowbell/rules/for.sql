@@ -14,14 +14,16 @@ begin
         or exists (select from old_rows as old where (old.state operator(pg_catalog.=) 'placed'))) then
         return null;
       end if;
-      select pg_catalog.array_remove(array[
+      perform from new_rows offset 1 limit 1;
+      if not found then
+        select pg_catalog.array_remove(array[
         case when (new.state operator(pg_catalog.=) 'placed') and (old.state operator(pg_catalog.=) 'placed') is not true then 1 end,
         case when (old.state operator(pg_catalog.=) 'placed') and (new.state operator(pg_catalog.=) 'placed') is not true then 2 end,
         case when (new.state operator(pg_catalog.=) 'placed') and (old.state operator(pg_catalog.=) 'placed') and (new.id::pg_catalog.text operator(pg_catalog.<>) old.id::pg_catalog.text collate pg_catalog."C") then -1 end], null) as codes,
-        array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
-        null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-      into hits from new_rows as new cross join old_rows as old where not exists (select from new_rows offset 1);
-      if not found then
+          array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
+          null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+        into hits from new_rows as new cross join old_rows as old;
+      else
         select pg_catalog.array_agg(fired.code) as codes,
           pg_catalog.array_agg(pg_catalog.row_to_json(old.*)) as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
           null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures

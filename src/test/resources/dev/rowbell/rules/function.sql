@@ -41,13 +41,15 @@ begin
       if not found then
         return null;
       end if;
-      select array[case when (length(NEW.state) > 5 -- no plain condition
+      perform from new_rows offset 1 limit 1;
+      if not found then
+        select array[case when (length(NEW.state) > 5 -- no plain condition
 ) and (select (length(NEW.state) > 5 -- no plain condition
 ) is true from (select old.*) as new) is not true then 1 end] as codes,
-        array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
-        null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-      into hits from new_rows as new cross join old_rows as old where not exists (select from new_rows offset 1);
-      if not found then
+          array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
+          null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+        into hits from new_rows as new cross join old_rows as old;
+      else
         select pg_catalog.array_agg(fired.code) as codes,
           pg_catalog.array_agg(pg_catalog.row_to_json(old.*)) as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
           null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures

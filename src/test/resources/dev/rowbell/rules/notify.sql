@@ -14,11 +14,13 @@ begin
       return null;
     end if;
     if tg_op operator(pg_catalog.=) 'UPDATE' then
-      select array[case when (new.amount operator(pg_catalog.>) (10000)) and (old.amount operator(pg_catalog.>) (10000)) is not true then 1 end] as codes,
-        array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
-        null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-      into hits from new_rows as new cross join old_rows as old where not exists (select from new_rows offset 1);
+      perform from new_rows offset 1 limit 1;
       if not found then
+        select array[case when (new.amount operator(pg_catalog.>) (10000)) and (old.amount operator(pg_catalog.>) (10000)) is not true then 1 end] as codes,
+          array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
+          null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+        into hits from new_rows as new cross join old_rows as old;
+      else
         select pg_catalog.array_agg(fired.code) as codes,
           pg_catalog.array_agg(pg_catalog.row_to_json(old.*)) as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
           null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures

@@ -16,14 +16,16 @@ begin
       return null;
     end if;
     if tg_op operator(pg_catalog.=) 'UPDATE' then
-      select pg_catalog.array_remove(array[
+      perform from new_rows offset 1 limit 1;
+      if not found then
+        select pg_catalog.array_remove(array[
         case when (new.amount operator(pg_catalog.>) (10)) and (old.amount operator(pg_catalog.>) (10)) is not true then 1 end,
         case when (new.amount operator(pg_catalog.>) (20)) and (old.amount operator(pg_catalog.>) (20)) is not true then 3 end,
         case when (new.state is null) and (old.state is null) is not true then 5 end], null) as codes,
-        array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
-        null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
-      into hits from new_rows as new cross join old_rows as old where not exists (select from new_rows offset 1);
-      if not found then
+          array[pg_catalog.row_to_json(old.*)] as olds, array[pg_catalog.row_to_json(new.*)] as news,
+          null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
+        into hits from new_rows as new cross join old_rows as old;
+      else
         select pg_catalog.array_agg(fired.code) as codes,
           pg_catalog.array_agg(pg_catalog.row_to_json(old.*)) as olds, pg_catalog.array_agg(pg_catalog.row_to_json(new.*)) as news,
           null::pg_catalog.text[] as partitions, null::pg_catalog.jsonb as failures
