@@ -58,6 +58,36 @@ exception when others or assert_failure or query_canceled then
 end
 $fn$;
 
+-- The columns without equality that a condition compares by itself, or with its whole row, each with its type; null where there is none. PostgreSQL accepts
+-- that of json[] and of a row with json, and fails once it compares two. It is known by how it is written: one side of the operator is NEW, NEW.* or a column.
+create or replace function rowbell.compared_without_equality(condition text, relation oid, feed_id int) returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  side constant text := $re$(?:new|old)(?:\s*\.\s*(\*|[[:alpha:]_][\w$]*|"(?:[^"]|"")+"))?$re$;
+  operator constant text := $re$(?:<>|[<>!]=|[<>=]|\mis(?:\s+not)?\s+distinct\s+from\M)$re$;
+  -- it stands before the operator, or behind it and alone
+  before constant text := $re$(?<![\w.$"])$re$ || side || '\s*' || operator || $re$(?![-*<>=!@#%^&|~`?+/])(?!\s*null\M)$re$;
+  behind constant text := $re$(?<![-*<>=!@#%^&|~`?+/])$re$ || operator || '\s*\m' || side || $re$(?=\s*(?:$|\)|and\M|or\M))$re$;
+  -- without texts and comments
+  written constant text := regexp_replace(condition,
+    $re$("(?:[^"]|"")*")|e'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\$(\w*)\$.*\$\2\$|--[^\n\r]*|/\*(?:[^*]|\*(?!/))*\*/$re$, '\1', 'gi');
+begin
+  return (
+    select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum)
+    from pg_attribute a
+    join pg_type t on t.oid = a.atttypid
+    where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+      and exists (
+        select from regexp_matches(written, before || '|' || behind, 'gi') m
+        where coalesce(m[1], m[2], '*') = '*'
+          -- of others PostgreSQL has looked the operator up, which a box has although an array of them has none
+          or t.typcategory in ('A', 'C') and (parse_ident(coalesce(m[1], m[2])))[1] = a.attname)
+      and rowbell.condition_error(format('exists (select distinct NEW.%I)', a.attname), relation, true, false, feed_id => feed_id) is not null);
+end
+$fn$;
+
 -- Lets the role that checks conditions name a feed: else each condition would be right. The right is kept: a check may take long, and others that grant it
 -- would wait.
 create or replace function rowbell.let_check(relation oid) returns void
@@ -398,6 +428,11 @@ begin
   if error is not null then
     return query select 'condition', error[1], error[2];
     return;
+  end if;
+  wrong := rowbell.compared_without_equality(rule.condition, relation, feed_id);
+  if wrong is not null then
+    return query select 'condition', 'compares columns of types without equality: ' || wrong,
+      'compare them as text: NEW::text is distinct from OLD::text, or the same of a column';
   end if;
   -- PostgreSQL 18 works these out when they are read, and has nothing for them in what a trigger sees
   select string_agg(format('%I', a.attname), ', ') filter (where a.attgenerated <> 'v') into wrong

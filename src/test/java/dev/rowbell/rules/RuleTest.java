@@ -644,6 +644,10 @@ class RuleTest {
                 "condition => 'public.nobody(NEW.c1)'      | condition  | function public.nobody(integer) does not exist",
                 "condition => 'count(*) > 1'               | condition  | aggregate functions are not allowed in WHERE",
                 "condition => 'new_rows.c1 > 1'            | condition  | missing FROM-clause entry for table \"new_rows\"",
+                "condition => 'NEW is distinct from OLD'   | condition  | compares columns of types without equality: doc json, docs json[], place point",
+                "condition => 'NEW.c1 > 1 or OLD.* = NEW.*' | condition  | compares columns of types without equality: doc json, docs json[], place point",
+                "condition => 'NEW.docs <> OLD.docs'       | condition  | compares columns of types without equality: docs json[]",
+                "condition => '''{}'' = NEW.\"docs\"'    | condition  | compares columns of types without equality: docs json[]",
                 "feed => 'public.nothing'                  | feed       | there is no table public.nothing",
                 "feed => 'pg_catalog.pg_class'             | feed       | pg_catalog.pg_class belongs to Rowbell or to PostgreSQL",
                 "feed => 'rowbell.feedback'                | feed       | rowbell.feedback belongs to Rowbell or to PostgreSQL",
@@ -661,7 +665,7 @@ class RuleTest {
                 "name => 'rowbell-mine'                    | name       | names that start with rowbell- are Rowbell's own"
             })
     void aWrongRuleIsRefusedWithItsNameAndColumn(String values, String column, String problem) {
-        database.execute("create view a_view as select 1 as c1");
+        database.execute("create view a_view as select 1 as c1", "alter table feed add docs json[], add place point");
         List<String> names = new ArrayList<>(List.of("name", "feed", "condition"));
         List<String> all = new ArrayList<>(List.of("'x'", "'public.feed'", "'NEW.c1 > 1'"));
         for (String assignment : values.split(",\\s*(?=\\w+ =>)")) {
@@ -686,6 +690,40 @@ class RuleTest {
         assertEquals(column, ((PSQLException) refused).getServerErrorMessage().getColumn());
         assertEquals(0, database.count("rowbell.rule"));
         assertEquals(1, database.count("pg_class where relname = 'feed' and relnamespace = 'public'::regnamespace"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "to_jsonb(NEW) <> to_jsonb(OLD)",
+                "NEW::text is distinct from OLD::text",
+                "NEW *<> OLD",
+                "NEW.area = NEW.area",
+                "NEW.id = 2 and (NEW.doc ->> 'a') = '1' and OLD is distinct from null",
+                "coalesce(cardinality(NEW.docs), 1) = 1 and '2' = (NEW.docs)[1] ->> 'x' is not true",
+                "NEW.note is distinct from 'NEW = OLD' -- NEW = OLD",
+                "array(select v from (values (NEW.c1)) as renew (v)) <> '{7}' and row(NEW.id, NEW.c1) = row(NEW.id, NEW.c1)"
+            })
+    void whatComparesNoColumnWithoutEqualityIsJudged(String condition) {
+        database.execute("alter table feed add docs json[], add area box default '(1,1),(0,0)'");
+        rule("name, feed, condition, fires", "'same', 'public.feed', $$" + condition + "$$, 'every'");
+        database.execute("insert into feed (id, c1, doc) values (2, 1, '{\"a\": 1}')");
+        takeAlerts("alert");
+        database.execute("update feed set c1 = 2, doc = '{\"a\":1}', docs = array['{}'::json]");
+        assertEquals(List.of("same"), takeAlerts("alert->>'rule'"));
+    }
+
+    @Test
+    void aRuleThatComparesRowsIsLeftOutOnceTheyHaveAColumnWithoutEquality() {
+        database.execute("alter table feed drop doc");
+        rule("name, feed, condition, fires", "'rows', 'public.feed', 'NEW is distinct from OLD', 'every'");
+        database.execute("insert into feed (id) values (1)", "update feed set c3 = 1", "update feed set c3 = 1");
+        assertEquals(List.of("INSERT", "UPDATE"), takeAlerts("alert->>'operation'"));
+        database.execute("alter table feed add doc json");
+        assertEquals(
+                List.of("rule \"rows\" is broken and is left out: condition: compares columns of types without"
+                        + " equality: doc json"),
+                database.query("select event from rowbell.refresh()"));
     }
 
     @Test
