@@ -173,7 +173,7 @@ begin
     perform rowbell.fold_history(1000);
   end loop;
   with gone as (
-    delete from rowbell.history_alert a where a.feed = $1 and a.key = left($2, 200) returning a.id),
+    delete from rowbell.history_alert a where a.feed = $1 and a.key = rowbell.key_cut($2) returning a.id),
   tries as (
     delete from rowbell.history_try t where t.alert_id = any (array(select g.id from gone g)))
   select count(*) into erased from gone;

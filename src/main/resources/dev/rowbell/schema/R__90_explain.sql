@@ -17,6 +17,27 @@ as $fn$
     then replace(to_json(part)::text, chr(127), '\u007f') else part end
 $fn$;
 
+-- A key as alerts show it: one of more than 200 characters, as Java counts them, ends in a hash. As AlertIdentity.java. Only a database in UTF8 has them all.
+create or replace function rowbell.key_cut(key text) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $fn$
+declare
+  wide text;
+begin
+  if length(key_cut.key) <= 100 or getdatabaseencoding() <> 'UTF8' then
+    return key_cut.key;
+  end if;
+  -- chr(1), which no key has, is behind what Java needs two characters for
+  wide := (
+    select string_agg(c || case when octet_length(c) = 4 then chr(1) else '' end, '' order by n)
+    from regexp_split_to_table(key_cut.key, '') with ordinality as u (c, n));
+  return case when length(wide) <= 200 then key_cut.key
+    else replace(left(wide, case when octet_length(substr(wide, 160, 1)) = 4 then 159 else 160 end), chr(1), '')
+      || chr(8230) || left(encode(sha256(convert_to(key_cut.key, 'UTF8')), 'hex'), 32) end;
+end
+$fn$;
+
 -- The key of a row as JSON, from what people write: 2, id=2, a=1,b=x or {"id":2}, or as alerts show it: b="x, y". Null where it is none of these. nullable: of
 -- a group, where null is no text.
 create or replace function rowbell.key_written(columns text[], written text, nullable boolean) returns json
@@ -419,8 +440,8 @@ begin
           else 'The table has no primary key: leave the key out.' end;
     end if;
     subject := (
-      select string_agg(format('%s=%s', rowbell.key_part(c), case when nullable and written ->> c = 'null' then '"null"'
-        else coalesce(rowbell.key_part(written ->> c), 'null') end), ',' order by n)
+      select rowbell.key_cut(string_agg(format('%s=%s', rowbell.key_part(c), case when nullable and written ->> c = 'null' then '"null"'
+        else coalesce(rowbell.key_part(written ->> c), 'null') end), ',' order by n))
       from unnest(columns) with ordinality as u (c, n));
   end if;
   return query select * from rowbell.explain_rule(explained, subject, written);

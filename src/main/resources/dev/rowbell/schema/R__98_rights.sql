@@ -42,7 +42,7 @@ begin
       rowbell.for_each(text, text), rowbell.readable(text, text), rowbell.pause(text), rowbell.resume(text), rowbell.disable(text, text, text),
       rowbell.enable(text), rowbell.write_rule(json, text), rowbell.rule_version(rowbell.rule), rowbell.trial_of(json), rowbell.measure_of(text, int), rowbell.look_of(text, text), rowbell.key_text(json, text[]),
       rowbell.members_of(json), rowbell.all_settings(), rowbell.explain(text, text, boolean), rowbell.rule_findings(text, text, boolean), rowbell.row_query(oid, text, text[], json), rowbell.same_key_sql(oid, text, text), rowbell.key_columns(oid), rowbell.explain_alert(text), rowbell.alert_timeline(text),
-      rowbell.explain_rule(rowbell.rule, text, json), rowbell.key_written(text[], text, boolean), rowbell.key_part(text), rowbell.key_query(oid, text[], json), rowbell.times(bigint), rowbell.group_columns(text[]), rowbell.denied(text, text), rowbell.grant_for(text, text),
+      rowbell.explain_rule(rowbell.rule, text, json), rowbell.key_written(text[], text, boolean), rowbell.key_part(text), rowbell.key_cut(text), rowbell.key_query(oid, text[], json), rowbell.times(bigint), rowbell.group_columns(text[]), rowbell.denied(text, text), rowbell.grant_for(text, text),
       rowbell.plain_condition(text, oid, boolean), rowbell.document_settings(oid) to rowbell_admin;
     grant execute on function rowbell.silent_at(rowbell.rule, rowbell.rule_state, timestamptz), rowbell.length_of(interval), rowbell.may_compare(text) to rowbell_admin;
     grant select on rowbell.query_run, rowbell.query_key, rowbell.rule_change, rowbell.rule_override, rowbell.firing, rowbell.history,

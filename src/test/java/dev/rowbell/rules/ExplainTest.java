@@ -3,12 +3,14 @@ package dev.rowbell.rules;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rowbell.alert.AlertReader;
 import dev.rowbell.testing.CommandLine;
 import dev.rowbell.testing.TestDatabase;
 import dev.rowbell.time.Timers;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
@@ -16,6 +18,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.jdbc.datasource.SingleConnectionDataSource;
 
@@ -479,6 +482,40 @@ class ExplainTest {
         for (String key : List.of("name=\"x\\\"y\"", "name=x\"y", "x\"y")) {
             says("'tag', '" + key + "'", "note its last alert: routed to mail");
         }
+    }
+
+    /** Beyond 200 characters, of which Java counts two for a bell, alerts have a hash. */
+    @ParameterizedTest
+    @CsvSource({
+        "195,''",
+        "196,''",
+        "300,''",
+        "94,\uD83D\uDD14",
+        "150,\uD83D\uDD14",
+        "152,\uD83D\uDD14",
+        "153,\uD83D\uDD14",
+        "154,\uD83D\uDD14"
+    })
+    void theLastAlertIsFoundByALongKey(int length, String bells) {
+        String name = "x".repeat(length) + bells.repeat(51);
+        String shown = String.valueOf(new AlertReader(() -> new AlertReader.Source("db", "db"), Clock.systemUTC())
+                .fromRow(Map.of(
+                        "alert", "{\"rule\": \"tag\", \"key\": [\"name\"], \"new\": {\"name\": \"" + name + "\"}}"))
+                .get("key"));
+        database.execute(
+                "create table public.tag (name text primary key, n int)",
+                "insert into rowbell.rule (name, feed, condition) values ('tag', 'public.tag', 'NEW.n > 0')",
+                "insert into tag values ('" + name + "', 1)",
+                "insert into rowbell.history_routed (at, path, ids, keys, times, documents, kinds, rules, feeds, severities, statuses, reasons, sinks)"
+                        + " values (now(), 'durable', '{a}', array['" + shown
+                        + "'], '{0}', '{\"{}\"}', '{1}', '{tag}', '{public.tag}', '{warning}', '{firing}', '{high}', '{mail}')");
+        says("'tag', '" + name + "'", "note its last alert: routed to mail");
+        says("'tag', '" + name + "'", "note the row meets the condition now: .*");
+        database.query("select rowbell.keep_history('7 d')");
+        assertEquals(
+                List.of("1"),
+                database.query(
+                        "select rowbell.erase_history('public.tag', 'name=' || rowbell.key_part('" + name + "'))"));
     }
 
     @ParameterizedTest

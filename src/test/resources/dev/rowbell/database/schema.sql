@@ -597,6 +597,7 @@ rowbell.history_try: select to rowbell_admin
 rowbell.history_try: select to rowbell_consumer
 rowbell.keep_history(interval): execute to rowbell_consumer
 rowbell.key_columns(oid): execute to rowbell_admin
+rowbell.key_cut(text): execute to rowbell_admin
 rowbell.key_of(oid): execute to -
 rowbell.key_part(text): execute to rowbell_admin
 rowbell.key_query(oid,text[],json): execute to rowbell_admin
@@ -2146,7 +2147,7 @@ begin
     perform rowbell.fold_history(1000);
   end loop;
   with gone as (
-    delete from rowbell.history_alert a where a.feed = $1 and a.key = left($2, 200) returning a.id),
+    delete from rowbell.history_alert a where a.feed = $1 and a.key = rowbell.key_cut($2) returning a.id),
   tries as (
     delete from rowbell.history_try t where t.alert_id = any (array(select g.id from gone g)))
   select count(*) into erased from gone;
@@ -3685,6 +3686,27 @@ AS $function$
   join pg_amop m on m.amopfamily = c.opcfamily and m.amopstrategy = 3 and m.amoplefttype = c.opcintype and m.amoprighttype = c.opcintype
   join pg_operator o on o.oid = m.amopopr
   join pg_namespace n on n.oid = o.oprnamespace
+$function$
+CREATE OR REPLACE FUNCTION rowbell.key_cut(key text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  wide text;
+begin
+  if length(key_cut.key) <= 100 or getdatabaseencoding() <> 'UTF8' then
+    return key_cut.key;
+  end if;
+  -- chr(1), which no key has, is behind what Java needs two characters for
+  wide := (
+    select string_agg(c || case when octet_length(c) = 4 then chr(1) else '' end, '' order by n)
+    from regexp_split_to_table(key_cut.key, '') with ordinality as u (c, n));
+  return case when length(wide) <= 200 then key_cut.key
+    else replace(left(wide, case when octet_length(substr(wide, 160, 1)) = 4 then 159 else 160 end), chr(1), '')
+      || chr(8230) || left(encode(sha256(convert_to(key_cut.key, 'UTF8')), 'hex'), 32) end;
+end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.key_of(relation oid)
  RETURNS text[]
@@ -6332,8 +6354,8 @@ begin
           else 'The table has no primary key: leave the key out.' end;
     end if;
     subject := (
-      select string_agg(format('%s=%s', rowbell.key_part(c), case when nullable and written ->> c = 'null' then '"null"'
-        else coalesce(rowbell.key_part(written ->> c), 'null') end), ',' order by n)
+      select rowbell.key_cut(string_agg(format('%s=%s', rowbell.key_part(c), case when nullable and written ->> c = 'null' then '"null"'
+        else coalesce(rowbell.key_part(written ->> c), 'null') end), ',' order by n))
       from unnest(columns) with ordinality as u (c, n));
   end if;
   return query select * from rowbell.explain_rule(explained, subject, written);
