@@ -149,10 +149,10 @@ public final class Rowbell extends ServiceSupport {
     }
 
     private void checkSettings() {
-        settings.check();
-        historySettings();
-        Webhook.keys(settings.password("rowbell.http.secret"));
-        JsonLines.mode(settings.text("rowbell.file.permissions"));
+        settings.check(
+                this::historySettings,
+                () -> Webhook.keys(settings.password("rowbell.http.secret")),
+                () -> JsonLines.mode(settings.text("rowbell.file.permissions")));
         settings.misspelled(System.getenv()).forEach(LOG::warn);
     }
 

@@ -38,11 +38,7 @@ final class DoctorCommand implements Callable<Integer> {
         try (CommandContext context = program.open()) {
             Settings settings = context.settings();
             settings.misspelled(System.getenv()).forEach(sentence -> findings.add(new Finding("note", sentence)));
-            try {
-                settings.check();
-            } catch (SettingsException e) {
-                findings.add(new Finding("wrong", e.getMessage()));
-            }
+            settings.problems().forEach(problem -> findings.add(new Finding("wrong", problem)));
             List<String> feeds = List.of();
             try {
                 Rules.Feeds rules = new Rules(context.camel(), settings).feeds();

@@ -11,6 +11,7 @@ import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -184,10 +185,17 @@ public final class Settings {
     /**
      * Reads the settings that would otherwise be read first during the work.
      *
-     * @throws SettingsException for the first value that cannot be used
+     * @param others read those that other packages know
+     * @throws SettingsException with a line for each value that cannot be used
      */
-    public void check() {
-        refuseRenamed();
+    public void check(Runnable... others) {
+        List<String> problems = problems(others);
+        require(problems.isEmpty(), String.join("\n", problems));
+    }
+
+    /** What {@link #check} finds, each in a sentence. */
+    public List<String> problems(Runnable... others) {
+        List<Runnable> checks = new ArrayList<>(List.of(this::refuseRenamed));
         Stream.of(
                         "rowbell.feedback.poll",
                         "rowbell.listen.heartbeat",
@@ -198,11 +206,12 @@ public final class Settings {
                         "rowbell.mail.digest",
                         "rowbell.mail.timeout",
                         "rowbell.query.timeout")
-                .forEach(this::duration);
+                .forEach(key -> checks.add(() -> duration(key)));
         Stream.of("rowbell.feedback.batch", "rowbell.health.port", "rowbell.http.batch", "rowbell.mail.port")
-                .forEach(key -> number(key, 1));
-        number("rowbell.rehearsal", 0);
-        size("rowbell.alert.max-size");
+                .forEach(key -> checks.add(() -> number(key, 1)));
+        checks.add(() -> number("rowbell.jdbc.pool-size", 2));
+        checks.add(() -> number("rowbell.rehearsal", 0));
+        checks.add(() -> size("rowbell.alert.max-size"));
         Stream.of(
                         "rowbell.rules.reload",
                         "rowbell.api.enabled",
@@ -210,31 +219,47 @@ public final class Settings {
                         "rowbell.firing.enabled",
                         "rowbell.health.enabled",
                         "rowbell.mail.starttls",
+                        "rowbell.migrate",
                         "rowbell.web.enabled")
-                .forEach(this::flag);
-        String console = text("rowbell.console");
-        require(console.matches("INFO|OFF"), "rowbell.console=%s: give INFO or OFF".formatted(console));
-        String rules = text("rowbell.rules.file");
-        require(
-                !rules.matches("(?!file:|classpath:)[a-z]{2,}:.*|(file|classpath):"),
-                "rowbell.rules.file=%s: give the path of a file, such as rules.yaml".formatted(rules));
-        require(
+                .forEach(key -> checks.add(() -> flag(key)));
+        checks.add(() -> require(
+                text("rowbell.console").matches("INFO|OFF"),
+                "rowbell.console=%s: give INFO or OFF".formatted(text("rowbell.console"))));
+        checks.add(() -> require(
+                !text("rowbell.rules.file").matches("(?!file:|classpath:)[a-z]{2,}:.*|(file|classpath):"),
+                "rowbell.rules.file=%s: give the path of a file, such as rules.yaml"
+                        .formatted(text("rowbell.rules.file"))));
+        checks.add(() -> require(
                 text("rowbell.query.url").matches("(jdbc:postgresql:.*)?"),
-                "rowbell.query.url: write it as jdbc:postgresql://host:5432/database");
-        require(
+                "rowbell.query.url: write it as jdbc:postgresql://host:5432/database"));
+        checks.add(() -> require(
                 !isSet("rowbell.mail.host") || isSet("rowbell.mail.to"),
-                "rowbell.mail.to is empty and rowbell.mail.host is set: give the recipients");
-        require(
+                "rowbell.mail.to is empty and rowbell.mail.host is set: give the recipients"));
+        checks.add(() -> require(
                 text("rowbell.web.origin").matches("(https?://[^/?#@\\s]+)?"),
-                "rowbell.web.origin: write it as https://rowbell.example.org, without a path");
-        require(
+                "rowbell.web.origin: write it as https://rowbell.example.org, without a path"));
+        checks.add(() -> require(
                 text("rowbell.web.base-path").matches("(?!/observe)(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*"),
                 "rowbell.web.base-path=%s: write it as /rowbell, without a slash at its end; /observe is taken"
-                        .formatted(text("rowbell.web.base-path")));
-        require(
+                        .formatted(text("rowbell.web.base-path"))));
+        checks.add(() -> require(
                 text("rowbell.api.path").matches("(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+"),
                 "rowbell.api.path=%s: write it as /rowbell/api, without a slash at its end"
-                        .formatted(text("rowbell.api.path")));
+                        .formatted(text("rowbell.api.path"))));
+        checks.add(this::requireHttpUrl);
+        return Stream.concat(checks.stream(), Stream.of(others))
+                .flatMap(check -> {
+                    try {
+                        check.run();
+                        return Stream.empty();
+                    } catch (SettingsException e) {
+                        return Stream.of(e.getMessage());
+                    }
+                })
+                .toList();
+    }
+
+    private void requireHttpUrl() {
         // the URL may be a secret, so the message does not contain it
         require(
                 text("rowbell.http.url").matches("(https?://[^/?#@]+([/?#].*)?)?"),

@@ -255,4 +255,33 @@ class SettingsTest {
             assertFalse(refused.contains("s3cret"), refused);
         }
     }
+
+    @Test
+    void allValuesThatCannotBeUsedAreToldAtOnce() throws Exception {
+        try (CamelContext context = new DefaultCamelContext()) {
+            Settings settings = settings(
+                    context,
+                    "rowbell.feedback.poll",
+                    "soon",
+                    "rowbell.jdbc.pool-size",
+                    "1",
+                    "rowbell.rules.reload",
+                    "yes",
+                    "rowbell.console",
+                    "LOUD",
+                    "rowbell.http.url",
+                    "https://bob:s3cret@alert_receiver/");
+            SettingsException refused = assertThrows(
+                    SettingsException.class,
+                    () -> settings.check(
+                            () -> settings.flag("rowbell.console"), () -> settings.flag("rowbell.migrate")));
+            assertEquals("""
+                    rowbell.feedback.poll=soon: give a duration such as 500ms, 1s, 15m or 1h30m
+                    rowbell.jdbc.pool-size=1: give a whole number of at least 2
+                    rowbell.rules.reload=yes: give true or false
+                    rowbell.console=LOUD: give INFO or OFF
+                    rowbell.http.url: write it as https://host/path, without a login
+                    rowbell.console=LOUD: give true or false""", refused.getMessage());
+        }
+    }
 }
