@@ -195,7 +195,7 @@ final class HostDataSource extends DelegatingDataSource {
     private static Map<String, String> begin(Connection connection) throws SQLException {
         Map<String, String> before = new LinkedHashMap<>();
         // prepared, since to parse and plan it takes longer than to send and run it
-        try (PreparedStatement statement = connection.prepareStatement(Sessions.POOLED);
+        try (PreparedStatement statement = connection.prepareStatement(Sessions.borrowed());
                 ResultSet row = statement.executeQuery()) {
             while (row.next()) {
                 before.put(row.getString(1), row.getString(2));

@@ -22,10 +22,29 @@ public final class Sessions {
             , ('idle_in_transaction_session_timeout', '30000'), ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('jit', 'off'),
             ('plan_cache_mode', 'force_generic_plan')""");
 
+    /** The same for a thread that has other work: a wait for a lock ends, as the socketTimeout of Rowbell's own pool ends it. */
+    private static final String IMPATIENT = POOLED.replace("('lock_timeout', '0')", "('lock_timeout', '50s')");
+
     /** Of transactions that both see the same idle sessions. */
     private static final int TRIES = 3;
 
     private Sessions() {}
+
+    /**
+     * A thread whose statements wait for a lock for a while only, also in the sessions of an application's pool. Not for one that takes alerts, which
+     * wait for as long as the lock is held: by an error they would become dead letters.
+     */
+    public static final class ImpatientThread extends Thread {
+
+        public ImpatientThread(Runnable work, String name) {
+            super(work, name);
+        }
+    }
+
+    /** What is set in a session that this thread borrows. */
+    static String borrowed() {
+        return Thread.currentThread() instanceof ImpatientThread ? IMPATIENT : POOLED;
+    }
 
     /** A session that a pooler lends to others cannot listen. */
     public static final class SharedException extends SQLException {

@@ -1,5 +1,6 @@
 package dev.rowbell.housekeeping;
 
+import dev.rowbell.database.Sessions.ImpatientThread;
 import dev.rowbell.error.Errors;
 import dev.rowbell.error.FailureLog;
 import dev.rowbell.health.Watchdog;
@@ -67,7 +68,7 @@ public final class Housekeeping {
     public synchronized void start() {
         failing.clear();
         threads = Executors.newScheduledThreadPool(THREADS, task -> {
-            Thread daemon = new Thread(task, "rowbell housekeeping");
+            Thread daemon = new ImpatientThread(task, "rowbell housekeeping");
             daemon.setDaemon(true);
             return daemon;
         });
