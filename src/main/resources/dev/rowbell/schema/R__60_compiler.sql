@@ -319,21 +319,25 @@ as $fn$
 $fn$;
 
 -- The filters of inserts and updates, where they are the same and nothing is asked of deletes: then a trigger function asks them before it asks which operation
--- it is. An upsert fires the triggers of both, and to ask is a fifth of what a rule without a hit costs it. Null otherwise. A trigger of deletes, which has no
--- rows new, stays where rules asked for it once.
+-- it is. An upsert fires the triggers of both, and to ask is a fifth of what a rule without a hit costs it. Null otherwise. In a trigger of deletes new_rows
+-- would be a table of the writer's: there is one where a rule names deletes, also if it asks nothing of them, and where one did once.
 create or replace function rowbell.shared_filters(feed rowbell.feed, transitions rowbell.transition[]) returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $fn$
 begin
-  return (select min(o.filters)
-  from (
-    select array_agg(distinct t.prefilter) as filters, bool_and(t.plain and t.asks = 'new' and t.operation <> 'DELETE') as may_share
-    from unnest(transitions) t
-    group by t.operation) o
-  having count(distinct o.filters) = 1 and bool_and(o.may_share)
-    -- bit 3 of tgtype: delete
-    and not exists (select from rowbell.triggers_of(feed.id) t join pg_trigger g on g.tgrelid = t.relid and g.tgname = t.name where g.tgtype & 8 > 0));
+  return (
+    select min(o.filters)
+    from (
+      select array_agg(distinct t.prefilter) as filters, bool_and(t.plain and t.asks = 'new' and t.operation <> 'DELETE') as may_share
+      from unnest(transitions) t
+      group by t.operation) o
+    having count(distinct o.filters) = 1 and bool_and(o.may_share)
+      and not exists (select from rowbell.rule r where r.feed = feed.name and 'delete' = any (rowbell.operations_of(r)))
+      -- bit 3 of tgtype: delete
+      and not exists (
+        select from pg_trigger g
+        where g.tgfoid in (to_regproc(format('rowbell.on_statement_%s', feed.id)), to_regproc(format('rowbell.on_row_%s', feed.id))) and g.tgtype & 8 > 0));
 end
 $fn$;
 

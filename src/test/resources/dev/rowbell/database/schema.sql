@@ -1475,12 +1475,13 @@ begin
     from pg_attribute a
     join pg_type t on t.oid = a.atttypid
     where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
-      and exists (
+      -- in this order: to check a condition grants rights
+      and case when exists (
         select from regexp_matches(written, before || '|' || behind, 'gi') m
         where coalesce(m[1], m[2], '*') = '*'
           -- of others PostgreSQL has looked the operator up, which a box has although an array of them has none
           or t.typcategory in ('A', 'C') and (parse_ident(coalesce(m[1], m[2])))[1] = a.attname)
-      and rowbell.condition_error(format('exists (select distinct NEW.%I)', a.attname), relation, true, false, feed_id => feed_id) is not null);
+      then rowbell.condition_error(format('exists (select distinct NEW.%I)', a.attname), relation, true, false, feed_id => feed_id) is not null end);
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.compile(feed_name text, patience interval DEFAULT '00:00:10'::interval)
@@ -6868,14 +6869,18 @@ CREATE OR REPLACE FUNCTION rowbell.shared_filters(feed rowbell.feed, transitions
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  return (select min(o.filters)
-  from (
-    select array_agg(distinct t.prefilter) as filters, bool_and(t.plain and t.asks = 'new' and t.operation <> 'DELETE') as may_share
-    from unnest(transitions) t
-    group by t.operation) o
-  having count(distinct o.filters) = 1 and bool_and(o.may_share)
-    -- bit 3 of tgtype: delete
-    and not exists (select from rowbell.triggers_of(feed.id) t join pg_trigger g on g.tgrelid = t.relid and g.tgname = t.name where g.tgtype & 8 > 0));
+  return (
+    select min(o.filters)
+    from (
+      select array_agg(distinct t.prefilter) as filters, bool_and(t.plain and t.asks = 'new' and t.operation <> 'DELETE') as may_share
+      from unnest(transitions) t
+      group by t.operation) o
+    having count(distinct o.filters) = 1 and bool_and(o.may_share)
+      and not exists (select from rowbell.rule r where r.feed = feed.name and 'delete' = any (rowbell.operations_of(r)))
+      -- bit 3 of tgtype: delete
+      and not exists (
+        select from pg_trigger g
+        where g.tgfoid in (to_regproc(format('rowbell.on_statement_%s', feed.id)), to_regproc(format('rowbell.on_row_%s', feed.id))) and g.tgtype & 8 > 0));
 end
 $function$
 CREATE OR REPLACE FUNCTION rowbell.shown_name(relation oid)
