@@ -79,12 +79,13 @@ begin
     from pg_attribute a
     join pg_type t on t.oid = a.atttypid
     where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
-      and exists (
+      -- in this order: to check a condition grants rights
+      and case when exists (
         select from regexp_matches(written, before || '|' || behind, 'gi') m
         where coalesce(m[1], m[2], '*') = '*'
           -- of others PostgreSQL has looked the operator up, which a box has although an array of them has none
           or t.typcategory in ('A', 'C') and (parse_ident(coalesce(m[1], m[2])))[1] = a.attname)
-      and rowbell.condition_error(format('exists (select distinct NEW.%I)', a.attname), relation, true, false, feed_id => feed_id) is not null);
+      then rowbell.condition_error(format('exists (select distinct NEW.%I)', a.attname), relation, true, false, feed_id => feed_id) is not null end);
 end
 $fn$;
 
