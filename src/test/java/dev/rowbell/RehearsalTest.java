@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
+import dev.rowbell.testing.Threads;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -51,8 +52,7 @@ class RehearsalTest {
             awaitFiled(ROUNDS);
             await().until(() -> !isRehearsing());
             assertEquals(List.of(), camel.lines());
-            assertTrue(Thread.getAllStackTraces().keySet().stream()
-                    .noneMatch(thread -> thread.getName().contains("rowbell-rehearsal")));
+            await().until(() -> Threads.named("rowbell-rehearsal") == 0);
             assertEquals(0, database.count("rowbell.delivery"));
             assertEquals(0, database.count("rowbell.dead_letter"));
             assertEquals(0, database.count("rowbell.feedback"));
@@ -104,8 +104,7 @@ class RehearsalTest {
     }
 
     private static boolean isRehearsing() {
-        return Thread.getAllStackTraces().keySet().stream()
-                .anyMatch(thread -> thread.getName().equals(THREAD));
+        return Threads.named(THREAD) > 0;
     }
 
     private static List<String> meters(RunningRowbell rowbell) {

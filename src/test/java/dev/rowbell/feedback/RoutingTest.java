@@ -8,6 +8,7 @@ import dev.rowbell.alert.AlertJson;
 import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
+import dev.rowbell.testing.Threads;
 import dev.rowbell.testing.WebReceiver;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -245,11 +246,7 @@ class RoutingTest {
                     filed().stream().sorted().toList(),
                     posted().stream().sorted().toList());
             // the three that poll, and none of the routes before
-            assertEquals(
-                    3,
-                    Thread.getAllStackTraces().keySet().stream()
-                            .filter(thread -> thread.getName().endsWith(" feedback"))
-                            .count());
+            await().until(() -> Threads.named(" feedback") == 3);
         }
     }
 

@@ -9,6 +9,7 @@ import dev.rowbell.testing.AlertFiles;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TcpProxy;
 import dev.rowbell.testing.TestDatabase;
+import dev.rowbell.testing.Threads;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -174,12 +175,6 @@ class ListenTest {
         }
     }
 
-    private long threads(String name) {
-        return Thread.getAllStackTraces().keySet().stream()
-                .filter(thread -> thread.getName().contains(name))
-                .count();
-    }
-
     @Test
     void aServerThatIsDownAtTheStartIsWaitedFor() throws Exception {
         try (TcpProxy network = new TcpProxy(database.port())) {
@@ -205,15 +200,14 @@ class ListenTest {
         try (TcpProxy network = new TcpProxy(database.port())) {
             settings.put(
                     "rowbell.jdbc.url", "jdbc:postgresql://localhost:%d/%s".formatted(network.port(), database.name()));
-            long before = threads("listen:");
+            long before = Threads.named("listen:");
             try (RunningRowbell rowbell = RunningRowbell.start(settings)) {
                 awaitListeners(2);
                 network.refuse(true);
                 // so that the waits between two tries are long ones
                 await().until(() -> network.refused() > 8);
             }
-            assertEquals(before, threads("listen:"));
-            assertEquals(0, threads("rowbell housekeeping"));
+            await().until(() -> Threads.named("listen:") == before && Threads.named("rowbell housekeeping") == 0);
             await().until(() -> database.count(LISTENERS) == 0);
         }
     }

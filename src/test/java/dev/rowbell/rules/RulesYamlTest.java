@@ -11,6 +11,7 @@ import dev.rowbell.settings.SettingsException;
 import dev.rowbell.testing.LogLines;
 import dev.rowbell.testing.RunningRowbell;
 import dev.rowbell.testing.TestDatabase;
+import dev.rowbell.testing.Threads;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -357,8 +358,7 @@ class RulesYamlTest {
                     errors.get(0).contains("permission denied") && errors.get(0).contains("grant rowbell_admin"),
                     errors.get(0));
         }
-        assertFalse(Thread.getAllStackTraces().keySet().stream()
-                .anyMatch(thread -> thread.getName().equals("rowbell housekeeping")));
+        await().until(() -> Threads.named("rowbell housekeeping") == 0);
     }
 
     @Test
