@@ -2512,7 +2512,8 @@ declare
     select t from rowbell.timer t
     where t.rule = rule_id and t.fired is null and t.began <= until - rule."for"
     order by t.began
-    limit most);
+    -- few, since they are routed after the commit, while the next are looked at
+    limit least(most, 1000));
   looked rowbell.looked[];
 begin
   if cardinality(due) = 0 then
