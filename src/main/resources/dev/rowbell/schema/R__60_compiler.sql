@@ -293,6 +293,9 @@ as $fn$
     if outer_mark operator(pg_catalog.<>) '' then
       outer_mark := pg_catalog.set_config('rowbell.moving', pg_catalog.substr(outer_mark, 2), true);
       outer_mark := pg_catalog.set_config('rowbell.outer_' operator(pg_catalog.||) pg_catalog.pg_trigger_depth()::pg_catalog.text, '', true);
+    elsif pg_catalog.current_setting('rowbell.moving', true) operator(pg_catalog.=) '{{feed}}' then
+      -- an update by a foreign key began one deeper than it ends
+      outer_mark := pg_catalog.set_config('rowbell.moving', '', true);
     end if;
   end if;
   if pg_catalog.current_setting('rowbell.moved', true) operator(pg_catalog.<>) '' then

@@ -176,6 +176,48 @@ class MoveTest {
     }
 
     @Test
+    void aRowThatAnEarlierStatementDeletedIsNotOneThatAnotherInserted() {
+        rule("all", "coalesce(NEW.v, OLD.v) >= 0", "every");
+        String others = "insert into s.t values (50, 2, 50); update s.t set v = 1 where false; ";
+        assertEquals(
+                List.of("all delete 0 s.a", "all insert 50 s.b1", "all update 0 1 s.a"),
+                alertsOf("with d as (delete from s.t where id = 1), u as (update s.t set v = 1 where id = 2) select; "
+                        + others));
+        database.execute(
+                "create function s.writes() returns trigger language plpgsql as $$ begin delete from s.t where id = 2; "
+                        + others + "return null; end $$",
+                "create trigger a after update on s.t for each row when (pg_trigger_depth() < 1) execute function s.writes()");
+        assertEquals(
+                List.of("all delete 1 s.a", "all insert 50 s.b1", "all update 0 1 s.b1"),
+                alertsOf("update s.t set v = 1 where id = 3"));
+    }
+
+    @Test
+    void whatFollowsTheUpdateOfAForeignKeyIsWhatItIs() {
+        database.execute(
+                "alter table s.t alter id set not null",
+                "alter table s.t add primary key (id, k)",
+                "alter table s.t add up int",
+                "create table s.up (id int primary key)",
+                "insert into s.up values (1), (2), (3)",
+                "update s.t set up = 1 where id = 1",
+                "update s.t set up = 2 where id = 2",
+                "alter table s.t add foreign key (up) references s.up on update cascade on delete cascade");
+        rule("all", "coalesce(NEW.v, OLD.v) >= 0", "every");
+        String cascade = "update s.up set id = id + 10 where id = %d; ";
+        assertEquals(
+                List.of("all delete 0 s.a", "all insert 50 s.b1", "all update 0 0 s.a"),
+                alertsOf(
+                        cascade.formatted(1)
+                                + "delete from s.up where id = 11; insert into s.t values (50, 2, 50); update s.t set v = 1 where false"));
+        assertEquals(
+                List.of("all delete 0 s.a", "all insert 9 s.b1", "all update 0 0 s.a"),
+                alertsOf(
+                        cascade.formatted(2)
+                                + "with d as (delete from s.t where id = 2 returning id) insert into s.t select id, 2, 9 from d"));
+    }
+
+    @Test
     void anUpdateThatIsNoMergeIsJudgedOnce() {
         rule("all", "NEW.v > OLD.v", "every");
         assertEquals(

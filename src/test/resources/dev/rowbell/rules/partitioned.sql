@@ -16,6 +16,9 @@ begin
     if outer_mark operator(pg_catalog.<>) '' then
       outer_mark := pg_catalog.set_config('rowbell.moving', pg_catalog.substr(outer_mark, 2), true);
       outer_mark := pg_catalog.set_config('rowbell.outer_' operator(pg_catalog.||) pg_catalog.pg_trigger_depth()::pg_catalog.text, '', true);
+    elsif pg_catalog.current_setting('rowbell.moving', true) operator(pg_catalog.=) '1' then
+      -- an update by a foreign key began one deeper than it ends
+      outer_mark := pg_catalog.set_config('rowbell.moving', '', true);
     end if;
   end if;
   if pg_catalog.current_setting('rowbell.moved', true) operator(pg_catalog.<>) '' then
@@ -149,6 +152,10 @@ declare
   depth constant pg_catalog.text := pg_catalog.pg_trigger_depth()::pg_catalog.text;
   mark pg_catalog.text;
 begin
+  -- what an earlier statement noted and left is none of this one
+  if pg_catalog.current_setting('rowbell.moves_1_' operator(pg_catalog.||) depth, true) operator(pg_catalog.<>) '' then
+    mark := pg_catalog.set_config('rowbell.moves_1_' operator(pg_catalog.||) depth, '', true);
+  end if;
   if tg_op operator(pg_catalog.=) 'UPDATE' then
     -- a statement within another one gives it back
     mark := pg_catalog.set_config('rowbell.outer_' operator(pg_catalog.||) depth,
@@ -158,7 +165,7 @@ begin
       mark := pg_catalog.set_config('rowbell.deletes_1_' operator(pg_catalog.||) depth, '', true);
     end if;
   elsif tg_op operator(pg_catalog.=) 'INSERT' then
-    -- what an earlier statement settled is none of this one
+    -- nor what it settled
     mark := pg_catalog.set_config('rowbell.settled_1_' operator(pg_catalog.||) depth, '', true);
   else
     mark := pg_catalog.set_config('rowbell.deletes_1_' operator(pg_catalog.||) depth, 'yes', true);
