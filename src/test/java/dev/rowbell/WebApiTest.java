@@ -239,12 +239,35 @@ class WebApiTest {
         for (String path : List.of("/api/none", "/api/alerts/none", "/api/alerts/", "/api/dead-letters/1", "/api/")) {
             assertTrue(json(client.get(path), 404).containsKey("problems"), path);
         }
-        assertEquals(
-                List.of("give times as 2026-11-23, 2026-11-23T08:00 or 2026-11-23T08:00:00Z"),
-                json(client.get("/api/alerts?from=x"), 400).get("problems"));
+        for (String name : List.of("from", "to")) {
+            // the database refuses such years
+            for (String time :
+                    List.of("%2B999999999-01-01T00:00", "-999999999-01-01T00:00:00Z", "999999999", "-999999999", "x")) {
+                assertEquals(
+                        List.of(name + ": give times as 2026-11-23, 2026-11-23T08:00 or 2026-11-23T08:00:00Z"),
+                        json(client.get("/api/alerts?" + name + "=" + time), 400)
+                                .get("problems"),
+                        time);
+            }
+        }
+        json(client.get("/api/alerts?from=0000-01-01&to=9999-12-31T23:59:59-18:00"), 200);
         json(client.post("/api/none", Map.of(), bearer()), 404);
         assertTrue(client.raw("PUT /api/rules HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 .startsWith("HTTP/1.1 405 "));
+    }
+
+    @Test
+    void aNumberThatCannotBeIsRefusedWithItsName() {
+        for (String number : List.of("x", "-1", "9999999999999999999", "")) {
+            for (String path : List.of("/api/silences/end", "/api/dead-letters/retry", "/api/dead-letters/discard")) {
+                assertEquals(
+                        List.of("Nothing was done: number: give a whole number of at most 18 digits"),
+                        json(client.post(path, Map.of("number", number), bearer()), 400)
+                                .get("problems"),
+                        number);
+            }
+        }
+        json(client.post("/api/silences/end", Map.of("number", "999999999999999999"), bearer()), 200);
     }
 
     @Test

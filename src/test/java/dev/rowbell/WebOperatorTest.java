@@ -532,7 +532,7 @@ class WebOperatorTest {
         operator.act("/silences/end", Map.of("number", number));
         assertTrue(operator.get("/silences").body().contains("had ended before"));
         operator.act("/silences/end", Map.of("number", "1 or 1"));
-        assertTrue(operator.get("/silences").body().contains("Nothing was done: number is no number"));
+        assertTrue(operator.get("/silences").body().contains("Nothing was done: number: give a whole number"));
         database.execute("delete from rowbell.silence");
     }
 

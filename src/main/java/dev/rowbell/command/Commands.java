@@ -47,6 +47,9 @@ public final class Commands {
     /** The exit code where a setting or an argument is wrong. */
     static final int WRONG_SETTING = 2;
 
+    /** PostgreSQL knows no time that is much longer ago than 6,000 years. */
+    private static final Duration LONGEST = Duration.ofDays(36_500);
+
     /** The most rows that a command shows. */
     record Limit(int rows) {
 
@@ -93,10 +96,13 @@ public final class Commands {
 
     /** Camel reads a text that is no duration as zero, which would select all deliveries. */
     private static Duration duration(String text) {
-        if (!text.matches("([0-9]{1,9}(ms|s|m|h|d))+")) {
-            throw new TypeConversionException("give a duration such as 30m, 12h or 7d");
+        if (text.matches("([0-9]{1,9}(ms|s|m|h|d))+")) {
+            Duration duration = TimeUtils.toDuration(text);
+            if (duration.compareTo(LONGEST) <= 0) {
+                return duration;
+            }
         }
-        return TimeUtils.toDuration(text);
+        throw new TypeConversionException("give a duration such as 30m, 12h or 7d, 36500d at most");
     }
 
     /** Alerts, names and rows are in any script, whatever the locale of the terminal is. */

@@ -30,8 +30,8 @@ public record Span(Instant from, Instant until, Duration length) {
      */
     public static Span of(String from, String until, String length, Clock clock) {
         Instant now = clock.instant();
-        Instant begin = time(from, clock.getZone());
-        Instant end = time(until, clock.getZone());
+        Instant begin = time("from", from, clock.getZone());
+        Instant end = time("until", until, clock.getZone());
         if (begin != null && begin.isAfter(now.plus(LONGEST))) {
             throw new SettingsException("a silence begins within a year");
         }
@@ -72,20 +72,24 @@ public record Span(Instant from, Instant until, Duration length) {
 
     /**
      * @return null where it is empty
+     * @param name of the parameter
      * @param zone of a time without an offset
-     * @throws SettingsException where it is no time
+     * @throws SettingsException where it is no time of the years 0 to 9999: PostgreSQL does not know all others
      */
-    public static Instant time(String text, ZoneId zone) {
+    public static Instant time(String name, String text, ZoneId zone) {
         if (text.isEmpty()) {
             return null;
         }
         String written = text.length() == "2026-11-23".length() ? text + "T00:00" : text.replace(' ', 'T');
         try {
-            return written.matches(".*(Z|[+-]\\d\\d:\\d\\d)")
-                    ? OffsetDateTime.parse(written).toInstant()
-                    : LocalDateTime.parse(written).atZone(zone).toInstant();
+            if (written.matches("\\d{4}-.*")) {
+                return written.matches(".*(Z|[+-]\\d\\d:\\d\\d)")
+                        ? OffsetDateTime.parse(written).toInstant()
+                        : LocalDateTime.parse(written).atZone(zone).toInstant();
+            }
         } catch (DateTimeException e) {
-            throw new SettingsException("give times as 2026-11-23, 2026-11-23T08:00 or 2026-11-23T08:00:00Z", e);
+            // reported below
         }
+        throw new SettingsException(name + ": give times as 2026-11-23, 2026-11-23T08:00 or 2026-11-23T08:00:00Z");
     }
 }

@@ -546,7 +546,7 @@ public final class Actions {
     private static long number(Form form, String name) {
         String number = form.text(name);
         if (!number.matches("\\d{1,18}")) {
-            throw new SettingsException("%s is no number".formatted(name));
+            throw new SettingsException(name + ": give a whole number of at most 18 digits");
         }
         return Long.parseLong(number);
     }

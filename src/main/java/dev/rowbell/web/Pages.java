@@ -515,8 +515,8 @@ public final class Pages {
                 (String) model.get("rule"),
                 (String) model.get("feed"),
                 (String) model.get("key"),
-                Span.time((String) model.get("from"), clock.getZone()),
-                Span.time((String) model.get("to"), clock.getZone()),
+                Span.time("from", (String) model.get("from"), clock.getZone()),
+                Span.time("to", (String) model.get("to"), clock.getZone()),
                 (String) model.get("outcome"));
         return history.search(filter, place(after), LINES);
     }

@@ -143,6 +143,9 @@ class DeadLetterTest {
         assertTrue(command(2, "deliveries", "discard", "--older-than", "week").contains("30m, 12h or 7d"));
         assertTrue(command(2, "deliveries", "discard", "1", "--all").contains("exclude each other"));
         assertTrue(command(2, "deliveries", "discard", "--older-than", "soon").contains("30m, 12h or 7d"));
+        // the database knows no such time
+        assertTrue(command(2, "deliveries", "discard", "--older-than", "999999999d")
+                .contains("36500d at most"));
         assertEquals(4, dead().size());
         assertEquals("1 thrown away\n", command(0, "deliveries", "discard", "--older-than", "7d"));
         assertEquals("1 thrown away\n", command(0, "deliveries", "discard", "4"));

@@ -56,8 +56,8 @@ class SpanTest {
         "'', '', 0s, give how long",
         "'', '', 367d, a year at most",
         "'', 2026-11-24, 1h, not both",
-        "tomorrow, '', 1h, give times as",
-        "'', 2026-13-01, '', give times as",
+        "tomorrow, '', 1h, from: give times as",
+        "'', 2026-13-01, '', until: give times as",
         "2026-11-24, 2026-11-24, '', ends after it begins",
         "2026-11-25, 2026-11-24, '', ends after it begins",
         "'', 2026-11-22, '', ends after it begins",
@@ -66,7 +66,8 @@ class SpanTest {
         "'', 2027-11-24T08:00:01Z, '', a year at most",
         "2026-12-01, 2027-12-03, '', a year at most",
         "2027-11-25, '', 1h, begins within a year",
-        "'', +1000000-01-01T00:00, '', a year at most",
+        "'', +1000000-01-01T00:00, '', until: give times as",
+        "-999999999-01-01T00:00, '', 1h, from: give times as",
     })
     void whatCannotBeIsRefused(String from, String until, String length, String words) {
         String refused = assertThrows(SettingsException.class, () -> Span.of(from, until, length, CLOCK))
