@@ -28,6 +28,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -486,6 +488,27 @@ class WebOperatorTest {
         assertEquals("""
                 token|127.0.0.1|acknowledge|too-late id=7, too-late id=9, none x, assignee Ada|2 acknowledged.
                 token|127.0.0.1|unacknowledge|too-late id=7|1 not acknowledged any more.""", audit());
+    }
+
+    /** The audit has more of them. */
+    @Test
+    void theLogNamesTheFirstOfManyThings() {
+        WebClient operator = withToken();
+        String all = IntStream.range(0, 200)
+                .mapToObj(i -> "which=too-late%26id%253D" + (1000 + i) + "&")
+                .collect(Collectors.joining());
+        try (LogLines log = new LogLines("dev.rowbell.web.Actions")) {
+            for (String action : List.of("acknowledge", "unacknowledge")) {
+                String form = all + "note=" + "n".repeat(5000) + "&form=" + operator.formToken();
+                assertEquals(303, operator.send("/firing/" + action, form).statusCode());
+            }
+            for (String line : log.lines()) {
+                assertTrue(line.contains("too-late id=1000, too-late id=1001, too-late id=1002 and 197 more"), line);
+                assertTrue(line.length() < 1500, line);
+            }
+            assertEquals(2, log.lines().size());
+        }
+        assertTrue(audit().contains("too-late id=1002, too-late id=1003, too-late id=1004"), audit());
     }
 
     @Test

@@ -56,6 +56,11 @@ public final class Actions {
     /** Long enough to send 200,000 dead letters again. */
     private static final Duration LIMIT = Duration.ofSeconds(60);
 
+    /** In characters, of what is done and of what was done: notes, conditions and causes may be long, and the audit has more of them. */
+    private static final int LOGGED = 1000;
+    /** Of the things that an action is about. */
+    private static final int NAMED = 3;
+
     private static final String LETTERS = "/dead-letters";
     private static final String SINKS = "/sinks";
 
@@ -146,13 +151,22 @@ public final class Actions {
      * An action that is about to be done.
      *
      * @param name of the action in the audit, as {@code retry}
-     * @param what the rules, sinks or letters that the action changes, in the audit too
+     * @param what the rules, sinks or letters that the action changes, as the audit has it
+     * @param logged the same for the log, with the first few of many
      * @param next the page that the browser shows afterwards
      */
-    private record Action(String name, String what, String next, Supplier<Done> work) {
+    private record Action(String name, String what, String logged, String next, Supplier<Done> work) {
+
+        Action(String name, String what, String next, Supplier<Done> work) {
+            this(name, what, what, next, work);
+        }
 
         Action(String name, String what, String next, Work work) {
-            this(name, what, next, () -> {
+            this(name, what, what, next, work);
+        }
+
+        Action(String name, String what, String logged, String next, Work work) {
+            this(name, what, logged, next, () -> {
                 String said = work.run();
                 return new Done(said, said);
             });
@@ -320,8 +334,8 @@ public final class Actions {
                 user,
                 from,
                 action.name(),
-                Printable.line(action.what()),
-                Printable.line(done.noted()));
+                Printable.line(action.logged(), LOGGED),
+                Printable.line(done.noted(), LOGGED));
         return new Result(outcome, done.said(), action.next());
     }
 
@@ -344,9 +358,11 @@ public final class Actions {
         List<Thing> things = things(form);
         String note = form.textOrNull("note");
         String assignee = form.textOrNull("assignee");
+        String rest = said(", assignee ", assignee) + said(", note ", note);
         return new Action(
                 "acknowledge",
-                inWords(things) + said(", assignee ", assignee) + said(", note ", note),
+                inWords(things) + rest,
+                firstInWords(things) + rest,
                 "/firing",
                 () -> sum(things, thing -> firing.acknowledge(thing.rule(), thing.key(), note, assignee))
                         + " acknowledged.");
@@ -357,6 +373,7 @@ public final class Actions {
         return new Action(
                 "unacknowledge",
                 inWords(things),
+                firstInWords(things),
                 "/firing",
                 () -> sum(things, thing -> firing.unacknowledge(thing.rule(), thing.key()))
                         + " not acknowledged any more.");
@@ -496,6 +513,12 @@ public final class Actions {
         return things.stream()
                 .map(thing -> thing.rule() + said(" ", thing.key()))
                 .collect(Collectors.joining(", "));
+    }
+
+    private static String firstInWords(List<Thing> things) {
+        return things.size() <= NAMED
+                ? inWords(things)
+                : inWords(things.subList(0, NAMED)) + " and %d more".formatted(things.size() - NAMED);
     }
 
     private static String said(String what, String value) {
