@@ -21,7 +21,7 @@ final class Demo {
 
     static boolean isWanted(Settings settings) {
         return !settings.isSet("rowbell.jdbc.url")
-                && (!settings.isSet("rowbell.demo") || settings.flag("rowbell.demo"));
+                && !settings.text("rowbell.demo").equals("false");
     }
 
     /** To be called before the database is opened, because the rules of the demo need its feeds. */

@@ -82,7 +82,8 @@ public final class Main {
             rowbell.watchdog.caught(failure);
             LoggerFactory.getLogger(Main.class).error("thread {} has ended", thread.getName(), failure);
         });
-        if (rowbell.settings.flag("rowbell.api.enabled")) {
+        // a value that is neither true nor false is told with the others
+        if (rowbell.settings.text("rowbell.api.enabled").equals("true")) {
             throw new SettingsException(
                     "rowbell.api.enabled=true: the program has the JSON interface at /api by itself: leave this setting to applications");
         }

@@ -202,15 +202,27 @@ public final class Settings {
                         "rowbell.dead-letter.keep",
                         "rowbell.firing.keep",
                         "rowbell.health.max-age",
+                        "rowbell.http.connect-timeout",
+                        "rowbell.http.response-timeout",
                         "rowbell.jdbc.wait",
                         "rowbell.mail.digest",
                         "rowbell.mail.timeout",
+                        "rowbell.outbox.backoff",
+                        "rowbell.outbox.lease",
+                        "rowbell.outbox.max-backoff",
+                        "rowbell.outbox.poll",
                         "rowbell.query.timeout")
                 .forEach(key -> checks.add(() -> duration(key)));
-        Stream.of("rowbell.feedback.batch", "rowbell.health.port", "rowbell.http.batch", "rowbell.mail.port")
+        Stream.of(
+                        "rowbell.feedback.batch",
+                        "rowbell.health.port",
+                        "rowbell.http.batch",
+                        "rowbell.mail.port",
+                        "rowbell.outbox.circuit",
+                        "rowbell.outbox.max-attempts")
                 .forEach(key -> checks.add(() -> number(key, 1)));
         checks.add(() -> number("rowbell.jdbc.pool-size", 2));
-        checks.add(() -> number("rowbell.rehearsal", 0));
+        Stream.of("rowbell.embedded.port", "rowbell.rehearsal").forEach(key -> checks.add(() -> number(key, 0)));
         checks.add(() -> size("rowbell.alert.max-size"));
         Stream.of(
                         "rowbell.rules.reload",
@@ -222,6 +234,9 @@ public final class Settings {
                         "rowbell.migrate",
                         "rowbell.web.enabled")
                 .forEach(key -> checks.add(() -> flag(key)));
+        checks.add(() -> require(
+                text("rowbell.demo").matches("(true|false|)"),
+                "rowbell.demo=%s: give true or false".formatted(text("rowbell.demo"))));
         checks.add(() -> require(
                 text("rowbell.console").matches("INFO|OFF"),
                 "rowbell.console=%s: give INFO or OFF".formatted(text("rowbell.console"))));

@@ -243,6 +243,16 @@ class SettingsTest {
         "rowbell.web.base-path, /rowbell/, without a slash at its end",
         "rowbell.web.base-path, /observe/web, /observe is taken",
         "rowbell.web.base-path, /../x, write it as /rowbell",
+        "rowbell.outbox.max-attempts, 0, a whole number of at least 1",
+        "rowbell.outbox.circuit, 0, a whole number of at least 1",
+        "rowbell.outbox.backoff, 1, a duration such as 500ms",
+        "rowbell.outbox.max-backoff, never, a duration such as 500ms",
+        "rowbell.outbox.poll, 0s, a duration such as 500ms",
+        "rowbell.outbox.lease, 60, a duration such as 500ms",
+        "rowbell.http.connect-timeout, 5, a duration such as 500ms",
+        "rowbell.http.response-timeout, 0, a duration such as 500ms",
+        "rowbell.demo, maybe, true or false",
+        "rowbell.embedded.port, -1, a whole number of at least 0",
         "rowbell.mail.host, localhost, rowbell.mail.to"
     })
     void aValueThatCannotBeUsedIsRefusedWithItsKeyAndWhatToGive(String key, String value, String words)
