@@ -55,8 +55,13 @@ final class AlertIdentity {
      * @param id of the alert, whose thing is its own where neither a rule nor a reason says what is wrong
      */
     static String fingerprint(String source, Object rule, Object table, String key, Object id) {
-        return cut(escaped(source) + "/" + escaped(rule) + "/" + escaped(table) + "/"
+        return cut(beginning(source) + escaped(rule) + "/" + escaped(table) + "/"
                 + (key == null ? rule == null ? id : "" : key));
+    }
+
+    /** With which the fingerprints of a source begin. */
+    static String beginning(String source) {
+        return escaped(source) + "/";
     }
 
     private static String quoted(String text) {

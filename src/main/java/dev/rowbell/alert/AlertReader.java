@@ -46,7 +46,13 @@ public final class AlertReader {
      * @param name the {@code source} of the alerts
      * @param origin the database in their fingerprints, which no other database has
      */
-    public record Source(String name, String origin) {}
+    public record Source(String name, String origin) {
+
+        /** With which the fingerprints of its alerts begin, and those of no other database. */
+        public String beginning() {
+            return AlertIdentity.beginning(origin);
+        }
+    }
 
     /** @param source asked for each alert */
     public AlertReader(Supplier<Source> source, Clock clock) {

@@ -49,16 +49,18 @@ public final class Firing {
      * To be called before the other methods.
      *
      * @param table the feedback table, as SQL names it
+     * @param own how fingerprints of alerts of this database begin
      * @param keep how long an alert without an end stays in the list; zero: there is no list
      */
-    public void start(DataSource dataSource, String table, Duration keep, Housekeeping housekeeping) {
+    public void start(DataSource dataSource, String table, String own, Duration keep, Housekeeping housekeeping) {
         jdbc = JdbcClient.create(dataSource);
-        acknowledged = new Acknowledged(dataSource, new StorableText(dataSource)::cut);
+        StorableText storable = new StorableText(dataSource);
+        acknowledged = new Acknowledged(dataSource, storable::cut);
         this.keep = keep;
         if (!keep.isZero()) {
             housekeeping.register("bring up to date what fires", LateFold.PAUSE, this::fold);
             housekeeping.register("end what rules fired for that are gone", GONE, this::endOfGoneRules);
-            housekeeping.register("end what no alert ends", UNSEEN, this::endUnseen);
+            housekeeping.register("end what no alert ends", UNSEEN, () -> endUnseen(storable.of(own)));
         }
         housekeeping.register("forget what does not fire any more", FORGET, () -> forget(table));
     }
@@ -111,9 +113,9 @@ public final class Firing {
         jdbc.sql("select rowbell.end_firing_of_gone_rules()").query(row -> {});
     }
 
-    private void endUnseen() {
-        lookedAt = jdbc.sql("select coalesce(rowbell.end_unseen(?, ?), '')")
-                .params(lookedAt, LOOKED_AT_ONCE)
+    private void endUnseen(String own) {
+        lookedAt = jdbc.sql("select coalesce(rowbell.end_unseen(?, ?, ?), '')")
+                .params(own, lookedAt, LOOKED_AT_ONCE)
                 .query(String.class)
                 .single();
     }

@@ -105,10 +105,11 @@ as $fn$
     and not exists (select from firing g cross join unnest(columns) c where json_typeof(g.subject -> c) in ('object', 'array'))
 $fn$;
 
--- Looks at so many of the things that fire, after one in the order of fingerprints, and takes off the list what has ended. Returns the last one that it looked
+-- Looks at so many of the things that fire, after one in the order of fingerprints, and takes off the list what has ended, of those whose fingerprint begins
+-- with this alone: an alert of another source may name a rule, a table and a key that are here too. Returns the last one that it looked
 -- at, null where there was none. An end lies just behind the last alert that is known: an alert that is not, of a transaction that has not committed, begins
 -- something new. A table that is locked, or rows that cannot be judged, are passed over.
-create or replace function rowbell.end_unseen(after text, most int) returns text
+create or replace function rowbell.end_unseen(beginning text, after text, most int) returns text
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
@@ -134,7 +135,7 @@ begin
       select json_object(r.columns, coalesce(array_agg(case when p like '"%' then (('[' || p || ']')::json ->> 0) else p end order by n) filter (where n > 0), '{}')) as key
       from unnest(regexp_match(s.key, r.pattern)) with ordinality as u (p, n)
       having count(*) = cardinality(r.columns)) k
-    where s.fingerprint collate "C" > after and s.fingerprint collate "C" <= last and s.times > 0
+    where s.fingerprint collate "C" > after and s.fingerprint collate "C" <= last and s.times > 0 and starts_with(s.fingerprint, beginning)
       and rowbell.names_one(s.key, r.pattern)
     group by r.name, r.relation, r.columns
   loop

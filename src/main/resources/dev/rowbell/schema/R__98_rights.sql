@@ -66,7 +66,7 @@ begin
     grant select on rowbell.firing, rowbell.firing_state, rowbell.firing_event, rowbell.acknowledgement to rowbell_consumer;
     grant execute on function rowbell.acknowledge(text, text, text, text), rowbell.unacknowledge(text, text), rowbell.pause_sink(text, text),
       rowbell.resume_sink(text) to rowbell_consumer;
-    grant execute on function rowbell.fires_anew(rowbell.rule), rowbell.may_compare(text), rowbell.fold_firing(int), rowbell.end_firing_of_gone_rules(), rowbell.end_unseen(text, int), rowbell.forget_firing(interval, timestamptz, int) to rowbell_consumer;
+    grant execute on function rowbell.fires_anew(rowbell.rule), rowbell.may_compare(text), rowbell.fold_firing(int), rowbell.end_firing_of_gone_rules(), rowbell.end_unseen(text, text, int), rowbell.forget_firing(interval, timestamptz, int) to rowbell_consumer;
     grant select on rowbell.history, rowbell.history_alert, rowbell.history_try to rowbell_consumer;
     grant execute on function rowbell.note_routed(text, text[], text[], bigint[], text[], bigint[], int[], text[], text[], text[], text[], text[], text[]),
       rowbell.note_tried(text, text[], int[], bigint[], text[], int[], int[], text[], text[]), rowbell.fold_history(int), rowbell.keep_history(interval) to rowbell_consumer;

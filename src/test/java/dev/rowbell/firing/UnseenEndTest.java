@@ -157,6 +157,22 @@ class UnseenEndTest {
         assertEquals(List.of("over id=1"), database.query(LIST));
     }
 
+    /** Its rows are in another database, although it names a rule and a table that are here too. */
+    @Test
+    void anAlertOfAnotherSourceIsNotLookedForHere() {
+        database.execute(
+                "create table public.orders (id int primary key, c int)",
+                "insert into rowbell.rule (name, feed, condition) values ('over', 'public.orders', 'NEW.c > 10')");
+        try (RunningRowbell rowbell = start()) {
+            database.execute(
+                    "insert into rowbell.feedback (alert) values ('{\"source\":\"elsewhere\",\"rule\":\"over\",\"table\":\"public.orders\",\"key\":\"id=1\"}')",
+                    "insert into public.orders values (2, 11)");
+            awaitInList("over id=1", "over id=2");
+            database.execute("delete from public.orders");
+            awaitList("over id=1");
+        }
+    }
+
     @Test
     void aTableThatIsLockedHoldsUpNothing() throws Exception {
         database.execute(
@@ -185,7 +201,7 @@ class UnseenEndTest {
         fires("over", "public.orders", "id=abc");
         fires("over", "public.orders", "id=99999999999");
         fires("over", "public.orders", "id=2");
-        database.query("select rowbell.end_unseen('', 10)");
+        database.query("select rowbell.end_unseen('', '', 10)");
         assertEquals(List.of("over id=99999999999", "over id=abc"), database.query(LIST));
     }
 
@@ -227,7 +243,7 @@ class UnseenEndTest {
     private void end() {
         String last = "";
         do {
-            last = database.query("select coalesce(rowbell.end_unseen('" + last + "', 1), '')")
+            last = database.query("select coalesce(rowbell.end_unseen('', '" + last + "', 1), '')")
                     .get(0);
         } while (!last.isEmpty());
     }

@@ -562,7 +562,7 @@ rowbell.drops_of(text): execute to -
 rowbell.enable(text): execute to rowbell_admin
 rowbell.end_firing(text,text): execute to rowbell_admin
 rowbell.end_firing_of_gone_rules(): execute to rowbell_consumer
-rowbell.end_unseen(text,integer): execute to rowbell_consumer
+rowbell.end_unseen(text,text,integer): execute to rowbell_consumer
 rowbell.erase_history(text,text): execute to rowbell_admin
 rowbell.explain(text,text,boolean): execute to rowbell_admin
 rowbell.explain_alert(text): execute to rowbell_admin
@@ -2076,7 +2076,7 @@ AS $function$
   where g.since is not null and (end_groups.rule).resolved
   order by g.id
 $function$
-CREATE OR REPLACE FUNCTION rowbell.end_unseen(after text, most integer)
+CREATE OR REPLACE FUNCTION rowbell.end_unseen(beginning text, after text, most integer)
  RETURNS text
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2103,7 +2103,7 @@ begin
       select json_object(r.columns, coalesce(array_agg(case when p like '"%' then (('[' || p || ']')::json ->> 0) else p end order by n) filter (where n > 0), '{}')) as key
       from unnest(regexp_match(s.key, r.pattern)) with ordinality as u (p, n)
       having count(*) = cardinality(r.columns)) k
-    where s.fingerprint collate "C" > after and s.fingerprint collate "C" <= last and s.times > 0
+    where s.fingerprint collate "C" > after and s.fingerprint collate "C" <= last and s.times > 0 and starts_with(s.fingerprint, beginning)
       and rowbell.names_one(s.key, r.pattern)
     group by r.name, r.relation, r.columns
   loop
