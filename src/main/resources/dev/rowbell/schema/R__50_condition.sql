@@ -116,7 +116,8 @@ as $fn$
   select case when condition ~ '[\\$"]|--|/[*]' then condition else regexp_replace(condition, $re$'[^']*'$re$, '', 'g') end ~* '\mold\M'
 $fn$;
 
--- Whether one of the columns changed, as SQL. Types without an equality, as json, are compared as text. plain: of types whose operators PostgreSQL owns.
+-- Whether one of the columns changed, as SQL. Types without an equality, as json, are compared as text, and so
+-- are shapes: a box equals another of its area. plain: of types whose operators PostgreSQL owns.
 create or replace function rowbell.changed_sql(feed rowbell.feed, columns text[], plain boolean) returns jsonb
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -134,7 +135,7 @@ begin
         or exists (
           select from pg_attribute a
           join pg_type t on t.oid = a.atttypid
-          where a.attrelid = feed.relation and a.attname = name and (t.typtype not in ('b', 'e', 'r') or t.typcategory = 'A')) then
+          where a.attrelid = feed.relation and a.attname = name and (t.typtype not in ('b', 'e', 'r') or t.typcategory in ('A', 'G'))) then
       as_text := '::text';
     end if;
     updated := updated || format(case when plain and as_text = ''

@@ -182,6 +182,21 @@ class SemanticsTest {
     }
 
     @Test
+    void shapesChangeWhereNeitherAreaNorNumberOfPointsDoes() {
+        database.execute("create table s.shape (id int primary key, b box, p path, c circle)");
+        for (String column : List.of("b", "p", "c")) {
+            rule(column, "s.shape", "true", "changed", ", \"columns\": [\"" + column + "\"]");
+        }
+        assertEquals(
+                "b insert, c insert, p insert",
+                alertsOf("insert into s.shape values (1, '(1,1),(0,0)', '[(0,0),(1,1)]', '<(0,0),1>')"));
+        assertEquals("", alertsOf("update s.shape set b = b, p = p, c = c"));
+        assertEquals(
+                "b update, c update, p update",
+                alertsOf("update s.shape set b = '(2,2),(1,1)', p = '[(5,5),(6,7)]', c = '<(9,9),1>'"));
+    }
+
+    @Test
     void aTypeOfAnExtensionIsComparedAsText() {
         Assumptions.assumeTrue(database.count("pg_available_extensions where name = 'citext'") > 0);
         database.execute(

@@ -1378,7 +1378,7 @@ begin
         or exists (
           select from pg_attribute a
           join pg_type t on t.oid = a.atttypid
-          where a.attrelid = feed.relation and a.attname = name and (t.typtype not in ('b', 'e', 'r') or t.typcategory = 'A')) then
+          where a.attrelid = feed.relation and a.attname = name and (t.typtype not in ('b', 'e', 'r') or t.typcategory in ('A', 'G'))) then
       as_text := '::text';
     end if;
     updated := updated || format(case when plain and as_text = ''
