@@ -272,7 +272,7 @@ public final class Rowbell extends ServiceSupport {
         firing.start(
                 dataSource,
                 table,
-                source().beginning(),
+                () -> source().beginning(),
                 settings.flag("rowbell.firing.enabled") ? settings.duration("rowbell.firing.keep") : Duration.ZERO,
                 housekeeping);
         return new FeedbackTransaction(

@@ -6,6 +6,7 @@ import dev.rowbell.housekeeping.Housekeeping;
 import dev.rowbell.housekeeping.LateFold;
 import java.time.Duration;
 import java.util.Map;
+import java.util.function.Supplier;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -49,10 +50,11 @@ public final class Firing {
      * To be called before the other methods.
      *
      * @param table the feedback table, as SQL names it
-     * @param own how fingerprints of alerts of this database begin
+     * @param own how fingerprints of alerts of this database begin; asked while the database is open, as a context that is only exported opens none
      * @param keep how long an alert without an end stays in the list; zero: there is no list
      */
-    public void start(DataSource dataSource, String table, String own, Duration keep, Housekeeping housekeeping) {
+    public void start(
+            DataSource dataSource, String table, Supplier<String> own, Duration keep, Housekeeping housekeeping) {
         jdbc = JdbcClient.create(dataSource);
         StorableText storable = new StorableText(dataSource);
         acknowledged = new Acknowledged(dataSource, storable::cut);
@@ -60,7 +62,7 @@ public final class Firing {
         if (!keep.isZero()) {
             housekeeping.register("bring up to date what fires", LateFold.PAUSE, this::fold);
             housekeeping.register("end what rules fired for that are gone", GONE, this::endOfGoneRules);
-            housekeeping.register("end what no alert ends", UNSEEN, () -> endUnseen(storable.of(own)));
+            housekeeping.register("end what no alert ends", UNSEEN, () -> endUnseen(storable.of(own.get())));
         }
         housekeeping.register("forget what does not fire any more", FORGET, () -> forget(table));
     }
