@@ -376,7 +376,7 @@ final class TimePart {
     private static long awaitRouted(Db db) {
         try (Connection connection = db.connect();
                 PreparedStatement query = connection.prepareStatement(
-                        // counted only when none waits: that takes a part of a core
+                        // the count takes a part of a core, so it is made only when no alert waits
                         "select case when exists (select from rowbell.feedback) then false else (select count(*) = "
                                 + DUE + " from rowbell.timer where fired is not null) end")) {
             while (true) {

@@ -50,7 +50,7 @@ public final class Firing {
      * To be called before the other methods.
      *
      * @param table the feedback table, as SQL names it
-     * @param own how fingerprints of alerts of this database begin; asked while the database is open, as a context that is only exported opens none
+     * @param own how fingerprints of alerts of this database begin; asked while the database is open: {@code camel export} opens none
      * @param keep how long an alert without an end stays in the list; zero: there is no list
      */
     public void start(

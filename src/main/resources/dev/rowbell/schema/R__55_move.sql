@@ -84,7 +84,7 @@ declare
   depth constant pg_catalog.text := pg_catalog.pg_trigger_depth()::pg_catalog.text;
   mark pg_catalog.text;
 begin
-  -- what an earlier statement noted and left is none of this one
+  -- an earlier statement may have left notes, which are of other rows
   if pg_catalog.current_setting('rowbell.moves_{{feed}}_' operator(pg_catalog.||) depth, true) operator(pg_catalog.<>) '' then
     mark := pg_catalog.set_config('rowbell.moves_{{feed}}_' operator(pg_catalog.||) depth, '', true);
   end if;
@@ -97,7 +97,7 @@ begin
       mark := pg_catalog.set_config('rowbell.deletes_{{feed}}_' operator(pg_catalog.||) depth, '', true);
     end if;
   elsif tg_op operator(pg_catalog.=) 'INSERT' then
-    -- nor what it settled
+    -- an earlier MERGE may have left the numbers of the rows that it settled
     mark := pg_catalog.set_config('rowbell.settled_{{feed}}_' operator(pg_catalog.||) depth, '', true);
   else
     mark := pg_catalog.set_config('rowbell.deletes_{{feed}}_' operator(pg_catalog.||) depth, 'yes', true);

@@ -294,7 +294,7 @@ as $fn$
       outer_mark := pg_catalog.set_config('rowbell.moving', pg_catalog.substr(outer_mark, 2), true);
       outer_mark := pg_catalog.set_config('rowbell.outer_' operator(pg_catalog.||) pg_catalog.pg_trigger_depth()::pg_catalog.text, '', true);
     elsif pg_catalog.current_setting('rowbell.moving', true) operator(pg_catalog.=) '{{feed}}' then
-      -- an update by a foreign key began one deeper than it ends
+      -- the trigger before an update by a foreign key ran one trigger deeper, and so kept the outer mark in another place
       outer_mark := pg_catalog.set_config('rowbell.moving', '', true);
     end if;
   end if;

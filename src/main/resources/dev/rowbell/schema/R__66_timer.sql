@@ -426,7 +426,7 @@ declare
     select t from rowbell.timer t
     where t.rule = rule_id and t.fired is null and t.began <= until - rule."for"
     order by t.began
-    -- few, since they are routed after the commit, while the next are looked at
+    -- a small batch commits sooner: Rowbell routes it while the database looks at the next one
     limit least(most, 1000));
   looked rowbell.looked[];
 begin

@@ -105,10 +105,10 @@ as $fn$
     and not exists (select from firing g cross join unnest(columns) c where json_typeof(g.subject -> c) in ('object', 'array'))
 $fn$;
 
--- Looks at so many of the things that fire, after one in the order of fingerprints, and takes off the list what has ended, of those whose fingerprint begins
--- with this alone: an alert of another source may name a rule, a table and a key that are here too. Returns the last one that it looked
--- at, null where there was none. An end lies just behind the last alert that is known: an alert that is not, of a transaction that has not committed, begins
--- something new. A table that is locked, or rows that cannot be judged, are passed over.
+-- Looks at so many of the things that fire, after one in the order of fingerprints, and takes off the list what has ended. beginning: of the
+-- fingerprints of this database; other fingerprints are passed over, since an alert of another source may name a rule, a table and a key that are here too.
+-- Returns the last one that it looked at, null where there was none. An end lies just behind the last alert that is known: an alert that is not, of a
+-- transaction that has not committed, begins something new. A table that is locked, or rows that cannot be judged, are passed over.
 create or replace function rowbell.end_unseen(beginning text, after text, most int) returns text
 language plpgsql
 security definer

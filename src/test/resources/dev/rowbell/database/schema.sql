@@ -1272,7 +1272,7 @@ declare
   depth constant pg_catalog.text := pg_catalog.pg_trigger_depth()::pg_catalog.text;
   mark pg_catalog.text;
 begin
-  -- what an earlier statement noted and left is none of this one
+  -- an earlier statement may have left notes, which are of other rows
   if pg_catalog.current_setting('rowbell.moves_{{feed}}_' operator(pg_catalog.||) depth, true) operator(pg_catalog.<>) '' then
     mark := pg_catalog.set_config('rowbell.moves_{{feed}}_' operator(pg_catalog.||) depth, '', true);
   end if;
@@ -1285,7 +1285,7 @@ begin
       mark := pg_catalog.set_config('rowbell.deletes_{{feed}}_' operator(pg_catalog.||) depth, '', true);
     end if;
   elsif tg_op operator(pg_catalog.=) 'INSERT' then
-    -- nor what it settled
+    -- an earlier MERGE may have left the numbers of the rows that it settled
     mark := pg_catalog.set_config('rowbell.settled_{{feed}}_' operator(pg_catalog.||) depth, '', true);
   else
     mark := pg_catalog.set_config('rowbell.deletes_{{feed}}_' operator(pg_catalog.||) depth, 'yes', true);
@@ -2516,7 +2516,7 @@ declare
     select t from rowbell.timer t
     where t.rule = rule_id and t.fired is null and t.began <= until - rule."for"
     order by t.began
-    -- few, since they are routed after the commit, while the next are looked at
+    -- a small batch commits sooner: Rowbell routes it while the database looks at the next one
     limit least(most, 1000));
   looked rowbell.looked[];
 begin
@@ -4467,7 +4467,7 @@ AS $function$
       outer_mark := pg_catalog.set_config('rowbell.moving', pg_catalog.substr(outer_mark, 2), true);
       outer_mark := pg_catalog.set_config('rowbell.outer_' operator(pg_catalog.||) pg_catalog.pg_trigger_depth()::pg_catalog.text, '', true);
     elsif pg_catalog.current_setting('rowbell.moving', true) operator(pg_catalog.=) '{{feed}}' then
-      -- an update by a foreign key began one deeper than it ends
+      -- the trigger before an update by a foreign key ran one trigger deeper, and so kept the outer mark in another place
       outer_mark := pg_catalog.set_config('rowbell.moving', '', true);
     end if;
   end if;

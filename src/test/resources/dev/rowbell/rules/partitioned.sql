@@ -17,7 +17,7 @@ begin
       outer_mark := pg_catalog.set_config('rowbell.moving', pg_catalog.substr(outer_mark, 2), true);
       outer_mark := pg_catalog.set_config('rowbell.outer_' operator(pg_catalog.||) pg_catalog.pg_trigger_depth()::pg_catalog.text, '', true);
     elsif pg_catalog.current_setting('rowbell.moving', true) operator(pg_catalog.=) '1' then
-      -- an update by a foreign key began one deeper than it ends
+      -- the trigger before an update by a foreign key ran one trigger deeper, and so kept the outer mark in another place
       outer_mark := pg_catalog.set_config('rowbell.moving', '', true);
     end if;
   end if;
@@ -152,7 +152,7 @@ declare
   depth constant pg_catalog.text := pg_catalog.pg_trigger_depth()::pg_catalog.text;
   mark pg_catalog.text;
 begin
-  -- what an earlier statement noted and left is none of this one
+  -- an earlier statement may have left notes, which are of other rows
   if pg_catalog.current_setting('rowbell.moves_1_' operator(pg_catalog.||) depth, true) operator(pg_catalog.<>) '' then
     mark := pg_catalog.set_config('rowbell.moves_1_' operator(pg_catalog.||) depth, '', true);
   end if;
@@ -165,7 +165,7 @@ begin
       mark := pg_catalog.set_config('rowbell.deletes_1_' operator(pg_catalog.||) depth, '', true);
     end if;
   elsif tg_op operator(pg_catalog.=) 'INSERT' then
-    -- nor what it settled
+    -- an earlier MERGE may have left the numbers of the rows that it settled
     mark := pg_catalog.set_config('rowbell.settled_1_' operator(pg_catalog.||) depth, '', true);
   else
     mark := pg_catalog.set_config('rowbell.deletes_1_' operator(pg_catalog.||) depth, 'yes', true);
